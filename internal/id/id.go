@@ -1,0 +1,50 @@
+// Package id makes identifiers that sort by creation time and name their kind,
+// such as usr_0198f2c4a1b3kq7m2x9d5tz8wr.
+package id
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/binary"
+	"strings"
+	"time"
+)
+
+const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+
+var encoding = base32.NewEncoding(alphabet).WithPadding(base32.NoPadding)
+
+// length of the part after the prefix: 128 bits in base 32.
+const length = 26
+
+// New returns a fresh identifier of the given kind: 48 bits of time in
+// milliseconds, then 80 random bits.
+func New(kind string, now time.Time) string {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], uint64(now.UnixMilli())<<16)
+	rand.Read(b[6:])
+	return kind + "_" + encoding.EncodeToString(b[:])
+}
+
+// Valid reports whether s has the shape of an identifier of the given kind.
+func Valid(kind, s string) bool {
+	rest, ok := strings.CutPrefix(s, kind+"_")
+	if !ok || len(rest) != length {
+		return false
+	}
+	for i := range len(rest) {
+		if strings.IndexByte(alphabet, rest[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Kind returns the kind that s names, or "" if it has none.
+func Kind(s string) string {
+	kind, _, ok := strings.Cut(s, "_")
+	if !ok {
+		return ""
+	}
+	return kind
+}

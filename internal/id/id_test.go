@@ -1,0 +1,31 @@
+package id_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/id"
+)
+
+func TestIdentifiersSortByTime(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	last := ""
+	for i := range 1000 {
+		next := id.New("usr", now.Add(time.Duration(i)*time.Millisecond))
+		if next <= last {
+			t.Fatalf("%s does not sort after %s", next, last)
+		}
+		if !id.Valid("usr", next) || id.Valid("cli", next) || id.Kind(next) != "usr" {
+			t.Fatalf("%s is not recognised", next)
+		}
+		last = next
+	}
+}
+
+func TestValidRefusesWhatNewNeverMakes(t *testing.T) {
+	for _, s := range []string{"", "usr", "usr_", "usr_short", "usr_0123456789abcdefghjkmnpqrU", "usr_0123456789abcdefghjkmnpqrst1", "usr_0123456789abcdefghjk'; --"} {
+		if id.Valid("usr", s) {
+			t.Errorf("Valid(%q)", s)
+		}
+	}
+}
