@@ -1,0 +1,36 @@
+# What a developer types. Each target is one script; read it to see what it does.
+.DEFAULT_GOAL := help
+.PHONY: help run build check test long bench flow e2e generate clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build ## build, then start Cardea with a demo application and a demo API
+	@./bin/cardea dev
+
+build: ## build ./bin/cardea
+	@bash -c '. scripts/lib.sh && build_binary'
+
+check: ## formatting, vet, staticcheck, architecture, fast tests (under two minutes)
+	@scripts/check.sh --fast-tests
+
+test: ## everything: both databases, real browser, real clients (under ten minutes)
+	@scripts/test.sh
+
+long: ## race detector, 200 kills on each database, fuzzing (under thirty minutes)
+	@scripts/long.sh
+
+bench: ## compare Cardea with the least that the same answers can cost
+	@scripts/bench.sh
+
+flow: ## replay one conversation of testdata/flows verbosely: make flow NAME=code
+	@CARDEA_FLOW='$(NAME)' go test -count=1 -run TestFlows -v ./internal/app/apptest
+
+e2e: build ## only the browser and interoperability tests
+	@scripts/e2e.sh
+
+generate: ## write openapi.yaml, the configuration reference and the CLI reference anew
+	@go generate ./...
+
+clean: ## remove what was built
+	@rm -rf bin e2e/node_modules

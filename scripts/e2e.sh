@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# e2e.sh [NODE-TEST-ARG…]: the real binary, a real browser and real clients.
+# Chromium, Apache and its OpenID Connect module are installed when missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+
+command -v node >/dev/null 2>&1 || die "Node.js 20 or newer is missing"
+[ -x /usr/bin/chromium ] || [ -n "${CHROMIUM:-}" ] || install_packages chromium fonts-dejavu-core
+if [ ! -x /usr/sbin/apache2 ] || [ ! -f /usr/lib/apache2/modules/mod_auth_openidc.so ]; then
+  install_packages apache2-bin libapache2-mod-auth-openidc
+fi
+[ -x bin/cardea ] || build_binary
+
+cd e2e
+if [ ! -d node_modules ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+  npm ci --no-fund --no-audit --loglevel=error </dev/null
+fi
+exec node --test --test-concurrency=2 --test-timeout=180000 "${@:-.}"

@@ -1,0 +1,55 @@
+# Shared by the scripts beside it: say, die, and Debian packages on demand.
+# shellcheck shell=bash
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+# as_root runs a command as root: directly, or through sudo without a prompt
+# on machines that have no terminal.
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; return; fi
+  command -v sudo >/dev/null 2>&1 || die "need root for: $* (run as root, or install sudo)"
+  if [ -t 0 ]; then sudo "$@"; else sudo -n "$@"; fi
+}
+
+# install_packages brings Debian packages in. The package lists are refreshed
+# only when the first try does not know a package.
+install_packages() {
+  command -v apt-get >/dev/null 2>&1 || die "install these yourself, this is not a Debian: $*"
+  say "installing $*"
+  local opts=(env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends)
+  as_root "${opts[@]}" "$@" </dev/null >/dev/null 2>&1 && return
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q </dev/null >/dev/null
+  as_root "${opts[@]}" "$@" </dev/null >&2
+}
+
+# stage NAME COMMAND… runs a part of a longer job and says how long it took.
+stage() {
+  local name=$1 began=$SECONDS; shift
+  say "$name"
+  if "$@"; then
+    say "$name: done in $((SECONDS - began)) s"
+  else
+    local status=$?
+    say "$name: stopped with status $status after $((SECONDS - began)) s"
+    return $status
+  fi
+}
+
+# need_go finds the Go toolchain where its installer leaves it.
+need_go() {
+  command -v go >/dev/null 2>&1 || PATH=$PATH:/usr/local/go/bin
+  command -v go >/dev/null 2>&1 || die "Go is missing: https://go.dev/doc/install"
+  export PATH
+}
+
+# build_binary makes ./bin/cardea as it is released: static, stripped, and with
+# no trace of the machine that built it.
+build_binary() {
+  need_go
+  local version commit
+  version=$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
+  commit=$(git rev-parse HEAD 2>/dev/null || echo unknown)
+  CGO_ENABLED=0 go build -trimpath -buildvcs=false \
+    -ldflags "-s -w -X main.version=$version -X main.commit=$commit" -o bin/cardea ./cmd/cardea
+}

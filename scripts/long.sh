@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# long.sh: what takes longer than a developer waits: the race detector, long
+# kill -9 campaigns and fuzzing for a fixed time. Thirty minutes on two cores
+# are the budget of this and test.sh together with room to spare.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+need_go
+
+# The race detector is the one thing here that needs a C compiler.
+races() {
+  command -v gcc >/dev/null 2>&1 || install_packages gcc libc6-dev
+  CGO_ENABLED=1 scripts/postgres.sh go test -race -short -timeout 15m ./internal/... ./verify/... ./client/...
+}
+
+kills() {
+  CARDEA_TEST_KILLS=200 scripts/postgres.sh go test -count=1 -timeout 15m ./e2e/kill
+}
+
+# Every fuzz target gets its share of FUZZ_SECONDS, at least five seconds.
+fuzz() {
+  local total=${FUZZ_SECONDS:-240} targets share pkg name
+  targets=$(go test -list '^Fuzz' ./... | awk '/^Fuzz/ {names[++n]=$1} /^ok/ {for (i=1;i<=n;i++) print $2, names[i]; n=0}')
+  [ -n "$targets" ] || die "there is no fuzz target"
+  share=$((total / $(wc -l <<<"$targets")))
+  [ "$share" -ge 5 ] || share=5
+  while read -r pkg name; do
+    say "fuzzing $name in $pkg for $share s"
+    go test -run '^$' -fuzz "^$name\$" -fuzztime "${share}s" "$pkg"
+  done <<<"$targets"
+}
+
+began=$SECONDS
+stage "race detector" races
+stage "200 kills on each database" kills
+stage "fuzzing" fuzz
+say "all of it: $((SECONDS - began)) s"
