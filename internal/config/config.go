@@ -1,0 +1,145 @@
+// Package config owns how the program is told what to do: one documented
+// struct, filled from defaults, then cardea.yaml, then CARDEA_* variables, then
+// flags. Unknown keys are refused and every problem is reported at once.
+//
+// What can change while the program runs (realms, clients, people, lifetimes)
+// is not configuration; it lives in the database.
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/secret"
+)
+
+// Config is everything a node is told. The comments of its fields are the
+// reference page docs/reference/configuration.md.
+type Config struct {
+	// The URL under which browsers and applications reach the default realm,
+	// without a trailing slash. It appears in every token, link and discovery
+	// document, and is never taken from a request. Plain http is accepted for
+	// localhost and loopback addresses only; any other issuer makes this a
+	// production node, which insists on a master key of its own.
+	Issuer string `key:"issuer" default:"http://localhost:8080" help:"URL under which the world reaches Cardea"`
+
+	// The address on which pages, protocols and the admin API are served.
+	Listen string `key:"listen" default:"127.0.0.1:8080" help:"address to serve on"`
+
+	// The folder for the SQLite database and, on a development node, the
+	// generated master key. It is made with mode 0700 and refused when other
+	// users of the machine can enter it.
+	Data string `key:"data" default:"data" help:"folder for the database and generated keys"`
+
+	// How long a node that was asked to stop lets running requests finish.
+	Drain time.Duration `key:"drain" default:"10s" help:"time for running requests to finish on shutdown"`
+
+	// The networks of reverse proxies in front of this node. Only from them are
+	// X-Forwarded-For and X-Forwarded-Proto believed, and only to learn the
+	// caller's address. In the environment and in flags: separated by commas.
+	TrustedProxies []netip.Prefix `key:"trusted_proxies" help:"networks whose forwarding headers are believed"`
+
+	// The key under which signing keys and other secrets are encrypted at rest:
+	// 32 bytes as base64 or hexadecimal, for example from openssl rand -base64 32.
+	// Whoever has it and the database can sign as any realm. A development node
+	// without one generates the file master.key in its data folder; a production
+	// node refuses to start. Losing it loses every signing key.
+	MasterKey secret.Text `key:"master_key" help:"key that encrypts secrets at rest"`
+
+	// Where state is kept.
+	Database Database `key:"database"`
+
+	// Serving https directly, without a proxy that does it.
+	TLS TLS `key:"tls"`
+
+	// The listener for metrics and profiles.
+	Metrics Metrics `key:"metrics"`
+
+	// What is logged, and how.
+	Log Log `key:"log"`
+
+	// Rules for passwords that come from files rather than from the realm.
+	Passwords Passwords `key:"passwords"`
+
+	// How often one caller may ask. Guess limits on passwords are not here: they
+	// are exact, kept in the database and set per realm.
+	Rates Rates `key:"rates"`
+
+	// The demonstration that cardea dev starts beside the server.
+	Demo Demo `key:"demo"`
+
+	origins map[string]string
+}
+
+// Database says where state is kept.
+type Database struct {
+	// A PostgreSQL URL (postgres://user:password@host/name), or the path of a
+	// SQLite file. Empty means cardea.db in the data folder.
+	URL secret.Text `key:"url" help:"PostgreSQL URL or path of a SQLite file"`
+
+	// A PostgreSQL URL that reaches the server without a transaction pooler such
+	// as PgBouncer, used only to LISTEN for news. Empty means the URL above;
+	// where LISTEN does not work, a node polls every 50 ms.
+	DirectURL secret.Text `key:"direct_url" help:"PostgreSQL URL that bypasses a pooler, for LISTEN"`
+
+	// The most connections a node opens to PostgreSQL. 0 lets it choose by the
+	// number of processors.
+	MaxConnections int `key:"max_connections" default:"0" help:"most connections to PostgreSQL, 0 to choose"`
+}
+
+// TLS names the certificate to serve with.
+type TLS struct {
+	// The certificate chain as a PEM file. When the file changes it is read
+	// again within ten seconds; a broken new file leaves the old one in use.
+	CertFile string `key:"cert_file" help:"PEM file of the certificate chain"`
+
+	// The private key as a PEM file that other users of the machine cannot read.
+	KeyFile string `key:"key_file" help:"PEM file of the private key"`
+}
+
+// Metrics is the listener for operators' tools.
+type Metrics struct {
+	// A loopback address that serves /metrics and /debug/pprof. Empty turns it
+	// off; any other address is refused.
+	Listen string `key:"listen" help:"loopback address for metrics and profiles"`
+}
+
+// Log says what is logged.
+type Log struct {
+	// The least important level that is written: debug, info, warn or error.
+	Level string `key:"level" default:"info" help:"debug, info, warn or error"`
+
+	// json for machines, text for people.
+	Format string `key:"format" default:"json" help:"json or text"`
+}
+
+// Passwords names files that passwords are compared with.
+type Passwords struct {
+	// A file of breached passwords, one SHA-1 in hexadecimal per line, sorted;
+	// counts after a colon are ignored. New passwords found in it are refused.
+	BreachFile string `key:"breach_file" help:"sorted file of SHA-1 hashes of breached passwords"`
+}
+
+// Rates bounds how often one caller may ask, as count/duration.
+type Rates struct {
+	// Reading requests of one operator to the admin API.
+	AdminRead Rate `key:"admin_read" default:"6000/1m" help:"reading admin requests per operator"`
+
+	// Changing requests of one operator to the admin API.
+	AdminWrite Rate `key:"admin_write" default:"1200/1m" help:"changing admin requests per operator"`
+
+	// Admin requests that make or show a secret, per operator.
+	AdminSecret Rate `key:"admin_secret" default:"120/1m" help:"admin requests that make a secret, per operator"`
+
+	// Admin requests refused for want of a good token, per address.
+	AdminRefused Rate `key:"admin_refused" default:"120/1m" help:"refused admin requests per address"`
+}
+
+// Demo is where cardea dev serves the demonstration.
+type Demo struct {
+	// The address of the demonstration's web application.
+	AppListen string `key:"app_listen" default:"127.0.0.1:8081" help:"address of the demo application"`
+
+	// The address of the demonstration's protected API.
+	APIListen string `key:"api_listen" default:"127.0.0.1:8082" help:"address of the demo API"`
+}
