@@ -1,0 +1,199 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/db/dbtest"
+)
+
+func table(t *testing.T, d *db.DB) {
+	t.Helper()
+	if err := d.System(t.Context(), func(tx *db.Tx) error {
+		_, err := tx.Exec(`CREATE TABLE things (realm TEXT NOT NULL, id TEXT NOT NULL, used BOOLEAN NOT NULL, PRIMARY KEY (realm, id))`)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func put(d *db.DB, ctx context.Context, id string) error {
+	return d.Update(ctx, dbtest.Realm, func(tx *db.Tx) error {
+		_, err := tx.Exec(`INSERT INTO things (realm, id, used) VALUES ($1, $2, FALSE)`, tx.Realm, id)
+		return err
+	})
+}
+
+func count(t *testing.T, d *db.DB) (n int) {
+	t.Helper()
+	if err := d.View(t.Context(), dbtest.Realm, func(tx *db.Tx) (err error) {
+		n, err = db.One(tx, db.Scalar[int], `SELECT count(*) FROM things WHERE realm = $1`, tx.Realm)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// Read, check, write is the worst shape: right only if Update is serializable
+// and runs again after a conflict.
+func TestOnlyOneOfManyWins(t *testing.T) {
+	dbtest.Run(t, func(t *testing.T, e *dbtest.Env) {
+		table(t, e.DB)
+		if err := put(e.DB, t.Context(), "code"); err != nil {
+			t.Fatal(err)
+		}
+		var wins atomic.Int32
+		var wg sync.WaitGroup
+		for range 32 {
+			wg.Go(func() {
+				won := false
+				err := e.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+					won = false
+					used, err := db.One(tx, db.Scalar[bool], `SELECT used FROM things WHERE realm = $1 AND id = $2`, tx.Realm, "code")
+					if err != nil || used {
+						return err
+					}
+					won = true
+					_, err = tx.Exec(`UPDATE things SET used = TRUE WHERE realm = $1 AND id = $2`, tx.Realm, "code")
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				} else if won {
+					wins.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if wins.Load() != 1 {
+			t.Errorf("%d won, want 1", wins.Load())
+		}
+	})
+}
+
+// A refusal in a group commit leaves nothing behind, and the others' work alone.
+func TestARefusalLeavesTheOthersAlone(t *testing.T) {
+	dbtest.Run(t, func(t *testing.T, e *dbtest.Env) {
+		table(t, e.DB)
+		refusal := errors.New("no")
+		var wg sync.WaitGroup
+		for i := range 60 {
+			wg.Go(func() {
+				id := "thing" + strings.Repeat("x", i)
+				err := e.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+					if _, err := tx.Exec(`INSERT INTO things (realm, id, used) VALUES ($1, $2, FALSE)`, tx.Realm, id); err != nil {
+						return err
+					}
+					if i%3 == 0 {
+						return refusal
+					}
+					return nil
+				})
+				if (i%3 == 0) != errors.Is(err, refusal) {
+					t.Errorf("thing %d: %v", i, err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := count(t, e.DB); n != 40 {
+			t.Errorf("%d things, want 40", n)
+		}
+	})
+}
+
+func TestAPanicReachesTheCallerAndNobodyElse(t *testing.T) {
+	dbtest.Run(t, func(t *testing.T, e *dbtest.Env) {
+		table(t, e.DB)
+		func() {
+			defer func() {
+				if v := recover(); v != "boom" {
+					t.Errorf("recovered %v, want boom", v)
+				}
+			}()
+			_ = e.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error { panic("boom") })
+		}()
+		if err := put(e.DB, t.Context(), "after"); err != nil {
+			t.Errorf("after a panic: %v", err)
+		}
+	})
+}
+
+func TestTakenAndMissing(t *testing.T) {
+	dbtest.Run(t, func(t *testing.T, e *dbtest.Env) {
+		table(t, e.DB)
+		if err := put(e.DB, t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		if err := put(e.DB, t.Context(), "a"); !db.Taken(err) {
+			t.Errorf("a second a: %v, want taken", err)
+		}
+		err := e.DB.View(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+			_, err := db.One(tx, db.Scalar[bool], `SELECT used FROM things WHERE realm = $1 AND id = $2`, tx.Realm, "b")
+			return err
+		})
+		if !db.Missing(err) {
+			t.Errorf("a missing row: %v", err)
+		}
+		if err := e.DB.View(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+			_, err := tx.Exec(`DELETE FROM things WHERE realm = $1`, tx.Realm)
+			return err
+		}); err == nil && count(t, e.DB) == 0 {
+			t.Error("a view deleted rows")
+		}
+	})
+}
+
+// Every migration can be applied twice, and by several nodes at once.
+func TestMigrationsRunOnce(t *testing.T) {
+	dbtest.Run(t, func(t *testing.T, e *dbtest.Env) {
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				if err := e.DB.Migrate(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if left, err := e.DB.Pending(t.Context()); err != nil || len(left) > 0 {
+			t.Errorf("Pending = %v, %v", left, err)
+		}
+	})
+}
+
+// P-26: a second process on the same file refuses to start.
+func TestOneProcessPerFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "one.db")
+	d, err := db.Open(t.Context(), db.Options{URL: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Open(t.Context(), db.Options{URL: path}); err == nil || !strings.Contains(err.Error(), "in use by another process") {
+		t.Errorf("a second opening: %v", err)
+	}
+	d.Close()
+	d, err = db.Open(t.Context(), db.Options{URL: path})
+	if err != nil {
+		t.Fatalf("after closing: %v", err)
+	}
+	d.Close()
+}
+
+// OP-02: a database that others can read is refused.
+func TestReadableFilesAreRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "open.db")
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Open(t.Context(), db.Options{URL: path}); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		t.Errorf("a file with mode 0644: %v", err)
+	}
+}

@@ -1,0 +1,6 @@
+//go:build !unix
+
+package db
+
+// anyMode says that file modes mean nothing on this system.
+const anyMode = true

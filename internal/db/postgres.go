@@ -1,0 +1,207 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/cardea-id/cardea/internal/fault"
+)
+
+// postgres is a pool of connections, and one that listens.
+type postgres struct {
+	db     *DB
+	pool   *pgxpool.Pool
+	listen *listener
+}
+
+const (
+	pgMinimum      = 150000
+	acquireTimeout = 1500 * time.Millisecond
+	txTimeout      = 10 * time.Second
+	maxAttempts    = 24
+)
+
+var errCommit = errors.New("db: the connection broke during a commit, so its outcome is unknown")
+
+func openPostgres(ctx context.Context, d *DB, o Options) (engine, error) {
+	cfg, err := pgxpool.ParseConfig(o.URL)
+	if err != nil {
+		return nil, fmt.Errorf("database address: %w", err)
+	}
+	cfg.MaxConns = 20
+	if o.MaxConns > 0 {
+		cfg.MaxConns = int32(o.MaxConns)
+	}
+	cfg.ConnConfig.ConnectTimeout = acquireTimeout
+	cfg.ConnConfig.RuntimeParams["application_name"] = "cardea"
+	cfg.MaxConnIdleTime = 5 * time.Minute
+	cfg.HealthCheckPeriod = time.Minute
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
+	}
+	p := &postgres{db: d, pool: pool}
+	if err := p.safe(ctx); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	direct := cfg.ConnConfig.Copy()
+	if o.DirectURL != "" {
+		if direct, err = pgx.ParseConfig(o.DirectURL); err != nil {
+			pool.Close()
+			return nil, fmt.Errorf("direct database address: %w", err)
+		}
+		direct.ConnectTimeout = acquireTimeout
+	}
+	p.listen = startListener(d, direct)
+	return p, nil
+}
+
+// safe refuses a server that cannot keep what a commit promises.
+func (p *postgres) safe(ctx context.Context) error {
+	var version int
+	var fsync, commit, recovering string
+	err := p.pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('fsync'), current_setting('synchronous_commit'), pg_is_in_recovery()::text`).
+		Scan(&version, &fsync, &commit, &recovering)
+	switch {
+	case err != nil:
+		return fmt.Errorf("connect to PostgreSQL: %w", err)
+	case version < pgMinimum:
+		return fmt.Errorf("PostgreSQL %d is too old: at least 15 is needed", version/10000)
+	case fsync != "on":
+		return errors.New("PostgreSQL runs with fsync off: what it confirms can be lost; set fsync = on")
+	case commit == "off":
+		return errors.New("PostgreSQL runs with synchronous_commit off: what it confirms can be lost; set synchronous_commit = on")
+	case recovering == "true":
+		return errors.New("this PostgreSQL server is a standby: give the address of the primary (target_session_attrs=read-write with several hosts)")
+	}
+	return nil
+}
+
+// begin also reads the database's clock, in the same round trip. The text is
+// constant, so the simple protocol is safe here.
+const (
+	beginSerializable  = `BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint`
+	beginReadCommitted = `BEGIN ISOLATION LEVEL READ COMMITTED; SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint`
+	beginReadOnly      = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint`
+)
+
+func (p *postgres) update(ctx context.Context, m mode, realm string, fn func(*Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, txTimeout)
+	defer cancel()
+	begin := beginSerializable
+	if m == readCommitted {
+		begin = beginReadCommitted
+	}
+	for attempt := 1; ; attempt++ {
+		err := p.try(ctx, begin, realm, fn, true)
+		if !conflict(err) || attempt == maxAttempts {
+			return repanic(err)
+		}
+		if err := pause(ctx, attempt); err != nil {
+			return err
+		}
+	}
+}
+
+// pause waits a random while that grows with each conflict.
+func pause(ctx context.Context, attempt int) error {
+	limit := time.Millisecond << min(attempt, 6)
+	t := time.NewTimer(rand.N(limit))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p *postgres) view(ctx context.Context, realm string, fn func(*Tx) error) error {
+	return repanic(p.try(ctx, beginReadOnly, realm, fn, false))
+}
+
+func (p *postgres) try(ctx context.Context, begin, realm string, fn func(*Tx) error, commit bool) error {
+	acquire, cancel := context.WithTimeout(ctx, acquireTimeout)
+	c, err := p.pool.Acquire(acquire)
+	cancel()
+	if err != nil {
+		return err
+	}
+	defer c.Release() // a connection left inside a transaction is destroyed by the pool
+	now, err := p.begin(ctx, c.Conn(), begin)
+	if err != nil {
+		return err
+	}
+	tx := &Tx{Realm: realm, Now: now, ctx: ctx, conn: pgConn{c.Conn()}, kind: Postgres}
+	err = guarded(fn, tx)
+	if err != nil || !commit {
+		p.end(ctx, c.Conn(), "ROLLBACK")
+		return err
+	}
+	tag, err := c.Conn().Exec(ctx, "COMMIT")
+	switch {
+	case err == nil && tag.String() == "COMMIT":
+		return nil
+	case err == nil:
+		return fault.New(fault.Unavailable, "rolled_back", "the change was not made; try again")
+	case conflict(err):
+		return err
+	case c.Conn().IsClosed():
+		return fmt.Errorf("%w: %w", errCommit, err)
+	}
+	return err
+}
+
+func (p *postgres) begin(ctx context.Context, c *pgx.Conn, begin string) (time.Time, error) {
+	results, err := c.PgConn().Exec(ctx, begin).ReadAll()
+	if err != nil {
+		return time.Time{}, err
+	}
+	ms, err := strconv.ParseInt(string(results[len(results)-1].Rows[0][0]), 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read the database's clock: %w", err)
+	}
+	return p.db.clock.remote(ms), nil
+}
+
+// end leaves a transaction whose outcome no longer matters.
+func (p *postgres) end(ctx context.Context, c *pgx.Conn, how string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_, _ = c.Exec(ctx, how) // on failure the pool destroys the connection
+}
+
+func (p *postgres) check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, acquireTimeout)
+	defer cancel()
+	return p.pool.Ping(ctx)
+}
+
+func (p *postgres) notify(payload string) { p.listen.tell(payload) }
+
+func (p *postgres) failed() <-chan error { return nil }
+
+func (p *postgres) close() {
+	p.listen.close()
+	p.pool.Close()
+}
+
+// pgConn is a connection inside a transaction.
+type pgConn struct{ *pgx.Conn }
+
+func (c pgConn) exec(ctx context.Context, query string, args []any) (int64, error) {
+	tag, err := c.Conn.Exec(ctx, query, args...)
+	return tag.RowsAffected(), err
+}
+
+func (c pgConn) query(ctx context.Context, query string, args []any) (rows, error) {
+	return c.Conn.Query(ctx, query, args...)
+}
