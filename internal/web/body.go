@@ -1,0 +1,182 @@
+package web
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cardea-id/cardea/internal/fault"
+)
+
+const (
+	maxForm   = 64 << 10
+	maxParams = 128
+)
+
+// Params are the parameters of a query or a form, each named once.
+type Params struct{ pairs []pair }
+
+type pair struct{ name, value string }
+
+// Get is the value of a parameter, "" when it is absent.
+func (p Params) Get(name string) string {
+	for i := range p.pairs {
+		if p.pairs[i].name == name {
+			return p.pairs[i].value
+		}
+	}
+	return ""
+}
+
+// Has reports whether a parameter was sent, if only empty.
+func (p Params) Has(name string) bool {
+	return slices.ContainsFunc(p.pairs, func(x pair) bool { return x.name == name })
+}
+
+// All are the values of a parameter that may be repeated.
+func (p Params) All(name string) []string {
+	var all []string
+	for _, x := range p.pairs {
+		if x.name == name {
+			all = append(all, x.value)
+		}
+	}
+	return all
+}
+
+// Names are the names in the order in which they were sent.
+func (p Params) Names() []string {
+	names := make([]string, 0, len(p.pairs))
+	for _, x := range p.pairs {
+		if !slices.Contains(names, x.name) {
+			names = append(names, x.name)
+		}
+	}
+	return names
+}
+
+// Form reads an application/x-www-form-urlencoded body of at most 64 KiB. It
+// refuses any other type, malformed encoding, and a parameter sent twice unless
+// it is in repeatable (RFC 6749, section 3.2).
+func Form(w http.ResponseWriter, r *http.Request, repeatable ...string) (Params, error) {
+	if err := mediaType(r, "application/x-www-form-urlencoded"); err != nil {
+		return Params{}, err
+	}
+	body, err := readAll(w, r, maxForm)
+	if err != nil {
+		return Params{}, err
+	}
+	return ParseParams(body, repeatable...)
+}
+
+// Query reads the parameters of the URL, with the same strictness.
+func Query(r *http.Request, repeatable ...string) (Params, error) {
+	return ParseParams(r.URL.RawQuery, repeatable...)
+}
+
+// ParseParams reads parameters in the encoding of forms.
+func ParseParams(s string, repeatable ...string) (Params, error) {
+	p := Params{}
+	if s == "" {
+		return p, nil
+	}
+	if len(s) > maxForm {
+		return p, fault.New(fault.TooLarge, "too_large", "parameters are limited to %d bytes", maxForm)
+	}
+	p.pairs = make([]pair, 0, min(strings.Count(s, "&")+1, maxParams))
+	for s != "" {
+		var field string
+		field, s, _ = strings.Cut(s, "&")
+		if field == "" {
+			continue
+		}
+		if len(p.pairs) == maxParams {
+			return Params{}, invalid("more than %d parameters", maxParams)
+		}
+		name, value, _ := strings.Cut(field, "=")
+		name, err1 := unescape(name)
+		value, err2 := unescape(value)
+		if err1 != nil || err2 != nil {
+			return Params{}, invalid("a parameter is not properly encoded")
+		}
+		if p.Has(name) && !slices.Contains(repeatable, name) {
+			return Params{}, invalid("parameter %q was sent more than once", clip(name))
+		}
+		p.pairs = append(p.pairs, pair{name, value})
+	}
+	return p, nil
+}
+
+var errEncoding = errors.New("not properly encoded")
+
+// unescape decodes one name or value. Semicolons are plain characters, as
+// browsers send them; text that is not UTF-8 or holds NUL is refused.
+func unescape(s string) (string, error) {
+	if strings.ContainsAny(s, "%+") {
+		u, err := url.QueryUnescape(s)
+		if err != nil {
+			return "", err
+		}
+		s = u
+	}
+	if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
+		return "", errEncoding
+	}
+	return s, nil
+}
+
+func mediaType(r *http.Request, want string) error {
+	got := r.Header.Get("Content-Type")
+	if got == want && len(r.Header["Content-Type"]) == 1 {
+		return nil
+	}
+	t, params, err := mime.ParseMediaType(got)
+	charset := params["charset"]
+	if err != nil || t != want || len(r.Header["Content-Type"]) != 1 || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return invalid("the body must be of type %s, in UTF-8", want)
+	}
+	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
+		return invalid("a compressed body is not read here")
+	}
+	return nil
+}
+
+// readAll reads the body, at most limit bytes of it, into one string.
+func readAll(w http.ResponseWriter, r *http.Request, limit int64) (string, error) {
+	tooLarge := fault.New(fault.TooLarge, "too_large", "the body is limited to %d bytes", limit)
+	if r.ContentLength > limit {
+		w.Header().Set("Connection", "close")
+		return "", tooLarge
+	}
+	var b strings.Builder
+	if r.ContentLength > 0 {
+		b.Grow(int(r.ContentLength))
+	}
+	_, err := io.Copy(&b, http.MaxBytesReader(nil, r.Body, limit))
+	var over *http.MaxBytesError
+	if errors.As(err, &over) {
+		w.Header().Set("Connection", "close")
+		return "", tooLarge
+	}
+	if err != nil {
+		return "", invalid("the body did not arrive whole")
+	}
+	return b.String(), nil
+}
+
+func invalid(format string, args ...any) error {
+	return fault.New(fault.Invalid, "invalid_request", format, args...)
+}
+
+// clip shortens what a caller sent before it is quoted back.
+func clip(s string) string {
+	if len(s) <= 64 {
+		return s
+	}
+	return strings.ToValidUTF8(s[:64], "") + "…"
+}

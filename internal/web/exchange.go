@@ -1,0 +1,79 @@
+package web
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// exchange is one request and its answer: the request's context and the
+// response writer in one allocation.
+type exchange struct {
+	context.Context
+	out   response
+	id    [16]byte
+	addr  netip.Addr
+	site  string
+	start time.Time
+	route *Route
+	notes [8]note
+	noted int
+	front *Options
+}
+
+type note struct{ key, value string }
+
+type exchangeKey struct{}
+
+// Value answers for the exchange itself, then for the request's context.
+func (x *exchange) Value(key any) any {
+	if key == (exchangeKey{}) {
+		return x
+	}
+	return x.Context.Value(key)
+}
+
+func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
+	x := &exchange{Context: r.Context(), addr: addrOf(r.RemoteAddr)}
+	x.out.ResponseWriter = w
+	var b [8]byte
+	rand.Read(b[:])
+	hex.Encode(x.id[:], b[:])
+	return x
+}
+
+func exchangeOf(ctx context.Context) *exchange {
+	x, _ := ctx.Value(exchangeKey{}).(*exchange)
+	return x
+}
+
+// RequestID is the name under which this request is logged, "" outside of one.
+func RequestID(ctx context.Context) string {
+	if x := exchangeOf(ctx); x != nil {
+		return string(x.id[:])
+	}
+	return ""
+}
+
+// ClientIP is the address of the client: the peer, or what trusted proxies
+// said of it. It is invalid outside of a request.
+func ClientIP(ctx context.Context) netip.Addr {
+	if x := exchangeOf(ctx); x != nil {
+		return x.addr
+	}
+	return netip.Addr{}
+}
+
+// Note adds a field to the request's log line. Eight fit, more are left out.
+// A value is cut at 200 bytes.
+func Note(ctx context.Context, key, value string) {
+	x := exchangeOf(ctx)
+	if x == nil || x.noted == len(x.notes) {
+		return
+	}
+	x.notes[x.noted] = note{key, value}
+	x.noted++
+}

@@ -1,0 +1,69 @@
+package web
+
+import (
+	"encoding/base64"
+	"net/http"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/secret"
+)
+
+const formPrefix = "cdf_"
+
+// Forms makes and checks the tokens that tie a form to the browser to which it
+// was shown: a cookie holds 256 random bits, the form holds their MAC under a
+// key that nodes share. Who can set a cookie in a browser still cannot make a
+// token for it, and a token says nothing in another browser.
+type Forms struct {
+	key    []byte
+	cookie string
+}
+
+// NewForms uses a key of at least 16 bytes and a cookie whose name begins with
+// __Host-.
+func NewForms(key []byte, cookie string) *Forms {
+	if len(key) < 16 {
+		panic("web: the key of forms is too short")
+	}
+	return &Forms{key: key, cookie: cookie}
+}
+
+// Token is the token for a form of this page, named by what the form does. It
+// sets the browser's cookie if there is none.
+func (f *Forms) Token(w http.ResponseWriter, r *http.Request, purpose string) string {
+	browser := Cookie(r, f.cookie)
+	if !secret.Valid(formPrefix, browser) {
+		browser = string(secret.New(formPrefix))
+		SetCookie(w, f.cookie, browser, 0)
+		// A page with two forms asks twice: both must mean the same browser.
+		r.Header.Add("Cookie", f.cookie+"="+browser)
+	}
+	return base64.RawURLEncoding.EncodeToString(f.mac(browser, purpose))
+}
+
+// Check reports whether token was made for this browser and purpose.
+func (f *Forms) Check(r *http.Request, purpose, token string) error {
+	browser := Cookie(r, f.cookie)
+	got, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil || !secret.Valid(formPrefix, browser) || !secret.Equal(got, f.mac(browser, purpose)) {
+		return fault.New(fault.Forbidden, "form_expired", "this form is no longer valid, reload the page and try again")
+	}
+	return nil
+}
+
+func (f *Forms) mac(browser, purpose string) []byte {
+	return secret.Derive(f.key, "form", browser, purpose)
+}
+
+// Browser is the random value that names this browser between pages, "" before
+// the first form was shown to it.
+func (f *Forms) Browser(r *http.Request) string {
+	if b := Cookie(r, f.cookie); secret.Valid(formPrefix, b) {
+		return b
+	}
+	return ""
+}
+
+// Year is how long cookies live that remember a browser.
+const Year = 365 * 24 * time.Hour

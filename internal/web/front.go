@@ -1,0 +1,116 @@
+package web
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/fault"
+)
+
+// Options is what the front needs to know.
+type Options struct {
+	Now     func() time.Time // required; its monotonic part times requests
+	Log     *Log             // where request lines go; nil writes none
+	Proxies Proxies          // whom to believe about the client's address
+	HTTPS   bool             // browsers reach us by https only: adds HSTS
+	Resolve Resolve          // whose request this is; nil: one site at the root
+	Fail    Fail             // for what fails before and around the doors; nil is Problem
+	Observe func(Summary)    // called once for each request; nil: nobody counts
+}
+
+// Resolve says which site a request is for. An error is written by Fail.
+type Resolve func(r *http.Request) (Site, error)
+
+// Site is one of several sites behind one front.
+type Site struct {
+	Context context.Context // the request's context, with what the site adds
+	Path    string          // the path within the site
+	Name    string          // for the log
+}
+
+// Summary is one finished request, for counting.
+type Summary struct {
+	Site   string
+	Route  *Route // nil: no route
+	Method string
+	Status int
+	Bytes  int64
+	Took   time.Duration
+}
+
+type front struct {
+	Options
+	headers baseline
+	next    http.Handler
+}
+
+// Front is the outermost handler. What it costs, every request pays.
+func Front(o Options, next http.Handler) http.Handler {
+	if o.Fail == nil {
+		o.Fail = Problem
+	}
+	return &front{Options: o, headers: newBaseline(o.HTTPS), next: next}
+}
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := newExchange(w, r)
+	x.front = &f.Options
+	x.start = f.Now()
+	if f.Proxies.trusts(x.addr) {
+		x.addr = f.Proxies.client(x.addr, r.Header)
+	}
+	f.headers.set(w.Header())
+	defer f.finish(x, r)
+	if f.Resolve == nil {
+		f.next.ServeHTTP(&x.out, r.WithContext(x))
+		return
+	}
+	site, err := f.Resolve(r)
+	if err != nil {
+		f.Fail(&x.out, r.WithContext(x), err)
+		return
+	}
+	x.Context, x.site = site.Context, site.Name
+	in := r.WithContext(x)
+	if site.Path != r.URL.Path {
+		u := *r.URL
+		u.Path, u.RawPath = site.Path, ""
+		in.URL = &u
+	}
+	f.next.ServeHTTP(&x.out, in)
+}
+
+// finish recovers from a panic, so that one request's bug is one request's
+// failure, then writes the request's one line.
+func (f *front) finish(x *exchange, r *http.Request) {
+	cause := recover()
+	if cause != nil && cause != http.ErrAbortHandler {
+		logger(x).LogAttrs(x, slog.LevelError, "handler panicked", slog.String("request", string(x.id[:])),
+			slog.String("path", r.URL.Path), slog.Any("panic", cause), slog.String("stack", string(debug.Stack())))
+		if x.out.status == 0 {
+			x.out.guarded = nil
+			f.Fail(&x.out, r.WithContext(x), fault.New(fault.Internal, "internal", "something went wrong here"))
+		}
+	}
+	took := f.Now().Sub(x.start)
+	if f.Log != nil {
+		f.Log.request(x, r, took)
+	}
+	if f.Observe != nil {
+		f.Observe(Summary{Site: x.site, Route: x.route, Method: r.Method, Status: x.out.sent(), Bytes: x.out.bytes, Took: took})
+	}
+	if cause == http.ErrAbortHandler {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// sent is the status that the client saw.
+func (w *response) sent() int {
+	if w.status == 0 {
+		return http.StatusOK
+	}
+	return w.status
+}

@@ -1,0 +1,254 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/cardea-id/cardea/internal/fault"
+)
+
+// Route is what is known of a route before any request arrives, so that a test
+// can list them all.
+type Route struct {
+	Door     string // the door that mounted it
+	Method   string // "" answers every method
+	Path     string // the path of the pattern, wildcards included
+	Rate     string // rate class; "" is not limited by address
+	Page     bool   // browsers show it: page headers, origin checks on unsafe methods
+	LeaseOff bool   // answers without a lease: the answer cannot be a stale yes
+	CORS     *CORS  // which scripts of other origins may read the answer; nil is none
+}
+
+// Option declares something about a route.
+type Option func(*Route)
+
+// Rate puts the route into a class of the Limiter, counted per client address.
+func Rate(class string) Option { return func(r *Route) { r.Rate = class } }
+
+// Page declares a route that people's browsers show. Its unsafe methods are
+// refused to other origins.
+func Page(r *Route) { r.Page = true }
+
+// LeaseOff declares a route whose answer says nothing that may have been
+// revoked (keys, discovery, files, health), or that watches the lease itself
+// (streams). It answers while the node has no lease.
+func LeaseOff(r *Route) { r.LeaseOff = true }
+
+// Cross lets scripts of other origins read the answers, and mounts the
+// preflight.
+func Cross(c CORS) Option { return func(r *Route) { r.CORS = &c } }
+
+// MuxOptions is what the routes of all doors share.
+type MuxOptions struct {
+	Live    func() error // nil while this node may say yes; nil func: always
+	Limiter *Limiter     // nil limits nothing
+	Origins []string     // origins whose pages may post here besides the request's own
+	Fail    Fail         // for requests that no door answers; nil is Problem
+}
+
+// Mux mounts handlers. A Mux made by Door shares the routes and differs in Fail.
+type Mux struct {
+	table    *table
+	door     string
+	fail     Fail
+	defaults []Option
+}
+
+type table struct {
+	MuxOptions
+	mux     *http.ServeMux
+	routes  []Route
+	methods []string
+	origin  *http.CrossOriginProtection
+}
+
+// NewMux returns a Mux without routes.
+func NewMux(o MuxOptions) (*Mux, error) {
+	t := &table{MuxOptions: o, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection()}
+	for _, origin := range o.Origins {
+		if err := t.origin.AddTrustedOrigin(origin); err != nil {
+			return nil, err
+		}
+	}
+	if t.Fail == nil {
+		t.Fail = Problem
+	}
+	m := &Mux{table: t, fail: t.Fail}
+	t.mux.HandleFunc("/", m.unknown)
+	return m, nil
+}
+
+// Door returns a Mux that mounts into the same table, writes errors with fail,
+// and declares each of its routes with the options given.
+func (m *Mux) Door(name string, fail Fail, defaults ...Option) *Mux {
+	return &Mux{table: m.table, door: name, fail: fail, defaults: defaults}
+}
+
+// Handle mounts h, such as Handle("POST /token", s.token). It panics when the
+// pattern is malformed or taken, as http.ServeMux does: routes are mounted once,
+// at start.
+func (m *Mux) Handle(pattern string, h Handler, opts ...Option) {
+	method, path, found := strings.Cut(pattern, " ")
+	if !found {
+		method, path = "", pattern
+	}
+	route := &Route{Door: m.door, Method: method, Path: path}
+	for _, o := range append(slices.Clone(m.defaults), opts...) {
+		o(route)
+	}
+	m.table.routes = append(m.table.routes, *route)
+	if method != "" && !slices.Contains(m.table.methods, method) {
+		m.table.methods = append(m.table.methods, method)
+	}
+	m.table.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { m.serve(route, h, w, r) })
+	if route.CORS != nil && method != http.MethodOptions {
+		m.preflight(route)
+	}
+}
+
+// Routes lists what is mounted, in the order in which it was.
+func (m *Mux) Routes() []Route { return slices.Clone(m.table.routes) }
+
+// ServeHTTP finds the route. Paths are taken as they are: one that is not in
+// its shortest form is not found, and is never redirected.
+func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := exchangeOf(r.Context())
+	if x == nil {
+		x = newExchange(w, r)
+		r = r.WithContext(x)
+		w = &x.out
+	}
+	if !cleanPath(r.URL.Path) {
+		m.table.Fail(w, r, notFound())
+		return
+	}
+	m.table.mux.ServeHTTP(w, r)
+}
+
+// serve holds a request to what its route declares, then lets h answer.
+func (m *Mux) serve(route *Route, h Handler, w http.ResponseWriter, r *http.Request) {
+	x := exchangeOf(r.Context())
+	x.route = route
+	if err := m.admit(route, x, r); err != nil {
+		m.fail(w, r, err)
+		return
+	}
+	if route.CORS != nil {
+		route.CORS.answer(w.Header(), r)
+	}
+	if route.Page {
+		pageHeaders(w.Header(), nil)
+	}
+	if m.table.Live != nil && !route.LeaseOff {
+		x.out.guard(m, r)
+	}
+	if err := h(w, r); err != nil {
+		m.fail(w, r, err)
+	}
+}
+
+func (m *Mux) admit(route *Route, x *exchange, r *http.Request) error {
+	if route.Rate != "" && m.table.Limiter != nil {
+		if wait, ok := m.table.Limiter.AllowAddr(route.Rate, x.addr); !ok {
+			return fault.New(fault.TooMany, "too_many_requests", "too many requests from your network, wait a moment").WithRetry(wait)
+		}
+	}
+	if m.table.Live != nil && !route.LeaseOff {
+		if err := m.table.Live(); err != nil {
+			return err
+		}
+	}
+	if route.Page {
+		if err := m.table.origin.Check(r); err != nil {
+			return fault.New(fault.Forbidden, "cross_origin", "this form was sent from another site, open the page here and try again")
+		}
+	}
+	return nil
+}
+
+// preflight answers OPTIONS for the route's path, once for all its methods.
+func (m *Mux) preflight(route *Route) {
+	for _, r := range m.table.routes {
+		if r.Path == route.Path && r.Method == http.MethodOptions {
+			return
+		}
+	}
+	c := *route.CORS
+	m.Handle("OPTIONS "+route.Path, func(w http.ResponseWriter, r *http.Request) error {
+		c.preflight(w.Header(), r)
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}, LeaseOff, func(o *Route) { o.CORS = nil })
+}
+
+// unknown answers requests without a route: 405 when the path has one for
+// another method, else 404.
+func (m *Mux) unknown(w http.ResponseWriter, r *http.Request) {
+	var allow []string
+	for _, method := range m.table.methods {
+		probe := *r
+		probe.Method = method
+		if _, pattern := m.table.mux.Handler(&probe); pattern != "/" {
+			allow = append(allow, method)
+		}
+	}
+	if len(allow) == 0 {
+		m.table.Fail(w, r, notFound())
+		return
+	}
+	w.Header().Set("Allow", strings.Join(allow, ", "))
+	m.table.Fail(w, r, &methodError{fault.New(fault.Invalid, "method_not_allowed", "%s is not answered here", safeMethod(r.Method))})
+}
+
+// methodError is a fault whose status is 405, which no core ever means.
+type methodError struct{ *fault.Error }
+
+func (e *methodError) Unwrap() error { return e.Error }
+
+func safeMethod(m string) string {
+	if len(m) > 16 {
+		return "this method"
+	}
+	return m
+}
+
+func notFound() error {
+	return fault.New(fault.NotFound, "not_found", "there is nothing at this address")
+}
+
+// cleanPath reports whether p is in its shortest form: no empty and no dot
+// segments, nothing that a proxy might read otherwise than we do.
+func cleanPath(p string) bool {
+	if p == "" || p[0] != '/' {
+		return false
+	}
+	if strings.Contains(p, "//") || strings.IndexByte(p, '\\') >= 0 || strings.IndexByte(p, 0) >= 0 {
+		return false
+	}
+	for rest := p; ; {
+		i := strings.Index(rest, "/.")
+		if i < 0 {
+			return true
+		}
+		seg, _, _ := strings.Cut(rest[i+1:], "/")
+		if seg == "." || seg == ".." {
+			return false
+		}
+		rest = rest[i+1:]
+	}
+}
+
+// String names the route in reports.
+func (r Route) String() string { return fmt.Sprintf("%s: %s %s", r.Door, r.Method, r.Path) }
+
+// addrOf is the address part of a peer's "host:port".
+func addrOf(remote string) netip.Addr {
+	ap, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap().WithZone("")
+}
