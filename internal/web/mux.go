@@ -204,9 +204,10 @@ func (m *Mux) unknown(w http.ResponseWriter, r *http.Request) {
 }
 
 // methodError is a fault whose status is 405, which no core ever means.
-type methodError struct{ *fault.Error }
+type methodError struct{ fault *fault.Error }
 
-func (e *methodError) Unwrap() error { return e.Error }
+func (e *methodError) Error() string { return e.fault.Error() }
+func (e *methodError) Unwrap() error { return e.fault }
 
 func safeMethod(m string) string {
 	if len(m) > 16 {

@@ -54,7 +54,7 @@ func Problem(w http.ResponseWriter, r *http.Request, err error) {
 func Explain(ctx context.Context, err error) (*fault.Error, int) {
 	var m *methodError
 	if errors.As(err, &m) {
-		return m.Error, http.StatusMethodNotAllowed
+		return m.fault, http.StatusMethodNotAllowed
 	}
 	var f *fault.Error
 	if errors.As(err, &f) {
