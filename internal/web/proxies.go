@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -12,22 +11,16 @@ import (
 // X-Forwarded-Host, X-Forwarded-Proto, Forwarded) is ever read.
 type Proxies struct{ nets []netip.Prefix }
 
-// NewProxies reads networks such as "10.0.0.0/8" and single addresses.
-func NewProxies(networks []string) (Proxies, error) {
+// NewProxies believes proxies in these networks.
+func NewProxies(networks []netip.Prefix) Proxies {
 	var p Proxies
-	for _, s := range networks {
-		if n, err := netip.ParsePrefix(s); err == nil {
-			p.nets = append(p.nets, n.Masked())
-			continue
+	for _, n := range networks {
+		if n.Addr().Is4In6() && n.Bits() >= 96 {
+			n = netip.PrefixFrom(n.Addr().Unmap(), n.Bits()-96)
 		}
-		a, err := netip.ParseAddr(s)
-		if err != nil {
-			return Proxies{}, fmt.Errorf("trusted proxy %q is neither a network like 10.0.0.0/8 nor an address", s)
-		}
-		a = a.Unmap()
-		p.nets = append(p.nets, netip.PrefixFrom(a, a.BitLen()))
+		p.nets = append(p.nets, n.Masked())
 	}
-	return p, nil
+	return p
 }
 
 func (p *Proxies) trusts(a netip.Addr) bool {
