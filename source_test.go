@@ -17,16 +17,18 @@ const modulePath = "github.com/cardea-id/cardea"
 
 // A source is one parsed Go file of the module.
 type source struct {
-	path string // "internal/db/tx.go"
-	pkg  string // "internal/db"
-	fset *token.FileSet
-	file *ast.File
+	path   string // "internal/db/tx.go"
+	pkg    string // "internal/db"
+	fset   *token.FileSet
+	file   *ast.File
+	consts map[string]string // the package's string constants
 }
 
 // parsed reads every Go file once for all tests of this package.
 var parsed = sync.OnceValues(func() ([]source, error) {
 	var all []source
 	fset := token.NewFileSet()
+	consts := map[string]map[string]string{}
 	err := filepath.WalkDir(".", func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -41,11 +43,37 @@ var parsed = sync.OnceValues(func() ([]source, error) {
 		if err != nil {
 			return err
 		}
-		all = append(all, source{filepath.ToSlash(path), filepath.ToSlash(filepath.Dir(path)), fset, file})
+		pkg := filepath.ToSlash(filepath.Dir(path))
+		if consts[pkg] == nil {
+			consts[pkg] = map[string]string{}
+		}
+		f := source{filepath.ToSlash(path), pkg, fset, file, consts[pkg]}
+		f.readConsts()
+		all = append(all, f)
 		return nil
 	})
 	return all, err
 })
+
+// readConsts notes the file's package-level string constants.
+func (f source) readConsts() {
+	for _, d := range f.file.Decls {
+		g, ok := d.(*ast.GenDecl)
+		if !ok || g.Tok != token.CONST {
+			continue
+		}
+		for _, s := range g.Specs {
+			spec := s.(*ast.ValueSpec)
+			for i, name := range spec.Names {
+				if i < len(spec.Values) {
+					if text, ok := f.joined(spec.Values[i]); ok {
+						f.consts[name.Name] = text
+					}
+				}
+			}
+		}
+	}
+}
 
 func files(t *testing.T, keep func(source) bool) []source {
 	t.Helper()
@@ -102,12 +130,12 @@ func (f source) strings() []literal {
 	ast.Inspect(f.file, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.BinaryExpr:
-			if text, ok := joined(n); ok {
+			if text, ok := f.joined(n); ok {
 				list = append(list, literal{n, text})
 				return false
 			}
 		case *ast.BasicLit:
-			if text, ok := joined(n); ok {
+			if text, ok := f.joined(n); ok {
 				list = append(list, literal{n, text})
 			}
 		}
@@ -116,10 +144,13 @@ func (f source) strings() []literal {
 	return list
 }
 
-// joined gives the text of a literal or of a sum that begins with one; what
-// is not a literal stands in it as a blank.
-func joined(e ast.Expr) (string, bool) {
+// joined gives the text of a literal, of a constant of the package, or of a sum
+// that begins with one; what only the running program knows is a blank in it.
+func (f source) joined(e ast.Expr) (string, bool) {
 	switch e := e.(type) {
+	case *ast.Ident:
+		text, ok := f.consts[e.Name]
+		return text, ok
 	case *ast.BasicLit:
 		if e.Kind != token.STRING {
 			return "", false
@@ -127,13 +158,13 @@ func joined(e ast.Expr) (string, bool) {
 		text, err := strconv.Unquote(e.Value)
 		return text, err == nil
 	case *ast.ParenExpr:
-		return joined(e.X)
+		return f.joined(e.X)
 	case *ast.BinaryExpr:
 		if e.Op != token.ADD {
 			return "", false
 		}
-		left, ok := joined(e.X)
-		right, _ := joined(e.Y)
+		left, ok := f.joined(e.X)
+		right, _ := f.joined(e.Y)
 		return left + " " + right, ok
 	}
 	return "", false
@@ -156,3 +187,12 @@ func moduleOf(path string) string {
 }
 
 func has(list, word string) bool { return slices.Contains(strings.Fields(list), word) }
+
+// testName gives the name of a test or fuzz target.
+func testName(d ast.Decl) (string, bool) {
+	f, ok := d.(*ast.FuncDecl)
+	if !ok || f.Recv != nil {
+		return "", false
+	}
+	return f.Name.Name, strings.HasPrefix(f.Name.Name, "Test") || strings.HasPrefix(f.Name.Name, "Fuzz")
+}
