@@ -1,0 +1,201 @@
+package audit
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/id"
+)
+
+// Activity is what happened without changing state: a token issued, a sign-in
+// refused. It is written per node in segments; the hash of a segment is one
+// event of the log, so that a segment cannot be changed later. A kill of the
+// process loses at most the last tenth of a second of it.
+type Activity struct {
+	At     time.Time         `json:"at"`
+	Action string            `json:"action"` // such as token.issue, signin.refuse
+	Actor  Actor             `json:"actor"`
+	Target string            `json:"target,omitempty"`
+	Reason string            `json:"reason,omitempty"` // why it was refused
+	Count  int               `json:"count,omitempty"`  // how many like it, where they are counted and not listed
+	Data   map[string]string `json:"data,omitempty"`
+}
+
+const (
+	segmentEvery = 100 * time.Millisecond
+	segmentMax   = 5000 // records held per realm until the next segment; more are counted
+	floodAfter   = 20   // anonymous failures of one kind in one segment that are listed
+)
+
+type activity struct {
+	mu     sync.Mutex
+	realms map[string]*pendingSegment
+	poke   chan struct{}
+}
+
+type pendingSegment struct {
+	records []Activity
+	seen    map[flood]int // anonymous failures so far
+	extra   map[flood]int // what is counted instead of listed
+}
+
+// flood groups what is counted: many refusals of the same kind from the same place.
+type flood struct{ action, reason, ip string }
+
+func (a *activity) init() {
+	a.realms = map[string]*pendingSegment{}
+	a.poke = make(chan struct{}, 1)
+}
+
+// Activity notes what happened in a realm. It never blocks and never fails.
+func (l *Log) Activity(realm string, by Actor, a Activity) {
+	a.Actor, a.At = by, l.db.Now()
+	l.act.mu.Lock()
+	s := l.act.realms[realm]
+	if s == nil {
+		s = &pendingSegment{seen: map[flood]int{}, extra: map[flood]int{}}
+		l.act.realms[realm] = s
+	}
+	f := flood{a.Action, a.Reason, by.IP}
+	listed := len(s.records) < segmentMax
+	if by.Kind == "anonymous" && a.Reason != "" {
+		s.seen[f]++
+		listed = listed && s.seen[f] <= floodAfter
+	}
+	if listed {
+		s.records = append(s.records, a)
+	} else {
+		s.extra[f]++
+	}
+	l.act.mu.Unlock()
+	poke(l.act.poke)
+}
+
+func (l *Log) activityForever(ctx context.Context) {
+	for {
+		select {
+		case <-l.act.poke:
+		case <-ctx.Done():
+			return
+		}
+		// Gather for a while before writing.
+		t := time.NewTimer(segmentEvery)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return
+		}
+		if err := l.FlushActivity(ctx); err != nil && ctx.Err() == nil {
+			l.log.Warn("writing activity", "err", err)
+		}
+	}
+}
+
+// FlushActivity writes what has gathered, a segment a realm.
+func (l *Log) FlushActivity(ctx context.Context) error {
+	l.act.mu.Lock()
+	realms := l.act.realms
+	l.act.realms = map[string]*pendingSegment{}
+	l.act.mu.Unlock()
+	var failed error
+	for realm, s := range realms {
+		if err := l.writeSegment(ctx, realm, s); err != nil {
+			failed = err
+		}
+	}
+	return failed
+}
+
+func (l *Log) writeSegment(ctx context.Context, realm string, s *pendingSegment) error {
+	now := l.db.Now()
+	for f, n := range s.extra {
+		s.records = append(s.records, Activity{At: now, Action: f.action, Reason: f.reason, Actor: Actor{Kind: "anonymous", IP: f.ip}, Count: n})
+	}
+	var text strings.Builder
+	enc := json.NewEncoder(&text)
+	for _, a := range s.records {
+		if err := enc.Encode(a); err != nil {
+			return err
+		}
+	}
+	sum := sha256.Sum256([]byte(text.String()))
+	return l.db.UpdateRC(ctx, realm, func(tx *db.Tx) error {
+		seg := id.New("act", tx.Now)
+		if err := insertSegment(tx, seg, l.node, len(s.records), text.String()); err != nil {
+			return err
+		}
+		Append(tx, System, Event{Action: "activity.segment", TargetType: "activity", Target: seg,
+			Data: map[string]any{"records": len(s.records), "sha256": base64.RawURLEncoding.EncodeToString(sum[:]), "node": l.node}})
+		return nil
+	})
+}
+
+type segment struct{ id, body string }
+
+// Activities returns a realm's activity, newest segment first, and the token of
+// the next page. A page holds whole segments, at least limit records if there are.
+func (l *Log) Activities(ctx context.Context, realm, before string, limit int) (all []Activity, next string, err error) {
+	switch {
+	case limit < 1 || limit > 1000:
+		return nil, "", fault.New(fault.Invalid, "limit_invalid", "limit must be between 1 and 1000")
+	case before == "":
+		before = "act_~"
+	case !id.Valid("act", before):
+		return nil, "", fault.New(fault.Invalid, "page_token_invalid", "the page token is not one of ours")
+	}
+	for len(all) < limit {
+		var some []segment
+		err := l.db.View(ctx, realm, func(tx *db.Tx) (err error) {
+			some, err = segments(tx, realm, before, 20)
+			return err
+		})
+		if err != nil {
+			return nil, "", err
+		}
+		if len(some) == 0 {
+			return all, "", nil
+		}
+		for _, s := range some {
+			records, err := s.decode()
+			if err != nil {
+				return nil, "", err
+			}
+			all, before = append(all, records...), s.id
+			if len(all) >= limit {
+				break
+			}
+		}
+	}
+	return all, before, nil
+}
+
+// decode returns a segment's records, newest first.
+func (s segment) decode() (all []Activity, err error) {
+	dec := json.NewDecoder(strings.NewReader(s.body))
+	for dec.More() {
+		var a Activity
+		if err := dec.Decode(&a); err != nil {
+			return nil, err
+		}
+		all = append([]Activity{a}, all...)
+	}
+	return all, nil
+}
+
+// Forget deletes a realm's activity from before an instant, and nodes given up
+// before it. Events are never deleted.
+func (l *Log) Forget(ctx context.Context, realm string, before time.Time) error {
+	err := l.db.UpdateRC(ctx, realm, func(tx *db.Tx) error { return deleteSegments(tx, realm, before) })
+	if err != nil {
+		return err
+	}
+	return l.ctl.SystemRC(ctx, func(tx *db.Tx) error { return deleteGone(tx, before) })
+}

@@ -1,0 +1,131 @@
+package audit
+
+import (
+	"context"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
+)
+
+// Flush implements db.Journal: it writes a transaction's events as its last
+// statements, so that the order key is drawn after everything it read.
+func (l *Log) Flush(tx *db.Tx, entries []any) error {
+	for _, v := range entries {
+		e := v.(*entry)
+		if e.barrier {
+			continue
+		}
+		text, err := e.encode()
+		if err != nil {
+			return err
+		}
+		if err := insertEvent(tx, &e.Record, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Committed implements db.Journal: it wakes the sequencer, and for what
+// invalidates it waits until no node can say yes on older knowledge.
+func (l *Log) Committed(ctx context.Context, _ string, entries []any) error {
+	poke(l.sequence)
+	var last *entry
+	barrier := false
+	for _, v := range entries {
+		if e := v.(*entry); e.barrier {
+			barrier = true
+		} else if e.Invalidates {
+			last = e
+		}
+	}
+	if last == nil && !barrier || l.cancel == nil {
+		return nil // nothing to wait for, or no node runs yet
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmLimit)
+	defer cancel()
+	var p Position
+	var err error
+	if barrier {
+		p, err = l.everythingSoFar(ctx)
+	} else {
+		p, err = l.positionOf(ctx, last.ID)
+	}
+	if err == nil {
+		err = l.confirm(ctx, p)
+	}
+	if err != nil {
+		l.log.Warn("a change is made but not yet confirmed on every node", "err", err)
+		return fault.New(fault.Unavailable, "unconfirmed", "the change is made but not yet confirmed everywhere; try again, which is safe").WithRetry(time.Second)
+	}
+	return nil
+}
+
+// positionOf waits until this node has applied the event and returns where it stands.
+func (l *Log) positionOf(ctx context.Context, event string) (Position, error) {
+	l.mu.Lock()
+	if p, ok := l.recent[event]; ok {
+		l.mu.Unlock()
+		return p, nil
+	}
+	c := l.waiters[event]
+	if c == nil {
+		c = make(chan Position, 1)
+		l.waiters[event] = c
+	}
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		delete(l.waiters, event)
+		l.mu.Unlock()
+	}()
+	step := time.NewTimer(ownStep)
+	defer step.Stop()
+	for {
+		select {
+		case p := <-c:
+			return p, nil
+		case <-step.C:
+			// Whoever holds up the sequencer does not hold up this change.
+			if err := l.drain(ctx); err != nil {
+				return Position{}, err
+			}
+			poke(l.follow)
+			step.Reset(ownStep * 5)
+		case <-ctx.Done():
+			return Position{}, ctx.Err()
+		}
+	}
+}
+
+// everythingSoFar returns a position that covers all that was committed before
+// the call, once this node has applied it.
+func (l *Log) everythingSoFar(ctx context.Context) (Position, error) {
+	if err := l.drain(ctx); err != nil {
+		return Position{}, err
+	}
+	h, err := l.readHead(ctx)
+	if err != nil {
+		return Position{}, err
+	}
+	return h.Position, l.waitApplied(ctx, h.Position)
+}
+
+// waitApplied blocks until this node has applied p.
+func (l *Log) waitApplied(ctx context.Context, p Position) error {
+	for {
+		l.mu.Lock()
+		changed := l.changed
+		l.mu.Unlock()
+		if !l.Applied().Before(p) {
+			return nil
+		}
+		poke(l.follow)
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

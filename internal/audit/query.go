@@ -1,0 +1,99 @@
+package audit
+
+import (
+	"context"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/id"
+)
+
+// Filter selects events; empty fields select all.
+type Filter struct {
+	Action string // a prefix, such as client.
+	Actor  string // an id
+	Target string // an id
+	Since  time.Time
+	Until  time.Time
+	Before string // the page token: the id of the last event of the page before
+	Limit  int    // 1 to 1000; zero: 100
+}
+
+// Query returns a realm's events, newest first, and the token of the next page,
+// empty at the end.
+func (l *Log) Query(ctx context.Context, realm string, f Filter) (all []Record, next string, err error) {
+	if f.Limit == 0 {
+		f.Limit = 100
+	}
+	if f.Limit < 1 || f.Limit > 1000 {
+		return nil, "", fault.New(fault.Invalid, "limit_invalid", "limit must be between 1 and 1000")
+	}
+	if f.Before != "" && !id.Valid("evt", f.Before) {
+		return nil, "", fault.New(fault.Invalid, "page_token_invalid", "the page token is not one of ours")
+	}
+	var rows []row
+	err = l.db.View(ctx, realm, func(tx *db.Tx) (err error) {
+		rows, err = search(tx, realm, f, f.Limit+1)
+		return err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	if len(rows) > f.Limit {
+		rows = rows[:f.Limit]
+		next = rows[f.Limit-1].id
+	}
+	for _, s := range rows {
+		r, err := decode(s.body)
+		if err != nil {
+			return nil, "", err
+		}
+		r.Position, r.Leaf = s.position, s.leaf
+		all = append(all, r)
+	}
+	return all, next, nil
+}
+
+// Replay calls fn with every sequenced event of a realm after a position, in
+// order, and returns the position up to which that was everything.
+func (l *Log) Replay(ctx context.Context, realm string, after Position, fn func(Record) error) (Position, error) {
+	var leaf int64
+	var upTo head
+	err := l.db.View(ctx, realm, func(tx *db.Tx) (err error) {
+		if upTo, err = loadHead(tx, ""); err != nil {
+			return err
+		}
+		leaf, err = leafUpTo(tx, realm, after)
+		return err
+	})
+	if err != nil {
+		return Position{}, err
+	}
+	for {
+		var some []stored
+		err := l.db.View(ctx, realm, func(tx *db.Tx) (err error) {
+			some, err = realmRecordsAfter(tx, realm, leaf, followBatch)
+			return err
+		})
+		if err != nil {
+			return Position{}, err
+		}
+		for _, s := range some {
+			if upTo.Before(s.position) {
+				return upTo.Position, nil
+			}
+			r, err := decode(s.body)
+			if err != nil {
+				return Position{}, err
+			}
+			r.Position, r.Leaf, leaf = s.position, s.leaf, s.leaf
+			if err := fn(r); err != nil {
+				return Position{}, err
+			}
+		}
+		if len(some) < followBatch {
+			return upTo.Position, nil
+		}
+	}
+}

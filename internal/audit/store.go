@@ -1,0 +1,253 @@
+package audit
+
+import (
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/cardea-id/cardea/internal/db"
+)
+
+func loadHead(tx *db.Tx, realm string) (head, error) {
+	return db.One(tx, func(r db.Row) (h head, err error) { return h, r.Scan(&h.Epoch, &h.Seq, &h.chain) },
+		`SELECT epoch, seq, chain FROM log_heads WHERE realm = $1`, realm)
+}
+
+// moveHead is the compare-and-set by which one sequencer wins.
+func moveHead(tx *db.Tx, from, to head) (bool, error) {
+	n, err := tx.Exec(`UPDATE log_heads SET epoch = $1, seq = $2, chain = $3 WHERE realm = '' AND epoch = $4 AND seq = $5`,
+		to.Epoch, to.Seq, to.chain, from.Epoch, from.Seq)
+	return n == 1, err
+}
+
+// insertEvent draws the event's order key as it inserts. Keys only order what is
+// still to be placed, so on SQLite, with its one writer, counting on is enough.
+func insertEvent(tx *db.Tx, r *Record, text string) error {
+	query := `INSERT INTO events (realm, id, order_key, at, action, actor, target, body)
+		VALUES ($1, $2, (SELECT COALESCE(MAX(order_key), 0) + 1 FROM events WHERE position IS NULL), $3, $4, $5, $6, $7)`
+	if tx.Engine() == db.Postgres {
+		query = `INSERT INTO events (realm, id, order_key, at, action, actor, target, body) VALUES ($1, $2, nextval('event_order'), $3, $4, $5, $6, $7)`
+	}
+	_, err := tx.Exec(query, r.Realm, r.ID, db.At(r.At), r.Action, r.Actor.ID, r.Target, text)
+	return err
+}
+
+// waiting is an event that is still to be placed.
+type waiting struct {
+	realm, id, body string
+	position        Position
+	leaf            int64
+}
+
+func anyPending(tx *db.Tx) (bool, error) {
+	return db.One(tx, db.Scalar[bool], `SELECT EXISTS (SELECT realm FROM events WHERE position IS NULL)`)
+}
+
+func pending(tx *db.Tx, limit int) ([]waiting, error) {
+	return db.All(tx, func(r db.Row) (w waiting, err error) { return w, r.Scan(&w.realm, &w.id, &w.body) },
+		`SELECT realm, id, body FROM events WHERE position IS NULL ORDER BY order_key LIMIT $1`, limit)
+}
+
+// place writes the positions of a batch: one statement on PostgreSQL, where a
+// round trip is dear, one each on SQLite, where it is a function call.
+func place(tx *db.Tx, events []waiting) error {
+	if tx.Engine() == db.Postgres {
+		realms, ids := make([]string, len(events)), make([]string, len(events))
+		seqs, leaves := make([]int64, len(events)), make([]int64, len(events))
+		for i, e := range events {
+			realms[i], ids[i], seqs[i], leaves[i] = e.realm, e.id, e.position.Seq, e.leaf
+		}
+		_, err := tx.Exec(`UPDATE events AS e SET epoch = $1, position = v.position, leaf = v.leaf
+			FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]) AS v(realm, id, position, leaf)
+			WHERE e.realm = v.realm AND e.id = v.id`, events[0].position.Epoch, realms, ids, seqs, leaves)
+		return err
+	}
+	for _, e := range events {
+		if _, err := tx.Exec(`UPDATE events SET epoch = $1, position = $2, leaf = $3 WHERE realm = $4 AND id = $5`,
+			e.position.Epoch, e.position.Seq, e.leaf, e.realm, e.id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stored is a sequenced event as read back.
+type stored struct {
+	position Position
+	leaf     int64
+	body     string
+}
+
+func scanStored(r db.Row) (s stored, err error) {
+	return s, r.Scan(&s.position.Epoch, &s.position.Seq, &s.leaf, &s.body)
+}
+
+func recordsAfter(tx *db.Tx, p Position, limit int) ([]stored, error) {
+	return db.All(tx, scanStored, `SELECT epoch, position, leaf, body FROM events -- of every realm
+		WHERE epoch = $1 AND position > $2 ORDER BY position LIMIT $3`, p.Epoch, p.Seq, limit)
+}
+
+func realmRecordsAfter(tx *db.Tx, realm string, leaf int64, limit int) ([]stored, error) {
+	return db.All(tx, scanStored, `SELECT epoch, position, leaf, body FROM events
+		WHERE realm = $1 AND leaf > $2 ORDER BY leaf LIMIT $3`, realm, leaf, limit)
+}
+
+// leafUpTo finds the last leaf of a realm at or before a position, or -1.
+func leafUpTo(tx *db.Tx, realm string, p Position) (int64, error) {
+	return db.One(tx, db.Scalar[int64], `SELECT COALESCE(MAX(leaf), -1) FROM events
+		WHERE realm = $1 AND leaf IS NOT NULL AND (epoch < $2 OR epoch = $2 AND position <= $3)`, realm, p.Epoch, p.Seq)
+}
+
+func loadTree(tx *db.Tx, realm string) (*tree, error) {
+	t, err := db.One(tx, func(r db.Row) (*tree, error) {
+		var frontier []byte
+		t := &tree{realm: realm, stored: true}
+		err := r.Scan(&t.size, &frontier)
+		for ; len(frontier) >= len(tlog.Hash{}); frontier = frontier[len(tlog.Hash{}):] {
+			t.frontier = append(t.frontier, tlog.Hash(frontier))
+		}
+		return t, err
+	}, `SELECT seq, frontier FROM log_heads WHERE realm = $1`, realm)
+	if db.Missing(err) {
+		return &tree{realm: realm}, nil
+	}
+	return t, err
+}
+
+func saveTree(tx *db.Tx, t *tree) error {
+	var frontier []byte
+	for _, h := range t.frontier {
+		frontier = append(frontier, h[:]...)
+	}
+	_, err := tx.Exec(`INSERT INTO log_heads (realm, epoch, seq, chain, frontier) VALUES ($1, 0, $2, $3, $4)
+		ON CONFLICT (realm) DO UPDATE SET seq = $2, frontier = $4`, t.realm, t.size, []byte{}, frontier)
+	return err
+}
+
+// leafBodies reads the bodies of leaves [from, to) of a realm.
+func leafBodies(tx *db.Tx, realm string, from, to int64) ([]string, error) {
+	return db.All(tx, db.Scalar[string], `SELECT body FROM events WHERE realm = $1 AND leaf >= $2 AND leaf < $3 ORDER BY leaf`, realm, from, to)
+}
+
+func insertTile(tx *db.Tx, realm string, level, n int64, hashes []byte) error {
+	_, err := tx.Exec(`INSERT INTO log_tiles (realm, level, n, hashes) VALUES ($1, $2, $3, $4) ON CONFLICT (realm, level, n) DO NOTHING`, realm, level, n, hashes)
+	return err
+}
+
+func tile(tx *db.Tx, realm string, level, n int64) ([]byte, error) {
+	return db.One(tx, db.Scalar[[]byte], `SELECT hashes FROM log_tiles WHERE realm = $1 AND level = $2 AND n = $3`, realm, level, n)
+}
+
+func insertCheckpoint(tx *db.Tx, realm string, c Checkpoint) error {
+	_, err := tx.Exec(`INSERT INTO log_checkpoints (realm, size, at, root, note) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (realm, size) DO NOTHING`,
+		realm, c.Size, db.At(c.At), c.Root[:], c.Note)
+	return err
+}
+
+func checkpoints(tx *db.Tx, realm string, after int64, limit int) ([]Checkpoint, error) {
+	return db.All(tx, scanCheckpoint, `SELECT size, at, root, note FROM log_checkpoints WHERE realm = $1 AND size > $2 ORDER BY size LIMIT $3`, realm, after, limit)
+}
+
+func checkpointAt(tx *db.Tx, realm string, size int64) (Checkpoint, error) {
+	return db.One(tx, scanCheckpoint, `SELECT size, at, root, note FROM log_checkpoints WHERE realm = $1 AND size = $2`, realm, size)
+}
+
+func scanCheckpoint(r db.Row) (c Checkpoint, err error) {
+	var at db.Time
+	var root []byte
+	if err = r.Scan(&c.Size, &at, &root, &c.Note); err == nil {
+		c.At = at.Time
+		copy(c.Root[:], root)
+	}
+	return c, err
+}
+
+// row is an event with the columns that repeat parts of its body.
+type row struct {
+	stored
+	id, action, actor, target string
+	at                        db.Time
+}
+
+func scanRow(r db.Row) (s row, err error) {
+	return s, r.Scan(&s.id, &s.at, &s.action, &s.actor, &s.target, &s.body, &s.position.Epoch, &s.position.Seq, &s.leaf)
+}
+
+const rowColumns = `id, at, action, actor, target, body, COALESCE(epoch, 0), COALESCE(position, 0), COALESCE(leaf, -1)`
+
+func leafRows(tx *db.Tx, realm string, from int64, limit int) ([]row, error) {
+	return db.All(tx, scanRow, `SELECT `+rowColumns+` FROM events WHERE realm = $1 AND leaf >= $2 ORDER BY leaf LIMIT $3`, realm, from, limit)
+}
+
+// search reads newest first. Ids sort by time.
+func search(tx *db.Tx, realm string, f Filter, limit int) ([]row, error) {
+	until := f.Until
+	if until.IsZero() {
+		until = tx.Now.Add(time.Hour)
+	}
+	from, to := db.At(f.Since), db.At(until)
+	before := f.Before
+	if before == "" {
+		before = "evt_~"
+	}
+	switch {
+	case f.Target != "":
+		return db.All(tx, scanRow, `SELECT `+rowColumns+` FROM events WHERE realm = $1 AND target = $2 AND id < $3 AND at >= $4 AND at <= $5
+			AND ($6 = '' OR action LIKE $6 || '%') AND ($7 = '' OR actor = $7) ORDER BY id DESC LIMIT $8`, realm, f.Target, before, from, to, f.Action, f.Actor, limit)
+	case f.Actor != "":
+		return db.All(tx, scanRow, `SELECT `+rowColumns+` FROM events WHERE realm = $1 AND actor = $2 AND id < $3 AND at >= $4 AND at <= $5
+			AND ($6 = '' OR action LIKE $6 || '%') ORDER BY id DESC LIMIT $7`, realm, f.Actor, before, from, to, f.Action, limit)
+	}
+	return db.All(tx, scanRow, `SELECT `+rowColumns+` FROM events WHERE realm = $1 AND id < $2 AND at >= $3 AND at <= $4
+		AND ($5 = '' OR action LIKE $5 || '%') ORDER BY id DESC LIMIT $6`, realm, before, from, to, f.Action, limit)
+}
+
+func insertSegment(tx *db.Tx, id, node string, records int, text string) error {
+	_, err := tx.Exec(`INSERT INTO activity (realm, id, at, node, records, body) VALUES ($1, $2, $3, $4, $5, $6)`,
+		tx.Realm, id, db.At(tx.Now), node, records, text)
+	return err
+}
+
+func segments(tx *db.Tx, realm, before string, limit int) ([]segment, error) {
+	return db.All(tx, func(r db.Row) (s segment, err error) { return s, r.Scan(&s.id, &s.body) },
+		`SELECT id, body FROM activity WHERE realm = $1 AND id < $2 ORDER BY id DESC LIMIT $3`, realm, before, limit)
+}
+
+// deleteSegments forgets activity. That it was there, and its hash, stays in the log.
+func deleteSegments(tx *db.Tx, realm string, before time.Time) error {
+	_, err := tx.Exec(`DELETE FROM activity WHERE realm = $1 AND at < $2`, realm, db.At(before))
+	return err
+}
+
+func insertNode(tx *db.Tx, id, name string) error {
+	_, err := tx.Exec(`INSERT INTO nodes (realm, id, name, started_at, renewed_at, renewals, epoch, seq, lapsed) VALUES ('', $1, $2, $3, $3, 0, 0, 0, FALSE)
+		ON CONFLICT (realm, id) DO UPDATE SET lapsed = FALSE, renewals = nodes.renewals + 1`, id, name, db.At(tx.Now))
+	return err
+}
+
+func renewNode(tx *db.Tx, id string, at Position) (bool, error) {
+	n, err := tx.Exec(`UPDATE nodes SET renewals = renewals + 1, epoch = $2, seq = $3, renewed_at = $4 WHERE realm = '' AND id = $1 AND NOT lapsed`,
+		id, at.Epoch, at.Seq, db.At(tx.Now))
+	return n == 1, err
+}
+
+func lapseNode(tx *db.Tx, id string, renewals int64) error {
+	_, err := tx.Exec(`UPDATE nodes SET lapsed = TRUE WHERE realm = '' AND id = $1 AND renewals = $2`, id, renewals)
+	return err
+}
+
+func deleteNode(tx *db.Tx, id string) error {
+	_, err := tx.Exec(`DELETE FROM nodes WHERE realm = '' AND id = $1`, id)
+	return err
+}
+
+// deleteGone forgets nodes that were given up long ago.
+func deleteGone(tx *db.Tx, before time.Time) error {
+	_, err := tx.Exec(`DELETE FROM nodes WHERE realm = '' AND lapsed AND renewed_at < $1`, db.At(before))
+	return err
+}
+
+func otherNodes(tx *db.Tx, self string) ([]node, error) {
+	return db.All(tx, func(r db.Row) (n node, err error) { return n, r.Scan(&n.id, &n.renewals, &n.at.Epoch, &n.at.Seq) },
+		`SELECT id, renewals, epoch, seq FROM nodes WHERE realm = '' AND id <> $1 AND NOT lapsed`, self)
+}

@@ -1,0 +1,120 @@
+package cache_test
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cardea-id/cardea/internal/cache"
+)
+
+func value(v string) func() (string, error) { return func() (string, error) { return v, nil } }
+
+// Spine 5. Remove the comparison of epochs in Get's deferred function to see it
+// fail: the stale value is kept.
+func TestAFillThatOverlapsAnInvalidationIsNotKept(t *testing.T) {
+	c := cache.New[string]("t", 1<<20, 1<<20, nil)
+	got, _ := c.Get("r", "k", func() (string, error) {
+		c.Drop("r", "k") // the change commits and is applied while we still read the old row
+		return "old", nil
+	})
+	if got != "old" {
+		t.Fatalf("Get = %q", got)
+	}
+	if got, _ := c.Get("r", "k", value("new")); got != "new" {
+		t.Errorf("after the invalidation Get = %q, want new", got)
+	}
+}
+
+// Whoever asks after an invalidation never gets a load that began before it.
+func TestALoadFromBeforeAnInvalidationIsNotShared(t *testing.T) {
+	c := cache.New[string]("t", 1<<20, 1<<20, nil)
+	began, release := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		c.Get("r", "k", func() (string, error) {
+			close(began)
+			<-release
+			return "old", nil
+		})
+	})
+	<-began
+	c.Drop("r", "k")
+	if got, _ := c.Get("r", "k", value("new")); got != "new" {
+		t.Errorf("Get = %q, want new", got)
+	}
+	close(release)
+	wg.Wait()
+	if got, ok := c.Peek("r", "k"); ok && got != "new" {
+		t.Errorf("Peek = %q, want new or nothing", got)
+	}
+}
+
+func TestLoadsOfOneKeyAreJoined(t *testing.T) {
+	c := cache.New[string]("t", 1<<20, 1<<20, nil)
+	var loads atomic.Int32
+	began, release := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		c.Get("r", "k", func() (string, error) { loads.Add(1); close(began); <-release; return "v", nil })
+	})
+	<-began
+	for range 10 {
+		wg.Go(func() {
+			if got, _ := c.Get("r", "k", func() (string, error) { loads.Add(1); return "v", nil }); got != "v" {
+				t.Errorf("Get = %q", got)
+			}
+		})
+	}
+	close(release)
+	wg.Wait()
+	if n := loads.Load(); n > 2 {
+		t.Errorf("%d loads", n)
+	}
+}
+
+// A busy realm is held to its share; its neighbour keeps what it has.
+func TestBoundsHoldInAllAndPerRealm(t *testing.T) {
+	c := cache.New[string]("t", 64<<10, 32<<10, func(s string) int { return len(s) })
+	for i := range 5 {
+		c.Get("neighbour", fmt.Sprint(i), value("mine"))
+	}
+	for i := range 5000 {
+		c.Get("busy", fmt.Sprint(i), value("some value of some length"))
+	}
+	if n := c.Bytes(); n > 64<<10 {
+		t.Errorf("holds %d bytes", n)
+	}
+	for i := range 5 {
+		if _, ok := c.Peek("neighbour", fmt.Sprint(i)); !ok {
+			t.Errorf("the neighbour's entry %d was pushed out", i)
+		}
+	}
+	c.DropRealm("busy")
+	if _, ok := c.Peek("busy", "4999"); ok {
+		t.Error("a dropped realm still has entries")
+	}
+	if _, ok := c.Peek("neighbour", "0"); !ok {
+		t.Error("dropping one realm dropped another's entry")
+	}
+}
+
+func TestErrorsAreNotKept(t *testing.T) {
+	c := cache.New[string]("t", 1<<20, 1<<20, nil)
+	if _, err := c.Get("r", "k", func() (string, error) { return "", fmt.Errorf("away") }); err == nil {
+		t.Fatal("want the error")
+	}
+	if got, err := c.Get("r", "k", value("v")); err != nil || got != "v" {
+		t.Errorf("Get = %q, %v", got, err)
+	}
+}
+
+func BenchmarkHit(b *testing.B) {
+	c := cache.New[string]("t", 1<<20, 1<<20, nil)
+	c.Get("default", "cli_0198f2c4a1b3kq7m2x9d5tz8wr", value("v"))
+	b.ReportAllocs()
+	for b.Loop() {
+		c.Get("default", "cli_0198f2c4a1b3kq7m2x9d5tz8wr", nil)
+	}
+}
