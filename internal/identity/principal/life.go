@@ -1,0 +1,152 @@
+package principal
+
+import (
+	"context"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
+)
+
+// Live returns a principal from memory if it may act now: it is active and not
+// expired, and so are its owners. Otherwise the error is fault.Forbidden, or
+// fault.NotFound if there never was one.
+func (d *Directory) Live(ctx context.Context, realm, id string) (Life, error) {
+	return chain(id, d.db.Now(), func(id string) (*Principal, error) { return d.Cached(ctx, realm, id) })
+}
+
+// LiveTx is Live for what is to be born below the principal in this
+// transaction. It holds the rows it read until the commit, at any isolation, so
+// that no death can come between.
+func LiveTx(tx *db.Tx, id string) (Life, error) {
+	return chain(id, tx.Now, func(id string) (*Principal, error) { return held(tx, id) })
+}
+
+// chain walks from a principal up to its last owner.
+func chain(id string, now time.Time, read func(id string) (*Principal, error)) (Life, error) {
+	var life Life
+	for next, links := id, 0; next != ""; links++ {
+		if links > maxOwners {
+			return Life{}, dead(id)
+		}
+		p, err := read(next)
+		if err != nil {
+			return Life{}, err
+		}
+		if p.State != Active || !p.ExpiresAt.IsZero() && !now.Before(p.ExpiresAt) {
+			return Life{}, dead(id)
+		}
+		if !p.ExpiresAt.IsZero() && (life.Until.IsZero() || p.ExpiresAt.Before(life.Until)) {
+			life.Until = p.ExpiresAt
+		}
+		if life.Principal == nil {
+			life.Principal = p
+		}
+		next = p.Owner
+	}
+	return life, nil
+}
+
+// livingOwners counts the owners from id upward, id included, all of them alive.
+func livingOwners(tx *db.Tx, id string) (int, error) {
+	n := 0
+	_, err := chain(id, tx.Now, func(id string) (*Principal, error) {
+		n++
+		return held(tx, id)
+	})
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Forbidden) {
+		return 0, invalid("owner", "is not a living principal")
+	}
+	return n, err
+}
+
+// checkOwner refuses an owner below id, or so far up that a chain through id
+// gets longer than owners may.
+func checkOwner(tx *db.Tx, id, owner string) error {
+	if owner == "" {
+		return nil
+	}
+	above, err := livingOwners(tx, owner)
+	if err != nil {
+		return err
+	}
+	below, loops, err := ownedBelow(tx, id, owner)
+	if err != nil {
+		return err
+	}
+	if loops {
+		return invalid("owner", "is owned by the principal itself")
+	}
+	if above+below > maxOwners {
+		return invalid("owner", "chains have at most 8 links")
+	}
+	return nil
+}
+
+// Suspend stops a principal, and all it owns, from doing anything until it is
+// activated again. It is a death: callers end what hangs on the principal
+// afterwards, which package grant does in one call.
+func (d *Directory) Suspend(ctx context.Context, by audit.Actor, realm, id, reason string) error {
+	return d.db.Update(ctx, realm, func(tx *db.Tx) error { return SuspendTx(tx, by, id, reason) })
+}
+
+// SuspendTx is Suspend within a transaction. A principal that is suspended
+// already stays so, and the commit waits as for the first time.
+func SuspendTx(tx *db.Tx, by audit.Actor, id, reason string) error {
+	p, err := undeleted(tx, id, 0)
+	if err != nil {
+		return err
+	}
+	if p.State == Suspended {
+		audit.Barrier(tx)
+		return nil
+	}
+	if err := setState(tx, id, Suspended, 1); err != nil {
+		return err
+	}
+	audit.Append(tx, by, audit.Event{Action: "principal.suspend", TargetType: string(p.Kind), Target: id,
+		Data: map[string]any{"reason": reason}, Invalidates: true})
+	return nil
+}
+
+// Activate lets a suspended principal act again. What was ended by the
+// suspension stays ended.
+func (d *Directory) Activate(ctx context.Context, by audit.Actor, realm, id string) error {
+	return d.db.Update(ctx, realm, func(tx *db.Tx) error {
+		p, err := undeleted(tx, id, 0)
+		if err != nil || p.State == Active {
+			return err
+		}
+		if err := setState(tx, id, Active, 0); err != nil {
+			return err
+		}
+		audit.Append(tx, by, audit.Event{Action: "principal.activate", TargetType: string(p.Kind), Target: id, Invalidates: true})
+		return nil
+	})
+}
+
+// Delete ends a principal for ever and erases its personal data: names,
+// addresses, profile and memberships. Its id stays taken. Like Suspend it is a
+// death whose descendants package grant ends.
+func (d *Directory) Delete(ctx context.Context, by audit.Actor, realm, id string) error {
+	return d.db.Update(ctx, realm, func(tx *db.Tx) error { return DeleteTx(tx, by, id) })
+}
+
+// DeleteTx is Delete within a transaction. A principal that is deleted already
+// stays so, and the commit waits as for the first time.
+func DeleteTx(tx *db.Tx, by audit.Actor, id string) error {
+	p, err := byID(tx, id)
+	if err != nil {
+		return err
+	}
+	if p.State == Deleted {
+		audit.Barrier(tx)
+		return nil
+	}
+	if err := bury(tx, id); err != nil {
+		return err
+	}
+	audit.Append(tx, by, audit.Event{Action: "principal.delete", TargetType: string(p.Kind), Target: id, Invalidates: true})
+	return nil
+}

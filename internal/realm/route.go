@@ -1,0 +1,94 @@
+package realm
+
+import (
+	"context"
+	"strings"
+
+	"github.com/cardea-id/cardea/internal/fault"
+)
+
+// realmsPath is where realms without a host of their own live.
+const realmsPath = "/realms/"
+
+// Resolve finds the realm that a request to host and path is for, and the rest
+// of the path as the realm's routes know it. It asks no database for realms
+// that were asked for before.
+//
+// A host that belongs to a realm serves that realm alone; any other host serves
+// the default realm at the issuer's path and the others below /realms/. The
+// documents of RFC 8414, section 3.1, whose path begins with /.well-known/ and
+// ends with the issuer's, are found too. fault.NotFound says that there is no
+// such realm.
+func (r *Registry) Resolve(ctx context.Context, host, path string) (*Realm, string, error) {
+	name, err := r.nameAt(ctx, host)
+	if err != nil {
+		return nil, "", err
+	}
+	if name != "" {
+		found, err := r.ByName(ctx, name)
+		return found, path, err
+	}
+	name, rest, ok := r.split(path)
+	if !ok {
+		return nil, "", unknown(path)
+	}
+	found, err := r.ByName(ctx, name)
+	if err != nil {
+		return nil, "", err
+	}
+	if found.Host != "" {
+		// Served at its path too, it would share the browser origin that it
+		// was given a host to get away from.
+		return nil, "", unknown(name)
+	}
+	return found, rest, nil
+}
+
+// split takes a path below the base issuer apart into realm and rest.
+func (r *Registry) split(path string) (name, rest string, ok bool) {
+	if document, tail, found := wellKnown(path); found {
+		name, tail, ok = r.split(tail)
+		return name, document, ok && tail == "/"
+	}
+	path, ok = strings.CutPrefix(path, r.base.Path)
+	if !ok || path != "" && path[0] != '/' {
+		return "", "", false
+	}
+	below, inRealm := strings.CutPrefix(path, realmsPath)
+	if !inRealm {
+		if path == "" {
+			path = "/"
+		}
+		return Default, path, true
+	}
+	name, rest, _ = strings.Cut(below, "/")
+	if name == Default || !namePattern.MatchString(name) {
+		return "", "", false // one realm, one address
+	}
+	return name, "/" + rest, true
+}
+
+// wellKnown takes /.well-known/x/realms/acme apart into /.well-known/x and
+// /realms/acme.
+func wellKnown(path string) (document, tail string, found bool) {
+	const root = "/.well-known/"
+	below, ok := strings.CutPrefix(path, root)
+	if !ok {
+		return "", "", false
+	}
+	document, tail, found = strings.Cut(below, "/")
+	return root + document, "/" + tail, found && tail != ""
+}
+
+// nameAt finds the realm that has host for its own, or "".
+func (r *Registry) nameAt(ctx context.Context, host string) (string, error) {
+	host = strings.ToLower(host)
+	if host == r.base.Host || checkHost(host) != nil {
+		return "", nil
+	}
+	return r.hosts.Get("", host, func() (string, error) { return r.loadHost(ctx, host) })
+}
+
+func unknown(name string) error {
+	return fault.New(fault.NotFound, "realm_unknown", "there is no realm %q", name)
+}

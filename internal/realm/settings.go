@@ -1,0 +1,242 @@
+package realm
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/fault"
+)
+
+// Settings are what operators decide about a realm while it runs. In JSON each
+// goes by the name in Fields; times are written like 90s, 10m, 12h or 30d.
+type Settings struct {
+	// AccessTokenTTL is how long an access token lives.
+	AccessTokenTTL time.Duration
+	// IDTokenTTL is how long an ID token may be accepted.
+	IDTokenTTL time.Duration
+	// CodeTTL is how long an authorization code may be redeemed.
+	CodeTTL time.Duration
+	// RefreshIdle ends a refresh family that was not used for so long.
+	RefreshIdle time.Duration
+	// RefreshAbsolute ends a refresh family after so long, used or not.
+	RefreshAbsolute time.Duration
+	// SessionIdle ends a session that was not used for so long.
+	SessionIdle time.Duration
+	// SessionAbsolute ends a session after so long, used or not.
+	SessionAbsolute time.Duration
+	// PasswordMinLength is the least number of code points of a new password
+	// where it is the only factor.
+	PasswordMinLength int
+	// GuessLimit is how many wrong passwords are evaluated for one account
+	// within GuessWindow: once for all unknown browsers together, and once for
+	// each browser that has signed in to the account before.
+	GuessLimit int
+	// GuessWindow is the time in which GuessLimit applies.
+	GuessWindow time.Duration
+	// MaxTokenBytes is the size above which an access token is not issued.
+	MaxTokenBytes int
+	// KeyRotation is how long a signing key signs before the next one takes over.
+	KeyRotation time.Duration
+	// DefaultLanguage is the language of pages for browsers that ask for none
+	// that there is, as a BCP 47 tag.
+	DefaultLanguage string
+}
+
+// Field describes one setting: for validation, for the reference page and for
+// the console.
+type Field struct {
+	Name, Help      string
+	Kind            string // "duration", "integer" or "text"
+	Default         string
+	Min, Max        string // inclusive; empty for text
+	least, most     int64  // nanoseconds for durations
+	pattern         *regexp.Regexp
+	duration        func(*Settings) *time.Duration
+	integer         func(*Settings) *int
+	text            func(*Settings) *string
+	defaultDuration time.Duration
+	defaultInteger  int
+}
+
+const day = 24 * time.Hour
+
+var fields = []Field{
+	duration("access_token_ttl", "life of an access token", 10*time.Minute, 10*time.Second, day, func(s *Settings) *time.Duration { return &s.AccessTokenTTL }),
+	duration("id_token_ttl", "life of an ID token", 10*time.Minute, 10*time.Second, day, func(s *Settings) *time.Duration { return &s.IDTokenTTL }),
+	duration("code_ttl", "life of an authorization code", time.Minute, 5*time.Second, 10*time.Minute, func(s *Settings) *time.Duration { return &s.CodeTTL }),
+	duration("refresh_idle", "a refresh token dies when unused for so long", 30*day, time.Minute, 400*day, func(s *Settings) *time.Duration { return &s.RefreshIdle }),
+	duration("refresh_absolute", "a refresh family dies after so long, used or not", 90*day, time.Minute, 800*day, func(s *Settings) *time.Duration { return &s.RefreshAbsolute }),
+	duration("session_idle", "a session ends when unused for so long", 12*time.Hour, time.Minute, 90*day, func(s *Settings) *time.Duration { return &s.SessionIdle }),
+	duration("session_absolute", "a session ends after so long, used or not", 30*day, time.Minute, 400*day, func(s *Settings) *time.Duration { return &s.SessionAbsolute }),
+	integer("password_min_length", "least characters of a password that is the only factor", 15, 15, 64, func(s *Settings) *int { return &s.PasswordMinLength }),
+	integer("guess_limit", "wrong passwords evaluated for one account within guess_window", 10, 1, 100, func(s *Settings) *int { return &s.GuessLimit }),
+	duration("guess_window", "time in which guess_limit applies", 15*time.Minute, time.Minute, day, func(s *Settings) *time.Duration { return &s.GuessWindow }),
+	integer("max_token_bytes", "an access token larger than this is not issued", 1024, 512, 16384, func(s *Settings) *int { return &s.MaxTokenBytes }),
+	duration("key_rotation", "a signing key signs for so long before the next takes over", 90*day, day, 800*day, func(s *Settings) *time.Duration { return &s.KeyRotation }),
+	{Name: "default_language", Help: "language of pages for browsers that ask for none there is", Kind: "text", Default: "en",
+		pattern: regexp.MustCompile(`^[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}$`), text: func(s *Settings) *string { return &s.DefaultLanguage }},
+}
+
+// Fields lists every setting with its default and bounds.
+func Fields() []Field { return slices.Clone(fields) }
+
+// DefaultSettings are those of a realm whose operators decided nothing.
+func DefaultSettings() Settings {
+	var s Settings
+	for _, f := range fields {
+		f.reset(&s)
+	}
+	return s
+}
+
+// MarshalJSON writes every setting by name.
+func (s Settings) MarshalJSON() ([]byte, error) { return json.Marshal(s.values(true)) }
+
+// values are the settings by name: all, or those that are not the default.
+func (s Settings) values(all bool) map[string]any {
+	m := map[string]any{}
+	for _, f := range fields {
+		if v := f.format(&s); all || v != f.Default {
+			m[f.Name] = v
+			if f.integer != nil {
+				m[f.Name] = *f.integer(&s)
+			}
+		}
+	}
+	return m
+}
+
+// with returns s changed by m. Unknown names and values out of bounds are
+// refused, all at once.
+func (s Settings) with(m map[string]any) (Settings, error) {
+	problems := fault.New(fault.Invalid, "settings_invalid", "the realm's settings are not valid")
+	for name, v := range m {
+		i := slices.IndexFunc(fields, func(f Field) bool { return f.Name == name })
+		if i < 0 {
+			problems.WithField("settings."+name, "there is no such setting")
+			continue
+		}
+		if v == nil {
+			fields[i].reset(&s)
+			continue
+		}
+		if err := fields[i].set(&s, v); err != nil {
+			problems.WithField("settings."+name, err.Error())
+		}
+	}
+	if s.RefreshIdle > s.RefreshAbsolute {
+		problems.WithField("settings.refresh_idle", "must not exceed refresh_absolute")
+	}
+	if s.SessionIdle > s.SessionAbsolute {
+		problems.WithField("settings.session_idle", "must not exceed session_absolute")
+	}
+	if len(problems.Fields) > 0 {
+		return s, problems
+	}
+	return s, nil
+}
+
+func duration(name, help string, def, least, most time.Duration, at func(*Settings) *time.Duration) Field {
+	return Field{Name: name, Help: help, Kind: "duration", Default: formatDuration(def), Min: formatDuration(least), Max: formatDuration(most),
+		least: int64(least), most: int64(most), duration: at, defaultDuration: def}
+}
+
+func integer(name, help string, def, least, most int, at func(*Settings) *int) Field {
+	return Field{Name: name, Help: help, Kind: "integer", Default: strconv.Itoa(def), Min: strconv.Itoa(least), Max: strconv.Itoa(most),
+		least: int64(least), most: int64(most), integer: at, defaultInteger: def}
+}
+
+func (f Field) reset(s *Settings) {
+	switch {
+	case f.duration != nil:
+		*f.duration(s) = f.defaultDuration
+	case f.integer != nil:
+		*f.integer(s) = f.defaultInteger
+	default:
+		*f.text(s) = f.Default
+	}
+}
+
+func (f Field) format(s *Settings) string {
+	switch {
+	case f.duration != nil:
+		return formatDuration(*f.duration(s))
+	case f.integer != nil:
+		return strconv.Itoa(*f.integer(s))
+	default:
+		return *f.text(s)
+	}
+}
+
+// set takes a value as JSON delivers it.
+func (f Field) set(s *Settings, v any) error {
+	switch {
+	case f.duration != nil:
+		text, ok := v.(string)
+		d, err := ParseDuration(text)
+		if !ok || err != nil {
+			return fmt.Errorf("must be a time such as %s", f.Default)
+		}
+		if int64(d) < f.least || int64(d) > f.most {
+			return fmt.Errorf("must be from %s to %s", f.Min, f.Max)
+		}
+		*f.duration(s) = d
+	case f.integer != nil:
+		n, ok := whole(v)
+		if !ok || n < f.least || n > f.most {
+			return fmt.Errorf("must be a whole number from %s to %s", f.Min, f.Max)
+		}
+		*f.integer(s) = int(n)
+	default:
+		text, ok := v.(string)
+		if !ok || !f.pattern.MatchString(text) {
+			return fmt.Errorf("must look like %q", f.Default)
+		}
+		*f.text(s) = text
+	}
+	return nil
+}
+
+func whole(v any) (int64, bool) {
+	switch n := v.(type) {
+	case int:
+		return int64(n), true
+	case int64:
+		return n, true
+	case float64:
+		return int64(n), n == float64(int64(n))
+	case json.Number:
+		i, err := n.Int64()
+		return i, err == nil
+	}
+	return 0, false
+}
+
+// ParseDuration reads a time as Go does, and days: 90s, 1h30m, 30d.
+func ParseDuration(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil {
+			return 0, fmt.Errorf("%q is not a number of days", text)
+		}
+		return time.Duration(n) * day, nil
+	}
+	return time.ParseDuration(text)
+}
+
+func formatDuration(d time.Duration) string {
+	switch {
+	case d >= day && d%day == 0:
+		return strconv.Itoa(int(d/day)) + "d"
+	case d >= time.Hour && d%time.Hour == 0:
+		return strconv.Itoa(int(d/time.Hour)) + "h"
+	case d >= time.Minute && d%time.Minute == 0:
+		return strconv.Itoa(int(d/time.Minute)) + "m"
+	}
+	return d.String()
+}
