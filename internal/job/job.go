@@ -1,0 +1,101 @@
+// Package job runs recurring tasks, each on one node at a time, whichever gets
+// to it first. Nothing that must hold depends on a task having run: expiry is
+// decided at use, and what tasks remove is already dead.
+package job
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/db"
+)
+
+// Task is a piece of recurring work.
+type Task struct {
+	Name  string
+	Every time.Duration
+	// Run does the work. It is stopped after hold, and may run again on another
+	// node if this one dies midway.
+	Run func(ctx context.Context) error
+}
+
+// Schedule runs tasks when they are due.
+type Schedule struct {
+	db     *db.DB
+	node   string
+	log    *slog.Logger
+	tasks  []Task
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+const (
+	look = 5 * time.Second // how often the schedule looks whether something is due
+	hold = 5 * time.Minute // how long a node may keep a task
+)
+
+// New makes a schedule of tasks, run in the name of node.
+func New(d *db.DB, node string, log *slog.Logger, tasks ...Task) *Schedule {
+	return &Schedule{db: d, node: node, log: log, tasks: tasks}
+}
+
+// Start begins to run what is due.
+func (s *Schedule) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	s.wg.Go(func() {
+		t := time.NewTicker(look)
+		defer t.Stop()
+		for {
+			select {
+			case <-t.C:
+				if err := s.RunDue(ctx); err != nil && ctx.Err() == nil {
+					s.log.Warn("recurring tasks", "err", err)
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+// Close stops running tasks and waits for them.
+func (s *Schedule) Close() {
+	if s.cancel != nil {
+		s.cancel()
+		s.wg.Wait()
+	}
+}
+
+// RunDue runs every task that is due and that no other node holds. A task that
+// fails is tried again at its next turn, and its error is kept in its row.
+func (s *Schedule) RunDue(ctx context.Context) error {
+	for _, t := range s.tasks {
+		mine := false
+		err := s.db.SystemRC(ctx, func(tx *db.Tx) (err error) {
+			mine, err = claim(tx, t.Name, s.node, hold)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("claim %s: %w", t.Name, err)
+		}
+		if !mine {
+			continue
+		}
+		said := ""
+		run, cancel := context.WithTimeout(ctx, hold)
+		if err := t.Run(run); err != nil {
+			said = err.Error()
+			s.log.Warn("a recurring task", "task", t.Name, "err", err)
+		}
+		cancel()
+		err = s.db.SystemRC(ctx, func(tx *db.Tx) error { return finish(tx, t.Name, s.node, tx.Now.Add(t.Every), said) })
+		if err != nil {
+			return fmt.Errorf("finish %s: %w", t.Name, err)
+		}
+	}
+	return nil
+}
