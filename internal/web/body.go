@@ -131,6 +131,9 @@ func unescape(s string) (string, error) {
 }
 
 func mediaType(r *http.Request, want string) error {
+	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
+		return invalid("a compressed body is not read here")
+	}
 	got := r.Header.Get("Content-Type")
 	if got == want && len(r.Header["Content-Type"]) == 1 {
 		return nil
@@ -139,9 +142,6 @@ func mediaType(r *http.Request, want string) error {
 	charset := params["charset"]
 	if err != nil || t != want || len(r.Header["Content-Type"]) != 1 || charset != "" && !strings.EqualFold(charset, "utf-8") {
 		return invalid("the body must be of type %s, in UTF-8", want)
-	}
-	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
-		return invalid("a compressed body is not read here")
 	}
 	return nil
 }

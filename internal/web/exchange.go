@@ -2,8 +2,9 @@ package web
 
 import (
 	"context"
-	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"time"
@@ -39,8 +40,9 @@ func (x *exchange) Value(key any) any {
 func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{Context: r.Context(), addr: addrOf(r.RemoteAddr)}
 	x.out.ResponseWriter = w
+	// A name for logs, not a secret.
 	var b [8]byte
-	rand.Read(b[:])
+	binary.BigEndian.PutUint64(b[:], rand.Uint64())
 	hex.Encode(x.id[:], b[:])
 	return x
 }

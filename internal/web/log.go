@@ -33,6 +33,8 @@ type Log struct {
 	spare   []byte
 	dropped int64
 	closed  bool
+	second  int64  // the second whose text is:
+	text    []byte // 2006-01-02T15:04:05.
 }
 
 // NewLog starts a log into w; Close ends it. Events of Slog below level are
@@ -134,6 +136,18 @@ func (l *Log) flush() {
 
 const stamp = "2006-01-02T15:04:05.000Z"
 
+// stamp appends t, formatting only what changed since the last time.
+func (l *Log) stamp(b []byte, t time.Time) []byte {
+	ms := t.UnixMilli()
+	if sec := ms / 1000; sec != l.second || l.text == nil {
+		l.second = sec
+		l.text = t.UTC().AppendFormat(l.text[:0], stamp[:20])
+	}
+	ms %= 1000
+	b = append(b, l.text...)
+	return append(b, byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), 'Z')
+}
+
 // request appends the one line of a request. It writes the JSON itself: this is
 // paid by every request, and slog would cost five times as much.
 func (l *Log) request(x *exchange, r *http.Request, took time.Duration) {
@@ -144,7 +158,7 @@ func (l *Log) request(x *exchange, r *http.Request, took time.Duration) {
 		return
 	}
 	b := append(l.lines, `{"time":"`...)
-	b = x.start.UTC().AppendFormat(b, stamp)
+	b = l.stamp(b, x.start)
 	if status >= 500 {
 		b = append(b, `","level":"ERROR","msg":"request","id":"`...)
 	} else {

@@ -1,0 +1,229 @@
+package web
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"html/template"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+)
+
+// start serves h on loopback and returns its address and a function that stops
+// it and returns what Serve returned.
+func start(t *testing.T, h http.Handler) (addr string, stop func() error) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- NewServer(h, nil, slog.New(slog.DiscardHandler)).Serve(ctx, ln) }()
+	stopped := false
+	var result error
+	stop = func() error {
+		if !stopped {
+			stopped = true
+			cancel()
+			result = <-done
+		}
+		return result
+	}
+	t.Cleanup(func() { _ = stop() })
+	return ln.Addr().String(), stop
+}
+
+func TestServerBoundsHeaders(t *testing.T) {
+	addr, _ := start(t, Front(Options{Now: time.Now}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {})))
+	for size, want := range map[int]string{8 << 10: "200", 17 << 10: "431"} {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: x\r\nX-Long: %s\r\n\r\n", strings.Repeat("a", size))
+		line, _ := bufio.NewReader(c).ReadString('\n')
+		c.Close()
+		if !strings.Contains(line, " "+want+" ") {
+			t.Errorf("%d bytes: got %q, want %s", size, line, want)
+		}
+	}
+}
+
+func TestServerRefusesAmbiguousLengths(t *testing.T) {
+	addr, _ := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }))
+	for name, raw := range map[string]string{
+		"two lengths":          "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+		"unknown coding":       "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+		"chunked twice":        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+		"a signed length":      "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\na",
+		"a space in the name":  "POST / HTTP/1.1\r\nHost: x\r\nContent-Length : 1\r\n\r\na",
+		"no host":              "GET / HTTP/1.1\r\n\r\n",
+		"two hosts":            "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+		"a folded header line": "GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n\tContent-Length: 3\r\n\r\n",
+	} {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(c, raw)
+		line, _ := bufio.NewReader(c).ReadString('\n')
+		c.Close()
+		if name == "a folded header line" {
+			continue // RFC 9112, section 5.2, lets a server unfold it; it must only not panic
+		}
+		if !strings.HasPrefix(line, "HTTP/1.1 400") && !strings.HasPrefix(line, "HTTP/1.1 501") {
+			t.Errorf("%s: got %q", name, line)
+		}
+	}
+}
+
+func TestServerLetsRequestsEndBeforeItStops(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	addr, stop := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(entered)
+		<-Stopping(r.Context())
+		<-leave
+		_, _ = io.WriteString(w, "done")
+	}))
+	got := make(chan string, 1)
+	go func() {
+		res, err := http.Get("http://" + addr)
+		if err != nil {
+			got <- err.Error()
+			return
+		}
+		defer res.Body.Close()
+		b, _ := io.ReadAll(res.Body)
+		got <- string(b)
+	}()
+	<-entered
+	stopped := make(chan error, 1)
+	go func() { stopped <- stop() }()
+	close(leave)
+	if s := <-got; s != "done" {
+		t.Errorf("got %q", s)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("stop: %v", err)
+	}
+	if _, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
+		t.Error("the server still accepts")
+	}
+}
+
+func TestEventsReachTheClientAndEndWithTheServer(t *testing.T) {
+	ended := make(chan struct{})
+	m := mustMux(t, MuxOptions{})
+	m.Door("test", Problem).Handle("GET /stream", func(w http.ResponseWriter, r *http.Request) error {
+		defer close(ended)
+		e, err := StartEvents(w, r)
+		if err != nil {
+			return err
+		}
+		if err := e.Send(time.Now(), "delta", "b.1.2", []byte("one\ntwo")); err != nil {
+			return err
+		}
+		<-e.Stopping()
+		return nil
+	}, LeaseOff)
+	addr, stop := start(t, Front(Options{Now: time.Now}, m))
+	res, err := http.Get("http://" + addr + "/stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	want := "event: delta\nid: b.1.2\ndata: one\ndata: two\n\n"
+	buf := make([]byte, len(want))
+	if _, err := io.ReadFull(res.Body, buf); err != nil || string(buf) != want {
+		t.Errorf("got %q, %v", buf, err)
+	}
+	if res.Header.Get("Content-Type") != "text/event-stream" || res.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("headers: %v", res.Header)
+	}
+	if err := stop(); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+	<-ended
+}
+
+func TestAssets(t *testing.T) {
+	long := strings.Repeat("body { color: red }\n", 100)
+	a, err := NewAssets("/assets/", fstest.MapFS{"app.css": {Data: []byte(long)}, "sub/x.svg": {Data: []byte("<svg/>")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := mustMux(t, MuxOptions{Live: func() error { t.Error("a file needs no lease"); return nil }})
+	a.Mount(m.Door("assets", Problem))
+	css := a.URL("app.css")
+	w := get(m, "GET", css)
+	if w.Code != 200 || w.Body.String() != long || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") || w.Header().Get("Content-Type") != "text/css; charset=utf-8" {
+		t.Errorf("plain: %d %v", w.Code, w.Header())
+	}
+	z := get(m, "GET", css, "Accept-Encoding", "br, gzip;q=0.5")
+	if z.Header().Get("Content-Encoding") != "gzip" || z.Header().Get("ETag") == w.Header().Get("ETag") || z.Header().Get("Vary") != "Accept-Encoding" {
+		t.Errorf("gzip: %v", z.Header())
+	}
+	zr, err := gzip.NewReader(z.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := io.ReadAll(zr); string(b) != long {
+		t.Error("the compressed body differs")
+	}
+	if n := get(m, "GET", css, "Accept-Encoding", "gzip;q=0"); n.Header().Get("Content-Encoding") != "" {
+		t.Error("gzip was refused and sent")
+	}
+	if n := get(m, "GET", css, "If-None-Match", w.Header().Get("ETag")); n.Code != 304 || n.Body.Len() != 0 {
+		t.Errorf("If-None-Match: %d", n.Code)
+	}
+	if s := get(m, "GET", a.URL("sub/x.svg"), "Accept-Encoding", "gzip"); s.Code != 200 || s.Header().Get("Content-Encoding") != "" {
+		t.Errorf("a short file: %d %v", s.Code, s.Header())
+	}
+	for _, p := range []string{"/assets/app.css", "/assets/", "/assets/../x", "/assets/app.000000000000.css"} {
+		if n := get(m, "GET", p); n.Code != 404 {
+			t.Errorf("%s: %d", p, n.Code)
+		}
+	}
+	if _, err := NewAssets("/assets/", fstest.MapFS{"x.html": {Data: []byte("<script>")}}); err == nil {
+		t.Error("an HTML file became an asset")
+	}
+}
+
+func TestPages(t *testing.T) {
+	layout := fstest.MapFS{"layout.html": {Data: []byte(`{{define "layout"}}<title>{{.Title}}</title>{{template "content" .}}{{end}}`)}}
+	pages := fstest.MapFS{
+		"_part.html": {Data: []byte(`{{define "part"}}<b>{{.}}</b>{{end}}`)},
+		"hello.html": {Data: []byte(`{{define "content"}}<p>{{template "part" .Name}}</p>{{end}}`)},
+		"fails.html": {Data: []byte(`{{define "content"}}<p>{{.Name}}{{.Nothing.X}}</p>{{end}}`)},
+	}
+	p, err := NewPages(layout, pages)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := mustMux(t, MuxOptions{})
+	d := m.Door("test", Problem, Page)
+	data := map[string]any{"Title": "a<b", "Name": `"><script>alert(1)</script>`}
+	for _, name := range []string{"hello", "fails", "nothing"} {
+		d.Handle("GET /"+name, func(w http.ResponseWriter, r *http.Request) error { return p.Render(w, 200, name, data) })
+	}
+	w := get(m, "GET", "/hello")
+	if want := template.HTMLEscapeString(`"><script>`); w.Code != 200 || !strings.Contains(w.Body.String(), "<b>"+want) || strings.Contains(w.Body.String(), "<script>") {
+		t.Errorf("hello: %d %s", w.Code, w.Body)
+	}
+	for _, name := range []string{"fails", "nothing"} {
+		if w := get(m, "GET", "/"+name); w.Code != 500 || strings.Contains(w.Body.String(), "<p>") {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+	}
+	if _, err := NewPages(layout, fstest.MapFS{"broken.html": {Data: []byte(`{{define "content"}}{{.X`)}}); err == nil {
+		t.Error("a broken page was accepted")
+	}
+}
