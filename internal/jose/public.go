@@ -100,3 +100,10 @@ func (k *PublicKey) verify(signed, sig []byte) bool {
 	}
 	return false
 }
+
+// Named returns the key under another id.
+func (k *PublicKey) Named(id string) *PublicKey {
+	named := *k
+	named.ID = id
+	return &named
+}

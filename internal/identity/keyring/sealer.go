@@ -1,0 +1,154 @@
+package keyring
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"math"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/fault"
+)
+
+// Sealer seals opaque tokens under the realm's current sealing key and opens
+// what any key still in force has sealed. Values are good for one request: ask
+// the Ring again for the next.
+type Sealer struct {
+	current *sealKey
+	byNum   map[uint32]*sealKey
+}
+
+// ErrUnsealable is the one error of Sealer.Open: made elsewhere, changed,
+// truncated, or sealed by a key that is gone. It tells no more on purpose.
+var ErrUnsealable = errors.New("not sealed by a key in force")
+
+// Sealed text is: version, number of the key, nonce, ciphertext and tag.
+const (
+	sealedV1     = 1
+	nonceBytes   = 24
+	sealedHeader = 1 + 4 + nonceBytes
+	// SealOverhead is by how many bytes sealed text is longer than plain text.
+	SealOverhead = sealedHeader + 16
+)
+
+// Sealer returns the sealer of a realm.
+func (r *Ring) Sealer(ctx context.Context, realm string) (*Sealer, error) {
+	k, err := r.keys(ctx, realm)
+	if err != nil {
+		return nil, err
+	}
+	s := k.view(r.db.Now()).sealer
+	if s.current == nil {
+		return nil, fault.New(fault.Unavailable, "key_unavailable", "realm %s has no active sealing key", realm)
+	}
+	return s, nil
+}
+
+// Seal encrypts plain for a place (realm, type, …), which Open must name again.
+func (s *Sealer) Seal(plain []byte, place ...string) []byte {
+	out := make([]byte, sealedHeader, SealOverhead+len(plain))
+	out[0] = sealedV1
+	binary.BigEndian.PutUint32(out[1:], s.current.number)
+	nonce := out[5:sealedHeader]
+	rand.Read(nonce)
+	return s.current.aead(nonce).Seal(out, nonce[12:], plain, additional(out[:5], place))
+}
+
+// Open decrypts what Seal made for the same place, or returns ErrUnsealable.
+func (s *Sealer) Open(sealed []byte, place ...string) ([]byte, error) {
+	if len(sealed) < SealOverhead || sealed[0] != sealedV1 {
+		return nil, ErrUnsealable
+	}
+	key := s.byNum[binary.BigEndian.Uint32(sealed[1:])]
+	if key == nil {
+		return nil, ErrUnsealable
+	}
+	nonce := sealed[5:sealedHeader]
+	plain, err := key.aead(nonce).Open(nil, nonce[12:], sealed[sealedHeader:], additional(sealed[:5], place))
+	if err != nil {
+		return nil, ErrUnsealable
+	}
+	return plain, nil
+}
+
+// additional is an injective encoding of all that is bound to a sealed text.
+func additional(head []byte, place []string) []byte {
+	n := len(head)
+	for _, p := range place {
+		n += 4 + len(p)
+	}
+	b := append(make([]byte, 0, n), head...)
+	for _, p := range place {
+		b = append(binary.BigEndian.AppendUint32(b, uint32(len(p))), p...)
+	}
+	return b
+}
+
+// sealKey is one sealing key. It encrypts with XAES-256-GCM (C2SP): each
+// message has a key of its own, derived from half of a 24-byte random nonce, so
+// that no number of tokens brings a nonce to repeat, as the 12 bytes of plain
+// AES-GCM would after some billions.
+type sealKey struct {
+	number               uint32
+	activeFrom, retireAt time.Time
+	block                cipher.Block
+	k1                   [aes.BlockSize]byte
+}
+
+func newSealKey(row secretRow, key []byte) (sealKey, error) {
+	if row.generation < 1 || row.generation > math.MaxUint32 {
+		return sealKey{}, errors.New("sealing key with an impossible generation")
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return sealKey{}, err
+	}
+	s := sealKey{number: uint32(row.generation), activeFrom: row.activeFrom, retireAt: row.retireAt, block: block}
+	block.Encrypt(s.k1[:], s.k1[:])
+	var carry byte
+	for i := len(s.k1) - 1; i >= 0; i-- {
+		s.k1[i], carry = s.k1[i]<<1|carry, s.k1[i]>>7
+	}
+	s.k1[len(s.k1)-1] ^= carry * 0x87
+	return s, nil
+}
+
+// aead returns AES-256-GCM under the message's own key.
+func (s *sealKey) aead(nonce []byte) cipher.AEAD {
+	var key [32]byte
+	for i := range byte(2) {
+		half := key[i*16 : i*16+16]
+		copy(half, []byte{0, i + 1, 'X', 0})
+		copy(half[4:], nonce[:12])
+		for j := range half {
+			half[j] ^= s.k1[j]
+		}
+		s.block.Encrypt(half, half)
+	}
+	block, _ := aes.NewCipher(key[:]) // 32 bytes are always a key
+	gcm, _ := cipher.NewGCM(block)
+	return gcm
+}
+
+// newSealer picks the keys in force at an instant: the newest that has begun
+// seals, and all that have not retired open. Keys that have not begun open too,
+// for nodes whose clock is ahead.
+func newSealer(all []sealKey, now time.Time, change func(time.Time)) *Sealer {
+	s := &Sealer{byNum: map[uint32]*sealKey{}}
+	for i := range all {
+		k := &all[i]
+		change(k.activeFrom)
+		change(k.retireAt)
+		if !k.retireAt.IsZero() && !now.Before(k.retireAt) {
+			continue
+		}
+		s.byNum[k.number] = k
+		if !now.Before(k.activeFrom) && (s.current == nil || k.number > s.current.number) {
+			s.current = k
+		}
+	}
+	return s
+}

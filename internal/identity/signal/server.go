@@ -1,0 +1,202 @@
+package signal
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/cache"
+	"github.com/cardea-id/cardea/internal/jose"
+	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/statuslist"
+)
+
+// Log is what the door needs of *audit.Log.
+type Log interface {
+	Follow(name string, apply func(audit.Record), reset func())
+	Live() error
+	Applied() audit.Position
+}
+
+// Keys is what the door needs of *keyring.Ring.
+type Keys interface {
+	Signer(ctx context.Context, realm, alg string) (*jose.Key, error)
+}
+
+// Index holds what is dead, in memory.
+type Index interface {
+	// Snapshot returns all that is dead in a realm, complete up to State.Pos.
+	// The bits are copies.
+	Snapshot(ctx context.Context, realm string) (statuslist.State, error)
+	// ListBits returns one list, or fault.NotFound.
+	ListBits(ctx context.Context, realm, listID string) (statuslist.ListState, error)
+}
+
+// Options is what the door is made of.
+type Options struct {
+	Log   Log
+	Keys  Keys
+	Index Index
+	// Authorize decides whether a request may follow the stream of the realm in
+	// its context. It is asked again while the stream lasts.
+	Authorize func(r *http.Request) error
+	Now       func() time.Time     // the database's time
+	Elapsed   func() time.Duration // a clock that never goes back, such as db.Boottime
+	Logger    *slog.Logger
+	// MaxStreams bounds the connections of this node; zero means 10,000.
+	MaxStreams int
+}
+
+// The rhythm of a stream.
+const (
+	headEvery    = 800 * time.Millisecond // a head at least so often, below the promised second
+	headGap      = 50 * time.Millisecond  // and at most so often
+	snapshotLife = time.Second            // one signed snapshot serves all that connect meanwhile
+	askAgain     = 10 * time.Second       // how long a credential is believed
+	writeLimit   = 10 * time.Second       // how long a client may take to accept what was sent
+	hubIdle      = time.Minute            // how long the past is kept for when nobody listens
+	indexWait    = 2 * time.Second        // how long a snapshot waits for the index
+)
+
+// What a realm's stream remembers for those who reconnect or fall behind.
+const (
+	keepFrames = 4096
+	keepBytes  = 8 << 20
+)
+
+// Server serves status lists and streams of all realms.
+type Server struct {
+	o     Options
+	lists *cache.Cache[*signedList]
+	enc   sync.Pool // of *statuslist.Encoder, which keep a megabyte each
+
+	mu      sync.Mutex
+	hubs    map[string]*hub // by realm
+	seen    statuslist.Position
+	streams int
+	closed  bool
+	closing chan struct{}
+	wg      sync.WaitGroup // the hubs' goroutines
+}
+
+// New returns the door. It follows the log, so make it before the log starts
+// and after the Index, which must hear of each record first.
+func New(o Options) *Server {
+	if o.MaxStreams == 0 {
+		o.MaxStreams = 10_000
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{o: o, hubs: map[string]*hub{}, closing: make(chan struct{})}
+	s.enc.New = func() any { return new(statuslist.Encoder) }
+	s.lists = cache.New("signed status lists", 64<<20, 64<<20, func(l *signedList) int { return l.bytes })
+	o.Log.Follow("signal", s.apply, s.reset)
+	return s
+}
+
+// Close ends every stream and waits for what this package started.
+func (s *Server) Close() {
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		close(s.closing)
+	}
+	for name, h := range s.hubs {
+		h.stop()
+		delete(s.hubs, name)
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
+}
+
+// Streams returns how many connections follow now.
+func (s *Server) Streams() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.streams
+}
+
+// apply hears every record of the log, in order, on one goroutine.
+func (s *Server) apply(r audit.Record) {
+	s.mu.Lock()
+	s.seen = statuslist.Position(r.Position)
+	h := s.hubs[r.Realm]
+	s.mu.Unlock()
+	if h == nil {
+		return
+	}
+	h.add(r)
+	// A realm that changed may have another issuer or be gone: whoever follows
+	// must come back and be asked who they are.
+	if strings.HasPrefix(r.Action, "realm.") {
+		s.drop(h)
+	}
+}
+
+// reset is told that the log cannot say what was missed: every stream starts over.
+func (s *Server) reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, h := range s.hubs {
+		h.stop()
+		delete(s.hubs, name)
+	}
+	s.seen = statuslist.Position{}
+	s.lists.DropAll()
+}
+
+func (s *Server) drop(h *hub) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h.stop()
+	if s.hubs[h.realm] == h {
+		delete(s.hubs, h.realm)
+	}
+}
+
+// join returns the hub of a realm, started if nobody listened so far, and
+// counts one more listener in until leave.
+func (s *Server) join(rl *realm.Realm) (*hub, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.streams >= s.o.MaxStreams {
+		return nil, unavailable("this node takes no further streams")
+	}
+	h := s.hubs[rl.Name]
+	if h == nil {
+		// Everything up to Applied went through apply before, as did seen: both
+		// are in the index by the time this hub's first snapshot is made.
+		start := s.seen
+		if a := statuslist.Position(s.o.Log.Applied()); start.Before(a) {
+			start = a
+		}
+		h = newHub(s, rl.Name, rl.Issuer, start)
+		s.hubs[rl.Name] = h
+		s.wg.Go(h.run)
+	}
+	if h.listeners == 0 {
+		h.headDue() // whoever comes back to a silent stream need not wait for the next beat
+	}
+	h.listeners++
+	s.streams++
+	return h, nil
+}
+
+// encode makes the lst of a bitmap.
+func (s *Server) encode(bits []byte) string {
+	e := s.enc.Get().(*statuslist.Encoder)
+	defer s.enc.Put(e)
+	return e.Encode(bits)
+}
+
+func (s *Server) leave(h *hub) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h.listeners--
+	s.streams--
+}

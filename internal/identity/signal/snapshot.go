@@ -1,0 +1,98 @@
+package signal
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/jose"
+	"github.com/cardea-id/cardea/internal/statuslist"
+	"github.com/cardea-id/cardea/internal/web"
+)
+
+// snapshot is a signed start for those who connect, and the frame that follows it.
+type snapshot struct {
+	wire []byte
+	next int64
+	at   time.Duration
+}
+
+// snapshot returns a start not older than snapshotLife. Many who connect at
+// once share one: what happened since is in the frames that follow it.
+func (h *hub) snapshot(ctx context.Context) (*snapshot, error) {
+	h.snapMu.Lock()
+	defer h.snapMu.Unlock()
+	now := h.s.o.Elapsed()
+	if h.snap != nil && now-h.snap.at < snapshotLife {
+		if _, _, _, kept := h.after(h.snap.next); kept {
+			return h.snap, nil
+		}
+	}
+	snap, err := h.makeSnapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	snap.at = now
+	h.snap = snap
+	return snap, nil
+}
+
+func (h *hub) makeSnapshot(ctx context.Context) (*snapshot, error) {
+	key, err := h.s.o.Keys.Signer(ctx, h.realm, jose.ES256)
+	if err != nil {
+		return nil, err
+	}
+	applied := statuslist.Position(h.s.o.Log.Applied())
+	h.mu.Lock()
+	pos, chain, next := h.pos, h.chain, h.first+int64(len(h.frames))
+	h.mu.Unlock()
+	pos = later(pos, applied)
+	state, err := h.stateAt(ctx, pos)
+	if err != nil {
+		return nil, err
+	}
+	p := statuslist.Snapshot{
+		Issuer: h.issuer, IssuedAt: statuslist.Instant(h.s.o.Now().UnixMilli()),
+		Boot: h.boot, Pos: pos, Chain: chain, Cutoffs: state.Cutoffs, JTIs: state.JTIs,
+		Lists: make([]statuslist.List, 0, len(state.Lists)),
+	}
+	for i, c := range p.Cutoffs {
+		if c.Kind == statuslist.CutIssuer {
+			p.Cutoffs[i].ID = h.issuer
+		}
+	}
+	for _, l := range state.Lists {
+		p.Lists = append(p.Lists, statuslist.List{URI: statuslist.URI(h.issuer, l.ID), Size: l.Size, Lst: h.s.encode(l.Bits)})
+	}
+	claims, err := json.Marshal(p)
+	if err != nil {
+		return nil, err
+	}
+	jws, err := jose.Sign(key, statuslist.TypeSnapshot, claims)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.s.o.Log.Live(); err != nil {
+		return nil, err
+	}
+	return &snapshot{wire: web.AppendEvent(nil, statuslist.EventSnapshot, statuslist.EventID(h.boot, pos), []byte(jws)), next: next}, nil
+}
+
+// stateAt reads the index once it has caught up with pos. Both hear of records
+// one after the other, so there is rarely anything to wait for; what the index
+// knows beyond pos comes again as a delta, which does no harm.
+func (h *hub) stateAt(ctx context.Context, pos statuslist.Position) (statuslist.State, error) {
+	ctx, cancel := context.WithTimeout(ctx, indexWait)
+	defer cancel()
+	for {
+		state, err := h.s.o.Index.Snapshot(ctx, h.realm)
+		if err != nil || !state.Pos.Before(pos) {
+			return state, err
+		}
+		select {
+		case <-ctx.Done():
+			return state, unavailable("what is dead is still being read")
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
