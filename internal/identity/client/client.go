@@ -1,0 +1,225 @@
+// Package client owns the applications that rely on us for sign-in, and what
+// each of them may ask for. A client acts through a service principal of its
+// own, made together with it; its secrets and keys are credentials of that
+// principal. The package knows nothing of HTTP: the oauth door asks it, and
+// grant kills what a client was given.
+package client
+
+import (
+	"slices"
+	"time"
+)
+
+// Type says what kind of application a client is, which decides the redirect
+// URIs and the authentication it may have.
+type Type string
+
+const (
+	Web     Type = "web"     // runs on a server and can keep a secret
+	SPA     Type = "spa"     // runs in a browser; public
+	Native  Type = "native"  // runs on a person's device; public
+	Service Type = "service" // has no people in front of it
+)
+
+// AuthMethod is how a client authenticates at the token endpoint: one of the
+// values of OpenID Connect Core, section 9.
+type AuthMethod string
+
+const (
+	None          AuthMethod = "none"
+	SecretBasic   AuthMethod = "client_secret_basic"
+	SecretPost    AuthMethod = "client_secret_post"
+	PrivateKeyJWT AuthMethod = "private_key_jwt"
+)
+
+// Grant types a client may be allowed.
+const (
+	AuthorizationCode = "authorization_code"
+	RefreshToken      = "refresh_token"
+	ClientCredentials = "client_credentials"
+)
+
+// TokenFormat is the shape of a client's access tokens.
+type TokenFormat string
+
+const (
+	JWT    TokenFormat = "jwt"    // RFC 9068
+	Opaque TokenFormat = "opaque" // sealed, only Cardea can read it
+)
+
+// SubjectType says whether clients see the same identifier for a person
+// (OpenID Connect Core, section 8).
+type SubjectType string
+
+const (
+	Public   SubjectType = "public"
+	Pairwise SubjectType = "pairwise"
+)
+
+// Client is a registered application. Values from [Registry.ByID] are shared
+// between requests and must not be changed.
+type Client struct {
+	Realm     string
+	ID        string // the client_id: "cli_…", or a name chosen when it was made
+	Principal string // its service principal, "svc_…"
+	Version   int64  // counts changes, for conditional updates
+	Created   time.Time
+	Updated   time.Time
+	Enabled   bool
+	BuiltIn   bool // made with the realm; may be disabled but not deleted
+	// Cut is when the client was last disabled, or zero. What it was given
+	// until then stays dead when it is enabled again.
+	Cut time.Time
+	Settings
+}
+
+// Settings is what an operator decides about a client. The zero value of
+// every field is the strict choice or is replaced by [Settings.Defaults].
+type Settings struct {
+	Name string `json:"name"`
+	Type Type   `json:"type"`
+
+	// ResourceServer marks an API: it may follow the revocation stream and
+	// ask about the tokens whose audience names it.
+	ResourceServer bool `json:"resource_server,omitempty"`
+	// Identifiers are the audiences a resource server answers to, besides
+	// its client id.
+	Identifiers []string `json:"identifiers,omitempty"`
+
+	RedirectURIs           []string `json:"redirect_uris,omitempty"`
+	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
+	GrantTypes             []string `json:"grant_types,omitempty"`
+	ResponseModes          []string `json:"response_modes,omitempty"` // empty: all
+	Scopes                 []string `json:"scopes,omitempty"`         // what it may ask for; empty allows nothing
+	// Resources are the audiences it may ask tokens for (RFC 8707). A request
+	// that names none gets them all.
+	Resources []string `json:"resources,omitempty"`
+
+	AuthMethod AuthMethod `json:"token_endpoint_auth_method"`
+	// AuthSigningAlg is the one algorithm of its assertions; empty: any we know.
+	AuthSigningAlg string `json:"token_endpoint_auth_signing_alg,omitempty"`
+	JWKS           string `json:"jwks,omitempty"`     // public keys as a JWK set
+	JWKSURI        string `json:"jwks_uri,omitempty"` // or where they are
+
+	AccessTokenFormat TokenFormat `json:"access_token_format,omitempty"`
+	// The algorithms below are ES256, RS256, PS256 or EdDSA. Userinfo and
+	// introspection answer plain JSON when theirs is empty.
+	AccessTokenAlg   string `json:"access_token_signed_response_alg,omitempty"`
+	IDTokenAlg       string `json:"id_token_signed_response_alg,omitempty"`
+	UserInfoAlg      string `json:"userinfo_signed_response_alg,omitempty"`
+	IntrospectionAlg string `json:"introspection_signed_response_alg,omitempty"`
+	// OpenIDDefaults asks for the defaults of OpenID Connect instead of
+	// ours: RS256 ID tokens when no algorithm is named.
+	OpenIDDefaults bool `json:"openid_defaults,omitempty"`
+
+	SubjectType SubjectType `json:"subject_type,omitempty"`
+	// Sector is the host that pairwise subjects are computed for. It is
+	// taken from the redirect URIs when they all share one host.
+	Sector string `json:"sector_identifier,omitempty"`
+
+	// FirstParty clients belong to whoever runs the realm: nobody is asked
+	// for consent.
+	FirstParty bool `json:"first_party,omitempty"`
+	// PKCEOptional lets a confidential client leave PKCE out.
+	PKCEOptional bool `json:"pkce_optional,omitempty"`
+	// LegacyAssertionAudience also accepts the token endpoint's address as
+	// the audience of client assertions.
+	LegacyAssertionAudience bool `json:"legacy_assertion_audience,omitempty"`
+	// IntrospectAny lets a resource server ask about every token of the realm.
+	IntrospectAny bool `json:"introspect_any,omitempty"`
+
+	DefaultMaxAge   int64 `json:"default_max_age,omitempty"` // seconds; 0: none
+	RequireAuthTime bool  `json:"require_auth_time,omitempty"`
+
+	// Lifetimes in seconds; 0 takes the realm's. They may only shorten.
+	AccessTokenTTL     int64 `json:"access_token_ttl,omitempty"`
+	IDTokenTTL         int64 `json:"id_token_ttl,omitempty"`
+	RefreshIdleTTL     int64 `json:"refresh_idle_ttl,omitempty"`
+	RefreshAbsoluteTTL int64 `json:"refresh_absolute_ttl,omitempty"`
+
+	Contacts  []string `json:"contacts,omitempty"`
+	ClientURI string   `json:"client_uri,omitempty"`
+	PolicyURI string   `json:"policy_uri,omitempty"`
+	TermsURI  string   `json:"tos_uri,omitempty"`
+}
+
+// Algorithms are the signing algorithms a client may name, for what we sign
+// and for what it signs.
+func Algorithms() []string { return []string{"ES256", "RS256", "PS256", "EdDSA"} }
+
+// DefaultAlg signs whatever names no algorithm of its own.
+const DefaultAlg = "ES256"
+
+// Public reports whether the client has no credential of its own.
+func (s *Settings) Public() bool { return s.AuthMethod == None }
+
+// AllowsGrant reports whether the client may use a grant type.
+func (s *Settings) AllowsGrant(grantType string) bool {
+	return slices.Contains(s.GrantTypes, grantType)
+}
+
+// AllowsScope reports whether the client may ask for one scope.
+func (s *Settings) AllowsScope(scope string) bool { return slices.Contains(s.Scopes, scope) }
+
+// AllowsResource reports whether the client may ask for tokens whose audience
+// is resource.
+func (s *Settings) AllowsResource(resource string) bool {
+	return slices.Contains(s.Resources, resource)
+}
+
+// AllowsResponseMode reports whether answers may reach the client this way.
+func (s *Settings) AllowsResponseMode(mode string) bool {
+	return len(s.ResponseModes) == 0 || slices.Contains(s.ResponseModes, mode)
+}
+
+// AllowsPostLogout reports whether the browser may be sent to uri after a
+// sign-out. Only the exact strings registered are allowed.
+func (s *Settings) AllowsPostLogout(uri string) bool {
+	return slices.Contains(s.PostLogoutRedirectURIs, uri)
+}
+
+// RequiresPKCE reports whether a request without a code challenge is refused.
+// Public clients have no way out of it.
+func (s *Settings) RequiresPKCE() bool { return s.Public() || !s.PKCEOptional }
+
+// Answers reports whether audience is a name of this client as a resource
+// server.
+func (c *Client) Answers(audience string) bool {
+	return audience == c.ID || slices.Contains(c.Identifiers, audience)
+}
+
+// AccessTokenAlgorithm signs the client's access tokens.
+func (s *Settings) AccessTokenAlgorithm() string {
+	if s.AccessTokenAlg != "" {
+		return s.AccessTokenAlg
+	}
+	return DefaultAlg
+}
+
+// IDTokenAlgorithm signs the client's ID tokens. OpenID Connect's own default
+// is RS256 and is kept for those who ask for it; ours is a smaller, faster one.
+func (s *Settings) IDTokenAlgorithm() string {
+	switch {
+	case s.IDTokenAlg != "":
+		return s.IDTokenAlg
+	case s.OpenIDDefaults:
+		return "RS256"
+	}
+	return DefaultAlg
+}
+
+// Lifetimes as durations; zero means the realm's.
+
+// AccessTokenLife is the longest life of an access token, or zero.
+func (s *Settings) AccessTokenLife() time.Duration { return seconds(s.AccessTokenTTL) }
+
+// IDTokenLife is the longest life of an ID token, or zero.
+func (s *Settings) IDTokenLife() time.Duration { return seconds(s.IDTokenTTL) }
+
+// RefreshIdle is how long a refresh token may lie unused, or zero.
+func (s *Settings) RefreshIdle() time.Duration { return seconds(s.RefreshIdleTTL) }
+
+// RefreshAbsolute is how long a refresh family may live, or zero.
+func (s *Settings) RefreshAbsolute() time.Duration { return seconds(s.RefreshAbsoluteTTL) }
+
+func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }

@@ -1,0 +1,127 @@
+package client
+
+import (
+	"context"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/id"
+	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/secret"
+)
+
+// Draft is what it takes to register a client.
+type Draft struct {
+	// ID is the client_id. Empty: one is made up. Only operators choose one; it
+	// is never used again, not even after deletion.
+	ID       string
+	Settings Settings
+}
+
+// Changed is a client after a change of its settings.
+type Changed struct {
+	*Client
+	// Secret is not empty when the change gave the client its first secret. It
+	// is told this once.
+	Secret secret.Text
+	// Revoked are the credentials that the change made useless. They are dead;
+	// what hangs on them is ended by package grant.
+	Revoked []string
+}
+
+// Create registers a client together with its service principal and, if it
+// authenticates with one, its secret.
+func (r *Registry) Create(ctx context.Context, by audit.Actor, realm string, d Draft) (c Changed, err error) {
+	err = r.db.Update(ctx, realm, func(tx *db.Tx) error {
+		c, err = CreateTx(tx, by, d)
+		return err
+	})
+	if err != nil {
+		return Changed{}, err
+	}
+	return c, nil
+}
+
+// CreateTx is Create within a transaction, which must be serializable.
+func CreateTx(tx *db.Tx, by audit.Actor, d Draft) (Changed, error) { return create(tx, by, d, false) }
+
+func create(tx *db.Tx, by audit.Actor, d Draft, builtIn bool) (Changed, error) {
+	c := &Client{Realm: tx.Realm, ID: d.ID, Version: 1, Created: tx.Now, Updated: tx.Now, Enabled: true, BuiltIn: builtIn, Settings: d.Settings}
+	c.Settings.Defaults()
+	if err := c.Settings.Validate(); err != nil {
+		return Changed{}, err
+	}
+	if c.ID == "" {
+		c.ID = id.New("cli", tx.Now)
+	} else if !chosenID.MatchString(c.ID) {
+		return Changed{}, fault.New(fault.Invalid, "client_id_invalid", "a client id has 3 to 64 lower-case letters, digits, dots and hyphens, and begins with a letter").
+			WithField("id", "has 3 to 64 lower-case letters, digits, dots and hyphens, and begins with a letter")
+	}
+	p, err := principal.CreateTx(tx, by, principal.New{Kind: principal.Service, DisplayName: c.Name})
+	if err != nil {
+		return Changed{}, err
+	}
+	c.Principal = p.ID
+	free, err := insert(tx, c)
+	if err != nil {
+		return Changed{}, err
+	}
+	if !free {
+		return Changed{}, fault.New(fault.Conflict, "client_id_taken", "the client id %q is or was in use", c.ID).WithField("id", "is or was in use")
+	}
+	changed, err := fit(tx, by, c, &Settings{})
+	if err != nil {
+		return Changed{}, err
+	}
+	audit.Append(tx, by, audit.Event{Action: "client.create", TargetType: "client", Target: c.ID, Invalidates: true,
+		Data: map[string]any{"name": c.Name, "type": string(c.Type)}})
+	return changed, nil
+}
+
+// fit makes the client's credentials those that its settings call for: what
+// the authentication method has no use for dies.
+func fit(tx *db.Tx, by audit.Actor, c *Client, before *Settings) (changed Changed, err error) {
+	changed.Client = c
+	switch {
+	case before.usesSecret() && !c.usesSecret():
+		changed.Revoked, err = revokeAll(tx, by, c.Principal, credential.ClientSecret)
+	case !before.usesSecret() && c.usesSecret():
+		_, changed.Secret, err = credential.AddSecretTx(tx, by, c.Principal, "", 0)
+	}
+	if err != nil {
+		return Changed{}, err
+	}
+	var keys []string
+	switch {
+	case c.JWKS != "" && c.JWKS != before.JWKS:
+		keys, err = credential.SetKeysTx(tx, by, c.Principal, []byte(c.JWKS))
+	case c.JWKS == "" && (before.JWKS != "" || before.JWKSURI != "" && before.JWKSURI != c.JWKSURI):
+		keys, err = revokeAll(tx, by, c.Principal, credential.PublicKey)
+	}
+	changed.Revoked = append(changed.Revoked, keys...)
+	return changed, err
+}
+
+// revokeAll ends every living credential of a type.
+func revokeAll(tx *db.Tx, by audit.Actor, principal string, t credential.Type) (revoked []string, err error) {
+	all, err := credential.ListTx(tx, principal)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range all {
+		if c.Type != t {
+			continue
+		}
+		if err := credential.RevokeTx(tx, by, c.ID, "the client authenticates otherwise now"); err != nil {
+			return nil, err
+		}
+		revoked = append(revoked, c.ID)
+	}
+	return revoked, nil
+}
+
+func (s *Settings) usesSecret() bool {
+	return s.AuthMethod == SecretBasic || s.AuthMethod == SecretPost
+}

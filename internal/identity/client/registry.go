@@ -1,0 +1,156 @@
+package client
+
+import (
+	"context"
+	"regexp"
+	"strings"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/cache"
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/id"
+)
+
+// Bounds of what is held in memory.
+const (
+	cacheBytes      = 64 << 20
+	cacheRealmBytes = 16 << 20
+	originBytes     = 4 << 20
+	originRealm     = 1 << 20
+)
+
+// Registry looks after the clients of every realm. Clients are answered from
+// memory; the event log keeps that memory right on every node.
+type Registry struct {
+	db      *db.DB
+	clients *cache.Cache[*Client]
+	origins *cache.Cache[bool]
+}
+
+// New returns the registry. Call it before the log is started.
+func New(d *db.DB, log *audit.Log) *Registry {
+	r := &Registry{
+		db:      d,
+		clients: cache.New("clients", cacheBytes, cacheRealmBytes, (*Client).size),
+		origins: cache.New("client origins", originBytes, originRealm, func(bool) int { return 1 }),
+	}
+	log.Follow("clients", r.apply, r.forget)
+	return r
+}
+
+// apply drops what an event makes stale.
+func (r *Registry) apply(e audit.Record) {
+	switch {
+	case strings.HasPrefix(e.Action, "client."):
+		r.clients.Drop(e.Realm, e.Target)
+		r.origins.DropRealm(e.Realm)
+	case e.Action == "realm.delete":
+		r.clients.DropRealm(e.Target)
+		r.origins.DropRealm(e.Target)
+	}
+}
+
+func (r *Registry) forget() {
+	r.clients.DropAll()
+	r.origins.DropAll()
+}
+
+// ByID finds a client, enabled or not, from memory. It is fault.NotFound when
+// there is none.
+func (r *Registry) ByID(ctx context.Context, realm, id string) (*Client, error) {
+	if !ValidID(id) {
+		return nil, unknown(id)
+	}
+	return r.clients.Get(realm, id, func() (*Client, error) { return r.load(ctx, realm, id) })
+}
+
+func (r *Registry) load(ctx context.Context, realm, id string) (c *Client, err error) {
+	err = r.db.View(ctx, realm, func(tx *db.Tx) error {
+		c, err = ByIDTx(tx, id)
+		return err
+	})
+	return c, err
+}
+
+// ByIDTx reads a client within a transaction.
+func ByIDTx(tx *db.Tx, id string) (*Client, error) {
+	if !ValidID(id) {
+		return nil, unknown(id)
+	}
+	c, err := byID(tx, id)
+	if db.Missing(err) {
+		return nil, unknown(id)
+	}
+	return c, err
+}
+
+// ByPrincipal finds the client that a service principal belongs to.
+func (r *Registry) ByPrincipal(ctx context.Context, realm, principal string) (c *Client, err error) {
+	err = r.db.View(ctx, realm, func(tx *db.Tx) error {
+		c, err = byPrincipal(tx, principal)
+		if db.Missing(err) {
+			return unknown(principal)
+		}
+		return err
+	})
+	return c, err
+}
+
+// AllowsOrigin reports whether scripts from a web origin may call the realm's
+// token and userinfo endpoints: whether an enabled single-page application has
+// it. From memory.
+func (r *Registry) AllowsOrigin(ctx context.Context, realm, origin string) (bool, error) {
+	if len(origin) > 256 {
+		return false, nil
+	}
+	return r.origins.Get(realm, origin, func() (ok bool, err error) {
+		err = r.db.View(ctx, realm, func(tx *db.Tx) error {
+			ok, err = originKnown(tx, origin)
+			return err
+		})
+		return ok, err
+	})
+}
+
+// List returns up to limit clients after the id in cursor, and the cursor for
+// the next page, "" at the end.
+func (r *Registry) List(ctx context.Context, realm, cursor string, limit int) (page []*Client, next string, err error) {
+	limit = min(max(limit, 1), 200)
+	err = r.db.View(ctx, realm, func(tx *db.Tx) error {
+		page, err = list(tx, cursor, limit+1)
+		return err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	if len(page) > limit {
+		page = page[:limit]
+		next = page[limit-1].ID
+	}
+	return page, next, nil
+}
+
+// chosenID is the shape of a client id picked by an operator. It has no
+// underscore, so it can never look like the id of a principal or be mistaken
+// for one we made.
+var chosenID = regexp.MustCompile(`^[a-z][a-z0-9.-]{1,62}[a-z0-9]$`)
+
+// ValidID reports whether s can be a client id at all. Doors ask before they
+// look one up, so that junk never reaches memory or the database.
+func ValidID(s string) bool { return id.Valid("cli", s) || chosenID.MatchString(s) }
+
+func unknown(id string) error {
+	return fault.New(fault.NotFound, "client_not_found", "there is no client %q", id)
+}
+
+// size is about what the client takes in memory, in bytes.
+func (c *Client) size() int {
+	n := 1024 + len(c.JWKS)
+	for _, list := range [][]string{c.RedirectURIs, c.PostLogoutRedirectURIs, c.Scopes, c.Resources, c.Identifiers, c.Contacts} {
+		for _, v := range list {
+			n += 16 + len(v)
+		}
+	}
+	return n
+}

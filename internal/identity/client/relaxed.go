@@ -1,0 +1,47 @@
+package client
+
+// Relaxed lists in plain words where the client departs from the strict
+// defaults, for doctor, the configuration's print and the operators' pages.
+// An empty list means none.
+func Relaxed(c *Client) []string {
+	var list []string
+	say := func(on bool, what string) {
+		if on {
+			list = append(list, what)
+		}
+	}
+	say(c.PKCEOptional, "PKCE is optional: a stolen code can be redeemed by whoever holds the client's secret")
+	say(c.LegacyAssertionAudience, "client assertions may name the token endpoint as audience")
+	say(c.IntrospectAny, "may ask about every token of the realm, not only those meant for it")
+	say(c.Type != Native && c.plainRedirect(), "has a redirect URI without TLS, on this machine")
+	return list
+}
+
+// plainRedirect reports whether a redirect URI uses http, which registration
+// allows on loopback addresses only.
+func (s *Settings) plainRedirect() bool {
+	for _, uri := range s.RedirectURIs {
+		if p, why := canonical(uri); why == "" && p.scheme == "http" {
+			return true
+		}
+	}
+	return false
+}
+
+// Origins are the web origins from which a single-page application's scripts
+// may call the endpoints that allow it: those of its redirect URIs.
+func (s *Settings) Origins() []string {
+	if s.Type != SPA {
+		return nil
+	}
+	var list []string
+	seen := map[string]bool{}
+	for _, uri := range s.RedirectURIs {
+		p, why := canonical(uri)
+		if o := p.origin(); why == "" && o != "" && !seen[o] {
+			seen[o] = true
+			list = append(list, o)
+		}
+	}
+	return list
+}

@@ -1,0 +1,112 @@
+package client
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/cardea-id/cardea/internal/db"
+)
+
+const columns = `realm, id, principal, version, created, updated, enabled, built_in, cut, settings`
+
+func scan(r db.Row) (*Client, error) {
+	c := &Client{}
+	var created, updated, cut db.Time
+	var settings string
+	if err := r.Scan(&c.Realm, &c.ID, &c.Principal, &c.Version, &created, &updated, &c.Enabled, &c.BuiltIn, &cut, &settings); err != nil {
+		return nil, err
+	}
+	c.Created, c.Updated, c.Cut = created.Time, updated.Time, cut.Time
+	if err := json.Unmarshal([]byte(settings), &c.Settings); err != nil {
+		return nil, fmt.Errorf("client %q: settings: %w", c.ID, err)
+	}
+	return c, nil
+}
+
+func byID(tx *db.Tx, id string) (*Client, error) {
+	return db.One(tx, scan, `SELECT `+columns+` FROM clients WHERE realm = $1 AND id = $2 AND NOT deleted`, tx.Realm, id)
+}
+
+// held reads a client and keeps others from changing it until the commit. On
+// SQLite there is one writer, so nobody can.
+func held(tx *db.Tx, id string) (*Client, error) {
+	if tx.Engine() == db.Postgres {
+		return db.One(tx, scan, `SELECT `+columns+` FROM clients WHERE realm = $1 AND id = $2 AND NOT deleted FOR SHARE`, tx.Realm, id)
+	}
+	return byID(tx, id)
+}
+
+func byPrincipal(tx *db.Tx, principal string) (*Client, error) {
+	return db.One(tx, scan, `SELECT `+columns+` FROM clients WHERE realm = $1 AND principal = $2 AND NOT deleted`, tx.Realm, principal)
+}
+
+func list(tx *db.Tx, after string, limit int) ([]*Client, error) {
+	return db.All(tx, scan, `SELECT `+columns+` FROM clients WHERE realm = $1 AND id > $2 AND NOT deleted ORDER BY id LIMIT $3`,
+		tx.Realm, after, limit)
+}
+
+// insert reports whether the id was free.
+func insert(tx *db.Tx, c *Client) (bool, error) {
+	settings, err := json.Marshal(c.Settings)
+	if err != nil {
+		return false, err
+	}
+	n, err := tx.Exec(`INSERT INTO clients (realm, id, principal, name, enabled, built_in, deleted, cut, settings, version, created, updated)
+		VALUES ($1, $2, $3, $4, $5, $6, FALSE, 0, $7, 1, $8, $8) ON CONFLICT DO NOTHING`,
+		tx.Realm, c.ID, c.Principal, c.Name, c.Enabled, c.BuiltIn, string(settings), db.At(tx.Now))
+	if err != nil || n == 0 {
+		return false, err
+	}
+	return true, insertOrigins(tx, c)
+}
+
+// update writes c if its version is still the one given, and reports whether
+// it was.
+func update(tx *db.Tx, c *Client, version int64) (bool, error) {
+	settings, err := json.Marshal(c.Settings)
+	if err != nil {
+		return false, err
+	}
+	n, err := tx.Exec(`UPDATE clients SET name = $3, enabled = $4, cut = $5, settings = $6, version = version + 1, updated = $7
+		WHERE realm = $1 AND id = $2 AND version = $8 AND NOT deleted`,
+		tx.Realm, c.ID, c.Name, c.Enabled, db.At(c.Cut), string(settings), db.At(tx.Now), version)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	if err := deleteOrigins(tx, c.ID); err != nil {
+		return false, err
+	}
+	return true, insertOrigins(tx, c)
+}
+
+// remove empties the row and keeps the id taken. It reports whether the client
+// was there with this version.
+func remove(tx *db.Tx, id string, version int64) (bool, error) {
+	n, err := tx.Exec(`UPDATE clients SET deleted = TRUE, enabled = FALSE, name = '', settings = '{}', cut = $3, version = version + 1, updated = $3
+		WHERE realm = $1 AND id = $2 AND version = $4 AND NOT deleted`,
+		tx.Realm, id, db.At(tx.Now), version)
+	if err != nil || n == 0 {
+		return false, err
+	}
+	return true, deleteOrigins(tx, id)
+}
+
+func insertOrigins(tx *db.Tx, c *Client) error {
+	for _, origin := range c.Origins() {
+		if _, err := tx.Exec(`INSERT INTO client_origins (realm, origin, client) VALUES ($1, $2, $3)`, tx.Realm, origin, c.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func deleteOrigins(tx *db.Tx, id string) error {
+	_, err := tx.Exec(`DELETE FROM client_origins WHERE realm = $1 AND client = $2`, tx.Realm, id)
+	return err
+}
+
+// originKnown reports whether an enabled client may call from origin.
+func originKnown(tx *db.Tx, origin string) (bool, error) {
+	return db.One(tx, db.Scalar[bool], `SELECT EXISTS (SELECT 1 FROM client_origins o JOIN clients c ON c.realm = o.realm AND c.id = o.client
+		WHERE o.realm = $1 AND o.origin = $2 AND c.enabled AND NOT c.deleted)`, tx.Realm, origin)
+}
