@@ -26,7 +26,7 @@ var layers = []struct{ side, packages string }{
 	{"public", "client"},
 	{"ground", "internal/i18n internal/cache"},
 	{"ground", "internal/db internal/web internal/config internal/mail"},
-	{"ground", "internal/db/dbtest"},
+	{"ground", "internal/db/dbtest internal/web/look"},
 	{"core", "internal/audit"},
 	{"core", "internal/audit/audittest"},
 	{"core", "internal/realm"},
@@ -43,7 +43,8 @@ var layers = []struct{ side, packages string }{
 	{"demo", "internal/demo"},
 	{"app", "internal/app"},
 	{"app", "internal/app/apptest"},
-	{"app", "bench bench/limit bench/load bench/seed"},
+	{"app", "e2e/live"},
+	{"app", "bench bench/limit bench/seed"},
 	{"app", "cmd/cardea"},
 }
 
@@ -69,14 +70,14 @@ var exceptions = map[string]string{
 
 // speaksHTTP lists the packages that may import net/http: the ground for it,
 // the doors, the public libraries, and what wires or drives whole servers.
-const speaksHTTP = "internal/web internal/identity/signin internal/identity/account internal/identity/oauth " +
+const speaksHTTP = "internal/web internal/web/look internal/identity/signin internal/identity/account internal/identity/oauth " +
 	"internal/identity/signal internal/admin/api internal/app internal/app/apptest internal/demo " +
-	"client verify bench bench/limit bench/load bench/seed cmd/cardea"
+	"client verify e2e/live bench bench/limit bench/seed cmd/cardea"
 
 // readsClock lists the packages that may ask the machine for the time. All
 // others take tx.Now, db.Now or a function.
 const readsClock = "internal/db internal/db/dbtest internal/app internal/app/apptest internal/demo client verify " +
-	"bench bench/limit bench/load bench/seed cmd/cardea"
+	"e2e/live bench bench/limit bench/seed cmd/cardea"
 
 // crossesRealms lists the packages that may use db.System.
 const crossesRealms = "internal/db internal/db/dbtest internal/audit internal/job internal/realm"

@@ -1,0 +1,161 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+)
+
+// Browser keeps the cookies of one host, as a browser does for localhost:
+// Secure ones too. It runs no scripts; the pages work without.
+type Browser struct {
+	http    *http.Client
+	mu      sync.Mutex
+	cookies map[string]string
+}
+
+// NewBrowser opens a browser without cookies.
+func NewBrowser() *Browser {
+	b := &Browser{cookies: map[string]string{}}
+	b.http = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return b
+}
+
+// Page is what a browser shows: an address and its text.
+type Page struct {
+	URL      *url.URL
+	Status   int
+	Text     string
+	Location string // of a redirect that leads to another host
+}
+
+// Open follows an address through all redirects of its host.
+func (b *Browser) Open(ctx context.Context, address string) (*Page, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	return b.follow(req)
+}
+
+// Submit fills in the first form of a page that has all the fields, and sends it.
+func (b *Browser) Submit(ctx context.Context, p *Page, fields map[string]string) (*Page, error) {
+	for _, form := range forms.FindAllStringSubmatch(p.Text, -1) {
+		values, fits := url.Values{}, true
+		for _, tag := range inputs.FindAllString(form[2], -1) {
+			name := attribute(tag, "name")
+			kind := attribute(tag, "type")
+			if name != "" && kind != "submit" && kind != "checkbox" && !strings.HasPrefix(tag, "<button") {
+				values.Set(name, attribute(tag, "value"))
+			}
+		}
+		for name, value := range fields {
+			if !strings.Contains(form[2], `name="`+name+`"`) {
+				fits = false
+			}
+			values.Set(name, value)
+		}
+		if !fits {
+			continue
+		}
+		action := p.URL
+		if a := attribute(form[1], "action"); a != "" {
+			to, err := p.URL.Parse(a)
+			if err != nil {
+				return nil, err
+			}
+			action = to
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, action.String(), strings.NewReader(values.Encode()))
+		if err != nil {
+			return nil, err
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Origin", action.Scheme+"://"+action.Host)
+		req.Header.Set("Sec-Fetch-Site", "same-origin")
+		return b.follow(req)
+	}
+	return nil, fmt.Errorf("no form at %s has the fields %v:\n%.1000s", p.URL, fields, p.Text)
+}
+
+func (b *Browser) follow(req *http.Request) (*Page, error) {
+	host := req.URL.Host
+	for range 20 {
+		b.mu.Lock()
+		for name, value := range b.cookies {
+			req.AddCookie(&http.Cookie{Name: name, Value: value})
+		}
+		b.mu.Unlock()
+		resp, err := b.http.Do(req)
+		if err != nil {
+			return nil, err
+		}
+		text, err := io.ReadAll(io.LimitReader(resp.Body, 4<<20))
+		resp.Body.Close()
+		if err != nil {
+			return nil, err
+		}
+		b.take(resp.Cookies())
+		p := &Page{URL: req.URL, Status: resp.StatusCode, Text: string(text)}
+		to := resp.Header.Get("Location")
+		if to == "" || resp.StatusCode < 300 || resp.StatusCode > 399 {
+			return p, nil
+		}
+		next, err := req.URL.Parse(to)
+		if err != nil {
+			return nil, err
+		}
+		if next.Host != host {
+			p.Location = next.String()
+			return p, nil
+		}
+		if req, err = http.NewRequestWithContext(req.Context(), http.MethodGet, next.String(), nil); err != nil {
+			return nil, err
+		}
+	}
+	return nil, errors.New("the redirects do not end")
+}
+
+func (b *Browser) take(cookies []*http.Cookie) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range cookies {
+		if c.MaxAge < 0 || c.Value == "" {
+			delete(b.cookies, c.Name)
+		} else {
+			b.cookies[c.Name] = c.Value
+		}
+	}
+}
+
+// Cookies is the value of the Cookie header that the browser would send.
+func (b *Browser) Cookies() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var parts []string
+	for name, value := range b.cookies {
+		parts = append(parts, name+"="+value)
+	}
+	return strings.Join(parts, "; ")
+}
+
+var (
+	forms  = regexp.MustCompile(`(?s)(<form\b[^>]*>)(.*?)</form>`)
+	inputs = regexp.MustCompile(`<(?:input|button)\b[^>]*>`)
+)
+
+func attribute(tag, name string) string {
+	_, rest, ok := strings.Cut(tag, " "+name+`="`)
+	if !ok {
+		return ""
+	}
+	value, _, _ := strings.Cut(rest, `"`)
+	return html.UnescapeString(value)
+}
