@@ -3,6 +3,7 @@ package principal
 import (
 	"context"
 	"regexp"
+	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
@@ -13,6 +14,8 @@ import (
 type Member struct {
 	Container, Member string
 	Relation          string // "member" or another word that people gave; it permits nothing
+	Kind              Kind   // of the other side: of the member in Members, of the container in Containers
+	Since             time.Time
 }
 
 var relationPattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
@@ -48,7 +51,7 @@ func (d *Directory) AddMember(ctx context.Context, by audit.Actor, realm, contai
 				return err
 			}
 		}
-		changed, err := insertMember(tx, Member{container, member, relation})
+		changed, err := insertMember(tx, Member{Container: container, Member: member, Relation: relation})
 		if err != nil || !changed {
 			return err
 		}

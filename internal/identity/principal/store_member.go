@@ -3,10 +3,13 @@ package principal
 import "github.com/cardea-id/cardea/internal/db"
 
 func scanMember(r db.Row) (m Member, err error) {
-	return m, r.Scan(&m.Container, &m.Member, &m.Relation)
+	var since db.Time
+	err = r.Scan(&m.Container, &m.Member, &m.Relation, &since, &m.Kind)
+	m.Since = since.Time
+	return m, err
 }
 
-const memberColumns = `container, member, relation`
+const memberColumns = `m.container, m.member, m.relation, m.created_at, p.kind`
 
 func insertMember(tx *db.Tx, m Member) (changed bool, err error) {
 	n, err := tx.Exec(`INSERT INTO members (realm, container, member, relation, created_at) VALUES ($1, $2, $3, $4, $5)
@@ -20,12 +23,14 @@ func deleteMember(tx *db.Tx, container, member string) (int64, error) {
 }
 
 func membersOf(tx *db.Tx, container, after string, limit int) ([]Member, error) {
-	return db.All(tx, scanMember, `SELECT `+memberColumns+` FROM members WHERE realm = $1 AND container = $2 AND member > $3 ORDER BY member LIMIT $4`,
+	return db.All(tx, scanMember, `SELECT `+memberColumns+` FROM members m JOIN principals p ON p.realm = m.realm AND p.id = m.member
+		WHERE m.realm = $1 AND m.container = $2 AND m.member > $3 ORDER BY m.member LIMIT $4`,
 		tx.Realm, container, after, limit)
 }
 
 func containersOf(tx *db.Tx, member, after string, limit int) ([]Member, error) {
-	return db.All(tx, scanMember, `SELECT `+memberColumns+` FROM members WHERE realm = $1 AND member = $2 AND container > $3 ORDER BY container LIMIT $4`,
+	return db.All(tx, scanMember, `SELECT `+memberColumns+` FROM members m JOIN principals p ON p.realm = m.realm AND p.id = m.container
+		WHERE m.realm = $1 AND m.member = $2 AND m.container > $3 ORDER BY m.container LIMIT $4`,
 		tx.Realm, member, after, limit)
 }
 

@@ -1,0 +1,56 @@
+package credential
+
+import (
+	"context"
+	"encoding/base64"
+
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/secret"
+)
+
+// BrowserPrefix begins the value of the cookie that marks a browser.
+const BrowserPrefix = "cdb_"
+
+// maxBrowsers is how many browsers of an account have attempts of their own;
+// the one not seen for longest gives way.
+const maxBrowsers = 10
+
+// NewBrowser returns the mark for a browser that has none yet.
+func NewBrowser() secret.Text { return secret.New(BrowserPrefix) }
+
+// BrowserHash is how a browser's mark is kept, or "" for what is no mark.
+func BrowserHash(mark string) string {
+	if !secret.Valid(BrowserPrefix, mark) {
+		return ""
+	}
+	return base64.RawURLEncoding.EncodeToString(secret.Hash(mark))
+}
+
+// RememberTx notes that the browser with a mark signs in to an account, so that
+// its guesses are counted apart from strangers'. Call it where a session begins.
+func RememberTx(tx *db.Tx, principal, mark string) error {
+	hash := BrowserHash(mark)
+	if hash == "" {
+		return nil
+	}
+	if err := noteBrowser(tx, principal, hash); err != nil {
+		return err
+	}
+	return forgetBrowsers(tx, principal, maxBrowsers)
+}
+
+// Remember is RememberTx in a transaction of its own; it returns the mark, a new
+// one if the browser had none.
+func (p *Passwords) Remember(ctx context.Context, realm, id, mark string) (secret.Text, error) {
+	if BrowserHash(mark) == "" {
+		mark = string(NewBrowser())
+	}
+	err := p.db.Update(ctx, realm, func(tx *db.Tx) error {
+		if _, err := principal.LiveTx(tx, id); err != nil {
+			return err
+		}
+		return RememberTx(tx, id, mark)
+	})
+	return secret.Text(mark), err
+}

@@ -1,0 +1,198 @@
+// Package credential owns what principals prove themselves with: passwords of
+// people, secrets and public keys of clients. One table, one file per type, and
+// one rule for all: revoking a credential kills what was born of it. The
+// credential's death is committed first; sessions and grants below are ended by
+// package grant. What is born of a credential calls [LiveTx] in the transaction
+// of its birth.
+//
+// Passwords are limited here as well: how many guesses an account suffers
+// (attempts), and which browsers have signed in to it before (browsers).
+package credential
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/cache"
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/id"
+	"github.com/cardea-id/cardea/internal/identity/principal"
+)
+
+// Type says what kind of proof a credential is.
+type Type string
+
+// The types of credentials.
+const (
+	Password     Type = "password"      // human; argon2id
+	ClientSecret Type = "client_secret" // made by Cardea, 256 bits
+	PublicKey    Type = "public_key"    // a JSON Web Key whose private half somebody else has
+	KeySet       Type = "key_set"       // the URL at which a client publishes such keys
+)
+
+// Credential is one proof that a principal has. What it is checked against
+// never leaves this package.
+type Credential struct {
+	ID         string
+	Principal  string
+	Type       Type
+	Name       string // what people call it; the kid of a public key
+	MustChange bool   // the password is known to be compromised: accept it only to change it
+	CreatedAt  time.Time
+	ExpiresAt  time.Time // zero: never
+	LastUsedAt time.Time // kept for passwords only
+	RevokedAt  time.Time // zero: not revoked
+	Version    int64
+
+	data string
+}
+
+// alive reports whether c proves anything at now.
+func (c Credential) alive(now time.Time) bool {
+	return c.ID != "" && c.RevokedAt.IsZero() && (c.ExpiresAt.IsZero() || now.Before(c.ExpiresAt))
+}
+
+// Store keeps the credentials of all realms. What clients prove themselves with
+// is held in memory and forgotten when an event says that it changed.
+type Store struct {
+	db    *db.DB
+	byID  *cache.Cache[Credential]
+	byOwn *cache.Cache[*keychain] // by principal: its living secrets and keys
+}
+
+// NewStore returns the store. Call it before the log is started.
+func NewStore(d *db.DB, log *audit.Log) *Store {
+	s := &Store{db: d,
+		byID:  cache.New("credentials", 16<<20, 8<<20, func(c Credential) int { return 384 + len(c.data) }),
+		byOwn: cache.New("client credentials", 32<<20, 16<<20, func(k *keychain) int { return k.size() }),
+	}
+	log.Follow("credentials", s.follow, func() { s.byID.DropAll(); s.byOwn.DropAll() })
+	return s
+}
+
+func (s *Store) follow(e audit.Record) {
+	switch {
+	case strings.HasPrefix(e.Action, "credential."):
+		s.byID.Drop(e.Realm, e.Target)
+		if replaced, ok := e.Data["replaces"].(string); ok {
+			s.byID.Drop(e.Realm, replaced)
+		}
+		owner, _ := e.Data["principal"].(string)
+		s.byOwn.Drop(e.Realm, owner)
+	case e.Action == "realm.delete":
+		s.byID.DropRealm(e.Target)
+		s.byOwn.DropRealm(e.Target)
+	}
+}
+
+// List returns what a principal proves itself with: neither revoked nor expired.
+func (s *Store) List(ctx context.Context, realm, principal string) (all []Credential, err error) {
+	err = s.db.View(ctx, realm, func(tx *db.Tx) error {
+		all, err = living(tx, principal)
+		return err
+	})
+	return all, err
+}
+
+// ListTx is List within a transaction.
+func ListTx(tx *db.Tx, principal string) ([]Credential, error) { return living(tx, principal) }
+
+// ByID reads a credential, revoked ones too, or returns fault.NotFound.
+func (s *Store) ByID(ctx context.Context, realm, id string) (c Credential, err error) {
+	err = s.db.View(ctx, realm, func(tx *db.Tx) error {
+		c, err = byID(tx, id)
+		return err
+	})
+	return c, err
+}
+
+// Live returns a credential from memory if it is neither revoked nor expired;
+// otherwise the error is fault.Forbidden or fault.NotFound.
+func (s *Store) Live(ctx context.Context, realm, credential string) (Credential, error) {
+	c, err := s.byID.Get(realm, credential, func() (Credential, error) {
+		if !id.Valid("crd", credential) {
+			return Credential{}, unknown(credential)
+		}
+		return s.ByID(ctx, realm, credential)
+	})
+	if err == nil && !c.alive(s.db.Now()) {
+		return Credential{}, dead(credential)
+	}
+	return c, err
+}
+
+// LivingTx is List within a transaction.
+func LivingTx(tx *db.Tx, principal string) ([]Credential, error) { return living(tx, principal) }
+
+// LiveTx is Live for what is to be born of the credential in this transaction.
+// It holds the row until the commit, at any isolation, so that no revocation
+// can come between.
+func LiveTx(tx *db.Tx, id string) (Credential, error) {
+	c, err := held(tx, id)
+	if err == nil && !c.alive(tx.Now) {
+		return Credential{}, dead(id)
+	}
+	return c, err
+}
+
+// Revoke ends a credential for ever. It is a death: sessions and grants born of
+// it are ended afterwards, which package grant does in one call.
+func (s *Store) Revoke(ctx context.Context, by audit.Actor, realm, id, reason string) error {
+	return s.db.Update(ctx, realm, func(tx *db.Tx) error { return RevokeTx(tx, by, id, reason) })
+}
+
+// RevokeTx is Revoke within a transaction. A credential that is revoked already
+// stays so, and the commit waits as for the first time.
+func RevokeTx(tx *db.Tx, by audit.Actor, id, reason string) error {
+	c, err := byID(tx, id)
+	if err != nil {
+		return err
+	}
+	if !c.RevokedAt.IsZero() {
+		audit.Barrier(tx)
+		return nil
+	}
+	if err := revoke(tx, id); err != nil {
+		return err
+	}
+	audit.Append(tx, by, audit.Event{Action: "credential.revoke", TargetType: string(c.Type), Target: id,
+		Data: map[string]any{"principal": c.Principal, "reason": reason}, Invalidates: true})
+	return nil
+}
+
+// create writes a credential of a living principal and its event, which names
+// the credential that died for it, if any.
+func create(tx *db.Tx, by audit.Actor, c Credential, replaces string) (Credential, error) {
+	if _, err := principal.LiveTx(tx, c.Principal); err != nil {
+		return c, err
+	}
+	c.ID, c.CreatedAt, c.Version = id.New("crd", tx.Now), tx.Now, 1
+	if err := insert(tx, c); err != nil {
+		return c, err
+	}
+	data := map[string]any{"principal": c.Principal}
+	if replaces != "" {
+		data["replaces"] = replaces
+	}
+	// Nodes hold lists of a principal's credentials, which a new one changes.
+	audit.Append(tx, by, audit.Event{Action: "credential.create", TargetType: string(c.Type), Target: c.ID, Data: data, Invalidates: true})
+	return c, nil
+}
+
+func checkName(name string) error {
+	if len(name) > 120 || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return fault.New(fault.Invalid, "name_invalid", "a credential's name has at most 120 printable characters").WithField("name", "at most 120 printable characters")
+	}
+	return nil
+}
+
+func unknown(id string) error {
+	return fault.New(fault.NotFound, "credential_unknown", "there is no credential %q", id)
+}
+
+func dead(id string) error {
+	return fault.New(fault.Forbidden, "credential_dead", "credential %q is revoked or expired", id)
+}

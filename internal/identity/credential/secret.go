@@ -1,0 +1,80 @@
+package credential
+
+import (
+	"context"
+	"encoding/base64"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/secret"
+)
+
+// SecretPrefix begins every client secret, so that scanners know a leaked one.
+const SecretPrefix = "cdk_"
+
+// maxSecrets is how many secrets of one principal live at a time: the one in
+// use and the one that replaces it.
+const maxSecrets = 2
+
+// AddSecret makes a client secret for a principal. The text is told this once;
+// only its hash is kept. ttl 0 means that it does not expire.
+func (s *Store) AddSecret(ctx context.Context, by audit.Actor, realm, principal, name string, ttl time.Duration) (c Credential, text secret.Text, err error) {
+	err = s.db.Update(ctx, realm, func(tx *db.Tx) error {
+		c, text, err = AddSecretTx(tx, by, principal, name, ttl)
+		return err
+	})
+	if err != nil {
+		return Credential{}, "", err
+	}
+	return c, text, nil
+}
+
+// AddSecretTx is AddSecret within a transaction, which must be serializable.
+func AddSecretTx(tx *db.Tx, by audit.Actor, principal, name string, ttl time.Duration) (Credential, secret.Text, error) {
+	if err := checkName(name); err != nil {
+		return Credential{}, "", err
+	}
+	if ttl < 0 {
+		return Credential{}, "", fault.New(fault.Invalid, "expiry_invalid", "a secret expires in the future").WithField("expires_in", "lies in the future")
+	}
+	n, err := countLiving(tx, principal, ClientSecret)
+	if err != nil {
+		return Credential{}, "", err
+	}
+	if n >= maxSecrets {
+		return Credential{}, "", fault.New(fault.Conflict, "secrets_exhausted", "two secrets live at a time; revoke one before making the next")
+	}
+	text := secret.New(SecretPrefix)
+	c := Credential{Principal: principal, Type: ClientSecret, Name: name, data: hashed(string(text))}
+	if ttl > 0 {
+		c.ExpiresAt = tx.Now.Add(ttl)
+	}
+	c, err = create(tx, by, c, "")
+	return c, text, err
+}
+
+// hashed is how a secret is kept: it has 256 random bits, so there is nothing
+// to guess.
+func hashed(text string) string { return base64.RawURLEncoding.EncodeToString(secret.Hash(text)) }
+
+// CheckSecret finds which living secret of a principal text is, from memory. A
+// wrong one is fault.Unauthenticated.
+func (s *Store) CheckSecret(ctx context.Context, realm, principal string, text secret.Text) (Credential, error) {
+	wrong := fault.New(fault.Unauthenticated, "secret_wrong", "the secret is not one of this client")
+	if !secret.Valid(SecretPrefix, string(text)) {
+		return Credential{}, wrong
+	}
+	keys, err := s.keychain(ctx, realm, principal)
+	if err != nil {
+		return Credential{}, err
+	}
+	given, now := []byte(hashed(string(text))), s.db.Now()
+	for _, c := range keys.secrets {
+		if secret.Equal([]byte(c.data), given) && c.alive(now) {
+			return c, nil
+		}
+	}
+	return Credential{}, wrong
+}

@@ -1,0 +1,177 @@
+package credential
+
+import (
+	"context"
+	"strings"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/secret"
+)
+
+// Hashed is a password that passed the realm's rules and was hashed, ready to
+// be set within a transaction.
+type Hashed struct{ phc string }
+
+// Hash checks a new password against the realm's rules and hashes it; it must
+// run outside of transactions. about are words that go with its owner, such as
+// the username, e-mail addresses and the organization. Errors are those of
+// [Rules.Check], and fault.TooMany.
+func (p *Passwords) Hash(ctx context.Context, name string, password secret.Text, about ...string) (Hashed, error) {
+	r, err := p.realms.ByName(ctx, name)
+	if err != nil {
+		return Hashed{}, err
+	}
+	rules := Rules{MinLength: r.Settings.PasswordMinLength, Breached: p.breached, Context: []string{r.Name, r.DisplayName}}
+	for _, word := range about {
+		local, domain, _ := strings.Cut(word, "@")
+		rules.Context = append(rules.Context, word, local, firstLabel(domain))
+	}
+	text, err := rules.Check(string(password))
+	if err != nil {
+		return Hashed{}, err
+	}
+	var h Hashed
+	err = p.hasher.run(ctx, func() { h.phc = preferred.hash(text) })
+	return h, err
+}
+
+// firstLabel is what a company's domain is known by: example in example.com.
+func firstLabel(domain string) string {
+	label, _, _ := strings.Cut(domain, ".")
+	return label
+}
+
+// SetPasswordTx gives a principal a password in place of the one it has, and
+// returns the id of the credential that died by it, or "". Sessions and grants
+// born of that one are ended afterwards by package grant.
+func SetPasswordTx(tx *db.Tx, by audit.Actor, id string, h Hashed) (replaced string, err error) {
+	if h.phc == "" {
+		return "", fault.New(fault.Internal, "password_unhashed", "a password is hashed before it is set")
+	}
+	old, err := livePassword(tx, id)
+	if err != nil {
+		return "", err
+	}
+	return old.ID, replacePassword(tx, by, id, old, h)
+}
+
+func replacePassword(tx *db.Tx, by audit.Actor, id string, old Credential, h Hashed) error {
+	if old.ID != "" {
+		if err := revoke(tx, old.ID); err != nil {
+			return err
+		}
+	}
+	_, err := create(tx, by, Credential{Principal: id, Type: Password, data: h.phc}, old.ID)
+	return err
+}
+
+// PasswordTx reads the living password of a principal, so that a link to reset
+// it can be bound to its id and version. The zero Credential says that there is
+// none.
+func PasswordTx(tx *db.Tx, id string) (Credential, error) { return livePassword(tx, id) }
+
+// Set gives a principal a password; see [SetPasswordTx] for what it returns.
+func (p *Passwords) Set(ctx context.Context, by audit.Actor, name, id string, password secret.Text) (replaced string, err error) {
+	h, err := p.hashFor(ctx, name, id, password)
+	if err != nil {
+		return "", err
+	}
+	err = p.db.Update(ctx, name, func(tx *db.Tx) error {
+		replaced, err = SetPasswordTx(tx, by, id, h)
+		return err
+	})
+	return replaced, err
+}
+
+// Change sets a new password for somebody who knows the current one. Unless the
+// outcome is Right nothing changed. On success the result's credential is the
+// one that died by it.
+func (p *Passwords) Change(ctx context.Context, by audit.Actor, name, id string, current, next secret.Text, browser string) (Result, error) {
+	h, err := p.hashFor(ctx, name, id, next)
+	if err != nil {
+		return Result{}, err
+	}
+	if current == next {
+		return Result{}, refuse("password_unchanged", "the new password is the present one")
+	}
+	checked, err := p.Check(ctx, by, name, Attempt{Principal: id, Password: current, Browser: browser})
+	if err != nil || checked.Outcome != Right {
+		return checked, err
+	}
+	err = p.db.Update(ctx, name, func(tx *db.Tx) error {
+		old, err := livePassword(tx, id)
+		if err != nil {
+			return err
+		}
+		if old.ID != checked.Credential {
+			return fault.New(fault.Conflict, "password_changed", "the password was changed by somebody else meanwhile")
+		}
+		return replacePassword(tx, by, id, old, h)
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	return checked, nil
+}
+
+// hashFor is Hash for a principal that there is, with all words that go with it.
+func (p *Passwords) hashFor(ctx context.Context, name, id string, password secret.Text) (Hashed, error) {
+	var about []string
+	err := p.db.View(ctx, name, func(tx *db.Tx) error {
+		who, err := principal.ByIDTx(tx, id)
+		if err != nil {
+			return err
+		}
+		about, err = principal.OrganizationNames(tx, id)
+		about = append(about, who.Name, who.DisplayName)
+		for _, e := range who.Emails {
+			about = append(about, e.Address)
+		}
+		return err
+	})
+	if err != nil {
+		return Hashed{}, err
+	}
+	return p.Hash(ctx, name, password, about...)
+}
+
+// Import gives a principal a password that another system hashed: argon2id,
+// scrypt or PBKDF2 in the PHC format, or bcrypt. It is hashed anew when its
+// owner first signs in. See [SetPasswordTx] for what it returns.
+func (p *Passwords) Import(ctx context.Context, by audit.Actor, name, id, phc string) (replaced string, err error) {
+	if _, err := parseHash(phc); err != nil {
+		return "", fault.New(fault.Invalid, "password_hash_invalid", "%s", err).WithField("hash", err.Error())
+	}
+	err = p.db.Update(ctx, name, func(tx *db.Tx) error {
+		replaced, err = SetPasswordTx(tx, by, id, Hashed{phc})
+		return err
+	})
+	return replaced, err
+}
+
+// Compromised notes that a principal's password is known to others: from now on
+// it opens nothing but its own replacement.
+func (p *Passwords) Compromised(ctx context.Context, by audit.Actor, name, id string) error {
+	return p.db.Update(ctx, name, func(tx *db.Tx) error {
+		c, err := livePassword(tx, id)
+		if err != nil {
+			return err
+		}
+		if c.ID == "" {
+			return fault.New(fault.NotFound, "password_missing", "principal %q has no password", id)
+		}
+		if c.MustChange {
+			audit.Barrier(tx)
+			return nil
+		}
+		if err := markCompromised(tx, c.ID); err != nil {
+			return err
+		}
+		audit.Append(tx, by, audit.Event{Action: "credential.compromise", TargetType: string(Password), Target: c.ID,
+			Data: map[string]any{"principal": id}, Invalidates: true})
+		return nil
+	})
+}

@@ -1,0 +1,91 @@
+package credential
+
+import (
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
+)
+
+const columns = `id, principal, type, name, data, must_change, created_at, expires_at, last_used_at, revoked_at, version`
+
+func scan(r db.Row) (c Credential, err error) {
+	var created, expires, used, revoked db.Time
+	err = r.Scan(&c.ID, &c.Principal, &c.Type, &c.Name, &c.data, &c.MustChange, &created, &expires, &used, &revoked, &c.Version)
+	c.CreatedAt, c.ExpiresAt, c.LastUsedAt, c.RevokedAt = created.Time, expires.Time, used.Time, revoked.Time
+	return c, err
+}
+
+func insert(tx *db.Tx, c Credential) error {
+	n, err := tx.Exec(`INSERT INTO credentials (realm, `+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
+		tx.Realm, c.ID, c.Principal, c.Type, c.Name, c.data, c.MustChange, db.At(c.CreatedAt), db.At(c.ExpiresAt), db.At(c.LastUsedAt), db.At(c.RevokedAt), c.Version)
+	if err == nil && n == 0 {
+		return fault.New(fault.Conflict, "password_exists", "the principal has a password already")
+	}
+	return err
+}
+
+func byID(tx *db.Tx, id string) (Credential, error) {
+	return read(tx, id, `SELECT `+columns+` FROM credentials WHERE realm = $1 AND id = $2`)
+}
+
+// held reads a credential and keeps others from changing it until the commit.
+// On SQLite there is one writer, so nobody can.
+func held(tx *db.Tx, id string) (Credential, error) {
+	if tx.Engine() == db.Postgres {
+		return read(tx, id, `SELECT `+columns+` FROM credentials WHERE realm = $1 AND id = $2 FOR SHARE`)
+	}
+	return byID(tx, id)
+}
+
+func read(tx *db.Tx, id, query string) (Credential, error) {
+	c, err := db.One(tx, scan, query, tx.Realm, id)
+	if db.Missing(err) {
+		return c, unknown(id)
+	}
+	return c, err
+}
+
+// living reads what a principal proves itself with now: few, for each type has
+// its bound.
+func living(tx *db.Tx, principal string) ([]Credential, error) {
+	return db.All(tx, scan, `SELECT `+columns+` FROM credentials WHERE realm = $1 AND principal = $2 AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $3) ORDER BY id`,
+		tx.Realm, principal, db.At(tx.Now))
+}
+
+// livePassword reads the password of a principal; the zero Credential says that
+// it has none.
+func livePassword(tx *db.Tx, principal string) (Credential, error) {
+	c, err := db.One(tx, scan, `SELECT `+columns+` FROM credentials WHERE realm = $1 AND principal = $2 AND type = 'password' AND revoked_at = 0`, tx.Realm, principal)
+	if db.Missing(err) {
+		return Credential{}, nil
+	}
+	return c, err
+}
+
+func countLiving(tx *db.Tx, principal string, t Type) (int, error) {
+	return db.One(tx, db.Scalar[int], `SELECT count(*) FROM credentials WHERE realm = $1 AND principal = $2 AND type = $3 AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $4)`,
+		tx.Realm, principal, t, db.At(tx.Now))
+}
+
+func revoke(tx *db.Tx, id string) error {
+	_, err := tx.Exec(`UPDATE credentials SET revoked_at = $3, data = '', version = version + 1 WHERE realm = $1 AND id = $2 AND revoked_at = 0`,
+		tx.Realm, id, db.At(tx.Now))
+	return err
+}
+
+func noteUse(tx *db.Tx, id string) error {
+	_, err := tx.Exec(`UPDATE credentials SET last_used_at = $3 WHERE realm = $1 AND id = $2 AND revoked_at = 0`, tx.Realm, id, db.At(tx.Now))
+	return err
+}
+
+// replaceHash puts a stronger hash of the same password in place of the one
+// that had version, unless somebody was faster.
+func replaceHash(tx *db.Tx, id string, version int64, data string) (bool, error) {
+	n, err := tx.Exec(`UPDATE credentials SET data = $4, version = version + 1 WHERE realm = $1 AND id = $2 AND version = $3 AND revoked_at = 0`,
+		tx.Realm, id, version, data)
+	return n == 1, err
+}
+
+func markCompromised(tx *db.Tx, id string) error {
+	_, err := tx.Exec(`UPDATE credentials SET must_change = TRUE, version = version + 1 WHERE realm = $1 AND id = $2`, tx.Realm, id)
+	return err
+}

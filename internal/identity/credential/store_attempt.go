@@ -1,0 +1,65 @@
+package credential
+
+import (
+	"time"
+
+	"github.com/cardea-id/cardea/internal/db"
+)
+
+func scanAttempts(r db.Row) ([]int64, error) {
+	var text string
+	if err := r.Scan(&text); err != nil {
+		return nil, err
+	}
+	return decodeAttempts(text)
+}
+
+func readAttempts(tx *db.Tx, b bucket) ([]int64, error) {
+	all, err := db.One(tx, scanAttempts, `SELECT taken FROM attempts WHERE realm = $1 AND subject = $2 AND browser = $3`, tx.Realm, b.subject, b.browser)
+	if db.Missing(err) {
+		return nil, nil
+	}
+	return all, err
+}
+
+// lockAttempts makes the row if need be and keeps others from it until the
+// commit: an update that changes nothing locks at any isolation.
+func lockAttempts(tx *db.Tx, b bucket) ([]int64, error) {
+	return db.One(tx, scanAttempts, `INSERT INTO attempts (realm, subject, browser, taken, last_at) VALUES ($1, $2, $3, '[]', $4)
+		ON CONFLICT (realm, subject, browser) DO UPDATE SET last_at = excluded.last_at RETURNING taken`, tx.Realm, b.subject, b.browser, db.At(tx.Now))
+}
+
+func writeAttempts(tx *db.Tx, b bucket, all []int64) error {
+	text, err := encodeAttempts(all)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`UPDATE attempts SET taken = $4 WHERE realm = $1 AND subject = $2 AND browser = $3`, tx.Realm, b.subject, b.browser, text)
+	return err
+}
+
+func sweepAttempts(tx *db.Tx, before time.Time) (int64, error) {
+	return tx.Exec(`DELETE FROM attempts WHERE realm = $1 AND last_at < $2`, tx.Realm, db.At(before))
+}
+
+// knownBrowser returns hash if the browser has signed in to the account before,
+// otherwise "".
+func knownBrowser(tx *db.Tx, principal, hash string) (string, error) {
+	known, err := db.One(tx, db.Scalar[string], `SELECT browser FROM browsers WHERE realm = $1 AND principal = $2 AND browser = $3`, tx.Realm, principal, hash)
+	if db.Missing(err) {
+		return "", nil
+	}
+	return known, err
+}
+
+func noteBrowser(tx *db.Tx, principal, hash string) error {
+	_, err := tx.Exec(`INSERT INTO browsers (realm, principal, browser, first_seen_at, last_seen_at) VALUES ($1, $2, $3, $4, $4)
+		ON CONFLICT (realm, principal, browser) DO UPDATE SET last_seen_at = excluded.last_seen_at`, tx.Realm, principal, hash, db.At(tx.Now))
+	return err
+}
+
+func forgetBrowsers(tx *db.Tx, principal string, keep int) error {
+	_, err := tx.Exec(`DELETE FROM browsers WHERE realm = $1 AND principal = $2 AND browser NOT IN
+		(SELECT browser FROM browsers WHERE realm = $1 AND principal = $2 ORDER BY last_seen_at DESC, browser LIMIT $3)`, tx.Realm, principal, keep)
+	return err
+}

@@ -1,0 +1,102 @@
+package session
+
+import (
+	"context"
+	"strings"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/id"
+)
+
+// chunk is how many sessions one transaction ends.
+const chunk = 200
+
+// End ends a session. Grants below it are ended afterwards by package grant.
+func (s *Store) End(ctx context.Context, by audit.Actor, name, id, reason string) error {
+	return s.db.Update(ctx, name, func(tx *db.Tx) error {
+		_, err := EndTx(tx, by, id, reason)
+		return err
+	})
+}
+
+// EndTx is End within a transaction. It reports whether the session had not been
+// ended before; if it had, the commit waits as for the first time.
+func EndTx(tx *db.Tx, by audit.Actor, id, reason string) (ended bool, err error) {
+	e, err := byID(tx, id)
+	if err != nil {
+		return false, err
+	}
+	if !e.EndedAt.IsZero() {
+		audit.Barrier(tx)
+		return false, nil
+	}
+	if err := end(tx, id, reason); err != nil {
+		return false, err
+	}
+	audit.Append(tx, by, audit.Event{Action: "session.end", TargetType: "session", Target: id,
+		Data: map[string]any{"principal": e.Principal, "reason": reason}, Invalidates: true})
+	return true, nil
+}
+
+// EndAll ends every session of a principal but except (""; none), and returns
+// the ids of those it ended. Sessions that begin meanwhile are not among them,
+// so make the principal or its credential dead before, if that is meant.
+func (s *Store) EndAll(ctx context.Context, by audit.Actor, name, principal, except, reason string) (ended []string, err error) {
+	for {
+		var some []string
+		err := s.db.Update(ctx, name, func(tx *db.Tx) error {
+			if some, err = endAll(tx, principal, except, reason, chunk); err != nil {
+				return err
+			}
+			if len(some) == 0 {
+				audit.Barrier(tx)
+				return nil
+			}
+			audit.Append(tx, by, audit.Event{Action: "session.end_all", TargetType: "principal", Target: principal,
+				Data: map[string]any{"sessions": strings.Join(some, " "), "reason": reason}, Invalidates: true})
+			return nil
+		})
+		ended = append(ended, some...)
+		if err != nil || len(some) < chunk {
+			return ended, err
+		}
+	}
+}
+
+// ByID reads a session, ended ones too, or returns fault.NotFound.
+func (s *Store) ByID(ctx context.Context, name, id string) (e *Session, err error) {
+	err = s.db.View(ctx, name, func(tx *db.Tx) error {
+		e, err = byID(tx, id)
+		return err
+	})
+	return e, err
+}
+
+// Filter says which sessions to list. Zero fields do not restrict.
+type Filter struct {
+	Principal string
+	Live      bool // neither ended nor expired
+}
+
+// List returns up to limit sessions, the newest first, beginning behind the id
+// after, and the id to go on behind, or "" at the end.
+func (s *Store) List(ctx context.Context, name string, f Filter, after string, limit int) (page []*Session, next string, err error) {
+	if after != "" && !id.Valid("ses", after) {
+		return nil, "", fault.New(fault.Invalid, "page_invalid", "the page is not one that was given out").WithField("page", "is not one that was given out")
+	}
+	limit = min(max(limit, 1), 500)
+	err = s.db.View(ctx, name, func(tx *db.Tx) error {
+		page, err = list(tx, f, after, limit+1)
+		return err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	if len(page) > limit {
+		page = page[:limit]
+		next = page[limit-1].ID
+	}
+	return page, next, nil
+}

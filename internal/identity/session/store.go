@@ -1,0 +1,106 @@
+package session
+
+import (
+	"strings"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/db"
+)
+
+const columns = `id, principal, credential, life, secret_hash, acr, amr, auth_time, created_at, last_seen_at, idle_until, expires_at, ended_at, reason, ip, user_agent, browser`
+
+func scan(r db.Row) (*Session, error) {
+	var s Session
+	var amr string
+	var auth, created, seen, idle, expires, ended db.Time
+	err := r.Scan(&s.ID, &s.Principal, &s.Credential, &s.life, &s.hash, &s.ACR, &amr, &auth, &created, &seen, &idle, &expires, &ended, &s.Reason, &s.IP, &s.UserAgent, &s.Browser)
+	if err != nil {
+		return nil, err
+	}
+	s.AMR = strings.Fields(amr)
+	s.AuthTime, s.CreatedAt, s.LastSeenAt, s.IdleUntil, s.ExpiresAt, s.EndedAt = auth.Time, created.Time, seen.Time, idle.Time, expires.Time, ended.Time
+	return &s, nil
+}
+
+func insert(tx *db.Tx, s *Session) error {
+	_, err := tx.Exec(`INSERT INTO sessions (realm, `+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+		tx.Realm, s.ID, s.Principal, s.Credential, s.life, s.hash, s.ACR, strings.Join(s.AMR, " "), db.At(s.AuthTime), db.At(s.CreatedAt), db.At(s.LastSeenAt),
+		db.At(s.IdleUntil), db.At(s.ExpiresAt), db.At(s.EndedAt), s.Reason, s.IP, s.UserAgent, s.Browser)
+	return err
+}
+
+func byID(tx *db.Tx, id string) (*Session, error) {
+	return found(db.One(tx, scan, `SELECT `+columns+` FROM sessions WHERE realm = $1 AND id = $2`, tx.Realm, id))
+}
+
+// held reads a session and keeps others from changing it until the commit. On
+// SQLite there is one writer, so nobody can.
+func held(tx *db.Tx, id string) (*Session, error) {
+	if tx.Engine() == db.Postgres {
+		return found(db.One(tx, scan, `SELECT `+columns+` FROM sessions WHERE realm = $1 AND id = $2 FOR SHARE`, tx.Realm, id))
+	}
+	return byID(tx, id)
+}
+
+func found(s *Session, err error) (*Session, error) {
+	if db.Missing(err) {
+		return nil, unknown()
+	}
+	return s, err
+}
+
+func idBySecret(tx *db.Tx, hash []byte) (string, error) {
+	id, err := db.One(tx, db.Scalar[string], `SELECT id FROM sessions WHERE realm = $1 AND secret_hash = $2`, tx.Realm, hash)
+	if db.Missing(err) {
+		return "", unknown()
+	}
+	return id, err
+}
+
+// renew writes a fresh proof and its new secret.
+func renew(tx *db.Tx, s *Session) error {
+	_, err := tx.Exec(`UPDATE sessions SET credential = $3, secret_hash = $4, acr = $5, amr = $6, auth_time = $7, last_seen_at = $8, idle_until = $9, ip = $10, user_agent = $11
+		WHERE realm = $1 AND id = $2`,
+		tx.Realm, s.ID, s.Credential, s.hash, s.ACR, strings.Join(s.AMR, " "), db.At(s.AuthTime), db.At(s.LastSeenAt), db.At(s.IdleUntil), s.IP, s.UserAgent)
+	return err
+}
+
+// touch notes that a living session was used, unless another node did.
+func touch(tx *db.Tx, id string, idle, precision time.Duration) error {
+	_, err := tx.Exec(`UPDATE sessions SET last_seen_at = $3, idle_until = $4
+		WHERE realm = $1 AND id = $2 AND ended_at = 0 AND idle_until > $3 AND expires_at > $3 AND last_seen_at <= $5`,
+		tx.Realm, id, db.At(tx.Now), db.At(tx.Now.Add(idle)), db.At(tx.Now.Add(-precision)))
+	return err
+}
+
+func end(tx *db.Tx, id, reason string) error {
+	_, err := tx.Exec(`UPDATE sessions SET ended_at = $3, reason = $4 WHERE realm = $1 AND id = $2 AND ended_at = 0`, tx.Realm, id, db.At(tx.Now), reason)
+	return err
+}
+
+// endAll ends up to limit sessions of a principal, but for one.
+func endAll(tx *db.Tx, principal, except, reason string, limit int) ([]string, error) {
+	return db.All(tx, db.Scalar[string], `UPDATE sessions SET ended_at = $4, reason = $5 WHERE realm = $1 AND id IN
+		(SELECT id FROM sessions WHERE realm = $1 AND principal = $2 AND id <> $3 AND ended_at = 0 ORDER BY id LIMIT $6) RETURNING id`,
+		tx.Realm, principal, except, db.At(tx.Now), reason, limit)
+}
+
+// list reads sessions from the newest to the oldest.
+func list(tx *db.Tx, f Filter, before string, limit int) ([]*Session, error) {
+	query := `SELECT ` + columns + ` FROM sessions WHERE realm = $1 AND (id < $2 OR $2 = '')`
+	args := []any{tx.Realm, before, limit}
+	if f.Principal != "" {
+		args = append(args, f.Principal)
+		query += ` AND principal = $4`
+	}
+	if f.Live {
+		args = append(args, db.At(tx.Now))
+		query += ` AND ended_at = 0`
+		if f.Principal == "" {
+			query += ` AND idle_until > $4 AND expires_at > $4`
+		} else {
+			query += ` AND idle_until > $5 AND expires_at > $5`
+		}
+	}
+	return db.All(tx, scan, query+` ORDER BY id DESC LIMIT $3`, args...)
+}
