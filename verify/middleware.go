@@ -1,0 +1,114 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+)
+
+type contextKey struct{}
+
+// FromContext returns the token that Protect verified for this request, or nil.
+func FromContext(ctx context.Context) *Token {
+	t, _ := ctx.Value(contextKey{}).(*Token)
+	return t
+}
+
+// Protect lets requests through that carry a valid Bearer token with every one
+// of scopes, and puts the token into their context. Others are answered with
+// the challenge of RFC 6750, section 3; if the verifier is stale, with 503,
+// because that is not the token's fault. Only the Authorization header counts:
+// tokens in a query or a form are ignored.
+func (v *Verifier) Protect(next http.Handler, scopes ...string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		t, err := v.Request(r, scopes...)
+		if err != nil {
+			v.Challenge(w, err, scopes...)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextKey{}, t)))
+	})
+}
+
+// errNoToken and errTwoTokens are how a request can fail before there is a
+// token to judge.
+var (
+	errNoToken   = errors.New("no bearer token")
+	errTwoTokens = errors.New("more than one Authorization header, or none that is well-formed")
+)
+
+// Request verifies the Bearer token of a request and that it has every one of
+// scopes. Hand its error to Challenge.
+func (v *Verifier) Request(r *http.Request, scopes ...string) (*Token, error) {
+	token, err := bearer(r.Header.Values("Authorization"))
+	if err != nil {
+		return nil, err
+	}
+	t, err := v.Verify(r.Context(), token)
+	if err != nil {
+		return nil, err
+	}
+	return t, t.Require(scopes...)
+}
+
+// bearer reads the token from the Authorization headers of a request.
+func bearer(headers []string) (string, error) {
+	if len(headers) == 0 {
+		return "", errNoToken
+	}
+	scheme, token, _ := strings.Cut(headers[0], " ")
+	if len(headers) > 1 {
+		return "", errTwoTokens
+	}
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", errNoToken
+	}
+	if token == "" || strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return "", errTwoTokens
+	}
+	return token, nil
+}
+
+// Challenge answers a request that Request refused: status, WWW-Authenticate
+// with realm, error and scope (RFC 6750, section 3), and a one-line body.
+func (v *Verifier) Challenge(w http.ResponseWriter, err error, scopes ...string) {
+	status, code, text := http.StatusUnauthorized, "invalid_token", "the access token is not valid here"
+	switch {
+	case errors.Is(err, errNoToken):
+		code, text = "", "an access token is needed"
+	case errors.Is(err, errTwoTokens):
+		status, code, text = http.StatusBadRequest, "invalid_request", "send one Authorization header with one token"
+	case errors.Is(err, ErrExpired):
+		text = "the access token has expired"
+	case errors.Is(err, ErrRevoked):
+		text = "the access token was revoked"
+	case errors.Is(err, ErrScope):
+		status, code, text = http.StatusForbidden, "insufficient_scope", "the access token does not allow this"
+	case errors.Is(err, ErrStale):
+		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Cache-Control", "no-store")
+		http.Error(w, "it cannot be told at the moment whether the access token was revoked", http.StatusServiceUnavailable)
+		return
+	}
+	challenge := `Bearer realm="` + quoted(v.c.Audience) + `"`
+	if code != "" {
+		challenge += `, error="` + code + `", error_description="` + text + `"`
+	}
+	if len(scopes) > 0 && (code == "" || code == "insufficient_scope") {
+		challenge += `, scope="` + quoted(strings.Join(scopes, " ")) + `"`
+	}
+	w.Header().Set("WWW-Authenticate", challenge)
+	w.Header().Set("Cache-Control", "no-store")
+	http.Error(w, text, status)
+}
+
+// quoted leaves out what may not stand in a quoted-string.
+func quoted(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c == '"' || c == '\\' || c < ' ' || c > '~' {
+			return -1
+		}
+		return c
+	}, s)
+}

@@ -1,0 +1,121 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/jose"
+	"github.com/cardea-id/cardea/internal/statuslist"
+)
+
+// Token is a verified access token (RFC 9068). It is shared between requests:
+// do not change it.
+type Token struct {
+	Issuer   string
+	Subject  string   // who it acts for; for client_credentials the client itself
+	Audience []string // every resource server it is for
+	ClientID string   // the application that uses it
+	Scopes   []string
+	ID       string // jti, unique to this token
+	GrantID  string // the grant it descends from: revoking that kills it
+	IssuedAt time.Time
+	Expires  time.Time
+	AuthTime time.Time // when the person signed in; zero if there is no person
+	ACR      string    // how strongly they did
+	AMR      []string  // by which methods
+
+	claims jose.Claims
+	keyID  string
+	status statuslist.Ref
+	minted statuslist.Position
+}
+
+// HasScope reports whether the token allows scope.
+func (t *Token) HasScope(scope string) bool { return slices.Contains(t.Scopes, scope) }
+
+// Require returns an *Error of kind ErrScope unless the token has every scope.
+func (t *Token) Require(scopes ...string) error {
+	for _, s := range scopes {
+		if !t.HasScope(s) {
+			return refuse(ErrScope, "the token lacks "+s)
+		}
+	}
+	return nil
+}
+
+// Claim decodes a claim into v as encoding/json does. It leaves v alone and
+// returns false if the token has no such claim.
+func (t *Token) Claim(name string, v any) (bool, error) {
+	if !t.claims.Has(name) {
+		return false, nil
+	}
+	if err := t.claims.Decode(name, v); err != nil {
+		return true, fmt.Errorf("verify: claim %s: %w", name, err)
+	}
+	return true, nil
+}
+
+// reader collects the first error of reading many claims.
+type reader struct {
+	o   jose.Object
+	err error
+}
+
+func (r *reader) text(name string) string {
+	s, err := r.o.String(name)
+	r.note(err)
+	return s
+}
+
+func (r *reader) texts(name string) []string {
+	s, err := r.o.Strings(name)
+	r.note(err)
+	return s
+}
+
+func (r *reader) time(name string) time.Time {
+	t, err := r.o.Time(name)
+	r.note(err)
+	return t
+}
+
+func (r *reader) object(name string) *reader {
+	o, err := r.o.Object(name)
+	r.note(err)
+	return &reader{o, r.err}
+}
+
+func (r *reader) note(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
+// readToken takes the claims of a token whose signature has been verified.
+func readToken(v *jose.Verified) (*Token, error) {
+	r := &reader{o: v.Claims.Object}
+	t := &Token{
+		Issuer: r.text("iss"), Subject: r.text("sub"), Audience: r.texts("aud"), ClientID: r.text("client_id"),
+		Scopes: strings.Fields(r.text("scope")), ID: r.text("jti"), GrantID: r.text("gid"),
+		IssuedAt: r.time("iat"), Expires: r.time("exp"), AuthTime: r.time("auth_time"),
+		ACR: r.text("acr"), AMR: r.texts("amr"), claims: v.Claims, keyID: v.Kid,
+	}
+	pos := r.text("mpos")
+	list := r.object("status").object("status_list")
+	t.status.URI = list.text("uri")
+	idx, err := list.o.Int("idx")
+	list.note(err)
+	t.status.Index = idx
+	if list.err != nil {
+		return nil, list.err
+	}
+	if t.ID == "" || t.ClientID == "" || t.status.URI == "" || !list.o.Has("idx") {
+		return nil, fmt.Errorf("jti, client_id or status is missing")
+	}
+	if t.minted, err = statuslist.ParsePosition(pos); err != nil {
+		return nil, fmt.Errorf("mpos is missing or malformed")
+	}
+	return t, nil
+}
