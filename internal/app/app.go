@@ -1,0 +1,229 @@
+// Package app puts the program together, in the order in which things depend on
+// each other. Nothing imports it but cmd and tests of the whole.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/admin/api"
+	"github.com/cardea-id/cardea/internal/admin/operator"
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/config"
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/grant"
+	"github.com/cardea-id/cardea/internal/identity/keyring"
+	"github.com/cardea-id/cardea/internal/identity/oauth"
+	"github.com/cardea-id/cardea/internal/identity/once"
+	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/identity/signal"
+	"github.com/cardea-id/cardea/internal/identity/signin"
+	"github.com/cardea-id/cardea/internal/identity/token"
+	"github.com/cardea-id/cardea/internal/job"
+	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/secret"
+	"github.com/cardea-id/cardea/internal/web"
+)
+
+// Config is what an App is made of.
+type Config struct {
+	Settings *config.Config
+	Version  string
+	Output   io.Writer // where log lines go; nil is standard error
+
+	// MasterKey replaces the configured key, in tests.
+	MasterKey []byte
+	// Now replaces the database's clock, in tests.
+	Now func() time.Time
+	// Quiet leaves out the request log, in tests.
+	Quiet bool
+}
+
+// App is the assembled program.
+type App struct {
+	Config
+	DB          *db.DB
+	Log         *audit.Log
+	Realms      *realm.Registry
+	People      *principal.Directory
+	Credentials *credential.Store
+	Passwords   *credential.Passwords
+	Sessions    *session.Store
+	Clients     *client.Registry
+	Ring        *keyring.Ring
+	Once        *once.Store
+	Grants      *grant.Store
+	Tokens      *token.Gate
+	Operators   *operator.Registry
+	API         *api.Server
+	Mux         *web.Mux
+	Handler     http.Handler
+
+	control *db.DB // sequencing and leases have connections of their own
+	signals *signal.Server
+	jobs    *job.Schedule
+	metrics *metrics
+	lines   *web.Log
+	slog    *slog.Logger
+	closers []func()
+}
+
+// New opens the database, applies what is missing of the schema and assembles
+// the program. Close it even if Start is never called.
+func New(ctx context.Context, c Config) (a *App, err error) {
+	if c.Output == nil {
+		c.Output = os.Stderr
+	}
+	a = &App{Config: c}
+	defer func() {
+		if err != nil {
+			a.Close()
+			a = nil
+		}
+	}()
+	if err := a.openLog(); err != nil {
+		return a, err
+	}
+	if err := a.openDatabase(ctx); err != nil {
+		return a, err
+	}
+	master := c.MasterKey
+	if master == nil {
+		if master, err = c.Settings.ReadMasterKey(); err != nil {
+			return a, err
+		}
+	}
+	if err := a.cores(master); err != nil {
+		return a, err
+	}
+	if err := a.doors(master); err != nil {
+		return a, err
+	}
+	a.jobs = job.New(a.DB, a.Log.Node(), a.slog, a.tasks()...)
+	return a, nil
+}
+
+// openLog starts the log lines of this process.
+func (a *App) openLog() error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(a.Settings.Log.Level)); err != nil {
+		return fmt.Errorf("log level %q: %w", a.Settings.Log.Level, err)
+	}
+	if a.Settings.Log.Format == "text" {
+		a.slog = slog.New(slog.NewTextHandler(a.Output, &slog.HandlerOptions{Level: level}))
+	}
+	if !a.Quiet {
+		a.lines = web.NewLog(a.Output, time.Now, level)
+		a.closers = append(a.closers, func() { _ = a.lines.Close() })
+		if a.slog == nil {
+			a.slog = a.lines.Slog()
+		}
+	}
+	if a.slog == nil {
+		a.slog = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+func (a *App) openDatabase(ctx context.Context) (err error) {
+	if err := a.Settings.PrepareData(); err != nil {
+		return err
+	}
+	o := db.Options{URL: a.Settings.DatabaseURL(), DirectURL: string(a.Settings.Database.DirectURL),
+		MaxConns: a.Settings.Database.MaxConnections, Now: a.Now, Log: a.slog}
+	if a.DB, err = db.Open(ctx, o); err != nil {
+		return err
+	}
+	a.closers = append(a.closers, a.DB.Close)
+	a.control = a.DB
+	if a.DB.Engine() == db.Postgres {
+		o.MaxConns = 4
+		if a.control, err = db.Open(ctx, o); err != nil {
+			return err
+		}
+		a.closers = append(a.closers, a.control.Close)
+	}
+	return a.DB.Migrate(ctx)
+}
+
+// cores makes what holds the rules and the rows. Followers of the log are told
+// in the order in which they are made here.
+func (a *App) cores(master []byte) (err error) {
+	box, err := secret.NewBox(master)
+	if err != nil {
+		return err
+	}
+	issuer, err := url.Parse(a.Settings.Issuer)
+	if err != nil {
+		return err
+	}
+	a.Log = audit.New(a.DB, audit.Options{Control: a.control, Log: a.slog})
+	a.Log.SetSigner(checkpointSigner(issuer.Host, master))
+	if a.Realms, err = realm.NewRegistry(a.DB, a.Log, a.Settings.Issuer); err != nil {
+		return err
+	}
+	var breached *credential.Breaches
+	if path := a.Settings.Passwords.BreachFile; path != "" {
+		if breached, err = credential.OpenBreaches(path); err != nil {
+			return err
+		}
+		a.closers = append(a.closers, func() { _ = breached.Close() })
+	}
+	a.Ring = keyring.New(a.DB, a.Log, box, keyring.Options{})
+	a.Once = once.New(a.DB, func() int64 { return a.Log.Applied().Epoch })
+	a.People = principal.NewDirectory(a.DB, a.Log)
+	a.Credentials = credential.NewStore(a.DB, a.Log)
+	a.Passwords = credential.NewPasswords(a.DB, a.Log, a.Realms, credential.PasswordOptions{Breached: breached})
+	a.Sessions = session.NewStore(a.DB, a.Log, a.Realms, a.People, a.Credentials)
+	a.Clients = client.New(a.DB, a.Log)
+	cores := grant.Cores{Realms: a.Realms, Principals: a.People, Credentials: a.Credentials,
+		Sessions: a.Sessions, Clients: a.Clients, Ring: a.Ring}
+	a.Grants = grant.NewStore(a.DB, a.Log, cores)
+	a.Tokens = token.NewGate(a.DB, a.Log, cores, a.Grants)
+	a.Operators = operator.New(a.DB, a.Log, a.Once, a.Passwords)
+	a.Realms.OnCreate(func(tx *db.Tx, by audit.Actor, _ *realm.Realm) error { return client.BuiltIns(tx, by) })
+	return nil
+}
+
+// Start joins the nodes and makes sure of the default realm and its keys. When
+// it returns the handler may be served.
+func (a *App) Start(ctx context.Context) error {
+	if err := a.Log.Start(ctx); err != nil {
+		return err
+	}
+	a.closers = append(a.closers, a.Log.Close)
+	if err := a.Realms.Ensure(ctx, audit.System); err != nil {
+		return fmt.Errorf("default realm: %w", err)
+	}
+	if err := a.Ring.Prepare(ctx, audit.System, realm.Default); err != nil {
+		return fmt.Errorf("keys of the default realm: %w", err)
+	}
+	a.jobs.Start()
+	a.closers = append(a.closers, a.jobs.Close)
+	return nil
+}
+
+// Close ends everything, newest first.
+func (a *App) Close() {
+	if a.signals != nil {
+		a.signals.Close()
+	}
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		a.closers[i]()
+	}
+	a.closers = nil
+}
+
+// Logger is where the program says what operators should know.
+func (a *App) Logger() *slog.Logger { return a.slog }
+

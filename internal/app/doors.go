@@ -1,0 +1,141 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/admin/api"
+	"github.com/cardea-id/cardea/internal/admin/operator"
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/i18n"
+	"github.com/cardea-id/cardea/internal/identity/oauth"
+	"github.com/cardea-id/cardea/internal/identity/signal"
+	"github.com/cardea-id/cardea/internal/identity/signin"
+	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/secret"
+	"github.com/cardea-id/cardea/internal/web"
+	"github.com/cardea-id/cardea/internal/web/look"
+)
+
+// limits holds one address to a rate, as a shield against floods. What servers
+// and gateways call for many people from one address is not limited by address.
+// Guesses are counted exactly, per account, in the database.
+func (a *App) limits() map[string]web.Limit {
+	classes := api.Limits(a.Settings.Rates)
+	classes[signin.RatePage] = web.Limit{Rate: 50, Burst: 500}
+	classes[signin.RateGuess] = web.Limit{Rate: 5, Burst: 100}
+	return classes
+}
+
+// doors makes what speaks HTTP and mounts it.
+func (a *App) doors(master []byte) error {
+	words, err := i18n.Load()
+	if err != nil {
+		return err
+	}
+	assets, err := look.Assets()
+	if err != nil {
+		return err
+	}
+	limiter := web.NewLimiter(a.limits(), time.Now)
+	if a.Mux, err = web.NewMux(web.MuxOptions{Live: a.Log.Live, Limiter: limiter}); err != nil {
+		return err
+	}
+	pages, err := signin.New(signin.Options{DB: a.DB, Once: a.Once, Sessions: a.Sessions, Passwords: a.Passwords, People: a.People,
+		Clients: a.Clients, Grants: a.Grants, Words: words, Assets: assets, FormKey: secret.Derive(master, "cardea/forms/v1"),
+		SetUp: setUp{a.Operators}})
+	if err != nil {
+		return err
+	}
+	var languages []string
+	for _, l := range words.Locales() {
+		languages = append(languages, l.Tag())
+	}
+	protocol := oauth.New(oauth.Options{DB: a.DB, Log: a.Log, Ring: a.Ring, Principals: a.People, Credentials: a.Credentials,
+		Clients: a.Clients, Grants: a.Grants, Tokens: a.Tokens, Once: a.Once, Pages: pages,
+		Fetch: web.NewFetcher(web.FetchOptions{}), Locales: languages})
+	a.signals = signal.New(signal.Options{Log: a.Log, Keys: a.Ring, Index: a.Grants.Status, Authorize: a.mayFollow,
+		Now: a.DB.Now, Elapsed: db.Boottime, Logger: a.slog})
+
+	pages.Mount(a.Mux)
+	assets.Mount(a.Mux)
+	protocol.Mount(a.Mux)
+	a.signals.Routes(a.Mux.Door("signal", signal.Fail))
+	a.API = api.New(a.Mux, api.Options{Authenticate: a.operatorToken, DB: a.DB, Log: a.Log, Limiter: limiter, Realms: a.Realms,
+		Operators: a.Operators, People: a.People, Clients: a.Clients, Keys: a.Ring})
+	a.health(a.Mux)
+
+	a.metrics = newMetrics(a.Log)
+	a.Handler = web.Front(web.Options{Now: time.Now, Log: a.lines, Proxies: web.NewProxies(a.Settings.TrustedProxies),
+		HTTPS: len(a.Settings.Issuer) > 6 && a.Settings.Issuer[:6] == "https:", Resolve: a.resolve, Observe: a.metrics.observe, Fail: pages.Fail}, a.Mux)
+	return nil
+}
+
+// resolve finds the realm of a request by its host and path.
+func (a *App) resolve(r *http.Request) (web.Site, error) {
+	found, rest, err := a.Realms.Resolve(r.Context(), r.Host, r.URL.Path)
+	if err != nil {
+		return web.Site{}, err
+	}
+	return web.Site{Context: realm.With(r.Context(), found), Path: rest, Name: found.Name}, nil
+}
+
+// operatorToken reads an access token for the admin API.
+func (a *App) operatorToken(ctx context.Context, r *realm.Realm, bearer string) (api.Token, error) {
+	t, err := a.Tokens.Recognise(ctx, r.Name, bearer)
+	if err != nil {
+		return api.Token{}, err
+	}
+	return api.Token{Principal: t.Principal, Client: t.Client, Scopes: t.Scopes, Audience: t.Audience}, nil
+}
+
+// mayFollow decides whether a request may follow the revocation stream: with an
+// access token that has the scope, or as a client that is a resource server.
+func (a *App) mayFollow(r *http.Request) error {
+	found := realm.From(r.Context())
+	refusal := fault.New(fault.Unauthenticated, "credential_missing", "follow the stream as a resource server, or with an access token that has scope %s", signal.Scope)
+	if id, text, ok := oauth.BasicCredentials(r); ok {
+		c, err := a.Clients.Live(r.Context(), found.Name, id)
+		if err != nil {
+			return unless503(err, refusal)
+		}
+		if _, err := a.Credentials.CheckSecret(r.Context(), found.Name, c.Principal, secret.Text(text)); err != nil {
+			return unless503(err, refusal)
+		}
+		if !c.ResourceServer {
+			return fault.New(fault.Forbidden, "not_a_resource_server", "client %q is not registered as a resource server", id)
+		}
+		return nil
+	}
+	bearer, ok := oauth.BearerToken(r)
+	if !ok {
+		return refusal
+	}
+	t, err := a.Tokens.Recognise(r.Context(), found.Name, bearer)
+	if err != nil {
+		return unless503(err, refusal)
+	}
+	if !t.Allows(signal.Scope) {
+		return fault.New(fault.Forbidden, "scope_missing", "the access token has no scope %s", signal.Scope)
+	}
+	return nil
+}
+
+// unless503 answers refusal, unless nothing can be said because something is away.
+func unless503(err error, refusal error) error {
+	if fault.Is(err, fault.Unavailable) || fault.Code(err) == "" {
+		return err
+	}
+	return refusal
+}
+
+// setUp is the operators' registry as the sign-in pages know it.
+type setUp struct{ *operator.Registry }
+
+func (s setUp) Setup(ctx context.Context, by audit.Actor, realm, link string, p signin.FirstPerson) error {
+	_, err := s.Registry.Setup(ctx, by, realm, link, p.Name, p.Username, p.Email, p.Password)
+	return err
+}

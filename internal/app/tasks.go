@@ -1,0 +1,62 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/job"
+)
+
+// activityKept is how long activity stays readable. Events stay for ever.
+const activityKept = 90 * 24 * time.Hour
+
+// tasks is the recurring work. None of it decides anything: what is expired or
+// dead is so before it is swept.
+func (a *App) tasks() []job.Task {
+	return []job.Task{
+		{Name: "status-pages", Every: 30 * time.Second, Run: a.Grants.Status.Flush},
+		{Name: "key-rotation", Every: time.Hour, Run: a.everyRealm(func(ctx context.Context, name string) error {
+			r, err := a.Realms.ByName(ctx, name)
+			if err != nil {
+				return err
+			}
+			return a.Ring.Tick(ctx, name, r.Settings.KeyRotation)
+		})},
+		{Name: "sweep", Every: 10 * time.Minute, Run: a.everyRealm(func(ctx context.Context, name string) error {
+			_, values := a.Once.Collect(ctx, name)
+			_, grants := a.Grants.Collect(ctx, name)
+			return errors.Join(values, grants)
+		})},
+		{Name: "checkpoint", Every: 10 * time.Minute, Run: a.everyRealm(func(ctx context.Context, name string) error {
+			_, err := a.Log.Checkpoint(ctx, name)
+			return err
+		})},
+		{Name: "forget-activity", Every: 24 * time.Hour, Run: a.everyRealm(func(ctx context.Context, name string) error {
+			return a.Log.Forget(ctx, name, a.DB.Now().Add(-activityKept))
+		})},
+	}
+}
+
+// everyRealm does something for one realm after the other. One that fails does
+// not keep the others from their turn.
+func (a *App) everyRealm(do func(ctx context.Context, name string) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		var failed []error
+		after := ""
+		for {
+			page, next, err := a.Realms.List(ctx, after, 100)
+			if err != nil {
+				return errors.Join(append(failed, err)...)
+			}
+			for _, r := range page {
+				if err := do(ctx, r.Name); err != nil {
+					failed = append(failed, err)
+				}
+			}
+			if after = next; next == "" {
+				return errors.Join(failed...)
+			}
+		}
+	}
+}
