@@ -27,6 +27,7 @@ func NewDirectory(d *db.DB, log *audit.Log) *Directory {
 
 func (d *Directory) follow(e audit.Record) {
 	switch {
+	case e.Action == "principal.create": // nobody can have remembered it before
 	case strings.HasPrefix(e.Action, "principal."):
 		d.cached.Drop(e.Realm, e.Target)
 	case e.Action == "realm.delete":

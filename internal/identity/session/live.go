@@ -48,6 +48,7 @@ func NewStore(d *db.DB, log *audit.Log, realms *realm.Registry, principals *prin
 
 func (s *Store) follow(e audit.Record) {
 	switch {
+	case e.Action == "session.begin": // nobody can have remembered it before
 	case e.Action == "session.end_all":
 		ids, _ := e.Data["sessions"].(string)
 		for id := range strings.FieldsSeq(ids) {
