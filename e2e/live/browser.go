@@ -45,33 +45,29 @@ func (b *Browser) Open(ctx context.Context, address string) (*Page, error) {
 	return b.follow(req)
 }
 
-// Submit fills in the first form of a page that has all the fields, and sends it.
+// Submit sends a page's first form that has a field or button for every name
+// in fields, filled in with them and otherwise as the page has it.
 func (b *Browser) Submit(ctx context.Context, p *Page, fields map[string]string) (*Page, error) {
 	for _, form := range forms.FindAllStringSubmatch(p.Text, -1) {
-		values, fits := url.Values{}, true
+		values, names := url.Values{}, map[string]bool{}
 		for _, tag := range inputs.FindAllString(form[2], -1) {
-			name := attribute(tag, "name")
-			kind := attribute(tag, "type")
+			name, kind := attribute(tag, "name"), attribute(tag, "type")
+			names[name] = true
 			if name != "" && kind != "submit" && kind != "checkbox" && !strings.HasPrefix(tag, "<button") {
 				values.Set(name, attribute(tag, "value"))
 			}
 		}
+		fits := true
 		for name, value := range fields {
-			if !strings.Contains(form[2], `name="`+name+`"`) {
-				fits = false
-			}
+			fits = fits && names[name]
 			values.Set(name, value)
 		}
 		if !fits {
 			continue
 		}
-		action := p.URL
-		if a := attribute(form[1], "action"); a != "" {
-			to, err := p.URL.Parse(a)
-			if err != nil {
-				return nil, err
-			}
-			action = to
+		action, err := p.URL.Parse(attribute(form[1], "action"))
+		if err != nil {
+			return nil, err
 		}
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, action.String(), strings.NewReader(values.Encode()))
 		if err != nil {
@@ -82,7 +78,31 @@ func (b *Browser) Submit(ctx context.Context, p *Page, fields map[string]string)
 		req.Header.Set("Sec-Fetch-Site", "same-origin")
 		return b.follow(req)
 	}
-	return nil, fmt.Errorf("no form at %s has the fields %v:\n%.1000s", p.URL, fields, p.Text)
+	return nil, fmt.Errorf("no form at %s has the fields %v:\n%.2000s", p.URL, fields, p.Text)
+}
+
+// SignIn opens an address and answers what Cardea asks on the way, until the
+// browser is sent to another host: who, which password, and yes.
+func (b *Browser) SignIn(ctx context.Context, address, login, password string) (*Page, error) {
+	p, err := b.Open(ctx, address)
+	for range 5 {
+		if err != nil || p.Location != "" {
+			return p, err
+		}
+		fields := map[string]string{}
+		for _, tag := range inputs.FindAllString(p.Text, -1) {
+			switch kind := attribute(tag, "type"); {
+			case kind == "password":
+				fields[attribute(tag, "name")] = password
+			case kind == "text" || kind == "email":
+				fields[attribute(tag, "name")] = login
+			case attribute(tag, "value") == "allow":
+				fields[attribute(tag, "name")] = "allow"
+			}
+		}
+		p, err = b.Submit(ctx, p, fields)
+	}
+	return p, errors.New("the sign-in does not end")
 }
 
 func (b *Browser) follow(req *http.Request) (*Page, error) {

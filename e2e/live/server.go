@@ -72,7 +72,7 @@ func Install(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{Options: o, Listen: fmt.Sprintf("127.0.0.1:%d", port), Issuer: fmt.Sprintf("http://localhost:%d", port), log: filepath.Join(o.Dir, "server.log")}
 	setup := exec.CommandContext(ctx, o.Binary, "setup", "--automation", "--output", "json")
-	setup.Env = s.env()
+	setup.Env = s.Env()
 	out, err := setup.Output()
 	if err != nil {
 		var failed *exec.ExitError
@@ -93,7 +93,8 @@ func Install(ctx context.Context, o Options) (*Server, error) {
 	return s, err
 }
 
-func (s *Server) env() []string {
+// Env is the environment that the server runs in.
+func (s *Server) Env() []string {
 	env := append(os.Environ(), "CARDEA_ISSUER="+s.Issuer, "CARDEA_LISTEN="+s.Listen, "CARDEA_DATA="+filepath.Join(s.Options.Dir, "data"),
 		"CARDEA_DATABASE_URL="+s.Options.Database)
 	return append(env, s.Options.Env...)
@@ -107,7 +108,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	defer log.Close()
 	s.cmd = exec.Command(s.Options.Binary, "serve")
-	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = s.env(), log, log
+	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = s.Env(), log, log
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
@@ -119,7 +120,7 @@ func (s *Server) Start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for {
-		if resp, err := http.Get(s.Issuer + "/readyz"); err == nil {
+		if resp, err := http.Get("http://" + s.Listen + "/readyz"); err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
 				return nil
@@ -239,4 +240,20 @@ func freePort() (int, error) {
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// LogFile is where the server's output goes.
+func (s *Server) LogFile() string { return s.log }
+
+// Twin is a second node of the same installation, on a port of its own. It
+// makes sense on PostgreSQL only. The issuer stays the first node's.
+func (s *Server) Twin() (*Server, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	return &Server{
+		Issuer: s.Issuer, Admin: s.Admin, Options: s.Options, ClientID: s.ClientID, secret: s.secret,
+		Listen: fmt.Sprintf("127.0.0.1:%d", port), log: filepath.Join(s.Options.Dir, "twin.log"),
+	}, nil
 }

@@ -1,0 +1,195 @@
+// Command limit is the yardstick that Cardea is measured with: plain net/http
+// doing the least that the same answers can cost. No middleware, no checks, no
+// care; whoever is faster than this on the same answers does less than they need.
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/base64"
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	_ "modernc.org/sqlite"
+)
+
+type limit struct {
+	key      *ecdsa.PrivateKey
+	box      cipher.AEAD
+	payload  []byte
+	active   map[string][]byte
+	insert   func(hash []byte) error
+	logMu    sync.Mutex
+	logLine  []byte
+	logBytes []byte
+}
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:0", "address")
+	database := flag.String("database", "", "postgres:// URL or SQLite file")
+	bodies := flag.String("bodies", "", "folder with discovery.json, jwks.json, introspect.json, userinfo.json as Cardea answers them")
+	payload := flag.Int("payload", 420, "bytes of an access token's payload")
+	logBytes := flag.Int("log-bytes", 300, "bytes of log per request")
+	flag.Parse()
+
+	l := &limit{payload: bytes.Repeat([]byte("x"), *payload), logLine: bytes.Repeat([]byte("l"), *logBytes), active: map[string][]byte{}}
+	l.key, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	block, _ := aes.NewCipher(make([]byte, 32))
+	l.box, _ = cipher.NewGCM(block)
+	var err error
+	if l.insert, err = open(*database); err != nil {
+		log.Fatal(err)
+	}
+	body := func(name string) []byte {
+		text, err := os.ReadFile(*bodies + "/" + name)
+		if err != nil {
+			log.Fatal(err)
+		}
+		return text
+	}
+	discovery, jwks := body("discovery.json"), body("jwks.json")
+	l.active["introspect"], l.active["userinfo"] = body("introspect.json"), body("userinfo.json")
+	go l.writeLog()
+
+	// raw is net/http and nothing else, to measure the yardstick itself with.
+	http.HandleFunc("/raw", func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(discovery) })
+	http.HandleFunc("GET /discovery", l.logged(func(w http.ResponseWriter, r *http.Request) { answer(w, discovery) }))
+	http.HandleFunc("GET /jwks", l.logged(func(w http.ResponseWriter, r *http.Request) { answer(w, jwks) }))
+	http.HandleFunc("POST /jwt", l.logged(func(w http.ResponseWriter, r *http.Request) {
+		answer(w, tokenAnswer(l.sign(), "", ""))
+	}))
+	http.HandleFunc("POST /opaque", l.logged(func(w http.ResponseWriter, r *http.Request) {
+		answer(w, tokenAnswer(l.seal(), "", ""))
+	}))
+	http.HandleFunc("/active/{what}", l.logged(func(w http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm()
+		answer(w, l.active[r.PathValue("what")])
+	}))
+	http.HandleFunc("POST /refresh", l.logged(func(w http.ResponseWriter, r *http.Request) {
+		answer(w, tokenAnswer(l.sign(), l.store("cdr_"), l.sign()))
+	}))
+	http.HandleFunc("GET /authorize", l.logged(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "http://127.0.0.1/callback?code="+l.store("cdc_")+"&state="+r.URL.Query().Get("state"))
+		w.WriteHeader(http.StatusSeeOther)
+	}))
+
+	listener, err := net.Listen("tcp", *listen)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(listener.Addr())
+	log.Fatal(http.Serve(listener, nil))
+}
+
+func answer(w http.ResponseWriter, body []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(body)
+}
+
+func tokenAnswer(access, refresh, id string) []byte {
+	return fmt.Appendf(nil, `{"access_token":%q,"token_type":"Bearer","expires_in":600,"refresh_token":%q,"id_token":%q}`, access, refresh, id)
+}
+
+// sign makes a token like Cardea's: one ES256 signature over header and payload.
+func (l *limit) sign() string {
+	text := "eyJhbGciOiJFUzI1NiIsImtpZCI6IjAxMjM0NTY3ODlhYmNkZWYiLCJ0eXAiOiJhdCtqd3QifQ." + base64.RawURLEncoding.EncodeToString(l.payload)
+	digest := sha256.Sum256([]byte(text))
+	r, s, err := ecdsa.Sign(rand.Reader, l.key, digest[:])
+	if err != nil {
+		panic(err)
+	}
+	var signature [64]byte
+	r.FillBytes(signature[:32])
+	s.FillBytes(signature[32:])
+	return text + "." + base64.RawURLEncoding.EncodeToString(signature[:])
+}
+
+func (l *limit) seal() string {
+	nonce := []byte(rand.Text()[:12])
+	return "cdo_" + base64.RawURLEncoding.EncodeToString(l.box.Seal(nonce, nonce, l.payload[:len(l.payload)/2], nil))
+}
+
+// store makes a secret and returns once its hash is on disk.
+func (l *limit) store(prefix string) string {
+	token := prefix + rand.Text() + rand.Text()
+	hash := sha256.Sum256([]byte(token))
+	if err := l.insert(hash[:]); err != nil {
+		panic(err)
+	}
+	return token
+}
+
+// logged notes as many bytes per request as Cardea does.
+func (l *limit) logged(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		next(w, r)
+		l.logMu.Lock()
+		l.logBytes = append(l.logBytes, l.logLine...)
+		l.logMu.Unlock()
+	}
+}
+
+func (l *limit) writeLog() {
+	for range time.Tick(50 * time.Millisecond) {
+		l.logMu.Lock()
+		page := l.logBytes
+		l.logBytes = make([]byte, 0, cap(page))
+		l.logMu.Unlock()
+		_, _ = os.Stderr.Write(page)
+	}
+}
+
+// open gives the cheapest durable insert: PostgreSQL as it is, or SQLite with
+// synchronous=FULL and one commit for all who wait.
+func open(url string) (func([]byte) error, error) {
+	const table, insert = `CREATE TABLE IF NOT EXISTS tokens (hash BYTEA PRIMARY KEY, at BIGINT)`, `INSERT INTO tokens VALUES ($1, 1)`
+	if strings.HasPrefix(url, "postgres") {
+		pool, err := pgxpool.New(context.Background(), url)
+		if err == nil {
+			_, err = pool.Exec(context.Background(), table)
+		}
+		return func(hash []byte) error { _, err := pool.Exec(context.Background(), insert, hash); return err }, err
+	}
+	d, err := sql.Open("sqlite", url+"?_pragma=journal_mode(wal)&_pragma=synchronous(full)")
+	if err == nil {
+		_, err = d.Exec(table)
+	}
+	type wait struct {
+		hash []byte
+		done chan error
+	}
+	queue := make(chan wait, 1024)
+	go func() {
+		for first := range queue {
+			batch := []wait{first}
+			for len(queue) > 0 {
+				batch = append(batch, <-queue)
+			}
+			tx, _ := d.Begin()
+			for _, w := range batch {
+				_, _ = tx.Exec(insert, w.hash)
+			}
+			err := tx.Commit()
+			for _, w := range batch {
+				w.done <- err
+			}
+		}
+	}()
+	return func(hash []byte) error { w := wait{hash, make(chan error, 1)}; queue <- w; return <-w.done }, err
+}

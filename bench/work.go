@@ -1,0 +1,120 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// A work is one kind of answer, with how to ask both servers for it.
+type work struct {
+	name    string
+	target  float64 // ratio to reach
+	cardea  func(i int) unit
+	limit   func(i int) unit
+	durable bool // measured on each database
+}
+
+const verifier = "0123456789abcdefghijklmnopqrstuvwxyz-0123456789"
+
+// works builds every work for a prepared installation.
+func works(f *fixture) []work {
+	form := func(id, secret, path string, values url.Values) []byte {
+		return request(http.MethodPost, path, map[string]string{"Authorization": basic(id, secret)}, values.Encode())
+	}
+	credentials := url.Values{"grant_type": {"client_credentials"}, "scope": {scope}}
+	introspect := form(f.api.id, f.api.secret, "/oauth2/introspect", url.Values{"token": {f.accessToken}})
+	userinfo := request(http.MethodGet, "/oauth2/userinfo", map[string]string{"Authorization": "Bearer " + f.userToken}, "")
+	get := func(path string) func(int) unit { return repeat(request(http.MethodGet, path, nil, ""), 200) }
+	post := func(path, body string) func(int) unit {
+		return repeat(request(http.MethodPost, path, map[string]string{"Authorization": basic("limit", "limit")}, body), 200)
+	}
+	return []work{
+		{"discovery", 0.90, get("/.well-known/openid-configuration"), get("/discovery"), false},
+		{"JWKS", 0.90, get("/oauth2/jwks"), get("/jwks"), false},
+		{"client_credentials, JWT ES256", 0.80, repeat(form(f.jwt.id, f.jwt.secret, "/oauth2/token", credentials), 200), post("/jwt", credentials.Encode()), false},
+		{"client_credentials, opaque", 0.70, repeat(form(f.opaque.id, f.opaque.secret, "/oauth2/token", credentials), 200), post("/opaque", credentials.Encode()), false},
+		{"introspection", 0.70, repeat(introspect, 200), post("/active/introspect", "token="+f.accessToken), false},
+		{"userinfo", 0.70, repeat(userinfo, 200), get("/active/userinfo"), false},
+		{"refresh with rotation", 0.60, f.refreshing, func(int) unit { return refreshingAtLimit() }, true},
+		{"code + PKCE, both requests", 0.50, f.signingIn, func(int) unit { return signingInAtLimit() }, true},
+	}
+}
+
+// refreshing keeps one refresh family per connection going: each request sends
+// the token that the last one got.
+func (f *fixture) refreshing(i int) unit {
+	token := f.refreshTokens[i]
+	return func(c *conn) error {
+		form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}
+		status, _, body, err := c.send(request(http.MethodPost, "/oauth2/token", map[string]string{"Authorization": basic(f.web.id, f.web.secret)}, form.Encode()))
+		if err != nil {
+			return err
+		}
+		var next struct {
+			Refresh string `json:"refresh_token"`
+		}
+		if err := json.Unmarshal(body, &next); err != nil || status != 200 || next.Refresh == "" {
+			return fmt.Errorf("refresh answered %d %.300s", status, body)
+		}
+		token = next.Refresh
+		f.refreshTokens[i] = token
+		return nil
+	}
+}
+
+func refreshingAtLimit() unit {
+	token := "cdr_" + strings.Repeat("x", 49)
+	return func(c *conn) error {
+		form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}
+		status, _, body, err := c.send(request(http.MethodPost, "/refresh", map[string]string{"Authorization": basic("limit", "limit")}, form.Encode()))
+		if err != nil || status != 200 {
+			return fmt.Errorf("limit answered %d %w", status, err)
+		}
+		var next struct {
+			Refresh string `json:"refresh_token"`
+		}
+		if err := json.Unmarshal(body, &next); err != nil {
+			return err
+		}
+		token = next.Refresh
+		return nil
+	}
+}
+
+// signingIn asks for a code with an existing session and redeems it.
+func (f *fixture) signingIn(i int) unit {
+	authorize := request(http.MethodGet, f.authorizePath(), map[string]string{"Cookie": f.cookies[i%len(f.cookies)]}, "")
+	return codeUnit(authorize, "/oauth2/token", f.web, f.redirectURI)
+}
+
+func signingInAtLimit() unit {
+	authorize := request(http.MethodGet, "/authorize?response_type=code&client_id=limit&state=1234567890", map[string]string{"Cookie": "session=" + strings.Repeat("x", 50)}, "")
+	return codeUnit(authorize, "/refresh", account{"limit", "limit"}, "http://127.0.0.1/callback")
+}
+
+func codeUnit(authorize []byte, tokenPath string, a account, redirectURI string) unit {
+	return func(c *conn) error {
+		status, location, body, err := c.send(authorize)
+		if err != nil {
+			return err
+		}
+		u, err := url.Parse(location)
+		if err != nil || status != http.StatusSeeOther || u.Query().Get("code") == "" {
+			return fmt.Errorf("authorize answered %d to %s %.300s", status, location, body)
+		}
+		form := url.Values{"grant_type": {"authorization_code"}, "code": {u.Query().Get("code")}, "redirect_uri": {redirectURI}, "code_verifier": {verifier}}
+		status, _, body, err = c.send(request(http.MethodPost, tokenPath, map[string]string{"Authorization": basic(a.id, a.secret)}, form.Encode()))
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("code answered %d %.300s", status, body)
+		}
+		return err
+	}
+}
+
+func basic(id, secret string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(id)+":"+url.QueryEscape(secret)))
+}
