@@ -226,4 +226,3 @@ func (a *App) Close() {
 
 // Logger is where the program says what operators should know.
 func (a *App) Logger() *slog.Logger { return a.slog }
-

@@ -7,9 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/cardea-id/cardea/internal/web"
 )
@@ -26,8 +25,8 @@ func (a *App) Run(ctx context.Context, ready func(net.Addr)) error {
 		return err
 	}
 	var secure *tls.Config
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, stop := context.WithCancelCause(ctx) // nil is an orderly end
+	defer stop(nil)
 	if certs != nil {
 		secure = certs.Config()
 		go certs.Watch(ctx, a.slog)
@@ -36,47 +35,44 @@ func (a *App) Run(ctx context.Context, ready func(net.Addr)) error {
 	if err != nil {
 		return fmt.Errorf("%w (is another process serving there? choose another with --listen)", err)
 	}
-	var g errgroup.Group
-	g.Go(func() error {
-		// Streams never end of their own accord, so they are told first.
-		context.AfterFunc(ctx, a.signals.Close)
-		err := web.NewServer(a.Handler, secure, a.slog).Serve(ctx, ln)
-		cancel(err)
-		return err
-	})
+	var wg sync.WaitGroup
+	// Streams never end of their own accord, so they are told first.
+	context.AfterFunc(ctx, a.signals.Close)
+	wg.Go(func() { stop(web.NewServer(a.Handler, secure, a.slog).Serve(ctx, ln)) })
 	if a.Settings.Metrics.Listen != "" {
-		g.Go(func() error { return a.serveMetrics(ctx, cancel) })
+		wg.Go(func() {
+			if err := a.serveMetrics(ctx); err != nil {
+				stop(fmt.Errorf("metrics: %w", err))
+			}
+		})
 	}
-	g.Go(func() error {
+	wg.Go(func() {
 		select {
 		case err := <-a.DB.Failed():
-			// Going on could acknowledge what the disk does not hold.
-			a.slog.Error("the database can no longer promise that a commit is durable; stopping", "err", err)
-			cancel(err)
-			return err
+			stop(fmt.Errorf("the database can no longer promise that a commit is durable: %w", err))
 		case <-ctx.Done():
-			return nil
 		}
 	})
 	a.slog.Info("serving", "issuer", a.Settings.Issuer, "listen", ln.Addr().String(), "database", a.DB.Engine().String(), "version", a.Version)
 	if ready != nil {
 		ready(ln.Addr())
 	}
-	return g.Wait()
+	wg.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
 }
 
 // serveMetrics serves operators' tools on their own loopback address.
-func (a *App) serveMetrics(ctx context.Context, cancel context.CancelCauseFunc) error {
+func (a *App) serveMetrics(ctx context.Context) error {
 	ln, err := net.Listen("tcp", a.Settings.Metrics.Listen)
 	if err != nil {
-		err = fmt.Errorf("metrics: %w", err)
-		cancel(err)
 		return err
 	}
 	s := &http.Server{Handler: a.metrics.handler(), ReadHeaderTimeout: 5 * time.Second}
 	context.AfterFunc(ctx, func() { _ = s.Close() })
 	if err := s.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-		cancel(err)
 		return err
 	}
 	return nil
