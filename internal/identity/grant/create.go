@@ -1,0 +1,190 @@
+package grant
+
+import (
+	"slices"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/id"
+	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/secret"
+)
+
+// New describes a grant to be given.
+type New struct {
+	// ID is chosen beforehand with NewID where something must name the grant
+	// before it is born. Empty: one is made up.
+	ID        string
+	Kind      Kind
+	Principal string
+	Client    string
+
+	Session    string // the session it comes of; with Offline it does not hang on it afterwards
+	Credential string // the credential it comes of
+	Parent     string // the grant it comes of, whose scopes it cannot exceed
+	Actor      string
+	// Consent says that the grant needs the principal's remembered consent to
+	// the scopes. Only first-party clients go without.
+	Consent bool
+	Offline bool
+
+	Scopes   []string
+	Audience []string
+	Claims   string
+	ACR      string
+	AMR      []string
+	AuthTime time.Time
+
+	// Refresh asks for a refresh token.
+	Refresh bool
+}
+
+// NewID makes the id of a grant that is to be born at now.
+func NewID(now time.Time) string { return id.New("gnt", now) }
+
+// CreateTx gives a grant, and the first refresh token of its family if asked
+// for. Everything the grant hangs on is proved alive in this transaction, in a
+// way that conflicts with its death: either the birth fails or the death finds
+// the child. What is dead is fault.Forbidden.
+func (s *Store) CreateTx(tx *db.Tx, by audit.Actor, slot Slot, n New) (*Grant, secret.Text, error) {
+	g, c, err := s.prove(tx, slot, n)
+	if err != nil {
+		return nil, "", err
+	}
+	var refresh secret.Text
+	if n.Refresh {
+		refresh = secret.New(RefreshPrefix)
+	}
+	if err := insertGrant(tx, g); err != nil {
+		return nil, "", err
+	}
+	audit.Append(tx, by, audit.Event{Action: "grant.create", TargetType: "grant", Target: g.ID, Data: map[string]any{
+		"kind": string(g.Kind), "principal": g.Principal, "client": g.Client, "scope": join(g.Scopes), "offline": g.Offline}})
+	if !n.Refresh {
+		return g, "", nil
+	}
+	t := refreshToken{hash: secret.Hash(string(refresh)), grant: g.ID, client: g.Client, epoch: slot.epoch, issued: tx.Now,
+		idle: earliest(tx.Now.Add(refreshIdle(slot.realm, c)), g.Expires), expires: g.Expires}
+	return g, refresh, insertRefresh(tx, t)
+}
+
+// prove reads every ancestor and computes how long the grant may live: never
+// longer than any of them.
+func (s *Store) prove(tx *db.Tx, slot Slot, n New) (*Grant, *client.Client, error) {
+	if slot.bit.List == "" || slot.realm.Name != tx.Realm {
+		return nil, nil, fault.New(fault.Internal, "slot_missing", "a grant needs a status index of its realm")
+	}
+	if slot.epoch != s.epoch() {
+		return nil, nil, fault.New(fault.Unavailable, "epoch_changed", "the database has failed over; try again")
+	}
+	life, err := principal.LiveTx(tx, n.Principal)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := client.AliveTx(tx, n.Client)
+	if err != nil {
+		return nil, nil, err
+	}
+	g := &Grant{Realm: tx.Realm, ID: n.ID, Kind: n.Kind, Principal: n.Principal, Life: life.Principal.Life, Client: n.Client, clientLife: c.Life,
+		Session: n.Session, Credential: n.Credential, Parent: n.Parent, Actor: n.Actor, Consent: n.Consent, Offline: n.Offline,
+		Scopes: Scopes(n.Scopes), Audience: slices.Clone(n.Audience), Claims: n.Claims, ACR: n.ACR, AMR: slices.Clone(n.AMR), AuthTime: n.AuthTime,
+		Status: slot.bit, Created: tx.Now, Expires: life.Until, Version: 1}
+	if g.ID == "" {
+		g.ID = NewID(tx.Now)
+	}
+	for _, prove := range []func(*db.Tx, *Grant) error{proveSession, proveCredential, proveParent, proveConsent} {
+		if err := prove(tx, g); err != nil {
+			return nil, nil, err
+		}
+	}
+	switch {
+	case n.Refresh:
+		g.Expires = earliest(g.Expires, tx.Now.Add(refreshAbsolute(slot.realm, c)))
+	case n.Kind != Standing:
+		// Nothing renews it, so it need not outlive the tokens issued with it.
+		g.Expires = earliest(g.Expires, tx.Now.Add(tokenLife(slot.realm, c)+time.Minute))
+	}
+	return g, c, nil
+}
+
+func proveSession(tx *db.Tx, g *Grant) error {
+	if g.Session == "" {
+		return nil
+	}
+	live, err := session.LiveTx(tx, g.Session)
+	if err != nil {
+		return err
+	}
+	if live.Principal != g.Principal {
+		return dies(g.ID, "its session belongs to somebody else")
+	}
+	if !g.Offline {
+		g.Expires = earliest(g.Expires, live.ExpiresAt)
+	}
+	return nil
+}
+
+func proveCredential(tx *db.Tx, g *Grant) error {
+	if g.Credential == "" {
+		return nil
+	}
+	live, err := credential.LiveTx(tx, g.Credential)
+	if err != nil {
+		return err
+	}
+	if live.Principal != g.Principal {
+		return dies(g.ID, "its credential belongs to somebody else")
+	}
+	g.Expires = earliest(g.Expires, live.ExpiresAt)
+	return nil
+}
+
+// proveParent checks the grant that this one comes of. The child hangs on
+// everything that the parent hangs on.
+func proveParent(tx *db.Tx, g *Grant) error {
+	if g.Parent == "" {
+		return nil
+	}
+	p, err := heldGrant(tx, g.Parent)
+	if err != nil {
+		return err
+	}
+	if !p.Alive(tx.Now) {
+		return dies(p.ID, "it was revoked or has expired")
+	}
+	if p.Principal != g.Principal || p.Session != g.Session || p.Offline != g.Offline || !p.Allows(g.Scopes) {
+		return dies(g.ID, "it exceeds the grant it comes of")
+	}
+	g.Expires = earliest(g.Expires, p.Expires)
+	return nil
+}
+
+func proveConsent(tx *db.Tx, g *Grant) error {
+	if !g.Consent {
+		return nil
+	}
+	c, err := heldConsent(tx, g.Principal, g.Client)
+	if db.Missing(err) {
+		return dies(g.ID, "there is no consent")
+	}
+	if err != nil {
+		return err
+	}
+	if !c.Covers(g.Scopes) {
+		return dies(g.ID, "the consent does not cover its scopes")
+	}
+	return nil
+}
+
+// earliest returns the first of two instants; zero is never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

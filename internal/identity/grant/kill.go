@@ -1,0 +1,229 @@
+package grant
+
+import (
+	"context"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/principal"
+)
+
+// Every kill below has the same shape: the ancestor's death commits first, then
+// what hangs on it is found and killed from the top down, in transactions of
+// their own. When a kill returns nil, no node says yes to anything below. When
+// it returns an error it is safe, and needed, to call it again: a kill that
+// finds its work done waits like the first one.
+//
+// A guard is run in the transaction of the ancestor's death, before it; its
+// error stops the kill. It may be nil.
+
+// Guard is a condition of a kill, such as that an owner remains.
+type Guard func(tx *db.Tx) error
+
+func (g Guard) check(tx *db.Tx) error {
+	if g == nil {
+		return nil
+	}
+	return g(tx)
+}
+
+// Revoke kills a grant and what hangs on it. Revoking a dead one is no error.
+func (s *Store) Revoke(ctx context.Context, by audit.Actor, realm, id, reason string) error {
+	err := s.db.UpdateRC(ctx, realm, func(tx *db.Tx) error {
+		_, err := s.killOne(tx, by, id, reason)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.endBelow(ctx, by, realm, Ancestor{Kind: "grant", ID: id}, reason)
+}
+
+// killOne kills a single grant. It returns the grant as it is then, also when
+// it was dead before.
+func (s *Store) killOne(tx *db.Tx, by audit.Actor, id, reason string) (*Grant, error) {
+	g, err := revoke(tx, id, reason)
+	if db.Missing(err) {
+		if g, err = byID(tx, id); err == nil {
+			audit.Barrier(tx)
+		}
+		return g, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	audit.Append(tx, by, audit.Event{Action: "grant.revoke", TargetType: "grant", Target: id, Invalidates: true, Deaths: g.bits(tx.Now),
+		Data: map[string]any{"reason": reason, "principal": g.Principal, "client": g.Client}})
+	return g, nil
+}
+
+// EndSession ends a session and the grants that hang on it. Grants with offline
+// access stay.
+func (s *Store) EndSession(ctx context.Context, by audit.Actor, realm, id, reason string) error {
+	if err := s.Sessions.End(ctx, by, realm, id, reason); err != nil {
+		return err
+	}
+	return s.endBelow(ctx, by, realm, Ancestor{Kind: "session", ID: id}, reason)
+}
+
+// SignOutEverywhere ends every session and every grant of a principal, those
+// with offline access too. It is also what a password reset does.
+func (s *Store) SignOutEverywhere(ctx context.Context, by audit.Actor, realm, principal, reason string) error {
+	if _, err := s.Sessions.EndAll(ctx, by, realm, principal, "", reason); err != nil {
+		return err
+	}
+	return s.endBelow(ctx, by, realm, Ancestor{Kind: "principal", ID: principal}, reason)
+}
+
+// SuspendPrincipal suspends a principal and ends all that hangs on it and on
+// the principals it owns.
+func (s *Store) SuspendPrincipal(ctx context.Context, by audit.Actor, realm, id, reason string, guard Guard) error {
+	return s.endPrincipal(ctx, by, realm, id, reason, func(tx *db.Tx) error {
+		if err := guard.check(tx); err != nil {
+			return err
+		}
+		return principal.SuspendTx(tx, by, id, reason)
+	})
+}
+
+// DeletePrincipal deletes a principal and ends all that hangs on it and on the
+// principals it owns.
+func (s *Store) DeletePrincipal(ctx context.Context, by audit.Actor, realm, id, reason string, guard Guard) error {
+	return s.endPrincipal(ctx, by, realm, id, reason, func(tx *db.Tx) error {
+		if err := guard.check(tx); err != nil {
+			return err
+		}
+		return principal.DeleteTx(tx, by, id)
+	})
+}
+
+func (s *Store) endPrincipal(ctx context.Context, by audit.Actor, realm, id, reason string, death func(*db.Tx) error) error {
+	if err := s.db.Update(ctx, realm, death); err != nil {
+		return err
+	}
+	owned, err := s.Principals.OwnedBelow(ctx, realm, id)
+	if err != nil {
+		return err
+	}
+	for _, one := range append([]string{id}, owned...) {
+		if err := s.SignOutEverywhere(ctx, by, realm, one, reason); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RevokeCredential revokes a credential and ends the sessions and grants that
+// were born of it.
+func (s *Store) RevokeCredential(ctx context.Context, by audit.Actor, realm, id, reason string, guard Guard) error {
+	err := s.db.Update(ctx, realm, func(tx *db.Tx) error {
+		if err := guard.check(tx); err != nil {
+			return err
+		}
+		return credential.RevokeTx(tx, by, id, reason)
+	})
+	if err != nil {
+		return err
+	}
+	sessions, err := s.Sessions.EndBorn(ctx, by, realm, id, reason)
+	if err != nil {
+		return err
+	}
+	for _, one := range sessions {
+		if err := s.endBelow(ctx, by, realm, Ancestor{Kind: "session", ID: one}, reason); err != nil {
+			return err
+		}
+	}
+	return s.endBelow(ctx, by, realm, Ancestor{Kind: "credential", ID: id}, reason)
+}
+
+// RevokeConsent forgets what a principal consented to for a client and kills
+// the grants that rest on it.
+func (s *Store) RevokeConsent(ctx context.Context, by audit.Actor, realm, principal, client, reason string) error {
+	err := s.db.Update(ctx, realm, func(tx *db.Tx) error {
+		was, err := deleteConsent(tx, principal, client)
+		if err != nil {
+			return err
+		}
+		if !was {
+			audit.Barrier(tx)
+			return nil
+		}
+		audit.Append(tx, by, audit.Event{Action: "consent.revoke", TargetType: "consent", Target: consentKey(principal, client), Invalidates: true,
+			Data: map[string]any{"principal": principal, "client": client, "reason": reason}})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.endBelow(ctx, by, realm, Ancestor{Kind: "consent", ID: principal, Client: client}, reason)
+}
+
+// DisableClient stops a client and kills all that was granted to it. That is a
+// cut-off: however many grants there are, they die at once, here and at every
+// verifier, and stay dead when the client is enabled again.
+func (s *Store) DisableClient(ctx context.Context, by audit.Actor, realm, id string, version int64, guard Guard) error {
+	err := s.db.Update(ctx, realm, func(tx *db.Tx) error {
+		if err := guard.check(tx); err != nil {
+			return err
+		}
+		_, err := s.Clients.DisableTx(tx, by, id, version)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.endBelow(ctx, by, realm, Ancestor{Kind: "client", ID: id}, "client disabled")
+}
+
+// DeleteClient deletes a client and, like DisableClient, kills all that was
+// granted to it.
+func (s *Store) DeleteClient(ctx context.Context, by audit.Actor, realm, id string, version int64, guard Guard) error {
+	err := s.db.Update(ctx, realm, func(tx *db.Tx) error {
+		if err := guard.check(tx); err != nil {
+			return err
+		}
+		return s.Clients.DeleteTx(tx, by, id, version)
+	})
+	if err != nil {
+		return err
+	}
+	return s.endBelow(ctx, by, realm, Ancestor{Kind: "client", ID: id}, "client deleted")
+}
+
+// deadTokensPerClient bounds how many single tokens of one client are dead at a
+// time: they are the one thing about tokens that verifiers must remember.
+const deadTokensPerClient = 1000
+
+// RevokeToken kills a single access token of a standing grant (RFC 7009), by
+// its jti and until it would have expired. The other tokens of the grant live
+// on. Past the bound of its client it is fault.Unavailable.
+func (s *Store) RevokeToken(ctx context.Context, by audit.Actor, realm, client, jti string, expires time.Time) error {
+	return s.db.Update(ctx, realm, func(tx *db.Tx) error {
+		if !tx.Now.Before(expires) {
+			return nil
+		}
+		n, err := countDeadTokens(tx, client)
+		if err != nil {
+			return err
+		}
+		fresh, err := insertDeadToken(tx, jti, client, expires)
+		if err != nil {
+			return err
+		}
+		if !fresh {
+			audit.Barrier(tx)
+			return nil
+		}
+		if n >= deadTokensPerClient {
+			return fault.New(fault.Unavailable, "dead_tokens_exhausted",
+				"client %q has %d revoked tokens that have not expired; revoke its grant, or wait", client, n).WithRetry(30 * time.Second)
+		}
+		audit.Append(tx, by, audit.Event{Action: "token.revoke", TargetType: "token", Target: jti, Invalidates: true,
+			Data: map[string]any{"client": client}, JTI: &audit.DeadToken{JTI: jti, Client: client, Expires: expires}})
+		return nil
+	})
+}

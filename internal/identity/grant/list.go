@@ -1,0 +1,73 @@
+package grant
+
+import (
+	"context"
+
+	"github.com/cardea-id/cardea/internal/cache"
+	"github.com/cardea-id/cardea/internal/db"
+)
+
+// Filter selects grants or consents. Of Principal, Client and Session at most
+// one is given.
+type Filter struct {
+	Principal string
+	Client    string
+	Session   string
+	Dead      bool   // also those that have ended
+	After     string // where the page before ended
+}
+
+const maxPage = 200
+
+func pageSize(limit int) int {
+	if limit < 1 || limit > maxPage {
+		return maxPage
+	}
+	return limit
+}
+
+// List returns at most limit grants, oldest first, and where the next page
+// begins, empty at the end.
+func (s *Store) List(ctx context.Context, realm string, f Filter, limit int) (page []*Grant, next string, err error) {
+	limit = pageSize(limit)
+	query := listAll
+	switch {
+	case f.Principal != "":
+		query = listByPrincipal
+	case f.Client != "":
+		query = listByClient
+	case f.Session != "":
+		query = listBySession
+	}
+	err = s.db.View(ctx, realm, func(tx *db.Tx) error {
+		page, err = query(tx, f, limit+1)
+		return err
+	})
+	if err != nil || len(page) <= limit {
+		return page, "", err
+	}
+	page = page[:limit]
+	return page, page[limit-1].ID, nil
+}
+
+// ByID reads a grant, dead ones too. It is fault.NotFound when there is none.
+func (s *Store) ByID(ctx context.Context, realm, id string) (g *Grant, err error) {
+	err = s.db.View(ctx, realm, func(tx *db.Tx) error {
+		g, err = byID(tx, id)
+		return err
+	})
+	return g, err
+}
+
+// Cached is ByID from memory. Whether the grant is alive is for Status to say:
+// a cached grant does not know that it died.
+func (s *Store) Cached(ctx context.Context, realm, id string) (*Grant, error) {
+	return s.grants.Get(realm, id, func() (*Grant, error) { return s.ByID(ctx, realm, id) })
+}
+
+// grantCache holds grants by id, and standing grants by standing.
+type grantCache = *cache.Cache[*Grant]
+
+func newGrantCache() grantCache {
+	return cache.New("grants", 32<<20, 16<<20, func(g *Grant) int { return 640 + len(g.Claims) + 32*(len(g.Scopes)+len(g.Audience)) })
+}

@@ -1,0 +1,170 @@
+package grant
+
+import (
+	"time"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
+)
+
+const grantColumns = `realm, id, kind, principal, life, client, client_life, session, credential, parent, actor, standing, consent, offline, scope, audience, claims,
+	acr, amr, auth_time, list, idx, moved_list, moved_idx, moved_until, created_at, expires_at, revoked_at, reason, version`
+
+func scanGrant(r db.Row) (*Grant, error) {
+	g := new(Grant)
+	var session, credential, parent, standing *string
+	var scope, audience, amr string
+	var authTime, movedUntil, created, expires, revoked db.Time
+	err := r.Scan(&g.Realm, &g.ID, &g.Kind, &g.Principal, &g.Life, &g.Client, &g.clientLife, &session, &credential, &parent, &g.Actor, &standing, &g.Consent, &g.Offline,
+		&scope, &audience, &g.Claims, &g.ACR, &amr, &authTime, &g.Status.List, &g.Status.Index, &g.moved.List, &g.moved.Index, &movedUntil,
+		&created, &expires, &revoked, &g.Reason, &g.Version)
+	g.Session, g.Credential, g.Parent, g.standing = text(session), text(credential), text(parent), text(standing)
+	g.Scopes, g.Audience, g.AMR = split(scope), split(audience), split(amr)
+	g.AuthTime, g.movedUntil, g.Created, g.Expires, g.Revoked = authTime.Time, movedUntil.Time, created.Time, expires.Time, revoked.Time
+	return g, err
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func null(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+const insertGrantText = `INSERT INTO grants (` + grantColumns + `)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, '', 0, 0, $23, $24, 0, '', 1)`
+
+func insertGrant(tx *db.Tx, g *Grant) error {
+	_, err := tx.Exec(insertGrantText, grantArgs(g)...)
+	return err
+}
+
+// insertStanding reports whether there was no living grant of the same standing.
+func insertStanding(tx *db.Tx, g *Grant) (bool, error) {
+	n, err := tx.Exec(insertGrantText+` ON CONFLICT (realm, standing) WHERE standing IS NOT NULL AND revoked_at = 0 DO NOTHING`, grantArgs(g)...)
+	return n == 1, err
+}
+
+func grantArgs(g *Grant) []any {
+	return []any{g.Realm, g.ID, string(g.Kind), g.Principal, g.Life, g.Client, g.clientLife, null(g.Session), null(g.Credential), null(g.Parent), g.Actor, null(g.standing),
+		g.Consent, g.Offline, join(g.Scopes), join(g.Audience), g.Claims, g.ACR, join(g.AMR), db.At(g.AuthTime),
+		g.Status.List, g.Status.Index, db.At(g.Created), db.At(g.Expires)}
+}
+
+func byID(tx *db.Tx, id string) (*Grant, error) {
+	g, err := db.One(tx, scanGrant, `SELECT `+grantColumns+` FROM grants WHERE realm = $1 AND id = $2`, tx.Realm, id)
+	if db.Missing(err) {
+		return nil, unknown(id)
+	}
+	return g, err
+}
+
+// heldGrant reads a grant and holds its row until the commit, so that its death
+// waits for the birth below it. SQLite has one writer and needs no lock.
+func heldGrant(tx *db.Tx, id string) (*Grant, error) {
+	if tx.Engine() == db.SQLite {
+		return byID(tx, id)
+	}
+	g, err := db.One(tx, scanGrant, `SELECT `+grantColumns+` FROM grants WHERE realm = $1 AND id = $2 FOR SHARE`, tx.Realm, id)
+	if db.Missing(err) {
+		return nil, unknown(id)
+	}
+	return g, err
+}
+
+func byStanding(tx *db.Tx, standing string) (*Grant, error) {
+	return db.One(tx, scanGrant, `SELECT `+grantColumns+` FROM grants WHERE realm = $1 AND standing = $2 AND revoked_at = 0`, tx.Realm, standing)
+}
+
+// revoke kills one grant and returns it as it is then. It is NotFound when the
+// grant is dead already or was never there.
+func revoke(tx *db.Tx, id, reason string) (*Grant, error) {
+	return db.One(tx, scanGrant, `UPDATE grants SET revoked_at = $1, reason = $2, version = version + 1
+		WHERE realm = $3 AND id = $4 AND revoked_at = 0 RETURNING `+grantColumns, db.At(tx.Now), reason, tx.Realm, id)
+}
+
+// move gives a living grant a new status index and keeps the old one, to be
+// killed as well while tokens with it may live.
+func move(tx *db.Tx, id string, from, to audit.Bit, until time.Time) (*Grant, error) {
+	return db.One(tx, scanGrant, `UPDATE grants SET moved_list = list, moved_idx = idx, moved_until = $1, list = $2, idx = $3, version = version + 1
+		WHERE realm = $4 AND id = $5 AND revoked_at = 0 AND list = $6 AND idx = $7 RETURNING `+grantColumns,
+		db.At(until), to.List, to.Index, tx.Realm, id, from.List, from.Index)
+}
+
+// casualty is what the end of an ancestor needs to know of a grant it killed.
+type casualty struct {
+	id   string
+	bits []audit.Bit
+}
+
+func scanCasualty(now time.Time) func(db.Row) (casualty, error) {
+	return func(r db.Row) (c casualty, err error) {
+		var g Grant
+		var until db.Time
+		err = r.Scan(&g.ID, &g.Status.List, &g.Status.Index, &g.moved.List, &g.moved.Index, &until)
+		g.movedUntil = until.Time
+		return casualty{g.ID, g.bits(now)}, err
+	}
+}
+
+// The statements below each kill one chunk of the living grants under an
+// ancestor. They take: now, reason, realm, the ancestor, its client if it is a
+// consent, and how many at most.
+const (
+	killText      = `UPDATE grants SET revoked_at = $1, reason = $2, version = version + 1 WHERE realm = $3 AND revoked_at = 0 AND id IN (`
+	killReturning = `) RETURNING id, list, idx, moved_list, moved_idx, moved_until`
+
+	underSession    = killText + `SELECT id FROM grants WHERE realm = $3 AND session = $4 AND NOT offline AND revoked_at = 0 AND $5 = '' LIMIT $6` + killReturning
+	underCredential = killText + `SELECT id FROM grants WHERE realm = $3 AND credential = $4 AND revoked_at = 0 AND $5 = '' LIMIT $6` + killReturning
+	underPrincipal  = killText + `SELECT id FROM grants WHERE realm = $3 AND principal = $4 AND revoked_at = 0 AND $5 = '' LIMIT $6` + killReturning
+	underConsent    = killText + `SELECT id FROM grants WHERE realm = $3 AND principal = $4 AND client = $5 AND consent AND revoked_at = 0 LIMIT $6` + killReturning
+
+	// Grants below grants. The first members may be dead themselves.
+	below = ` UNION SELECT g.id FROM grants g JOIN doomed ON g.parent = doomed.id WHERE g.realm = $3)
+		SELECT d.id FROM grants d JOIN doomed ON d.id = doomed.id WHERE d.realm = $3 AND d.revoked_at = 0 LIMIT $6`
+	belowGrant   = killText + `WITH RECURSIVE doomed(id) AS (SELECT id FROM grants WHERE realm = $3 AND parent = $4 AND $5 = ''` + below + killReturning
+	belowConsent = killText + `WITH RECURSIVE doomed(id) AS (SELECT c.id FROM grants p JOIN grants c ON c.realm = p.realm AND c.parent = p.id
+		WHERE p.realm = $3 AND p.principal = $4 AND p.client = $5 AND p.consent` + below + killReturning
+	belowClient = killText + `WITH RECURSIVE doomed(id) AS (SELECT c.id FROM grants c JOIN grants p ON p.realm = c.realm AND p.id = c.parent
+		WHERE c.realm = $3 AND c.parent IS NOT NULL AND p.client = $4 AND $5 = ''` + below + killReturning
+	belowCredential = killText + `WITH RECURSIVE doomed(id) AS (SELECT c.id FROM grants p JOIN grants c ON c.realm = p.realm AND c.parent = p.id
+		WHERE p.realm = $3 AND p.credential = $4 AND $5 = ''` + below + killReturning
+)
+
+func killUnder(tx *db.Tx, statement string, a Ancestor, reason string, most int) ([]casualty, error) {
+	return db.All(tx, scanCasualty(tx.Now), statement, db.At(tx.Now), reason, tx.Realm, a.ID, a.Client, most)
+}
+
+func listByPrincipal(tx *db.Tx, f Filter, most int) ([]*Grant, error) {
+	return db.All(tx, scanGrant, `SELECT `+grantColumns+` FROM grants WHERE realm = $1 AND principal = $2 AND id > $3
+		AND (revoked_at = 0 AND (expires_at = 0 OR expires_at > $4) OR $5) ORDER BY id LIMIT $6`, tx.Realm, f.Principal, f.After, db.At(tx.Now), f.Dead, most)
+}
+
+func listByClient(tx *db.Tx, f Filter, most int) ([]*Grant, error) {
+	return db.All(tx, scanGrant, `SELECT `+grantColumns+` FROM grants WHERE realm = $1 AND client = $2 AND id > $3
+		AND (revoked_at = 0 AND (expires_at = 0 OR expires_at > $4) OR $5) ORDER BY id LIMIT $6`, tx.Realm, f.Client, f.After, db.At(tx.Now), f.Dead, most)
+}
+
+func listBySession(tx *db.Tx, f Filter, most int) ([]*Grant, error) {
+	return db.All(tx, scanGrant, `SELECT `+grantColumns+` FROM grants WHERE realm = $1 AND session = $2 AND id > $3
+		AND (revoked_at = 0 AND (expires_at = 0 OR expires_at > $4) OR $5) ORDER BY id LIMIT $6`, tx.Realm, f.Session, f.After, db.At(tx.Now), f.Dead, most)
+}
+
+func listAll(tx *db.Tx, f Filter, most int) ([]*Grant, error) {
+	return db.All(tx, scanGrant, `SELECT `+grantColumns+` FROM grants WHERE realm = $1 AND id > $2
+		AND (revoked_at = 0 AND (expires_at = 0 OR expires_at > $3) OR $4) ORDER BY id LIMIT $5`, tx.Realm, f.After, db.At(tx.Now), f.Dead, most)
+}
+
+// sweepGrants deletes grants, and with them their refresh tokens, that ended by
+// time before the given instant.
+func sweepGrants(tx *db.Tx, before time.Time, most int) (int64, error) {
+	return tx.Exec(`DELETE FROM grants WHERE realm = $1 AND id IN
+		(SELECT id FROM grants WHERE realm = $1 AND expires_at > 0 AND expires_at < $2 ORDER BY expires_at LIMIT $3)`, tx.Realm, db.At(before), most)
+}

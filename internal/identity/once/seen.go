@@ -1,0 +1,95 @@
+package once
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/secret"
+)
+
+// SeenPerClient bounds how many unexpired keys one client may have remembered
+// for one purpose, as counted by each node.
+const SeenPerClient = 100_000
+
+// maxQuotas bounds how many clients a node counts for at a time.
+const maxQuotas = 10_000
+
+// Seen remembers key for a client until the given time and reports whether it
+// had been seen before: true means refuse. It is how the jti of a client
+// assertion (RFC 7523, section 3) is accepted once over all nodes and
+// restarts. A client that fills its bound is told to wait.
+func (s *Store) Seen(ctx context.Context, realm string, p Purpose, client, key string, until time.Time) (bool, error) {
+	var fresh bool
+	err := s.db.UpdateRC(ctx, realm, func(tx *db.Tx) error {
+		seen, err := s.SeenTx(tx, p, client, key, until)
+		fresh = err == nil && !seen
+		return err
+	})
+	return !fresh, err
+}
+
+// SeenTx is [Store.Seen] inside the caller's transaction.
+func (s *Store) SeenTx(tx *db.Tx, p Purpose, client, key string, until time.Time) (bool, error) {
+	if !until.After(tx.Now) {
+		return true, nil
+	}
+	if err := s.quota.take(tx, p, client, until); err != nil {
+		return true, err
+	}
+	fresh, err := note(tx, p, client, secret.Hash(key), db.At(until))
+	return !fresh, err
+}
+
+// quota counts, per client, what this node let into the table in the current
+// window. It starts from what the table holds, so that a restart does not
+// grant a second helping.
+type quota struct {
+	mu      sync.Mutex
+	clients map[quotaKey]*allowance
+}
+
+type quotaKey struct{ realm, purpose, client string }
+
+type allowance struct {
+	used  int64
+	until time.Time // when all that was counted has expired
+}
+
+func (q *quota) take(tx *db.Tx, p Purpose, client string, until time.Time) error {
+	key := quotaKey{tx.Realm, string(p), client}
+	q.mu.Lock()
+	a := q.clients[key]
+	known := a != nil && tx.Now.Before(a.until) && a.used < SeenPerClient
+	if known {
+		a.used++
+		a.until = later(a.until, until)
+	}
+	q.mu.Unlock()
+	if known {
+		return nil
+	}
+	used, err := crowd(tx, p, client, SeenPerClient)
+	if err != nil {
+		return err
+	}
+	if used >= SeenPerClient {
+		return fault.New(fault.TooMany, "assertions_exhausted", "client %q has too many unexpired assertions; let them expire or make them shorter", client).WithRetry(30 * time.Second)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.clients == nil || len(q.clients) >= maxQuotas {
+		q.clients = map[quotaKey]*allowance{}
+	}
+	q.clients[key] = &allowance{used: used + 1, until: until}
+	return nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,101 @@
+package once
+
+import (
+	"encoding/json"
+
+	"github.com/cardea-id/cardea/internal/db"
+)
+
+const columns = `purpose, subject, client, binding, payload, version, issued, created_at, expires_at, consumed_at`
+
+type row struct {
+	Value
+	epoch int64
+}
+
+func scan(r db.Row) (v Value, err error) {
+	var payload string
+	var created, expires, consumed db.Time
+	err = r.Scan(&v.Purpose, &v.Subject, &v.Client, &v.Binding, &payload, &v.Version, &v.Issued, &created, &expires, &consumed)
+	v.Payload, v.Created, v.Expires, v.Consumed = json.RawMessage(payload), created.Time, expires.Time, consumed.Time
+	return v, err
+}
+
+func scanRow(r db.Row) (w row, err error) {
+	var payload string
+	var created, expires, consumed db.Time
+	v := &w.Value
+	err = r.Scan(&v.Purpose, &v.Subject, &v.Client, &v.Binding, &payload, &v.Version, &v.Issued, &created, &expires, &consumed, &w.epoch)
+	v.Payload, v.Created, v.Expires, v.Consumed = json.RawMessage(payload), created.Time, expires.Time, consumed.Time
+	return w, err
+}
+
+func (s *Store) insert(tx *db.Tx, hash []byte, v Value) error {
+	_, err := tx.Exec(`INSERT INTO once (realm, hash, epoch, purpose, subject, client, binding, payload, version, issued, created_at, expires_at, consumed_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, '', $9, $10, 0)`,
+		tx.Realm, hash, s.epoch(), string(v.Purpose), v.Subject, v.Client, v.Binding, string(v.Payload), db.At(tx.Now), db.At(v.Expires))
+	return err
+}
+
+// consume is the one statement that uses a value up.
+func (s *Store) consume(tx *db.Tx, hash []byte, u Use) (Value, error) {
+	return db.One(tx, scan, `UPDATE once SET consumed_at = $1, issued = $2
+		WHERE realm = $3 AND purpose = $4 AND hash = $5 AND client = $6 AND binding = $7
+		AND epoch = $8 AND consumed_at = 0 AND expires_at > $1 RETURNING `+columns,
+		db.At(tx.Now), u.Issues, tx.Realm, string(u.Purpose), hash, u.Client, u.Binding, s.epoch())
+}
+
+func (s *Store) look(tx *db.Tx, hash []byte, u Use) (Value, Outcome, error) {
+	w, err := db.One(tx, scanRow, `SELECT `+columns+`, epoch FROM once
+		WHERE realm = $1 AND purpose = $2 AND hash = $3 AND client = $4 AND binding = $5`,
+		tx.Realm, string(u.Purpose), hash, u.Client, u.Binding)
+	switch {
+	case db.Missing(err):
+		return Value{}, Unknown, nil
+	case err != nil:
+		return Value{}, Unknown, err
+	case !w.Consumed.IsZero():
+		return w.Value, Reused, nil
+	case w.epoch != s.epoch() || !w.Expires.After(tx.Now):
+		return w.Value, Expired, nil
+	}
+	return w.Value, OK, nil
+}
+
+func (s *Store) amend(tx *db.Tx, hash []byte, u Use, version int64, payload json.RawMessage) (bool, error) {
+	n, err := tx.Exec(`UPDATE once SET payload = $1, version = version + 1
+		WHERE realm = $2 AND purpose = $3 AND hash = $4 AND client = $5 AND binding = $6
+		AND epoch = $7 AND consumed_at = 0 AND expires_at > $8 AND version = $9`,
+		string(payload), tx.Realm, string(u.Purpose), hash, u.Client, u.Binding, s.epoch(), db.At(tx.Now), version)
+	return n == 1, err
+}
+
+func (s *Store) remove(tx *db.Tx, hash []byte, p Purpose) error {
+	_, err := tx.Exec(`DELETE FROM once WHERE realm = $1 AND purpose = $2 AND hash = $3`, tx.Realm, string(p), hash)
+	return err
+}
+
+// note remembers that a key was seen and reports whether it is new.
+func note(tx *db.Tx, p Purpose, client string, hash []byte, until db.Time) (bool, error) {
+	n, err := tx.Exec(`INSERT INTO once_seen (realm, purpose, client, hash, expires_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT DO NOTHING`, tx.Realm, string(p), client, hash, until)
+	return n == 1, err
+}
+
+// crowd counts what is remembered for a client, up to most.
+func crowd(tx *db.Tx, p Purpose, client string, most int64) (int64, error) {
+	return db.One(tx, db.Scalar[int64], `SELECT COUNT(*) FROM (SELECT 1 AS one FROM once_seen
+		WHERE realm = $1 AND purpose = $2 AND client = $3 AND expires_at > $4 LIMIT $5) AS live`,
+		tx.Realm, string(p), client, db.At(tx.Now), most)
+}
+
+// sweep deletes at most most values that expired before the given time.
+func sweep(tx *db.Tx, before db.Time, most int) (int64, error) {
+	return tx.Exec(`DELETE FROM once WHERE realm = $1 AND (purpose, hash) IN (SELECT purpose, hash FROM once
+		WHERE realm = $1 AND expires_at < $2 ORDER BY expires_at LIMIT $3)`, tx.Realm, before, most)
+}
+
+func sweepSeen(tx *db.Tx, before db.Time, most int) (int64, error) {
+	return tx.Exec(`DELETE FROM once_seen WHERE realm = $1 AND (purpose, client, hash) IN (SELECT purpose, client, hash FROM once_seen
+		WHERE realm = $1 AND expires_at < $2 ORDER BY expires_at LIMIT $3)`, tx.Realm, before, most)
+}

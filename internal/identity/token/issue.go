@@ -1,0 +1,273 @@
+package token
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"slices"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/grant"
+	"github.com/cardea-id/cardea/internal/realm"
+)
+
+// Issue is the gate. It answers from memory and writes nothing, but for the
+// first token after a grant's status list has closed. Call it outside of
+// transactions.
+//
+// A refusal is fault.Forbidden and tells in its code what stood against it.
+func (g *Gate) Issue(ctx context.Context, by audit.Actor, q Request) (Issued, error) {
+	if err := g.log.Live(); err != nil {
+		return Issued{}, err
+	}
+	// The position is read before the checks: whatever was cut off later than
+	// what they could know refuses the token by this position.
+	minted := g.log.Applied()
+	p, err := g.pass(ctx, q.Grant)
+	if err != nil {
+		return Issued{}, err
+	}
+	if err := p.permits(q); err != nil {
+		return Issued{}, err
+	}
+	if p.grant, err = g.grants.Current(ctx, p.grant); err != nil {
+		return Issued{}, err
+	}
+	t, err := g.compose(ctx, p, q, minted)
+	if err != nil {
+		return Issued{}, err
+	}
+	access, err := g.mint(ctx, p, t)
+	if err != nil {
+		return Issued{}, err
+	}
+	issued := Issued{Access: access, Token: t, Expires: t.Expires.Sub(t.Issued)}
+	if q.ID != nil {
+		if issued.ID, err = g.mintID(ctx, p, t, access, *q.ID); err != nil {
+			return Issued{}, err
+		}
+	}
+	g.log.Activity(t.Realm, by, audit.Activity{Action: "token.issue", Target: t.Grant, Data: map[string]string{"jti": t.ID, "client": t.Client}})
+	return issued, nil
+}
+
+// passed is a grant with all that it hangs on, every one found alive.
+type passed struct {
+	now    time.Time
+	realm  *realm.Realm
+	client *client.Client
+	grant  *grant.Grant
+	until  time.Time // the earliest end of any of them
+}
+
+// pass checks that everything the grant hangs on is alive, and the grant
+// itself, and notes the earliest end.
+func (g *Gate) pass(ctx context.Context, gr *grant.Grant) (*passed, error) {
+	p := &passed{now: g.db.Now(), grant: gr, until: gr.Expires}
+	for _, check := range []func(context.Context, *passed) error{
+		g.realmAlive, g.clientAlive, g.principalAlive, g.sessionAlive, g.credentialAlive, g.parentAlive, g.consentAlive, g.grantAlive,
+	} {
+		if err := check(ctx, p); err != nil {
+			return nil, refusal(err)
+		}
+	}
+	return p, nil
+}
+
+func (g *Gate) realmAlive(ctx context.Context, p *passed) (err error) {
+	if p.realm, err = g.Realms.ByName(ctx, p.grant.Realm); err != nil {
+		return err
+	}
+	if p.realm.State != realm.Active {
+		return fault.New(fault.Forbidden, "realm_inactive", "realm %q issues nothing", p.realm.Name)
+	}
+	return nil
+}
+
+func (g *Gate) clientAlive(ctx context.Context, p *passed) (err error) {
+	if p.client, err = g.Clients.Live(ctx, p.grant.Realm, p.grant.Client); err != nil {
+		return err
+	}
+	if !p.grant.Follows(p.client) {
+		return dead("it was cut off when its client was disabled")
+	}
+	return nil
+}
+
+func (g *Gate) principalAlive(ctx context.Context, p *passed) error {
+	who, err := g.Principals.Live(ctx, p.grant.Realm, p.grant.Principal)
+	if err != nil {
+		return err
+	}
+	if who.Principal.Life != p.grant.Life {
+		return dead("its principal was suspended since")
+	}
+	p.bound(who.Until)
+	return nil
+}
+
+func (g *Gate) sessionAlive(ctx context.Context, p *passed) error {
+	if p.grant.Session == "" || p.grant.Offline {
+		return nil
+	}
+	s, err := g.Sessions.Live(ctx, p.grant.Realm, p.grant.Session)
+	if err != nil {
+		return err
+	}
+	p.bound(s.Until())
+	return nil
+}
+
+func (g *Gate) credentialAlive(ctx context.Context, p *passed) error {
+	if p.grant.Credential == "" {
+		return nil
+	}
+	c, err := g.Credentials.Live(ctx, p.grant.Realm, p.grant.Credential)
+	if err != nil {
+		return err
+	}
+	p.bound(c.ExpiresAt)
+	return nil
+}
+
+// parentAlive walks up the grants that this one comes of.
+func (g *Gate) parentAlive(ctx context.Context, p *passed) error {
+	next := p.grant.Parent
+	for range maxAncestry {
+		if next == "" {
+			return nil
+		}
+		parent, err := g.grants.Cached(ctx, p.grant.Realm, next)
+		if err != nil {
+			return err
+		}
+		if err := g.alive(ctx, parent, p.now); err != nil {
+			return err
+		}
+		p.bound(parent.Expires)
+		next = parent.Parent
+	}
+	return dead("it comes of too many others")
+}
+
+// maxAncestry bounds how many grants may come of one another.
+const maxAncestry = 8
+
+func (g *Gate) consentAlive(ctx context.Context, p *passed) error {
+	if !p.grant.Consent {
+		return nil
+	}
+	c, err := g.grants.Consent(ctx, p.grant.Realm, p.grant.Principal, p.grant.Client)
+	if err != nil {
+		return err
+	}
+	// A consent given anew does not revive what the old one's end killed.
+	if c == nil || c.Created.After(p.grant.Created) {
+		return fault.New(fault.Forbidden, "consent_missing", "the consent that the grant rests on is gone")
+	}
+	return nil
+}
+
+func (g *Gate) grantAlive(ctx context.Context, p *passed) error {
+	return g.alive(ctx, p.grant, p.now)
+}
+
+func (g *Gate) alive(ctx context.Context, gr *grant.Grant, now time.Time) error {
+	killed, err := g.grants.Status.Killed(ctx, gr.Realm, gr.Status)
+	if err != nil {
+		return err
+	}
+	if killed || !gr.Alive(now) {
+		return dead("it was revoked or has expired")
+	}
+	return nil
+}
+
+// bound notes that nothing may outlive t; zero is never.
+func (p *passed) bound(t time.Time) {
+	if !t.IsZero() && (p.until.IsZero() || t.Before(p.until)) {
+		p.until = t
+	}
+}
+
+// permits checks that what is asked for does not exceed what was granted, nor
+// what the client may have today.
+func (p *passed) permits(q Request) error {
+	for _, s := range q.Scopes {
+		if !p.client.AllowsScope(s) {
+			return fault.New(fault.Forbidden, "scope_exceeded", "client %q may not have scope %q", p.client.ID, s)
+		}
+	}
+	if p.grant.Kind != grant.Standing && !p.grant.Allows(q.Scopes) {
+		return fault.New(fault.Forbidden, "scope_exceeded", "the grant does not have every scope of %q", q.Scopes)
+	}
+	if len(q.Audience) == 0 {
+		return fault.New(fault.Forbidden, "audience_exceeded", "a token needs an audience")
+	}
+	for _, a := range q.Audience {
+		if !p.mayReach(a) {
+			return fault.New(fault.Forbidden, "audience_exceeded", "the grant does not reach %q", a)
+		}
+	}
+	if !meets(p.grant.ACR, q.ACR) {
+		return fault.New(fault.Forbidden, "assurance_low", "assurance %q was reached where %q is demanded", p.grant.ACR, q.ACR)
+	}
+	return nil
+}
+
+// mayReach reports whether tokens of the grant may name an audience. The issuer
+// itself is always one: it serves userinfo.
+func (p *passed) mayReach(audience string) bool {
+	if audience == p.realm.Issuer {
+		return true
+	}
+	if p.grant.Kind == grant.Standing {
+		return p.client.AllowsResource(audience)
+	}
+	return slices.Contains(p.grant.Audience, audience)
+}
+
+// compose decides what the access token says.
+func (g *Gate) compose(ctx context.Context, p *passed, q Request, minted audit.Position) (*Token, error) {
+	subject, err := g.Subject(ctx, p.grant.Realm, p.client, p.grant.Principal)
+	if err != nil {
+		return nil, err
+	}
+	var jti [16]byte
+	rand.Read(jti[:])
+	// Whole seconds, as the claims have them; the end is rounded down.
+	issued := p.now.Truncate(time.Second)
+	t := &Token{Realm: p.grant.Realm, ID: base64.RawURLEncoding.EncodeToString(jti[:]), Subject: subject, Principal: p.grant.Principal,
+		Client: p.client.ID, Grant: p.grant.ID, Scopes: q.Scopes, Audience: q.Audience, Issued: issued,
+		Expires: p.end(p.now.Add(life(p.realm.Settings.AccessTokenTTL, p.client.AccessTokenLife()))),
+		ACR:     p.grant.ACR, AMR: p.grant.AMR, AuthTime: p.grant.AuthTime, Status: p.grant.Status, Minted: minted}
+	if !p.now.Before(t.Expires) {
+		return nil, refusal(dead("it ends within the second"))
+	}
+	return t, nil
+}
+
+// end returns when something that wants to live until then may live: never past
+// the earliest end of an ancestor. So deaths by time need no status bit.
+func (p *passed) end(wanted time.Time) time.Time {
+	if !p.until.IsZero() && p.until.Before(wanted) {
+		wanted = p.until
+	}
+	return wanted.Truncate(time.Second)
+}
+
+func dead(why string) error {
+	return fault.New(fault.Forbidden, "grant_dead", "the grant is dead: %s", why)
+}
+
+// refusal makes every no of the gate fault.Forbidden and leaves failures as
+// they are: what cannot be found is as dead as what has died.
+func refusal(err error) error {
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Unauthenticated) {
+		return fault.New(fault.Forbidden, fault.Code(err), "%s", err.Error())
+	}
+	return err
+}

@@ -1,0 +1,86 @@
+package token
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/jose"
+	"github.com/cardea-id/cardea/internal/statuslist"
+)
+
+// mint gives a token the form its client has chosen.
+func (g *Gate) mint(ctx context.Context, p *passed, t *Token) (string, error) {
+	if p.client.AccessTokenFormat == client.Opaque {
+		return g.seal(ctx, t)
+	}
+	key, err := g.Ring.Signer(ctx, t.Realm, p.client.AccessTokenAlgorithm())
+	if err != nil {
+		return "", err
+	}
+	t.Key = key.ID
+	var space [1024]byte
+	claims := appendClaims(space[:0], p.realm.Issuer, t)
+	signed, err := jose.Sign(key, TypeAccess, claims)
+	if err != nil {
+		return "", err
+	}
+	if most := p.realm.Settings.MaxTokenBytes; len(signed) > most {
+		return "", tooLarge(claims, len(signed), most)
+	}
+	return signed, nil
+}
+
+// appendClaims writes the claims of RFC 9068, section 2.2, and three of ours:
+// gid, the grant; status, where its death is told; mpos, the position at which
+// the token was minted. Never a role: those change while the token lives.
+func appendClaims(b []byte, issuer string, t *Token) []byte {
+	b = appendText(append(b, `{"iss":`...), issuer)
+	b = appendText(append(b, `,"sub":`...), t.Subject)
+	b = appendAudience(append(b, `,"aud":`...), t.Audience)
+	b = strconv.AppendInt(append(b, `,"exp":`...), t.Expires.Unix(), 10)
+	b = strconv.AppendInt(append(b, `,"iat":`...), t.Issued.Unix(), 10)
+	b = appendText(append(b, `,"jti":`...), t.ID)
+	b = appendText(append(b, `,"client_id":`...), t.Client)
+	if len(t.Scopes) > 0 {
+		b = appendWords(append(b, `,"scope":`...), t.Scopes)
+	}
+	b = appendPerson(b, t.ACR, t.AMR, t.AuthTime)
+	b = appendText(append(b, `,"gid":`...), t.Grant)
+	b = strconv.AppendInt(append(b, `,"status":{"status_list":{"idx":`...), t.Status.Index, 10)
+	b = appendText(append(b, `,"uri":`...), statuslist.URI(issuer, t.Status.List))
+	b = strconv.AppendInt(append(b, `}},"mpos":"`...), t.Minted.Epoch, 10)
+	b = strconv.AppendInt(append(b, '.'), t.Minted.Seq, 10)
+	return append(b, `"}`...)
+}
+
+// appendPerson writes how a person proved itself, if a person did.
+func appendPerson(b []byte, acr string, amr []string, at time.Time) []byte {
+	if !at.IsZero() {
+		b = strconv.AppendInt(append(b, `,"auth_time":`...), at.Unix(), 10)
+	}
+	if acr != "" {
+		b = appendText(append(b, `,"acr":`...), acr)
+	}
+	if len(amr) > 0 {
+		b = appendList(append(b, `,"amr":`...), amr)
+	}
+	return b
+}
+
+// tooLarge names the claim that takes most of the space, for whoever configured
+// it. Large tokens break headers and cookies far from here.
+func tooLarge(claims []byte, size, most int) error {
+	name, largest := "", 0
+	if o, err := jose.ParseObject(claims); err == nil {
+		for _, m := range o.Members() {
+			if raw, _ := o.Raw(m.Name); len(raw) > largest {
+				name, largest = m.Name, len(raw)
+			}
+		}
+	}
+	return fault.New(fault.TooLarge, "token_too_large", "the access token would have %d bytes, of which the claim %q takes %d; the realm's max_token_bytes is %d",
+		size, name, largest, most)
+}
