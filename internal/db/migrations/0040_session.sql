@@ -26,3 +26,5 @@ CREATE TABLE sessions (
 CREATE UNIQUE INDEX sessions_secret ON sessions (realm, secret_hash);
 
 CREATE INDEX sessions_principal ON sessions (realm, principal, id);
+
+CREATE INDEX sessions_credential ON sessions (realm, credential);

@@ -97,9 +97,6 @@ func (s *Store) List(ctx context.Context, realm, principal string) (all []Creden
 	return all, err
 }
 
-// ListTx is List within a transaction.
-func ListTx(tx *db.Tx, principal string) ([]Credential, error) { return living(tx, principal) }
-
 // ByID reads a credential, revoked ones too, or returns fault.NotFound.
 func (s *Store) ByID(ctx context.Context, realm, id string) (c Credential, err error) {
 	err = s.db.View(ctx, realm, func(tx *db.Tx) error {

@@ -135,10 +135,24 @@ func (s *Store) Keys(ctx context.Context, realm, principal string) ([]Registered
 	return slices.DeleteFunc(slices.Clone(keys.public), func(k RegisteredKey) bool { return !k.alive(now) }), nil
 }
 
+// KeySet returns the living key set URL of a principal, from memory, or
+// fault.NotFound.
+func (s *Store) KeySet(ctx context.Context, realm, principal string) (Credential, error) {
+	keys, err := s.keychain(ctx, realm, principal)
+	if err != nil {
+		return Credential{}, err
+	}
+	if !keys.keySet.alive(s.db.Now()) {
+		return Credential{}, unknown("jwks_uri")
+	}
+	return keys.keySet, nil
+}
+
 // keychain is what a client may authenticate with.
 type keychain struct {
 	secrets []Credential
 	public  []RegisteredKey
+	keySet  Credential
 }
 
 func (k *keychain) size() int { return 256 + 512*len(k.secrets) + 3072*len(k.public) }
@@ -154,6 +168,8 @@ func (s *Store) keychain(ctx context.Context, realm, principal string) (*keychai
 			switch c.Type {
 			case ClientSecret:
 				chain.secrets = append(chain.secrets, c)
+			case KeySet:
+				chain.keySet = c
 			case PublicKey:
 				key, err := jose.ParseJWK([]byte(c.data))
 				if err != nil || key == nil {

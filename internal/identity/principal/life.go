@@ -84,6 +84,16 @@ func checkOwner(tx *db.Tx, id, owner string) error {
 	return nil
 }
 
+// OwnedBelow lists the ids of everything that a principal owns, directly or
+// through others, whatever its state: what dies with it.
+func (d *Directory) OwnedBelow(ctx context.Context, realm, id string) (ids []string, err error) {
+	err = d.db.View(ctx, realm, func(tx *db.Tx) error {
+		ids, err = ownedIDs(tx, id)
+		return err
+	})
+	return ids, err
+}
+
 // Suspend stops a principal, and all it owns, from doing anything until it is
 // activated again. It is a death: callers end what hangs on the principal
 // afterwards, which package grant does in one call.

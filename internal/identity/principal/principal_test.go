@@ -54,6 +54,7 @@ func (e env) person(t *testing.T, name string, emails ...string) *principal.Prin
 
 func (e env) create(t *testing.T, n principal.New) *principal.Principal {
 	t.Helper()
+	e.Clock.Advance(time.Millisecond) // ids sort by time
 	p, err := e.dir.Create(t.Context(), audittest.By, dbtest.Realm, n)
 	if err != nil {
 		t.Fatal(err)
@@ -374,6 +375,10 @@ func TestOwnersFormNoCircleAndNoLongChain(t *testing.T) {
 		}
 		if err := own(chain[0], e.person(t, "above")); fault.Code(err) != "owner_invalid" {
 			t.Errorf("a ninth link from above = %v, want it refused", err)
+		}
+		below, err := e.dir.OwnedBelow(t.Context(), dbtest.Realm, chain[5].ID)
+		if err != nil || !slices.Equal(below, []string{chain[6].ID, chain[7].ID, chain[8].ID}) {
+			t.Errorf("OwnedBelow = %v, %v", below, err)
 		}
 		if err := own(chain[8], chain[0]); err != nil {
 			t.Errorf("a shorter chain = %v", err)

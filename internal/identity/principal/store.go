@@ -128,6 +128,14 @@ func ownedBelow(tx *db.Tx, id, owner string) (depth int, loops bool, err error) 
 	return depth, loops, err
 }
 
+func ownedIDs(tx *db.Tx, id string) ([]string, error) {
+	return db.All(tx, db.Scalar[string], `WITH RECURSIVE below (id, depth) AS (
+		SELECT id, 1 FROM principals WHERE realm = $1 AND owner = $2
+		UNION
+		SELECT p.id, below.depth + 1 FROM principals p JOIN below ON p.owner = below.id WHERE p.realm = $1 AND below.depth < $3
+	) SELECT DISTINCT id FROM below ORDER BY id`, tx.Realm, id, maxOwners+1)
+}
+
 func list(tx *db.Tx, f Filter, after string, limit int) ([]*Principal, error) {
 	query := `SELECT ` + columns + ` FROM principals WHERE realm = $1 AND id > $2`
 	args := []any{tx.Realm, after}

@@ -43,23 +43,38 @@ func EndTx(tx *db.Tx, by audit.Actor, id, reason string) (ended bool, err error)
 // EndAll ends every session of a principal but except (""; none), and returns
 // the ids of those it ended. Sessions that begin meanwhile are not among them,
 // so make the principal or its credential dead before, if that is meant.
-func (s *Store) EndAll(ctx context.Context, by audit.Actor, name, principal, except, reason string) (ended []string, err error) {
+func (s *Store) EndAll(ctx context.Context, by audit.Actor, name, principal, except, reason string) ([]string, error) {
+	return s.endMany(ctx, by, name, "principal", principal, reason, func(tx *db.Tx) ([]string, error) {
+		return endAll(tx, principal, except, reason, chunk)
+	})
+}
+
+// EndBorn ends every session that was born of a credential, and returns their
+// ids. Revoke the credential before.
+func (s *Store) EndBorn(ctx context.Context, by audit.Actor, name, credential, reason string) ([]string, error) {
+	return s.endMany(ctx, by, name, "credential", credential, reason, func(tx *db.Tx) ([]string, error) {
+		return endBorn(tx, credential, reason, chunk)
+	})
+}
+
+// endMany ends sessions in chunks, each with one event that names them.
+func (s *Store) endMany(ctx context.Context, by audit.Actor, name, targetType, target, reason string, some func(*db.Tx) ([]string, error)) (ended []string, err error) {
 	for {
-		var some []string
+		var ids []string
 		err := s.db.Update(ctx, name, func(tx *db.Tx) error {
-			if some, err = endAll(tx, principal, except, reason, chunk); err != nil {
+			if ids, err = some(tx); err != nil {
 				return err
 			}
-			if len(some) == 0 {
+			if len(ids) == 0 {
 				audit.Barrier(tx)
 				return nil
 			}
-			audit.Append(tx, by, audit.Event{Action: "session.end_all", TargetType: "principal", Target: principal,
-				Data: map[string]any{"sessions": strings.Join(some, " "), "reason": reason}, Invalidates: true})
+			audit.Append(tx, by, audit.Event{Action: "session.end_all", TargetType: targetType, Target: target,
+				Data: map[string]any{"sessions": strings.Join(ids, " "), "reason": reason}, Invalidates: true})
 			return nil
 		})
-		ended = append(ended, some...)
-		if err != nil || len(some) < chunk {
+		ended = append(ended, ids...)
+		if err != nil || len(ids) < chunk {
 			return ended, err
 		}
 	}

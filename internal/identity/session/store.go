@@ -78,6 +78,13 @@ func end(tx *db.Tx, id, reason string) error {
 	return err
 }
 
+// endBorn ends up to limit sessions that were born of a credential.
+func endBorn(tx *db.Tx, credential, reason string, limit int) ([]string, error) {
+	return db.All(tx, db.Scalar[string], `UPDATE sessions SET ended_at = $3, reason = $4 WHERE realm = $1 AND id IN
+		(SELECT id FROM sessions WHERE realm = $1 AND credential = $2 AND ended_at = 0 ORDER BY id LIMIT $5) RETURNING id`,
+		tx.Realm, credential, db.At(tx.Now), reason, limit)
+}
+
 // endAll ends up to limit sessions of a principal, but for one.
 func endAll(tx *db.Tx, principal, except, reason string, limit int) ([]string, error) {
 	return db.All(tx, db.Scalar[string], `UPDATE sessions SET ended_at = $4, reason = $5 WHERE realm = $1 AND id IN
