@@ -69,7 +69,7 @@ func (r *Registry) Enable(ctx context.Context, by audit.Actor, realm, id string,
 // DisableTx makes a client dead: every token it was given is cut off, and
 // nothing more is issued to it. Package grant is the way in, since it also
 // ends what hangs on the client.
-func DisableTx(tx *db.Tx, by audit.Actor, id string, version int64) (*Client, error) {
+func (r *Registry) DisableTx(tx *db.Tx, by audit.Actor, id string, version int64) (*Client, error) {
 	c, err := readFor(tx, id, version)
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func DisableTx(tx *db.Tx, by audit.Actor, id string, version int64) (*Client, er
 		audit.Barrier(tx)
 		return c, nil
 	}
-	c.Enabled, c.Cut = false, tx.Now
+	c.Enabled, c.Cut, c.Life = false, tx.Now, c.Life+1
 	if err := write(tx, c); err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func DisableTx(tx *db.Tx, by audit.Actor, id string, version int64) (*Client, er
 
 // DeleteTx is DisableTx for good. The id stays taken, the service principal
 // and its credentials die too. Built-in clients can only be disabled.
-func DeleteTx(tx *db.Tx, by audit.Actor, id string, version int64) error {
+func (r *Registry) DeleteTx(tx *db.Tx, by audit.Actor, id string, version int64) error {
 	c, err := readFor(tx, id, version)
 	if err != nil {
 		return err

@@ -48,7 +48,7 @@ func (r *Registry) Create(ctx context.Context, by audit.Actor, realm string, d D
 func CreateTx(tx *db.Tx, by audit.Actor, d Draft) (Changed, error) { return create(tx, by, d, false) }
 
 func create(tx *db.Tx, by audit.Actor, d Draft, builtIn bool) (Changed, error) {
-	c := &Client{Realm: tx.Realm, ID: d.ID, Version: 1, Created: tx.Now, Updated: tx.Now, Enabled: true, BuiltIn: builtIn, Settings: d.Settings}
+	c := &Client{Realm: tx.Realm, ID: d.ID, Version: 1, Life: 1, Created: tx.Now, Updated: tx.Now, Enabled: true, BuiltIn: builtIn, Settings: d.Settings}
 	c.Settings.Defaults()
 	if err := c.Settings.Validate(); err != nil {
 		return Changed{}, err
@@ -97,8 +97,16 @@ func fit(tx *db.Tx, by audit.Actor, c *Client, before *Settings) (changed Change
 	switch {
 	case c.JWKS != "" && c.JWKS != before.JWKS:
 		keys, err = credential.SetKeysTx(tx, by, c.Principal, []byte(c.JWKS))
-	case c.JWKS == "" && (before.JWKS != "" || before.JWKSURI != "" && before.JWKSURI != c.JWKSURI):
+	case c.JWKS == "" && before.JWKS != "":
 		keys, err = revokeAll(tx, by, c.Principal, credential.PublicKey)
+	}
+	changed.Revoked = append(changed.Revoked, keys...)
+	if err != nil || c.JWKSURI == before.JWKSURI {
+		return changed, err
+	}
+	keys, err = revokeAll(tx, by, c.Principal, credential.KeySet)
+	if err == nil && c.JWKSURI != "" {
+		_, err = credential.AddKeySetTx(tx, by, c.Principal, c.JWKSURI)
 	}
 	changed.Revoked = append(changed.Revoked, keys...)
 	return changed, err
@@ -106,7 +114,7 @@ func fit(tx *db.Tx, by audit.Actor, c *Client, before *Settings) (changed Change
 
 // revokeAll ends every living credential of a type.
 func revokeAll(tx *db.Tx, by audit.Actor, principal string, t credential.Type) (revoked []string, err error) {
-	all, err := credential.ListTx(tx, principal)
+	all, err := credential.LivingTx(tx, principal)
 	if err != nil {
 		return nil, err
 	}

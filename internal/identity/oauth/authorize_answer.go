@@ -1,0 +1,69 @@
+package oauth
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/cardea-id/cardea/internal/web"
+)
+
+// answer sends fields to the client's redirect URI in the mode it asked for,
+// together with its state and our name (RFC 9207), so that a client that talks
+// to several issuers knows who answered. The redirect is always a 303: the
+// browser goes there with GET and takes no form along (AZ-08).
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, a *authorization, fields ...[2]string) error {
+	if a.state != "" {
+		fields = append(fields, [2]string{"state", a.state})
+	}
+	fields = append(fields, [2]string{"iss", a.realm.Issuer})
+	noStore(w.Header())
+	if a.mode == "form_post" {
+		return s.pages.FormPost(w, r, a.redirectURI, fields)
+	}
+	web.See(w, withFields(a.redirectURI, a.mode, fields))
+	return nil
+}
+
+// withFields appends fields to a redirect URI as query or fragment. A query
+// that the URI has already is kept (RFC 6749, section 3.1.2).
+func withFields(uri, mode string, fields [][2]string) string {
+	var b strings.Builder
+	b.Grow(len(uri) + 256)
+	b.WriteString(uri)
+	separator := byte('?')
+	switch {
+	case mode == "fragment":
+		separator = '#'
+	case strings.HasSuffix(uri, "?"), strings.HasSuffix(uri, "&"):
+		separator = 0
+	case strings.Contains(uri, "?"):
+		separator = '&'
+	}
+	for _, f := range fields {
+		if separator != 0 {
+			b.WriteByte(separator)
+		}
+		b.WriteString(f[0])
+		b.WriteByte('=')
+		b.WriteString(url.QueryEscape(f[1]))
+		separator = '&'
+	}
+	return b.String()
+}
+
+// answerError tells the client what is wrong with its request.
+func (s *Server) answerError(w http.ResponseWriter, r *http.Request, a *authorization, e *Error) error {
+	fields := make([][2]string, 0, 4)
+	fields = append(fields, [2]string{"error", e.Code})
+	if e.Description != "" {
+		fields = append(fields, [2]string{"error_description", e.Description})
+	}
+	return s.answer(w, r, a, fields...)
+}
+
+// pageError is a problem that is shown on a page of ours, since there is no
+// address that may be trusted with it.
+type pageError struct{ code string }
+
+func (e *pageError) Error() string { return e.code }

@@ -1,0 +1,158 @@
+package oauth
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/identity/signin"
+)
+
+// decide is the one dispatcher: whatever has been asked of the person, the
+// request comes back here, and goes on only when nothing is missing.
+func (s *Server) decide(w http.ResponseWriter, r *http.Request, a *authorization, p progress) error {
+	ctx := r.Context()
+	if p.session == nil {
+		found, err := s.sessionFor(r, a)
+		if err != nil {
+			return err
+		}
+		p.session = found
+	}
+	ask := signin.Flow{Return: pathContinue, Client: a.client.ID, RedirectURI: a.redirectURI,
+		LoginHint: a.params.Get("login_hint"), UILocales: a.params.Get("ui_locales")}
+	refusal, err := s.signInMissing(ctx, a, p, &ask)
+	if err != nil {
+		return err
+	}
+	if refusal == nil {
+		refusal, err = s.consentMissing(ctx, a, &p, &ask)
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case refusal == nil:
+		return s.giveCode(w, r, a, p)
+	case a.prompt.none || refusal.Code == unmetAuthentication:
+		return s.answerError(w, r, a, refusal)
+	}
+	p.Query = encode(a.params)
+	kept, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	ask.Request = string(kept)
+	return s.pages.Begin(w, r, ask)
+}
+
+// unmetAuthentication says that no sign-in of ours is what the client insists
+// on (OpenID Connect Core Error Code unmet_authentication_requirements).
+const unmetAuthentication = "unmet_authentication_requirements"
+
+// sessionFor finds who is signed in: the account the client expects if it
+// names one, else the browser's current one.
+func (s *Server) sessionFor(r *http.Request, a *authorization) (*session.Session, error) {
+	if a.subject == "" {
+		return s.pages.Current(r)
+	}
+	all, err := s.pages.Accounts(r)
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range all {
+		is, err := s.isSubject(r.Context(), a, one.Principal)
+		if err != nil || is {
+			return one, err
+		}
+	}
+	return nil, nil
+}
+
+// isSubject reports whether a principal is the one whom the client named.
+func (s *Server) isSubject(ctx context.Context, a *authorization, principal string) (bool, error) {
+	if a.subject == "" {
+		return true, nil
+	}
+	known, err := s.tokens.Subject(ctx, a.realm.Name, a.client, principal)
+	return err == nil && known == a.subject, err
+}
+
+// signInMissing says why the person must sign in first, as the client hears it
+// with prompt=none, and what to ask of the pages. Nil: nothing is missing.
+func (s *Server) signInMissing(ctx context.Context, a *authorization, p progress, ask *signin.Flow) (*Error, error) {
+	ask.Reauth = a.prompt.login
+	ask.Select = a.prompt.selectAccount && !p.Selected
+	ask.Subject = a.principalHint()
+	if p.session == nil {
+		return refuse("login_required", "nobody is signed in"), nil
+	}
+	is, err := s.isSubject(ctx, a, p.session.Principal)
+	if err != nil {
+		return nil, err
+	}
+	if !is {
+		return refuse("login_required", "somebody else is signed in"), nil
+	}
+	if ask.Select {
+		return refuse("account_selection_required", "an account must be chosen"), nil
+	}
+	if want := a.claims.IDToken["acr"]; want.Essential && p.Reauthenticated && !want.accepts(p.session.ACR) {
+		return refuse(unmetAuthentication, "the assurance asked for cannot be reached"), nil
+	}
+	if !p.Reauthenticated && s.tooOld(a, p.session) {
+		ask.Reauth = true
+		return refuse("login_required", "the person must sign in again"), nil
+	}
+	return nil, nil
+}
+
+// tooOld reports whether the client wants a newer or better sign-in than the
+// session's.
+func (s *Server) tooOld(a *authorization, one *session.Session) bool {
+	if a.prompt.login {
+		return true
+	}
+	if want := a.claims.IDToken["acr"]; want.Essential && !want.accepts(one.ACR) {
+		return true
+	}
+	age := s.now().Sub(one.AuthTime)
+	return a.maxAge == 0 || a.maxAge > 0 && age > time.Duration(a.maxAge)*time.Second
+}
+
+// consentMissing says why the person must be asked for consent, or narrows the
+// request to what was consented to and returns nil.
+func (s *Server) consentMissing(ctx context.Context, a *authorization, p *progress, ask *signin.Flow) (*Error, error) {
+	if p.asked {
+		a.scopes = p.granted(a.scopes)
+		return nil, nil
+	}
+	ask.Consent, ask.Subject = a.scopes, p.session.Principal
+	missing := refuse("consent_required", "the person must be asked for consent")
+	if a.prompt.consent {
+		return missing, nil
+	}
+	if a.client.FirstParty {
+		return nil, nil
+	}
+	given, err := s.grants.Consent(ctx, a.realm.Name, p.session.Principal, a.client.ID)
+	if err != nil {
+		return nil, err
+	}
+	if given == nil || !given.Covers(a.scopes) {
+		return missing, nil
+	}
+	return nil, nil
+}
+
+// principalHint is the principal whom the client named, where it knows people
+// by the name we do.
+func (a *authorization) principalHint() string {
+	if a.subject != "" && a.client.SubjectType != client.Pairwise {
+		return a.subject
+	}
+	return ""
+}

@@ -1,0 +1,19 @@
+package oauth
+
+import (
+	"context"
+	"strings"
+)
+
+// checkACR reads the voluntary wish for a level of assurance.
+func checkACR(_ context.Context, _ *Server, a *authorization) error {
+	text := a.params.Get("acr_values")
+	if len(text) > 1024 {
+		return badRequest("acr_values is longer than 1024 bytes")
+	}
+	a.acr = strings.Fields(text)
+	if len(a.acr) > 16 {
+		return badRequest("acr_values names more than 16 values")
+	}
+	return nil
+}

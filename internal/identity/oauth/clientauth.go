@@ -1,0 +1,118 @@
+package oauth
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/web"
+)
+
+// caller is a client that has proved who it is.
+type caller struct {
+	*client.Client
+	credential string // id of the credential it used; "" for a public client
+}
+
+// presented is what a request shows of the client's credentials.
+type presented struct {
+	realm  *realm.Realm
+	params web.Params
+	// Basic credentials of the Authorization header.
+	basic, basicOK bool
+	id, secret     string
+}
+
+// clientAuth is one way in which clients authenticate (OpenID Connect Core,
+// section 9). shown reports whether the request uses it, name which client it
+// claims to be, and prove whether it is that client.
+type clientAuth struct {
+	method client.AuthMethod
+	shown  func(p *presented) bool
+	name   func(p *presented) string
+	prove  func(ctx context.Context, s *Server, p *presented, c *client.Client) (credential string, err error)
+}
+
+// clientAuths has every method the endpoints accept, in the order of
+// discovery, which reads it too. None comes last: a client_id alone is shown
+// by the others as well.
+var clientAuths = [...]clientAuth{
+	authBasic,
+	authPost,
+	authPrivateKeyJWT,
+	authNone,
+}
+
+// authenticate finds out which client calls, by exactly one method and by the
+// one registered for it (CL-03). The error says no more than RFC 6749, section
+// 5.2 asks.
+func (s *Server) authenticate(r *http.Request, rl *realm.Realm, params web.Params) (caller, error) {
+	p := &presented{realm: rl, params: params}
+	if header := r.Header["Authorization"]; len(header) > 0 {
+		if len(header) > 1 {
+			return caller{}, badRequest("more than one Authorization header")
+		}
+		p.id, p.secret, p.basic, p.basicOK = parseBasic(header[0])
+		if !p.basic {
+			return caller{}, s.badClient(p, "only the Basic scheme authenticates clients here")
+		}
+	}
+	method, err := p.method()
+	if err != nil {
+		return caller{}, err
+	}
+	id := method.name(p)
+	if stated := params.Get("client_id"); stated != "" && id != "" && stated != id {
+		return caller{}, badRequest("client_id and the client's credentials name different clients")
+	}
+	c, err := s.clients.Live(r.Context(), rl.Name, id)
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Forbidden) {
+		return caller{}, s.badClient(p, "unknown client")
+	}
+	if err != nil {
+		return caller{}, err
+	}
+	web.Note(r.Context(), "client", c.ID)
+	if c.AuthMethod != method.method {
+		return caller{}, s.badClient(p, "the client is registered for another authentication method")
+	}
+	credential, err := method.prove(r.Context(), s, p, c)
+	if err != nil {
+		return caller{}, err
+	}
+	return caller{c, credential}, nil
+}
+
+// method picks the one method the request uses.
+func (p *presented) method() (*clientAuth, error) {
+	var found *clientAuth
+	for i := range clientAuths {
+		m := &clientAuths[i]
+		if !m.shown(p) {
+			continue
+		}
+		if m.method == client.None && found != nil {
+			break
+		}
+		if found != nil {
+			return nil, badRequest("more than one client authentication method")
+		}
+		found = m
+	}
+	if found == nil {
+		return nil, &Error{Status: http.StatusUnauthorized, Code: "invalid_client", Description: "no client credentials"}
+	}
+	return found, nil
+}
+
+// badClient is the answer to a client that is not who it says. Where it tried
+// the Authorization header, it is told which scheme works there.
+func (s *Server) badClient(p *presented, description string) *Error {
+	e := &Error{Status: http.StatusUnauthorized, Code: "invalid_client", Description: description}
+	if p.basic {
+		e.Challenge = "Basic realm=" + quoted(p.realm.Issuer) + `, charset="UTF-8"`
+	}
+	return e
+}

@@ -1,0 +1,125 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/once"
+	"github.com/cardea-id/cardea/internal/jose"
+)
+
+// assertionType names JWT assertions (RFC 7523, section 2.2).
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// Bounds of a client assertion (CL-02).
+const (
+	maxAssertion     = 4 << 10 // bytes
+	maxAssertionLife = 5 * time.Minute
+	maxJTI           = 256 // bytes
+)
+
+// assertionJTI is the purpose under which assertion ids are remembered.
+const assertionJTI once.Purpose = "client_assertion"
+
+// authPrivateKeyJWT verifies an assertion that the client signed with a key
+// whose public half is registered (RFC 7523, section 3).
+var authPrivateKeyJWT = clientAuth{
+	method: client.PrivateKeyJWT,
+	shown: func(p *presented) bool {
+		return p.params.Get("client_assertion") != "" || p.params.Get("client_assertion_type") != ""
+	},
+	name:  claimedClient,
+	prove: proveAssertion,
+}
+
+// claimedClient reads who an assertion claims to be, to find the keys that may
+// have signed it.
+func claimedClient(p *presented) string {
+	u, err := jose.Parse(p.params.Get("client_assertion"), maxAssertion)
+	if err != nil {
+		return ""
+	}
+	return u.Subject()
+}
+
+func proveAssertion(ctx context.Context, s *Server, p *presented, c *client.Client) (string, error) {
+	if p.params.Get("client_assertion_type") != assertionType {
+		return "", s.badClient(p, "client_assertion_type is not the one for JWTs")
+	}
+	verified, credential, err := s.verifyAssertion(ctx, c, p.params.Get("client_assertion"))
+	if err != nil {
+		return "", s.badAssertion(p, err)
+	}
+	if err := verified.Claims.Check(s.expectAssertion(p, c)); err != nil {
+		return "", s.badAssertion(p, err)
+	}
+	return credential, s.spendAssertion(ctx, p, c, verified.Claims)
+}
+
+// verifyAssertion checks the signature with the client's keys and names the
+// credential that the key is.
+func (s *Server) verifyAssertion(ctx context.Context, c *client.Client, assertion string) (*jose.Verified, string, error) {
+	u, err := jose.Parse(assertion, maxAssertion)
+	if err != nil {
+		return nil, "", err
+	}
+	if c.AuthSigningAlg != "" && u.Alg != c.AuthSigningAlg {
+		return nil, "", jose.ErrAlgorithm
+	}
+	key, credential, err := s.keyFor(ctx, c, u.Kid, u.Alg)
+	if err != nil {
+		return nil, "", err
+	}
+	verified, err := u.Verify(jose.Want{Typ: []string{"", "JWT", "client-authentication+jwt"}, Keys: jose.Set{key}, Alg: u.Alg})
+	return verified, credential, err
+}
+
+// expectAssertion says what an assertion must claim: issued by and about the
+// client, for this issuer and nobody else. The endpoint's address as audience
+// would let an assertion for one endpoint of a mixed-up issuer pass at another.
+func (s *Server) expectAssertion(p *presented, c *client.Client) jose.Expect {
+	audience := []string{p.realm.Issuer}
+	if c.LegacyAssertionAudience {
+		audience = append(audience, p.realm.Issuer+pathToken)
+	}
+	return jose.Expect{Now: s.now(), Issuer: c.ID, Subject: c.ID, Audience: audience, AloneAud: true, Skew: 10 * time.Second, MaxLife: maxAssertionLife}
+}
+
+// spendAssertion lets each assertion through once, on any node.
+func (s *Server) spendAssertion(ctx context.Context, p *presented, c *client.Client, claims jose.Claims) error {
+	jti, err := claims.String("jti")
+	if err != nil || jti == "" || len(jti) > maxJTI {
+		return s.badClient(p, "the assertion needs a jti of at most 256 bytes")
+	}
+	expires, err := claims.Time("exp")
+	if err != nil {
+		return s.badAssertion(p, err)
+	}
+	seen, err := s.once.Seen(ctx, p.realm.Name, assertionJTI, c.ID, jti, expires.Add(time.Minute))
+	if err != nil {
+		return err
+	}
+	if seen {
+		return s.badClient(p, "the assertion was used before")
+	}
+	return nil
+}
+
+// badAssertion words what is wrong with an assertion. Problems of ours, such
+// as an unreachable key set, keep their own error.
+func (s *Server) badAssertion(p *presented, err error) error {
+	for kind, words := range map[error]string{
+		jose.ErrExpired: "the assertion has expired", jose.ErrSignature: "the assertion's signature does not verify",
+		jose.ErrKey: "no registered key signed the assertion", jose.ErrClaim: "the assertion's claims are not as required",
+		jose.ErrAlgorithm: "the assertion's algorithm is not allowed", jose.ErrMalformed: "the assertion is malformed",
+		jose.ErrHeader: "the assertion has a header that is not allowed", jose.ErrType: "the assertion has another type",
+		jose.ErrBadKey: "the client's keys cannot be used",
+	} {
+		if errors.Is(err, kind) {
+			return s.badClient(p, words)
+		}
+	}
+	return err
+}

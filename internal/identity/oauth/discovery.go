@@ -1,0 +1,119 @@
+package oauth
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/signin"
+	"github.com/cardea-id/cardea/internal/realm"
+)
+
+// discoveryCacheControl lets others keep the document for five minutes, as
+// long as the keys it leads to.
+var discoveryCacheControl = []string{"public, max-age=300"}
+
+// document is what a realm says of itself, encoded once.
+type document struct {
+	body []byte
+	etag string
+}
+
+// discovery serves OpenID Connect Discovery, section 4, and RFC 8414 with one
+// document: what it says is true for both.
+func (s *Server) discovery(w http.ResponseWriter, r *http.Request) error {
+	rl := realm.From(r.Context())
+	doc, err := s.documents.Get(rl.Name, rl.Issuer, func() (*document, error) { return s.describe(rl) })
+	if err != nil {
+		return err
+	}
+	return public(w, r, doc.body, doc.etag, discoveryCacheControl)
+}
+
+// metadata says what the realm can do, in the order of the registrations. It
+// lists nothing that the code does not do: what can be is read from the tables
+// that the endpoints use.
+type metadata struct {
+	Issuer                string   `json:"issuer"`
+	AuthorizationEndpoint string   `json:"authorization_endpoint"`
+	TokenEndpoint         string   `json:"token_endpoint"`
+	UserInfoEndpoint      string   `json:"userinfo_endpoint"`
+	JWKSURI               string   `json:"jwks_uri"`
+	RevocationEndpoint    string   `json:"revocation_endpoint"`
+	IntrospectionEndpoint string   `json:"introspection_endpoint"`
+	EndSessionEndpoint    string   `json:"end_session_endpoint"`
+	Scopes                []string `json:"scopes_supported"`
+	ResponseTypes         []string `json:"response_types_supported"`
+	ResponseModes         []string `json:"response_modes_supported"`
+	GrantTypes            []string `json:"grant_types_supported"`
+	SubjectTypes          []string `json:"subject_types_supported"`
+	IDTokenAlgs           []string `json:"id_token_signing_alg_values_supported"`
+	UserInfoAlgs          []string `json:"userinfo_signing_alg_values_supported"`
+	IntrospectionAlgs     []string `json:"introspection_signing_alg_values_supported"`
+	TokenAuth             []string `json:"token_endpoint_auth_methods_supported"`
+	TokenAuthAlgs         []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	RevocationAuth        []string `json:"revocation_endpoint_auth_methods_supported"`
+	RevocationAuthAlgs    []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
+	IntrospectionAuth     []string `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionAuthAlgs []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
+	PKCE                  []string `json:"code_challenge_methods_supported"`
+	Prompts               []string `json:"prompt_values_supported"`
+	ACRs                  []string `json:"acr_values_supported,omitempty"`
+	ClaimTypes            []string `json:"claim_types_supported"`
+	Claims                []string `json:"claims_supported"`
+	Locales               []string `json:"ui_locales_supported,omitempty"`
+	ClaimsParameter       bool     `json:"claims_parameter_supported"`
+	RequestParameter      bool     `json:"request_parameter_supported"`
+	RequestURIParameter   bool     `json:"request_uri_parameter_supported"`
+	IssInResponse         bool     `json:"authorization_response_iss_parameter_supported"`
+}
+
+func (s *Server) describe(rl *realm.Realm) (*document, error) {
+	at := func(path string) string { return rl.Issuer + path }
+	methods := []string{}
+	for _, m := range clientAuths {
+		methods = append(methods, string(m.method))
+	}
+	confidential := slices.DeleteFunc(slices.Clone(methods), func(m string) bool { return m == string(client.None) })
+	body, err := json.Marshal(metadata{
+		Issuer:                rl.Issuer,
+		AuthorizationEndpoint: at(pathAuthorize),
+		TokenEndpoint:         at(pathToken),
+		UserInfoEndpoint:      at(pathUserInfo),
+		JWKSURI:               at(pathJWKS),
+		RevocationEndpoint:    at(pathRevoke),
+		IntrospectionEndpoint: at(pathIntrospect),
+		EndSessionEndpoint:    at(pathLogout),
+		Scopes:                slices.Clone(standardScopes),
+		ResponseTypes:         []string{"code"},
+		ResponseModes:         responseModes,
+		GrantTypes:            slices.Sorted(maps.Keys(grants)),
+		SubjectTypes:          []string{string(client.Public), string(client.Pairwise)},
+		IDTokenAlgs:           client.Algorithms(),
+		UserInfoAlgs:          client.Algorithms(),
+		IntrospectionAlgs:     client.Algorithms(),
+		TokenAuth:             methods,
+		TokenAuthAlgs:         client.Algorithms(),
+		RevocationAuth:        methods,
+		RevocationAuthAlgs:    client.Algorithms(),
+		IntrospectionAuth:     confidential,
+		IntrospectionAuthAlgs: client.Algorithms(),
+		PKCE:                  []string{"S256"},
+		Prompts:               prompts,
+		ACRs:                  []string{signin.ACRPassword},
+		ClaimTypes:            []string{"normal"},
+		Claims:                claimNames(),
+		Locales:               s.locales,
+		ClaimsParameter:       true,
+		IssInResponse:         true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(body)
+	return &document{body: body, etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}, nil
+}

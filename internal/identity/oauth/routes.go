@@ -1,0 +1,63 @@
+package oauth
+
+import (
+	"net/http"
+
+	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/web"
+)
+
+// Paths below the issuer. Discovery reads them too.
+const (
+	pathAuthorize  = "/oauth2/authorize"
+	pathContinue   = "/oauth2/authorize/continue"
+	pathToken      = "/oauth2/token"
+	pathUserInfo   = "/oauth2/userinfo"
+	pathIntrospect = "/oauth2/introspect"
+	pathRevoke     = "/oauth2/revoke"
+	pathJWKS       = "/oauth2/jwks"
+	pathLogout     = "/oauth2/logout"
+	pathOpenID     = "/.well-known/openid-configuration"
+	pathOAuth      = "/.well-known/oauth-authorization-server"
+)
+
+// Mount is the whole door at a glance. Browsers navigate to the first group and
+// no script of another origin reads it; single-page applications call the
+// second from the origins they registered (WB-04); servers call the third;
+// everybody may read the last, which stays right while the node has no lease.
+func (s *Server) Mount(root *web.Mux) {
+	pages := root.Door("oauth", s.failPage, web.Rate("authorize"))
+	pages.Handle("GET "+pathAuthorize, s.authorize)
+	pages.Handle("POST "+pathAuthorize, s.authorizePost)
+	pages.Handle("GET "+pathContinue, s.resume)
+	pages.Handle("GET "+pathLogout, s.logout)
+	pages.Handle("POST "+pathLogout, s.logoutPost)
+
+	m := root.Door("oauth", fail, web.Rate("oauth"))
+	m.Handle("POST "+pathToken, s.token, web.Cross(s.scripts("POST")))
+	m.Handle("POST "+pathRevoke, s.revoke, web.Cross(s.scripts("POST")))
+	m.Handle("GET "+pathUserInfo, s.userinfo, web.Cross(s.scripts("GET, POST")))
+	m.Handle("POST "+pathUserInfo, s.userinfo, web.Cross(s.scripts("GET, POST")))
+
+	m.Handle("POST "+pathIntrospect, s.introspect)
+
+	everybody := web.Cross(web.CORS{Any: true, Methods: "GET"})
+	open := root.Door("oauth", fail, web.LeaseOff)
+	open.Handle("GET "+pathOpenID, s.discovery, everybody)
+	open.Handle("GET "+pathOAuth, s.discovery, everybody)
+	open.Handle("GET "+pathJWKS, s.jwks, everybody)
+}
+
+// scripts lets the realm's single-page applications call an endpoint. They
+// show what they have in the request; cookies play no part.
+func (s *Server) scripts(methods string) web.CORS {
+	return web.CORS{
+		Methods: methods,
+		Headers: "Authorization, Content-Type",
+		Expose:  "WWW-Authenticate, Retry-After",
+		Allow: func(r *http.Request, origin string) bool {
+			ok, err := s.clients.AllowsOrigin(r.Context(), realm.From(r.Context()).Name, origin)
+			return err == nil && ok
+		},
+	}
+}

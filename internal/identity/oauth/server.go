@@ -1,0 +1,92 @@
+// Package oauth is the door through which clients come: OAuth 2.0 and OpenID
+// Connect. One file for each endpoint, one for each grant type, one for each
+// check of an authorization request and one for each way in which clients
+// authenticate; routes.go lists them.
+//
+// It shows no pages: people are handed to package signin and come back through
+// one address. It decides nothing about who is alive: every token passes the
+// gate of package token.
+package oauth
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/cache"
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/grant"
+	"github.com/cardea-id/cardea/internal/identity/keyring"
+	"github.com/cardea-id/cardea/internal/identity/once"
+	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/identity/signin"
+	"github.com/cardea-id/cardea/internal/identity/token"
+	"github.com/cardea-id/cardea/internal/web"
+)
+
+// Options are what the door stands on. All are required but Locales.
+type Options struct {
+	DB          *db.DB
+	Log         *audit.Log
+	Ring        *keyring.Ring
+	Principals  *principal.Directory
+	Credentials *credential.Store
+	Clients     *client.Registry
+	Grants      *grant.Store
+	Tokens      *token.Gate
+	Once        *once.Store
+	Pages       *signin.Server
+	Fetch       *web.Fetcher // for clients' jwks_uri
+	Locales     []string     // languages of the pages, for discovery
+}
+
+// Server answers the protocol's endpoints, for every realm.
+type Server struct {
+	db          *db.DB
+	log         *audit.Log
+	ring        *keyring.Ring
+	principals  *principal.Directory
+	credentials *credential.Store
+	clients     *client.Registry
+	grants      *grant.Store
+	tokens      *token.Gate
+	once        *once.Store
+	pages       *signin.Server
+	fetch       *web.Fetcher
+	locales     []string
+
+	fetched   fetchedSets
+	documents *cache.Cache[*document]
+}
+
+// New returns the door.
+func New(o Options) *Server {
+	return &Server{
+		db: o.DB, log: o.Log, ring: o.Ring, principals: o.Principals, credentials: o.Credentials, clients: o.Clients,
+		grants: o.Grants, tokens: o.Tokens, once: o.Once, pages: o.Pages, fetch: o.Fetch, locales: o.Locales,
+		documents: cache.New("discovery documents", 16<<20, 1<<20, func(d *document) int { return len(d.body) }),
+	}
+}
+
+func (s *Server) now() time.Time { return s.db.Now() }
+
+// actor is who causes what a client's request changes.
+func actor(r *http.Request, c *client.Client) audit.Actor {
+	by := from(r)
+	by.Kind, by.ID, by.Client = "client", c.ID, c.ID
+	return by
+}
+
+// from is where a request comes from.
+func from(r *http.Request) audit.Actor {
+	by := audit.Actor{Kind: "anonymous", UserAgent: r.UserAgent()}
+	if len(by.UserAgent) > 200 {
+		by.UserAgent = by.UserAgent[:200]
+	}
+	if ip := web.ClientIP(r.Context()); ip.IsValid() {
+		by.IP = ip.String()
+	}
+	return by
+}

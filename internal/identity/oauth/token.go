@@ -1,0 +1,152 @@
+package oauth
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/grant"
+	"github.com/cardea-id/cardea/internal/identity/token"
+	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/secret"
+	"github.com/cardea-id/cardea/internal/web"
+)
+
+// asking is a token request on its way through the phases.
+type asking struct {
+	request   *http.Request
+	realm     *realm.Realm
+	params    web.Params
+	caller    caller
+	resources []string // asked for by this request, each allowed for the client
+}
+
+// proved is what a grant type has shown: under which grant tokens may be
+// issued, and with which of its rights.
+type proved struct {
+	grant    *grant.Grant
+	scopes   []string
+	audience []string
+	refresh  secret.Text // the refresh token that goes with them, or ""
+	nonce    string
+	idToken  bool
+}
+
+// grantType proves on whose behalf tokens are asked for, and nothing else: the
+// endpoint does what all have in common, so that none can forget it.
+type grantType interface {
+	prove(s *Server, a *asking) (proved, error)
+}
+
+// grants has every grant type the endpoint serves; discovery reads it too. The
+// password grant is not among them and never will be (TK-10).
+var grants = map[string]grantType{
+	client.AuthorizationCode: codeGrant{},
+	client.RefreshToken:      refreshGrant{},
+	client.ClientCredentials: credentialsGrant{},
+}
+
+// token issues tokens (RFC 6749, section 3.2).
+func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
+	params, err := readForm(w, r)
+	if err != nil {
+		return err
+	}
+	a := &asking{request: r, realm: realm.From(r.Context()), params: params}
+
+	// 1. Who asks?
+	if a.caller, err = s.authenticate(r, a.realm, params); err != nil {
+		return err
+	}
+	// 2. May it ask in this way?
+	kind, err := a.grantType()
+	if err != nil {
+		return err
+	}
+	// 3. May it ask for these resources?
+	if a.resources, err = readResources(a.realm, a.caller.Client, params); err != nil {
+		return err
+	}
+	// 4. On whose behalf, and under which grant?
+	p, err := kind.prove(s, a)
+	if err != nil {
+		return err
+	}
+	// 5. Is all that alive, and is nothing exceeded? The gate decides.
+	issued, err := s.issue(a, p)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, answerTokens(p, issued))
+}
+
+// readForm reads the body of a request whose parameters belong nowhere else:
+// what is in the address ends in logs and histories.
+func readForm(w http.ResponseWriter, r *http.Request) (web.Params, error) {
+	if r.URL.RawQuery != "" {
+		return web.Params{}, badRequest("parameters belong into the body")
+	}
+	return web.Form(w, r, "resource")
+}
+
+// grantType finds the member of the family and asks whether the client may use
+// it.
+func (a *asking) grantType() (grantType, error) {
+	name := a.params.Get("grant_type")
+	if name == "" {
+		return nil, badRequest("grant_type is missing")
+	}
+	kind, ok := grants[name]
+	if !ok {
+		return nil, refuse("unsupported_grant_type", "")
+	}
+	if !a.caller.AllowsGrant(name) {
+		return nil, refuse("unauthorized_client", "the client may not use this grant type")
+	}
+	web.Note(a.request.Context(), "grant_type", name)
+	return kind, nil
+}
+
+// issue passes the gate.
+func (s *Server) issue(a *asking, p proved) (token.Issued, error) {
+	req := token.Request{Grant: p.grant, Scopes: p.scopes, Audience: p.audience}
+	if p.idToken {
+		claims, err := s.idTokenClaims(a.request.Context(), a.realm, p.grant)
+		if err != nil {
+			return token.Issued{}, err
+		}
+		req.ID = &token.IDRequest{Nonce: p.nonce, Claims: claims}
+	}
+	issued, err := s.tokens.Issue(a.request.Context(), actor(a.request, a.caller.Client), req)
+	if fault.Is(err, fault.Forbidden) {
+		web.Note(a.request.Context(), "gate", fault.Code(err))
+		return token.Issued{}, badGrant("what the tokens would rest on has ended")
+	}
+	if fault.Is(err, fault.TooLarge) {
+		return token.Issued{}, badRequest(err.Error())
+	}
+	return issued, err
+}
+
+// answerTokens is the body of RFC 6749, section 5.1.
+func answerTokens(p proved, issued token.Issued) []byte {
+	b := make([]byte, 0, 256+len(issued.Access)+len(issued.ID)+len(p.refresh))
+	b = append(append(append(b, `{"access_token":"`...), issued.Access...), `","token_type":"Bearer","expires_in":`...)
+	b = strconv.AppendInt(b, int64(issued.Expires/time.Second), 10)
+	if issued.ID != "" {
+		b = append(append(append(b, `,"id_token":"`...), issued.ID...), '"')
+	}
+	if p.refresh != "" {
+		b = append(append(append(b, `,"refresh_token":"`...), string(p.refresh)...), '"')
+	}
+	b = append(b, `,"scope":"`...)
+	for i, scope := range p.scopes {
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		b = append(b, scope...) // scopes hold neither quotes nor backslashes (RFC 6749, appendix A.4)
+	}
+	return append(b, `"}`...)
+}

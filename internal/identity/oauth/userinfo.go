@@ -1,0 +1,85 @@
+package oauth
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/jose"
+	"github.com/cardea-id/cardea/internal/realm"
+)
+
+var contentJWT = []string{"application/jwt"}
+
+// userinfo tells a client about the person who let it in (OpenID Connect Core,
+// section 5.3). The token is checked in memory.
+func (s *Server) userinfo(w http.ResponseWriter, r *http.Request) error {
+	rl := realm.From(r.Context())
+	t, err := s.bearer(w, r, rl)
+	if err != nil {
+		return err
+	}
+	if !t.Allows(client.ScopeOpenID) {
+		return tooLittle(rl, client.ScopeOpenID)
+	}
+	if !slices.Contains(t.Audience, rl.Issuer) {
+		// It was asked for another resource alone (RFC 8707): not for us.
+		return badToken(rl)
+	}
+	c, err := s.clients.Live(r.Context(), rl.Name, t.Client)
+	if err != nil {
+		return gone(rl, err)
+	}
+	person, err := s.principals.Cached(r.Context(), rl.Name, t.Principal)
+	if err != nil {
+		return gone(rl, err)
+	}
+	asked, err := s.claimsOf(r, rl, t.Grant)
+	if err != nil {
+		return gone(rl, err)
+	}
+	b := appendString(append(make([]byte, 0, 512), `{"sub":`...), t.Subject)
+	b = appendClaims(b, person, t.Scopes, asked.UserInfo)
+	if c.UserInfoAlg == "" {
+		return writeJSON(w, append(b, '}'))
+	}
+	return s.signedUserinfo(w, r, rl, c, b)
+}
+
+// claimsOf is the claims parameter of the request that the grant came of.
+func (s *Server) claimsOf(r *http.Request, rl *realm.Realm, id string) (claimsRequest, error) {
+	g, err := s.grants.Cached(r.Context(), rl.Name, id)
+	if err != nil {
+		return claimsRequest{}, err
+	}
+	return parseClaims(g.Claims)
+}
+
+// signedUserinfo answers with a JWT, as the client registered: with issuer and
+// audience, so that it cannot be shown to another client.
+func (s *Server) signedUserinfo(w http.ResponseWriter, r *http.Request, rl *realm.Realm, c *client.Client, b []byte) error {
+	key, err := s.ring.Signer(r.Context(), rl.Name, c.UserInfoAlg)
+	if err != nil {
+		return err
+	}
+	b = appendString(append(b, `,"iss":`...), rl.Issuer)
+	b = appendString(append(b, `,"aud":`...), c.ID)
+	text, err := jose.Sign(key, "userinfo+jwt", append(b, '}'))
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	noStore(h)
+	h["Content-Type"] = contentJWT
+	_, err = w.Write([]byte(text))
+	return err
+}
+
+// gone turns the end of what a token rests on into the end of the token.
+func gone(rl *realm.Realm, err error) error {
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Forbidden) || fault.Is(err, fault.Unauthenticated) {
+		return badToken(rl)
+	}
+	return err
+}
