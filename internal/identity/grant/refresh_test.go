@@ -1,0 +1,244 @@
+package grant
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/db/dbtest"
+	"github.com/cardea-id/cardea/internal/identity/client"
+)
+
+func TestRefreshRotatesAndTheGraceRepeats(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		c := w.mustClient(t, dbtest.Realm)
+		g, first := w.mustGrant(t, dbtest.Realm, grantFor(w.mustPerson(t, dbtest.Realm), c))
+		one := w.mustRefresh(t, c, first, OK)
+		if one.Grant.ID != g.ID || one.Token == "" || string(one.Token) == first {
+			t.Fatalf("rotation = %+v; want a new token of %s", one, g.ID)
+		}
+		w.Clock.Advance(Grace)
+		if again := w.mustRefresh(t, c, first, Repeated); again.Token != one.Token {
+			t.Errorf("the repeated answer has another token")
+		}
+		two := w.mustRefresh(t, c, string(one.Token), OK)
+		w.mustBe(t, g, false)
+		// The successor was used: whoever comes with the first token now is not
+		// the client that lost an answer.
+		w.mustRefresh(t, c, first, Reused)
+		w.mustBe(t, g, true)
+		w.mustRefresh(t, c, string(two.Token), Unknown)
+	})
+}
+
+// TK-05. Remove `s.killOne` from refuse to see this fail.
+func TestReuseOutsideTheGraceRevokesTheFamily(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		c := w.mustClient(t, dbtest.Realm)
+		p := w.mustPerson(t, dbtest.Realm)
+		g, first := w.mustGrant(t, dbtest.Realm, grantFor(p, c))
+		other, _ := w.mustGrant(t, dbtest.Realm, grantFor(p, c))
+		one := w.mustRefresh(t, c, first, OK)
+		w.Clock.Advance(Grace + time.Millisecond)
+		if r := w.mustRefresh(t, c, first, Reused); r.Token != "" || r.Grant.ID != g.ID {
+			t.Errorf("reuse gave %+v", r)
+		}
+		w.mustBe(t, g, true)
+		w.mustBe(t, other, false)
+		w.mustRefresh(t, c, string(one.Token), Unknown)
+		// A repetition of the refusal is a refusal.
+		w.mustRefresh(t, c, first, Reused)
+	})
+}
+
+func TestARefreshTokenIsItsClients(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		mine, other := w.mustClient(t, dbtest.Realm), w.mustClient(t, dbtest.Realm)
+		foreign := w.mustClient(t, dbtest.Neighbour)
+		g, first := w.mustGrant(t, dbtest.Realm, grantFor(w.mustPerson(t, dbtest.Realm), mine))
+		for _, c := range []*client.Client{other, foreign} {
+			w.mustRefresh(t, c, first, Unknown)
+		}
+		w.mustBe(t, g, false)
+		w.mustRefresh(t, mine, first, OK)
+		// In the grace, but not the client that had it: somebody has stolen it.
+		w.mustRefresh(t, other, first, Reused)
+		w.mustBe(t, g, true)
+	})
+}
+
+// P-06, TK-04. Remove `AND consumed_at = 0` from consumeRefresh and the unique
+// index refresh_tokens_live to see this fail.
+func TestOfManyRefreshesAtOnceOneRotates(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		c := w.mustClient(t, dbtest.Realm)
+		p := w.mustPerson(t, dbtest.Realm)
+		for range 4 {
+			g, token := w.mustGrant(t, dbtest.Realm, grantFor(p, c))
+			var mu sync.Mutex
+			tokens, outcomes := map[string]int{}, map[Outcome]int{}
+			var wg sync.WaitGroup
+			for range 64 {
+				wg.Go(func() {
+					r, err := w.Refresh(t.Context(), by, c, token)
+					if err != nil {
+						t.Error(err)
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					outcomes[r.Outcome]++
+					tokens[string(r.Token)]++
+				})
+			}
+			wg.Wait()
+			if outcomes[OK] != 1 || outcomes[Repeated] != 63 || len(tokens) != 1 {
+				t.Fatalf("%v with %d different tokens; want one rotation and one successor", outcomes, len(tokens))
+			}
+			if n := w.liveLeaves(t, g); n != 1 {
+				t.Fatalf("%d living refresh tokens, want 1", n)
+			}
+		}
+	})
+}
+
+func (w *world) liveLeaves(t testing.TB, g *Grant) (n int64) {
+	t.Helper()
+	must(t, w.Env.DB.View(t.Context(), g.Realm, func(tx *db.Tx) (err error) {
+		n, err = db.One(tx, db.Scalar[int64], `SELECT COUNT(*) FROM refresh_tokens WHERE realm = $1 AND grant_id = $2 AND consumed_at = 0`, tx.Realm, g.ID)
+		return err
+	}))
+	return n
+}
+
+// Two parties hold the same token and use it turn by turn, with any gaps: at no
+// time are there two living leaves, and once both have come outside the grace
+// nobody gets anything.
+func TestTwoHoldersNeverBothGoOn(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		c := w.mustClient(t, dbtest.Realm)
+		p := w.mustPerson(t, dbtest.Realm)
+		for _, gap := range []time.Duration{0, time.Second, Grace, Grace + time.Second, time.Hour} {
+			g, token := w.mustGrant(t, dbtest.Realm, grantFor(p, c))
+			victim, thief := token, token
+			for step := range 6 {
+				holder := &victim
+				if step%2 == 1 {
+					holder = &thief
+				}
+				r, err := w.Refresh(t.Context(), by, c, *holder)
+				must(t, err)
+				if r.Token != "" {
+					*holder = string(r.Token)
+				}
+				if n := w.liveLeaves(t, g); n > 1 {
+					t.Fatalf("gap %v, step %d: %d living leaves", gap, step, n)
+				}
+				w.Clock.Advance(gap)
+			}
+			if now, err := w.ByID(t.Context(), g.Realm, g.ID); err != nil || gap > Grace && now.Revoked.IsZero() {
+				t.Errorf("gap %v: the grant is still alive: %v", gap, err)
+			}
+		}
+	})
+}
+
+func TestRefreshTokensExpireIdleAndForGood(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		short := func(s *client.Settings) { s.RefreshIdleTTL, s.RefreshAbsoluteTTL = 3600, 3*3600 }
+		c := w.mustClient(t, dbtest.Realm, short)
+		p := w.mustPerson(t, dbtest.Realm)
+		_, idle := w.mustGrant(t, dbtest.Realm, grantFor(p, c))
+		w.Clock.Advance(time.Hour)
+		w.mustRefresh(t, c, idle, Expired)
+
+		g, token := w.mustGrant(t, dbtest.Realm, grantFor(p, c))
+		for range 5 {
+			w.Clock.Advance(35 * time.Minute)
+			token = string(w.mustRefresh(t, c, token, OK).Token)
+		}
+		w.Clock.Advance(5 * time.Minute) // three hours after the grant
+		w.mustRefresh(t, c, token, Expired)
+		if now, err := w.ByID(t.Context(), g.Realm, g.ID); err != nil || now.Alive(w.Clock.Now()) {
+			t.Errorf("the grant outlives its family: %v", err)
+		}
+	})
+}
+
+// TK-07, what the statement itself re-checks. Remove the EXISTS clauses from
+// consumeRefresh to see this fail.
+func TestARefreshTokenDiesWithItsGrantConsentAndClient(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		p := w.mustPerson(t, dbtest.Realm)
+		for name, kill := range map[string]func(t *testing.T, g *Grant, c *client.Client) *client.Client{
+			"grant": func(t *testing.T, g *Grant, c *client.Client) *client.Client {
+				must(t, w.Revoke(t.Context(), by, g.Realm, g.ID, "test"))
+				return c
+			},
+			"consent": func(t *testing.T, g *Grant, c *client.Client) *client.Client {
+				// Only the ancestor's death: as if the process died before the cascade.
+				must(t, w.Env.DB.Update(t.Context(), g.Realm, func(tx *db.Tx) error {
+					_, err := deleteConsent(tx, g.Principal, g.Client)
+					return err
+				}))
+				return c
+			},
+			"consent given anew": func(t *testing.T, g *Grant, c *client.Client) *client.Client {
+				must(t, w.Env.DB.Update(t.Context(), g.Realm, func(tx *db.Tx) error {
+					_, err := deleteConsent(tx, g.Principal, g.Client)
+					return err
+				}))
+				w.Clock.Advance(time.Second)
+				must(t, w.Remember(t.Context(), by, g.Realm, g.Principal, g.Client, g.Scopes))
+				return c
+			},
+			"client disabled and enabled": func(t *testing.T, g *Grant, c *client.Client) *client.Client {
+				must(t, w.DisableClient(t.Context(), by, g.Realm, c.ID, 0, nil))
+				_, err := w.Clients.Enable(t.Context(), by, g.Realm, c.ID, 0)
+				must(t, err)
+				c, err = w.Clients.Live(t.Context(), g.Realm, c.ID)
+				must(t, err)
+				return c
+			},
+		} {
+			c := w.mustClient(t, dbtest.Realm)
+			must(t, w.Remember(t.Context(), by, dbtest.Realm, p.id, c.ID, []string{"openid", "read"}))
+			g, token := w.mustGrant(t, dbtest.Realm, grantFor(p, c, consented))
+			token = string(w.mustRefresh(t, c, token, OK).Token)
+			c = kill(t, g, c)
+			if r, err := w.Refresh(t.Context(), by, c, token); err != nil || r.Outcome != Unknown {
+				t.Errorf("%s: %v, %v; want unknown", name, r.Outcome, err)
+			}
+		}
+	})
+}
+
+func TestTheDatabaseAloneDoesNotTellTheSuccessor(t *testing.T) {
+	a, b := successor([]byte("key of one realm"), "test", []byte("hash")), successor([]byte("key of another"), "test", []byte("hash"))
+	if a == b || a != successor([]byte("key of one realm"), "test", []byte("hash")) || a == successor([]byte("key of one realm"), "neighbour", []byte("hash")) {
+		t.Error("a successor must depend on the key and the realm, and on nothing else but its predecessor")
+	}
+}
+
+func TestKnowsAndLiveRefresh(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		c := w.mustClient(t, dbtest.Realm)
+		g, first := w.mustGrant(t, dbtest.Realm, grantFor(w.mustPerson(t, dbtest.Realm), c))
+		second := string(w.mustRefresh(t, c, first, OK).Token)
+		for token, live := range map[string]bool{first: false, second: true} {
+			if got, err := w.KnowsRefresh(t.Context(), g.Realm, token); err != nil || got.ID != g.ID {
+				t.Errorf("KnowsRefresh = %v, %v", got, err)
+			}
+			if got, idle, err := w.LiveRefresh(t.Context(), g.Realm, token); (err == nil) != live || live && (got.ID != g.ID || !idle.After(w.Clock.Now())) {
+				t.Errorf("LiveRefresh = %v, %v, %v; want live = %v", got, idle, err, live)
+			}
+			if _, err := w.KnowsRefresh(t.Context(), dbtest.Neighbour, token); err == nil {
+				t.Error("the neighbour knows the token")
+			}
+		}
+		must(t, w.Revoke(t.Context(), by, g.Realm, g.ID, "test"))
+		if _, _, err := w.LiveRefresh(t.Context(), g.Realm, second); err == nil {
+			t.Error("the token is live although its grant is not")
+		}
+	})
+}
