@@ -1,0 +1,80 @@
+package api
+
+import "time"
+
+// Client is an application that relies on the realm.
+type Client struct {
+	ID        string    `json:"id" doc:"The client_id."`
+	Principal string    `json:"principal" doc:"The service that the client acts as when it acts for itself."`
+	Enabled   bool      `json:"enabled"`
+	BuiltIn   bool      `json:"built_in" doc:"Made with the realm; it can be disabled but not deleted."`
+	Relaxed   []string  `json:"relaxed,omitempty" nullable:"false" doc:"What this client is allowed beyond the strict defaults."`
+	Version   int64     `json:"version"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+	ClientSettings
+}
+
+// ClientSettings is what an operator decides about a client. Empty fields take
+// the strict default, or the realm's.
+type ClientSettings struct {
+	Name                           string   `json:"name" maxLength:"200" doc:"What people read on the consent page."`
+	Type                           string   `json:"type" enum:"web,spa,native,service"`
+	ResourceServer                 bool     `json:"resource_server,omitempty" doc:"An API: it may follow revocations and ask about tokens that name it."`
+	Identifiers                    []string `json:"identifiers,omitempty" maxItems:"100" nullable:"false" doc:"Audiences a resource server answers to besides its id."`
+	RedirectURIs                   []string `json:"redirect_uris,omitempty" maxItems:"100" nullable:"false" doc:"Compared as exact strings; only the port of a loopback address may differ."`
+	PostLogoutRedirectURIs         []string `json:"post_logout_redirect_uris,omitempty" maxItems:"100" nullable:"false"`
+	GrantTypes                     []string `json:"grant_types,omitempty" maxItems:"20" nullable:"false"`
+	ResponseModes                  []string `json:"response_modes,omitempty" maxItems:"20" nullable:"false"`
+	Scopes                         []string `json:"scopes,omitempty" maxItems:"200" nullable:"false" doc:"What the client may ask for; nothing if empty."`
+	Resources                      []string `json:"resources,omitempty" maxItems:"100" nullable:"false" doc:"Audiences the client may ask tokens for (RFC 8707)."`
+	TokenEndpointAuthMethod        string   `json:"token_endpoint_auth_method,omitempty" enum:"none,client_secret_basic,client_secret_post,private_key_jwt"`
+	JWKS                           string   `json:"jwks,omitempty" maxLength:"65536" doc:"Public keys as a JWK set, JSON in a string."`
+	JWKSURI                        string   `json:"jwks_uri,omitempty" maxLength:"2000"`
+	AccessTokenFormat              string   `json:"access_token_format,omitempty" enum:"jwt,opaque"`
+	AccessTokenSignedResponseAlg   string   `json:"access_token_signed_response_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA"`
+	IDTokenSignedResponseAlg       string   `json:"id_token_signed_response_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA"`
+	UserInfoSignedResponseAlg      string   `json:"userinfo_signed_response_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA"`
+	IntrospectionSignedResponseAlg string   `json:"introspection_signed_response_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA"`
+	OpenIDDefaults                 bool     `json:"openid_defaults,omitempty" doc:"RS256 for ID tokens when no algorithm is named."`
+	SubjectType                    string   `json:"subject_type,omitempty" enum:"public,pairwise"`
+	SectorIdentifier               string   `json:"sector_identifier,omitempty" maxLength:"253"`
+	FirstParty                     bool     `json:"first_party,omitempty" doc:"Nobody is asked for consent."`
+	PKCEOptional                   bool     `json:"pkce_optional,omitempty" doc:"Relaxed: a confidential client may leave PKCE out."`
+	LegacyAssertionAudience        bool     `json:"legacy_assertion_audience,omitempty" doc:"Relaxed: assertions may name the token endpoint as audience."`
+	IntrospectAny                  bool     `json:"introspect_any,omitempty" doc:"Relaxed: a resource server may ask about every token of the realm."`
+	DefaultMaxAge                  int64    `json:"default_max_age,omitempty" minimum:"0" doc:"Seconds."`
+	RequireAuthTime                bool     `json:"require_auth_time,omitempty"`
+	AccessTokenTTL                 int64    `json:"access_token_ttl,omitempty" minimum:"0" doc:"Seconds; can only shorten the realm's."`
+	IDTokenTTL                     int64    `json:"id_token_ttl,omitempty" minimum:"0" doc:"Seconds; can only shorten the realm's."`
+	RefreshIdleTTL                 int64    `json:"refresh_idle_ttl,omitempty" minimum:"0" doc:"Seconds; can only shorten the realm's."`
+	RefreshAbsoluteTTL             int64    `json:"refresh_absolute_ttl,omitempty" minimum:"0" doc:"Seconds; can only shorten the realm's."`
+	Contacts                       []string `json:"contacts,omitempty" maxItems:"20" nullable:"false"`
+	ClientURI                      string   `json:"client_uri,omitempty" maxLength:"2000"`
+	PolicyURI                      string   `json:"policy_uri,omitempty" maxLength:"2000"`
+	TermsURI                       string   `json:"tos_uri,omitempty" maxLength:"2000"`
+}
+
+// ClientCreate registers a client.
+type ClientCreate struct {
+	ID string `json:"id,omitempty" maxLength:"64" doc:"A client_id of your choice; made up when empty. It is never used again, not even after deletion."`
+	ClientSettings
+}
+
+// ClientWithSecret is a client and, when one was just made, its secret.
+type ClientWithSecret struct {
+	Client Client `json:"client"`
+	Secret string `json:"secret,omitempty" doc:"Shown in this answer only."`
+}
+
+// ClientSecretCreate makes another secret for a client.
+type ClientSecretCreate struct {
+	ExpiresIn int64 `json:"expires_in,omitempty" minimum:"0" maximum:"315360000" doc:"Seconds until it ends by itself; 0 never."`
+}
+
+// ClientSecret is a secret that was just made.
+type ClientSecret struct {
+	ID        string     `json:"id" doc:"Names the secret without being it."`
+	Secret    string     `json:"secret" doc:"Shown in this answer only."`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+}

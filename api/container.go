@@ -1,0 +1,100 @@
+package api
+
+import "time"
+
+// Group is a set of principals; groups can contain groups.
+type Group struct {
+	ID          string    `json:"id"`
+	Name        string    `json:"name,omitempty" doc:"Unique among the groups of the realm."`
+	DisplayName string    `json:"display_name,omitempty"`
+	Version     int64     `json:"version"`
+	CreatedAt   time.Time `json:"created_at"`
+	UpdatedAt   time.Time `json:"updated_at"`
+}
+
+// GroupCreate makes a group.
+type GroupCreate struct {
+	Name        string `json:"name,omitempty" maxLength:"200"`
+	DisplayName string `json:"display_name,omitempty" maxLength:"500"`
+}
+
+// GroupUpdate changes a group. Absent fields stay as they are.
+type GroupUpdate struct {
+	Name        *string `json:"name,omitempty" maxLength:"200"`
+	DisplayName *string `json:"display_name,omitempty" maxLength:"500"`
+}
+
+// Organization is a business customer of the realm.
+type Organization struct {
+	ID          string    `json:"id"`
+	Name        string    `json:"name,omitempty" doc:"Unique among the organizations of the realm."`
+	DisplayName string    `json:"display_name,omitempty"`
+	State       string    `json:"state" enum:"active,suspended,deleted"`
+	Version     int64     `json:"version"`
+	CreatedAt   time.Time `json:"created_at"`
+	UpdatedAt   time.Time `json:"updated_at"`
+}
+
+// OrganizationCreate makes an organization.
+type OrganizationCreate struct {
+	Name        string `json:"name,omitempty" maxLength:"200"`
+	DisplayName string `json:"display_name,omitempty" maxLength:"500"`
+}
+
+// OrganizationUpdate changes an organization. Absent fields stay as they are.
+type OrganizationUpdate struct {
+	Name        *string `json:"name,omitempty" maxLength:"200"`
+	DisplayName *string `json:"display_name,omitempty" maxLength:"500"`
+}
+
+// Member is a principal in a group or organization.
+type Member struct {
+	ID       string `json:"id"`
+	Kind     string `json:"kind" doc:"person, service, workload, agent or group"`
+	Name     string `json:"name,omitempty" doc:"A label for people."`
+	Relation string `json:"relation,omitempty" doc:"A word of your own, such as employee. It grants nothing."`
+}
+
+// MemberPut adds a member or changes its relation.
+type MemberPut struct {
+	Relation string `json:"relation,omitempty" maxLength:"64"`
+}
+
+// Service is a program with an identity of its own.
+type Service struct {
+	ID          string     `json:"id"`
+	Name        string     `json:"name,omitempty" doc:"Unique among the services of the realm."`
+	DisplayName string     `json:"display_name,omitempty"`
+	State       string     `json:"state" enum:"active,suspended,deleted"`
+	Owner       string     `json:"owner,omitempty" doc:"The principal that answers for it. The service ends with its owner."`
+	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
+	Version     int64      `json:"version"`
+	CreatedAt   time.Time  `json:"created_at"`
+	UpdatedAt   time.Time  `json:"updated_at"`
+}
+
+// ServiceCreate makes a service.
+type ServiceCreate struct {
+	Name        string     `json:"name,omitempty" maxLength:"200"`
+	DisplayName string     `json:"display_name,omitempty" maxLength:"500"`
+	Owner       string     `json:"owner,omitempty" maxLength:"64"`
+	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
+}
+
+// ServiceUpdate changes a service. Absent fields stay as they are.
+type ServiceUpdate struct {
+	Name        *string    `json:"name,omitempty" maxLength:"200"`
+	DisplayName *string    `json:"display_name,omitempty" maxLength:"500"`
+	ExpiresAt   *time.Time `json:"expires_at,omitempty" doc:"0001-01-01T00:00:00Z means never."`
+}
+
+// Credential is what a principal proves itself with, without what proves it.
+type Credential struct {
+	ID         string     `json:"id"`
+	Type       string     `json:"type" doc:"password, client_secret or public_key"`
+	Name       string     `json:"name,omitempty"`
+	CreatedAt  time.Time  `json:"created_at"`
+	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+	RevokedAt  *time.Time `json:"revoked_at,omitempty"`
+}

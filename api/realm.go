@@ -1,0 +1,79 @@
+package api
+
+import "time"
+
+// Realm is an issuer with its own people, clients, keys and log.
+type Realm struct {
+	Name        string        `json:"name"`
+	DisplayName string        `json:"display_name"`
+	Host        string        `json:"host,omitempty" doc:"A host name of its own, which keeps browsers from mixing it with other realms."`
+	Issuer      string        `json:"issuer"`
+	Settings    RealmSettings `json:"settings"`
+	Version     int64         `json:"version"`
+	CreatedAt   time.Time     `json:"created_at"`
+	UpdatedAt   time.Time     `json:"updated_at"`
+}
+
+// RealmSettings is what operators decide about a realm. Times are written like
+// 90s, 10m, 12h or 30d. In a request, absent fields stay as they are.
+type RealmSettings struct {
+	AccessTokenTTL    string `json:"access_token_ttl,omitempty" maxLength:"20" doc:"Life of an access token."`
+	IDTokenTTL        string `json:"id_token_ttl,omitempty" maxLength:"20" doc:"Life of an ID token."`
+	CodeTTL           string `json:"code_ttl,omitempty" maxLength:"20" doc:"Life of an authorization code."`
+	RefreshIdle       string `json:"refresh_idle,omitempty" maxLength:"20" doc:"A refresh token dies when unused for so long."`
+	RefreshAbsolute   string `json:"refresh_absolute,omitempty" maxLength:"20" doc:"A refresh family dies after so long, used or not."`
+	SessionIdle       string `json:"session_idle,omitempty" maxLength:"20" doc:"A session ends when unused for so long."`
+	SessionAbsolute   string `json:"session_absolute,omitempty" maxLength:"20" doc:"A session ends after so long, used or not."`
+	PasswordMinLength int    `json:"password_min_length,omitempty" minimum:"0" doc:"Least characters of a password that is the only factor."`
+	GuessLimit        int    `json:"guess_limit,omitempty" minimum:"0" doc:"Wrong passwords evaluated for one account within guess_window."`
+	GuessWindow       string `json:"guess_window,omitempty" maxLength:"20" doc:"Time in which guess_limit applies."`
+	MaxTokenBytes     int    `json:"max_token_bytes,omitempty" minimum:"0" doc:"An access token larger than this is not issued."`
+	KeyRotation       string `json:"key_rotation,omitempty" maxLength:"20" doc:"A signing key signs for so long before the next takes over."`
+	DefaultLanguage   string `json:"default_language,omitempty" maxLength:"35" doc:"Language of pages for browsers that ask for none there is."`
+}
+
+// RealmCreate makes a realm.
+type RealmCreate struct {
+	Name        string        `json:"name" maxLength:"40" doc:"Lower-case letters, digits and hyphens. It is part of every token and never changes."`
+	DisplayName string        `json:"display_name,omitempty" maxLength:"200"`
+	Host        string        `json:"host,omitempty" maxLength:"253"`
+	Settings    RealmSettings `json:"settings,omitzero"`
+}
+
+// RealmUpdate changes a realm. Absent fields stay as they are.
+type RealmUpdate struct {
+	DisplayName *string        `json:"display_name,omitempty" maxLength:"200"`
+	Host        *string        `json:"host,omitempty" maxLength:"253"`
+	Settings    *RealmSettings `json:"settings,omitempty"`
+}
+
+// RealmCreated is a new realm and the link that opens its set-up page.
+type RealmCreated struct {
+	Realm Realm      `json:"realm"`
+	Setup SecretLink `json:"setup" doc:"Opens a page that makes the realm's first owner, once, within 15 minutes."`
+}
+
+// Operator is a principal that may administer the realm.
+type Operator struct {
+	Principal string    `json:"principal"`
+	Name      string    `json:"name,omitempty" doc:"A label for people."`
+	Role      string    `json:"role" enum:"owner,admin,helpdesk,viewer"`
+	Version   int64     `json:"version"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// OperatorPut gives a principal a role.
+type OperatorPut struct {
+	Role string `json:"role" enum:"owner,admin,helpdesk,viewer"`
+}
+
+// Me is the operator that asks.
+type Me struct {
+	Principal   string   `json:"principal"`
+	Name        string   `json:"name,omitempty"`
+	Realm       string   `json:"realm"`
+	Issuer      string   `json:"issuer"`
+	Role        string   `json:"role" enum:"owner,admin,helpdesk,viewer"`
+	Permissions []string `json:"permissions" nullable:"false"`
+}

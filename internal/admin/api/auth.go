@@ -1,0 +1,189 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	wire "github.com/cardea-id/cardea/api"
+	"github.com/cardea-id/cardea/internal/admin/operator"
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/web"
+)
+
+// Token is what a good access token says.
+type Token struct {
+	Principal string
+	Client    string
+	Session   string
+	Scopes    []string
+	Audience  []string
+}
+
+// Caller is an operator who asks.
+type Caller struct {
+	Realm *realm.Realm
+	Role  operator.Role
+	By    audit.Actor
+}
+
+// challenge is a refusal that tells the client how to authenticate (RFC 6750,
+// section 3).
+type challenge struct {
+	fault *fault.Error
+	code  string // invalid_token, insufficient_scope or "" when there was no token
+}
+
+func (c *challenge) Error() string { return c.fault.Error() }
+func (c *challenge) Unwrap() error { return c.fault }
+
+func unauthenticated(code, format string, args ...any) error {
+	return &challenge{fault.New(fault.Unauthenticated, firstWord(code, "token_missing"), format, args...), code}
+}
+
+func firstWord(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// authenticate finds out who asks. It counts those it refuses, per address.
+func (s *Server) authenticate(r *http.Request) (*Caller, error) {
+	c, err := s.caller(r)
+	if err == nil || !fault.Is(err, fault.Unauthenticated) && !fault.Is(err, fault.Forbidden) {
+		return c, err
+	}
+	if wait, ok := s.allowAddr(r); !ok {
+		return nil, tooMany(wait)
+	}
+	return nil, err
+}
+
+func (s *Server) caller(r *http.Request) (*Caller, error) {
+	ctx := r.Context()
+	rl := realm.From(ctx)
+	if rl == nil {
+		return nil, fault.New(fault.NotFound, "not_found", "there is nothing at this address")
+	}
+	if r.URL.Query().Has("access_token") {
+		return nil, unauthenticated("invalid_request", "a token in an address is not accepted: addresses are logged")
+	}
+	bearer, err := bearerOf(r)
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.Authenticate(ctx, rl, bearer)
+	if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.Forbidden) || fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) {
+		return nil, unauthenticated("invalid_token", "the access token is not valid here, has expired or was revoked")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(t.Audience, rl.Issuer+wire.Path) {
+		return nil, unauthenticated("invalid_token", "the access token is not for this API")
+	}
+	if !slices.Contains(t.Scopes, wire.Scope) {
+		return nil, &challenge{fault.New(fault.Forbidden, "insufficient_scope", "the access token lacks the scope %s", wire.Scope), "insufficient_scope"}
+	}
+	o, err := s.Operators.ByPrincipal(ctx, rl.Name, t.Principal)
+	if fault.Is(err, fault.NotFound) {
+		return nil, fault.New(fault.Forbidden, "not_an_operator", "only operators of this realm may ask")
+	}
+	if err != nil {
+		return nil, err
+	}
+	by := audit.Actor{Kind: kindOf(t.Principal), ID: t.Principal, Client: t.Client, Session: t.Session, UserAgent: clip(r.UserAgent())}
+	if ip := web.ClientIP(ctx); ip.IsValid() {
+		by.IP = ip.String()
+	}
+	return &Caller{Realm: rl, Role: o.Role, By: by}, nil
+}
+
+// bearerOf takes the token from the one place where it may be.
+func bearerOf(r *http.Request) (string, error) {
+	all := r.Header.Values("Authorization")
+	if len(all) == 0 {
+		return "", unauthenticated("", "an access token is needed")
+	}
+	scheme, token, _ := strings.Cut(all[0], " ")
+	if len(all) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > 16<<10 || strings.ContainsAny(token, " ,\t") {
+		return "", unauthenticated("invalid_request", "want one header: Authorization: Bearer TOKEN")
+	}
+	return token, nil
+}
+
+// authorize checks what the caller may do, and how often.
+func (s *Server) authorize(c *Caller, o Operation) error {
+	if !c.Role.May(o.Permission) {
+		return fault.New(fault.Forbidden, "not_permitted", "your role %s does not permit %s", c.Role, o.Permission)
+	}
+	if o.Realms && c.Realm.Name != realm.Default {
+		return fault.New(fault.Forbidden, "not_permitted", "only operators of the default realm manage realms")
+	}
+	if s.Limiter != nil {
+		if wait, ok := s.Limiter.Allow(string(o.Class), c.Realm.Name+"/"+c.By.ID); !ok {
+			return tooMany(wait)
+		}
+	}
+	return nil
+}
+
+func (s *Server) allowAddr(r *http.Request) (time.Duration, bool) {
+	if s.Limiter == nil {
+		return 0, true
+	}
+	return s.Limiter.AllowAddr(string(refused), web.ClientIP(r.Context()))
+}
+
+func tooMany(wait time.Duration) error {
+	return fault.New(fault.TooMany, "too_many_requests", "too many requests, wait a moment").WithRetry(wait)
+}
+
+// fail writes an error, with the challenge that belongs to it.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var c *challenge
+	if errors.As(err, &c) {
+		w.Header().Set("WWW-Authenticate", c.header(r.Context()))
+	}
+	web.Problem(w, r, err)
+}
+
+func (c *challenge) header(ctx context.Context) string {
+	h := `Bearer realm="` + realmName(ctx) + `", scope="` + wire.Scope + `"`
+	if c.code != "" {
+		h += `, error="` + c.code + `", error_description="` + c.fault.Detail + `"`
+	}
+	return h
+}
+
+func realmName(ctx context.Context) string {
+	if rl := realm.From(ctx); rl != nil {
+		return rl.Issuer
+	}
+	return ""
+}
+
+func kindOf(principal string) string {
+	switch prefix, _, _ := strings.Cut(principal, "_"); prefix {
+	case "svc":
+		return "service"
+	case "wkl":
+		return "workload"
+	case "agt":
+		return "agent"
+	}
+	return "person"
+}
+
+func clip(s string) string {
+	if len(s) > 200 {
+		return strings.ToValidUTF8(s[:200], "")
+	}
+	return s
+}

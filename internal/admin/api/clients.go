@@ -1,0 +1,209 @@
+package api
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	wire "github.com/cardea-id/cardea/api"
+	"github.com/cardea-id/cardea/internal/admin/operator"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/credential"
+)
+
+func (s *Server) listClients(ctx context.Context, c *Caller, in *paging) (*page[wire.Client], error) {
+	found, next, err := s.Clients.List(ctx, c.Realm.Name, in.After, in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	return paged(found, next, clientOf), nil
+}
+
+type createClientInput struct{ Body wire.ClientCreate }
+
+func (s *Server) createClient(ctx context.Context, c *Caller, in *createClientInput) (*answer[wire.ClientWithSecret], error) {
+	settings := settingsIn(in.Body.ClientSettings)
+	if err := privileged(c, settings); err != nil {
+		return nil, err
+	}
+	made, err := s.Clients.Create(ctx, c.By, c.Realm.Name, client.Draft{ID: in.Body.ID, Settings: settings})
+	if err != nil {
+		return nil, err
+	}
+	return withSecret(made), nil
+}
+
+func (s *Server) showClient(ctx context.Context, c *Caller, in *byID) (*answer[wire.Client], error) {
+	found, err := s.Clients.ByID(ctx, c.Realm.Name, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return versioned(clientOf(found), found.Version), nil
+}
+
+type replaceClientInput struct {
+	byID
+	matching
+	Body wire.ClientSettings
+}
+
+func (s *Server) replaceClient(ctx context.Context, c *Caller, in *replaceClientInput) (*answer[wire.ClientWithSecret], error) {
+	version, err := in.version()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.touchableClient(ctx, c, in.ID); err != nil {
+		return nil, err
+	}
+	settings := settingsIn(in.Body)
+	if err := privileged(c, settings); err != nil {
+		return nil, err
+	}
+	changed, err := s.Clients.Update(ctx, c.By, c.Realm.Name, in.ID, version, settings)
+	if err != nil {
+		return nil, err
+	}
+	for _, dead := range changed.Revoked {
+		if err := s.Grants.RevokeCredential(ctx, c.By, c.Realm.Name, dead, "the client authenticates otherwise now", nil); err != nil {
+			return nil, err
+		}
+	}
+	return withSecret(changed), nil
+}
+
+func (s *Server) enableClient(ctx context.Context, c *Caller, in *byID) (*answer[wire.Client], error) {
+	if _, err := s.touchableClient(ctx, c, in.ID); err != nil {
+		return nil, err
+	}
+	changed, err := s.Clients.Enable(ctx, c.By, c.Realm.Name, in.ID, 0)
+	if err != nil {
+		return nil, err
+	}
+	return versioned(clientOf(changed), changed.Version), nil
+}
+
+func (s *Server) disableClient(ctx context.Context, c *Caller, in *byID) (*answer[wire.Client], error) {
+	found, err := s.touchableClient(ctx, c, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Grants.DisableClient(ctx, c.By, c.Realm.Name, in.ID, 0, s.guard(c, found.Principal)); err != nil {
+		return nil, err
+	}
+	return s.showClient(ctx, c, in)
+}
+
+func (s *Server) deleteClient(ctx context.Context, c *Caller, in *byID) (*nothing, error) {
+	found, err := s.touchableClient(ctx, c, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.Grants.DeleteClient(ctx, c.By, c.Realm.Name, in.ID, 0, s.guard(c, found.Principal))
+}
+
+func (s *Server) listSecrets(ctx context.Context, c *Caller, in *byID) (*page[wire.Credential], error) {
+	found, err := s.Clients.ByID(ctx, c.Realm.Name, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.Credentials.List(ctx, c.Realm.Name, found.Principal)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(x credential.Credential) bool { return x.Type != credential.ClientSecret })
+	return paged(all, "", credentialOf), nil
+}
+
+type addSecretInput struct {
+	byID
+	Body wire.ClientSecretCreate
+}
+
+func (s *Server) addSecret(ctx context.Context, c *Caller, in *addSecretInput) (*plainAnswer[wire.ClientSecret], error) {
+	found, err := s.touchableClient(ctx, c, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if found.AuthMethod != client.SecretBasic && found.AuthMethod != client.SecretPost {
+		return nil, fault.New(fault.Conflict, "client_without_secret", "client %q authenticates with %s, not with a secret", in.ID, found.AuthMethod)
+	}
+	made, text, err := s.Credentials.AddSecret(ctx, c.By, c.Realm.Name, found.Principal, "", time.Duration(in.Body.ExpiresIn)*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	return plain(wire.ClientSecret{ID: made.ID, Secret: string(text), ExpiresAt: optional(made.ExpiresAt)}), nil
+}
+
+type secretInput struct {
+	byID
+	Secret string `path:"secret" maxLength:"64" doc:"The id of the secret, not the secret itself."`
+}
+
+func (s *Server) revokeSecret(ctx context.Context, c *Caller, in *secretInput) (*nothing, error) {
+	found, err := s.touchableClient(ctx, c, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.revokeCredential(ctx, c, found.Principal, in.Secret)
+}
+
+// touchableClient is a client that the caller may change: it gives nobody
+// rights that the caller lacks.
+func (s *Server) touchableClient(ctx context.Context, c *Caller, id string) (*client.Client, error) {
+	found, err := s.Clients.ByID(ctx, c.Realm.Name, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := privileged(c, found.Settings); err != nil {
+		return nil, err
+	}
+	return found, s.Operators.MayTouch(ctx, c.By, c.Realm.Name, found.Principal)
+}
+
+// privileged refuses to let anybody but an owner make or change a client that
+// may ask for the scope of this API: whoever chooses its redirect URIs or has
+// its secret can act as an operator who uses it.
+func privileged(c *Caller, settings client.Settings) error {
+	if settings.AllowsScope(wire.Scope) && !c.Role.May(operator.ClientsPrivileged) {
+		return fault.New(fault.Forbidden, "rights_exceeded", "only an owner manages clients with the scope %s", wire.Scope)
+	}
+	return nil
+}
+
+func withSecret(changed client.Changed) *answer[wire.ClientWithSecret] {
+	return versioned(wire.ClientWithSecret{Client: clientOf(changed.Client), Secret: string(changed.Secret)}, changed.Version)
+}
+
+func clientOf(c *client.Client) wire.Client {
+	return wire.Client{ID: c.ID, Principal: c.Principal, Enabled: c.Enabled, BuiltIn: c.BuiltIn, Relaxed: client.Relaxed(c), Version: c.Version,
+		CreatedAt: c.Created, UpdatedAt: c.Updated, ClientSettings: settingsOut(c.Settings)}
+}
+
+func settingsIn(w wire.ClientSettings) client.Settings {
+	return client.Settings{
+		Name: w.Name, Type: client.Type(w.Type), ResourceServer: w.ResourceServer, Identifiers: w.Identifiers,
+		RedirectURIs: w.RedirectURIs, PostLogoutRedirectURIs: w.PostLogoutRedirectURIs, GrantTypes: w.GrantTypes, ResponseModes: w.ResponseModes,
+		Scopes: w.Scopes, Resources: w.Resources, AuthMethod: client.AuthMethod(w.TokenEndpointAuthMethod), JWKS: w.JWKS, JWKSURI: w.JWKSURI,
+		AccessTokenFormat: client.TokenFormat(w.AccessTokenFormat), AccessTokenAlg: w.AccessTokenSignedResponseAlg, IDTokenAlg: w.IDTokenSignedResponseAlg,
+		UserInfoAlg: w.UserInfoSignedResponseAlg, IntrospectionAlg: w.IntrospectionSignedResponseAlg, OpenIDDefaults: w.OpenIDDefaults,
+		SubjectType: client.SubjectType(w.SubjectType), Sector: w.SectorIdentifier, FirstParty: w.FirstParty, PKCEOptional: w.PKCEOptional,
+		LegacyAssertionAudience: w.LegacyAssertionAudience, IntrospectAny: w.IntrospectAny, DefaultMaxAge: w.DefaultMaxAge, RequireAuthTime: w.RequireAuthTime,
+		AccessTokenTTL: w.AccessTokenTTL, IDTokenTTL: w.IDTokenTTL, RefreshIdleTTL: w.RefreshIdleTTL, RefreshAbsoluteTTL: w.RefreshAbsoluteTTL,
+		Contacts: w.Contacts, ClientURI: w.ClientURI, PolicyURI: w.PolicyURI, TermsURI: w.TermsURI,
+	}
+}
+
+func settingsOut(s client.Settings) wire.ClientSettings {
+	return wire.ClientSettings{
+		Name: s.Name, Type: string(s.Type), ResourceServer: s.ResourceServer, Identifiers: s.Identifiers,
+		RedirectURIs: s.RedirectURIs, PostLogoutRedirectURIs: s.PostLogoutRedirectURIs, GrantTypes: s.GrantTypes, ResponseModes: s.ResponseModes,
+		Scopes: s.Scopes, Resources: s.Resources, TokenEndpointAuthMethod: string(s.AuthMethod), JWKS: s.JWKS, JWKSURI: s.JWKSURI,
+		AccessTokenFormat: string(s.AccessTokenFormat), AccessTokenSignedResponseAlg: s.AccessTokenAlg, IDTokenSignedResponseAlg: s.IDTokenAlg,
+		UserInfoSignedResponseAlg: s.UserInfoAlg, IntrospectionSignedResponseAlg: s.IntrospectionAlg, OpenIDDefaults: s.OpenIDDefaults,
+		SubjectType: string(s.SubjectType), SectorIdentifier: s.Sector, FirstParty: s.FirstParty, PKCEOptional: s.PKCEOptional,
+		LegacyAssertionAudience: s.LegacyAssertionAudience, IntrospectAny: s.IntrospectAny, DefaultMaxAge: s.DefaultMaxAge, RequireAuthTime: s.RequireAuthTime,
+		AccessTokenTTL: s.AccessTokenTTL, IDTokenTTL: s.IDTokenTTL, RefreshIdleTTL: s.RefreshIdleTTL, RefreshAbsoluteTTL: s.RefreshAbsoluteTTL,
+		Contacts: s.Contacts, ClientURI: s.ClientURI, PolicyURI: s.PolicyURI, TermsURI: s.TermsURI,
+	}
+}

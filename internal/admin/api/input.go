@@ -1,0 +1,81 @@
+package api
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	wire "github.com/cardea-id/cardea/api"
+	"github.com/cardea-id/cardea/internal/fault"
+)
+
+// nothing is the input of an operation that takes none, and the output of one
+// that answers 204.
+type nothing struct{}
+
+type byID struct {
+	ID string `path:"id" maxLength:"320"`
+}
+
+// matching carries the version that a change insists on.
+type matching struct {
+	IfMatch string `header:"If-Match" maxLength:"40" doc:"The ETag that was read. The change is refused with 412 when somebody else made one meanwhile."`
+}
+
+// version is 0 when the caller does not insist.
+func (m matching) version() (int64, error) {
+	if m.IfMatch == "" || m.IfMatch == "*" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(strings.Trim(m.IfMatch, `"`), 10, 64)
+	if err != nil || n < 1 || etag(n) != m.IfMatch {
+		return 0, fault.New(fault.Invalid, "if_match_invalid", "If-Match is not an ETag of this API").WithField("header.If-Match", `want a number in quotes, such as "3"`)
+	}
+	return n, nil
+}
+
+type paging struct {
+	After string `query:"after" maxLength:"320" doc:"next of the page before."`
+	Limit int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
+}
+
+// answer is one resource with its version.
+type answer[T any] struct {
+	ETag string `header:"ETag" doc:"The version, for If-Match."`
+	Body T
+}
+
+func versioned[T any](v T, version int64) *answer[T] { return &answer[T]{etag(version), v} }
+
+// plainAnswer is something without a version.
+type plainAnswer[T any] struct{ Body T }
+
+func plain[T any](v T) *plainAnswer[T] { return &plainAnswer[T]{v} }
+
+// page is one page of a list.
+type page[T any] struct{ Body wire.Page[T] }
+
+// paged converts what a core listed.
+func paged[C, T any](items []C, next string, convert func(C) T) *page[T] {
+	out := make([]T, len(items))
+	for i, item := range items {
+		out[i] = convert(item)
+	}
+	return &page[T]{wire.Page[T]{Items: out, Next: next}}
+}
+
+// optional is nil for the zero time, which the wire leaves out.
+func optional(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+func given(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
+}

@@ -1,0 +1,108 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/cardea-id/cardea/internal/admin/operator"
+	"github.com/cardea-id/cardea/internal/identity/principal"
+)
+
+const (
+	get    = http.MethodGet
+	post   = http.MethodPost
+	put    = http.MethodPut
+	patch  = http.MethodPatch
+	remove = http.MethodDelete
+)
+
+// routes is the whole API: what there is, who may ask, which event it leaves
+// and how it is limited.
+func (s *Server) routes() {
+	op(s, Operation{get, "/me", "me", "Who asks, and what they may do", operator.Self, NoEvent, Reading, 0, false}, s.me)
+
+	op(s, Operation{get, "/users", "list-users", "List users", operator.UsersRead, NoEvent, Reading, 0, false}, s.listUsers)
+	op(s, Operation{post, "/users", "create-user", "Create a user", operator.UsersWrite, "principal.create", Changing, 201, false}, s.createUser)
+	op(s, Operation{get, "/users/{id}", "show-user", "Show a user, by id, username or e-mail address", operator.UsersRead, NoEvent, Reading, 0, false}, s.showUser)
+	op(s, Operation{patch, "/users/{id}", "update-user", "Change a user", operator.UsersWrite, "principal.update", Changing, 0, false}, s.updateUser)
+	op(s, Operation{remove, "/users/{id}", "delete-user", "Delete a user and their personal data for ever", operator.UsersDelete, "principal.delete", Changing, 0, false}, s.deleteUser)
+	op(s, Operation{post, "/users/{id}/suspend", "suspend-user", "Stop a user and end everything they have open", operator.UsersSupport, "principal.suspend", Changing, 0, false}, s.suspendUser)
+	op(s, Operation{post, "/users/{id}/activate", "activate-user", "Let a suspended user in again", operator.UsersSupport, "principal.activate", Changing, 0, false}, s.activateUser)
+	op(s, Operation{post, "/users/{id}/sign-out", "sign-out-user", "End every session and grant of a user", operator.SessionsEnd, "session.end", Changing, 0, false}, s.signOutUser)
+	op(s, Operation{post, "/users/{id}/password-link", "make-password-link", "Make a link with which a user sets a password", operator.UsersWrite, "principal.password_link", Secret, 0, false}, s.makePasswordLink)
+	op(s, Operation{post, "/users/{id}/emails", "add-email", "Give a user one more address", operator.UsersWrite, "principal.email.add", Changing, 201, false}, s.addEmail)
+	op(s, Operation{patch, "/users/{id}/emails/{address}", "update-email", "Note that an address is verified, or make it the primary one", operator.UsersWrite, "principal.email.primary", Changing, 0, false}, s.updateEmail)
+	op(s, Operation{remove, "/users/{id}/emails/{address}", "remove-email", "Take an address from a user", operator.UsersWrite, "principal.email.remove", Changing, 200, false}, s.removeEmail)
+	op(s, Operation{get, "/users/{id}/credentials", "list-user-credentials", "List what a user proves themselves with", operator.UsersRead, NoEvent, Reading, 0, false}, s.listCredentials(principal.Person))
+	op(s, Operation{get, "/users/{id}/memberships", "list-memberships", "List the groups and organizations a user is directly in", operator.UsersRead, NoEvent, Reading, 0, false}, s.listMemberships)
+	op(s, Operation{get, "/users/{id}/consents", "list-consents", "List what a user agreed to let clients have", operator.GrantsRead, NoEvent, Reading, 0, false}, s.listConsents)
+	op(s, Operation{remove, "/users/{id}/consents/{client}", "revoke-consent", "Forget what a user agreed to and end the grants that rest on it", operator.GrantsRevoke, "consent.revoke", Changing, 0, false}, s.revokeConsent)
+
+	op(s, Operation{get, "/groups", "list-groups", "List groups", operator.GroupsRead, NoEvent, Reading, 0, false}, s.listGroups)
+	op(s, Operation{post, "/groups", "create-group", "Create a group", operator.GroupsWrite, "principal.create", Changing, 201, false}, s.createGroup)
+	op(s, Operation{get, "/groups/{id}", "show-group", "Show a group", operator.GroupsRead, NoEvent, Reading, 0, false}, s.showGroup)
+	op(s, Operation{patch, "/groups/{id}", "update-group", "Change a group", operator.GroupsWrite, "principal.update", Changing, 0, false}, s.updateGroup)
+	op(s, Operation{remove, "/groups/{id}", "delete-group", "Delete a group; its members stay", operator.GroupsWrite, "principal.delete", Changing, 0, false}, s.deleteGroup)
+	op(s, Operation{get, "/groups/{id}/members", "list-group-members", "List the direct members of a group", operator.GroupsRead, NoEvent, Reading, 0, false}, s.listMembers(principal.Group))
+	op(s, Operation{put, "/groups/{id}/members/{member}", "put-group-member", "Add a member to a group", operator.GroupsWrite, "principal.member.add", Changing, 0, false}, s.putMember(principal.Group))
+	op(s, Operation{remove, "/groups/{id}/members/{member}", "remove-group-member", "Take a member out of a group", operator.GroupsWrite, "principal.member.remove", Changing, 0, false}, s.removeMember(principal.Group))
+
+	op(s, Operation{get, "/organizations", "list-organizations", "List organizations", operator.OrganizationsRead, NoEvent, Reading, 0, false}, s.listOrganizations)
+	op(s, Operation{post, "/organizations", "create-organization", "Create an organization", operator.OrganizationsWrite, "principal.create", Changing, 201, false}, s.createOrganization)
+	op(s, Operation{get, "/organizations/{id}", "show-organization", "Show an organization", operator.OrganizationsRead, NoEvent, Reading, 0, false}, s.showOrganization)
+	op(s, Operation{patch, "/organizations/{id}", "update-organization", "Change an organization", operator.OrganizationsWrite, "principal.update", Changing, 0, false}, s.updateOrganization)
+	op(s, Operation{remove, "/organizations/{id}", "delete-organization", "Delete an organization; its members stay", operator.OrganizationsWrite, "principal.delete", Changing, 0, false}, s.deleteOrganization)
+	op(s, Operation{get, "/organizations/{id}/members", "list-organization-members", "List the members of an organization", operator.OrganizationsRead, NoEvent, Reading, 0, false}, s.listMembers(principal.Organization))
+	op(s, Operation{put, "/organizations/{id}/members/{member}", "put-organization-member", "Add a member to an organization, or change what they are in it", operator.OrganizationsWrite, "principal.member.add", Changing, 0, false}, s.putMember(principal.Organization))
+	op(s, Operation{remove, "/organizations/{id}/members/{member}", "remove-organization-member", "Take a member out of an organization", operator.OrganizationsWrite, "principal.member.remove", Changing, 0, false}, s.removeMember(principal.Organization))
+
+	op(s, Operation{get, "/services", "list-services", "List services", operator.ServicesRead, NoEvent, Reading, 0, false}, s.listServices)
+	op(s, Operation{post, "/services", "create-service", "Create a service", operator.ServicesWrite, "principal.create", Changing, 201, false}, s.createService)
+	op(s, Operation{get, "/services/{id}", "show-service", "Show a service", operator.ServicesRead, NoEvent, Reading, 0, false}, s.showService)
+	op(s, Operation{patch, "/services/{id}", "update-service", "Change a service", operator.ServicesWrite, "principal.update", Changing, 0, false}, s.updateService)
+	op(s, Operation{remove, "/services/{id}", "delete-service", "Delete a service for ever", operator.ServicesWrite, "principal.delete", Changing, 0, false}, s.deleteService)
+	op(s, Operation{post, "/services/{id}/suspend", "suspend-service", "Stop a service and end everything it holds", operator.ServicesWrite, "principal.suspend", Changing, 0, false}, s.suspendService)
+	op(s, Operation{post, "/services/{id}/activate", "activate-service", "Let a suspended service act again", operator.ServicesWrite, "principal.activate", Changing, 0, false}, s.activateService)
+	op(s, Operation{get, "/services/{id}/credentials", "list-service-credentials", "List what a service proves itself with", operator.ServicesRead, NoEvent, Reading, 0, false}, s.listCredentials(principal.Service))
+	op(s, Operation{remove, "/services/{id}/credentials/{credential}", "revoke-service-credential", "End a credential of a service and what descends from it", operator.ServicesWrite, "credential.revoke", Changing, 0, false}, s.revokeServiceCredential)
+
+	op(s, Operation{get, "/clients", "list-clients", "List clients", operator.ClientsRead, NoEvent, Reading, 0, false}, s.listClients)
+	op(s, Operation{post, "/clients", "create-client", "Register a client", operator.ClientsWrite, "client.create", Secret, 201, false}, s.createClient)
+	op(s, Operation{get, "/clients/{id}", "show-client", "Show a client", operator.ClientsRead, NoEvent, Reading, 0, false}, s.showClient)
+	op(s, Operation{put, "/clients/{id}", "replace-client", "Replace the settings of a client as a whole", operator.ClientsWrite, "client.update", Changing, 0, false}, s.replaceClient)
+	op(s, Operation{remove, "/clients/{id}", "delete-client", "Delete a client for ever, and everything it was given", operator.ClientsWrite, "client.delete", Changing, 0, false}, s.deleteClient)
+	op(s, Operation{post, "/clients/{id}/enable", "enable-client", "Let a disabled client ask for tokens again", operator.ClientsWrite, "client.enable", Changing, 0, false}, s.enableClient)
+	op(s, Operation{post, "/clients/{id}/disable", "disable-client", "End everything a client was given and give it nothing more", operator.ClientsWrite, "client.disable", Changing, 0, false}, s.disableClient)
+	op(s, Operation{get, "/clients/{id}/secrets", "list-client-secrets", "List the secrets of a client, without what they are", operator.ClientsRead, NoEvent, Reading, 0, false}, s.listSecrets)
+	op(s, Operation{post, "/clients/{id}/secrets", "add-client-secret", "Make another secret for a client; two can be live", operator.ClientsWrite, "credential.create", Secret, 201, false}, s.addSecret)
+	op(s, Operation{remove, "/clients/{id}/secrets/{secret}", "revoke-client-secret", "End a secret of a client and what was obtained with it", operator.ClientsWrite, "credential.revoke", Changing, 0, false}, s.revokeSecret)
+
+	op(s, Operation{get, "/signing-keys", "list-signing-keys", "List the keys that sign the realm's tokens", operator.KeysRead, NoEvent, Reading, 0, false}, s.listKeys)
+	op(s, Operation{post, "/signing-keys", "rotate-signing-key", "Make the successor of the key that signs with an algorithm", operator.KeysWrite, "signing_key.rotate", Secret, 201, false}, s.rotateKey)
+	op(s, Operation{get, "/signing-keys/{id}", "show-signing-key", "Show a signing key", operator.KeysRead, NoEvent, Reading, 0, false}, s.showKey)
+	op(s, Operation{post, "/signing-keys/{id}/revoke", "revoke-signing-key", "Withdraw a key in an emergency: all it signed is dead", operator.KeysWrite, "signing_key.revoke", Secret, 0, false}, s.revokeKey)
+	op(s, Operation{post, "/signing-keys/{id}/retire", "retire-signing-key", "Take a key that does not sign out of the key set", operator.KeysWrite, "signing_key.retire", Changing, 0, false}, s.retireKey)
+
+	op(s, Operation{get, "/sessions", "list-sessions", "List sessions, the newest first", operator.SessionsRead, NoEvent, Reading, 0, false}, s.listSessions)
+	op(s, Operation{get, "/sessions/{id}", "show-session", "Show a session", operator.SessionsRead, NoEvent, Reading, 0, false}, s.showSession)
+	op(s, Operation{remove, "/sessions/{id}", "end-session", "Sign a session out, with everything that hangs on it", operator.SessionsEnd, "session.end", Changing, 0, false}, s.endSession)
+
+	op(s, Operation{get, "/grants", "list-grants", "List grants, the oldest first", operator.GrantsRead, NoEvent, Reading, 0, false}, s.listGrants)
+	op(s, Operation{get, "/grants/{id}", "show-grant", "Show a grant", operator.GrantsRead, NoEvent, Reading, 0, false}, s.showGrant)
+	op(s, Operation{remove, "/grants/{id}", "revoke-grant", "End a grant and every token of it", operator.GrantsRevoke, "grant.revoke", Changing, 0, false}, s.revokeGrant)
+
+	op(s, Operation{get, "/realm", "show-own-realm", "Show the realm of this API", operator.Self, NoEvent, Reading, 0, false}, s.showOwnRealm)
+	op(s, Operation{patch, "/realm", "update-own-realm", "Change the realm of this API", operator.RealmUpdate, "realm.update", Changing, 0, false}, s.updateOwnRealm)
+	op(s, Operation{get, "/realms", "list-realms", "List realms", operator.RealmsRead, NoEvent, Reading, 0, true}, s.listRealms)
+	op(s, Operation{post, "/realms", "create-realm", "Create a realm and the link that sets it up", operator.RealmsWrite, "realm.create", Secret, 201, true}, s.createRealm)
+	op(s, Operation{get, "/realms/{name}", "show-realm", "Show a realm", operator.RealmsRead, NoEvent, Reading, 0, true}, s.showRealm)
+	op(s, Operation{patch, "/realms/{name}", "update-realm", "Change a realm", operator.RealmsWrite, "realm.update", Changing, 0, true}, s.updateRealm)
+	op(s, Operation{remove, "/realms/{name}", "delete-realm", "Delete a realm for ever, with every token it issued", operator.RealmsWrite, "realm.delete", Changing, 0, true}, s.deleteRealm)
+	op(s, Operation{post, "/realms/{name}/setup-link", "make-setup-link", "Make another set-up link for a realm that never had an operator", operator.RealmsWrite, "operator.setup_link", Secret, 0, true}, s.makeSetupLink)
+
+	op(s, Operation{get, "/operators", "list-operators", "List who may administer the realm", operator.OperatorsRead, NoEvent, Reading, 0, false}, s.listOperators)
+	op(s, Operation{put, "/operators/{principal}", "assign-operator", "Give a principal a role", operator.OperatorsWrite, "operator.assign", Changing, 0, false}, s.putOperator)
+	op(s, Operation{remove, "/operators/{principal}", "remove-operator", "Take every right from an operator", operator.OperatorsWrite, "operator.remove", Changing, 0, false}, s.removeOperator)
+
+	op(s, Operation{get, "/events", "list-events", "List what happened, the newest first", operator.EventsRead, NoEvent, Reading, 0, false}, s.listEvents)
+	op(s, Operation{post, "/events/verify", "verify-events", "Check the whole log against its hash tree", operator.EventsRead, NoEvent, Secret, 0, false}, s.verifyEvents)
+}

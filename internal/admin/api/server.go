@@ -1,0 +1,95 @@
+// Package api is the door for operators: JSON over HTTP for the command line,
+// the console and programs. It turns requests into calls of the cores and has
+// no rules of its own but one: every operation declares who may ask, which
+// event it leaves and how it is limited, or it does not exist.
+package api
+
+import (
+	"context"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	wire "github.com/cardea-id/cardea/api"
+	"github.com/cardea-id/cardea/internal/admin/invite"
+	"github.com/cardea-id/cardea/internal/admin/operator"
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/config"
+	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/grant"
+	"github.com/cardea-id/cardea/internal/identity/keyring"
+	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/web"
+)
+
+// Options is what the door stands on.
+type Options struct {
+	// Authenticate reads an access token of a realm. It answers from memory and
+	// refuses, with a fault, a token that is not alive in every respect.
+	Authenticate func(ctx context.Context, r *realm.Realm, bearer string) (Token, error)
+
+	Log         *audit.Log
+	Limiter     *web.Limiter // with the classes of Limits; nil limits nothing
+	Realms      *realm.Registry
+	Operators   *operator.Registry
+	Links       *invite.Links
+	People      *principal.Directory
+	Credentials *credential.Store
+	Sessions    *session.Store
+	Clients     *client.Registry
+	Keys        *keyring.Ring
+	Grants      *grant.Store
+}
+
+// Server is the door.
+type Server struct {
+	Options
+	huma       huma.API
+	adapter    *adapter
+	operations []Operation
+}
+
+// New mounts the door's routes into m.
+func New(m *web.Mux, o Options) *Server {
+	s := &Server{Options: o}
+	s.adapter = &adapter{mux: m.Door("admin", s.fail)}
+	s.huma = huma.NewAPI(settings(), s.adapter)
+	s.routes()
+	return s
+}
+
+// Operations lists what the door answers.
+func (s *Server) Operations() []Operation { return s.operations }
+
+// Limits are the rate classes of the door, for the limiter of the house.
+func Limits(r config.Rates) map[string]web.Limit {
+	limit := func(r config.Rate) web.Limit { return web.Limit{Rate: r.PerSecond(), Burst: max(1, r.Count/6)} }
+	return map[string]web.Limit{
+		string(Reading):  limit(r.AdminRead),
+		string(Changing): limit(r.AdminWrite),
+		string(Secret):   limit(r.AdminSecret),
+		string(refused):  limit(r.AdminRefused),
+	}
+}
+
+// settings of huma: JSON only, no pages and no documents of its own, unknown
+// parameters refused.
+func settings() huma.Config {
+	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	return huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{Title: "Cardea admin API", Version: "1",
+				Description: "Everything the command line and the console do. Send an access token of the realm whose audience is the issuer followed by " + wire.Path + " and whose scope includes " + wire.Scope + "."},
+			Servers:    []*huma.Server{{URL: wire.Path, Description: "below the issuer of a realm"}},
+			Components: &huma.Components{Schemas: registry, SecuritySchemes: map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "at+jwt", Description: "RFC 6750, scope " + wire.Scope}}},
+			Security:   []map[string][]string{{"bearer": {}}},
+		},
+		Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+		Transformers:                 []huma.Transformer{reword},
+	}
+}
