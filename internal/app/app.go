@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cardea-id/cardea/internal/admin/api"
+	"github.com/cardea-id/cardea/internal/admin/invite"
 	"github.com/cardea-id/cardea/internal/admin/operator"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/config"
@@ -65,6 +66,7 @@ type App struct {
 	Grants      *grant.Store
 	Tokens      *token.Gate
 	Operators   *operator.Registry
+	Links       *invite.Links
 	API         *api.Server
 	Mux         *web.Mux
 	Handler     http.Handler
@@ -191,6 +193,7 @@ func (a *App) cores(master []byte) (err error) {
 	a.Grants = grant.NewStore(a.DB, a.Log, cores)
 	a.Tokens = token.NewGate(a.DB, a.Log, cores, a.Grants)
 	a.Operators = operator.New(a.DB, a.Log, a.Once, a.Passwords)
+	a.Links = invite.New(a.DB, a.Once, a.Passwords, a.Grants)
 	a.Realms.OnCreate(func(tx *db.Tx, by audit.Actor, _ *realm.Realm) error { return client.BuiltIns(tx, by) })
 	return nil
 }

@@ -46,7 +46,7 @@ func (a *App) doors(master []byte) error {
 	}
 	pages, err := signin.New(signin.Options{DB: a.DB, Once: a.Once, Sessions: a.Sessions, Passwords: a.Passwords, People: a.People,
 		Clients: a.Clients, Grants: a.Grants, Words: words, Assets: assets, FormKey: secret.Derive(master, "cardea/forms/v1"),
-		SetUp: setUp{a.Operators}})
+		SetUp: setUp{a.Operators}, Links: a.Links})
 	if err != nil {
 		return err
 	}
@@ -64,8 +64,9 @@ func (a *App) doors(master []byte) error {
 	assets.Mount(a.Mux)
 	protocol.Mount(a.Mux)
 	a.signals.Routes(a.Mux.Door("signal", signal.Fail))
-	a.API = api.New(a.Mux, api.Options{Authenticate: a.operatorToken, DB: a.DB, Log: a.Log, Limiter: limiter, Realms: a.Realms,
-		Operators: a.Operators, People: a.People, Clients: a.Clients, Keys: a.Ring})
+	a.API = api.New(a.Mux, api.Options{Authenticate: a.operatorToken, Log: a.Log, Limiter: limiter, Realms: a.Realms,
+		Operators: a.Operators, Links: a.Links, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
+		Clients: a.Clients, Keys: a.Ring, Grants: a.Grants})
 	a.health(a.Mux)
 
 	a.metrics = newMetrics(a.Log)
