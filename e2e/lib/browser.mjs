@@ -1,0 +1,55 @@
+// A real Chromium, and what tests do with it again and again.
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import AxeBuilder from "@axe-core/playwright";
+import { chromium } from "playwright-core";
+import { person } from "./cardea.mjs";
+
+export function openBrowser() {
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+}
+
+/** The ways in which every page must be usable. */
+export const looks = [
+  { name: "phone-light", viewport: { width: 320, height: 640 }, colorScheme: "light" },
+  { name: "phone-dark", viewport: { width: 320, height: 640 }, colorScheme: "dark" },
+  { name: "desktop-light", viewport: { width: 1280, height: 800 }, colorScheme: "light" },
+  { name: "desktop-dark", viewport: { width: 1280, height: 800 }, colorScheme: "dark" },
+];
+
+/** Fails on anything axe calls serious or critical, on sideways scrolling and on blocked resources. */
+export async function inspect(page, name) {
+  for (const look of looks) {
+    await page.setViewportSize(look.viewport);
+    await page.emulateMedia({ colorScheme: look.colorScheme, reducedMotion: "reduce" });
+    if (process.env.CARDEA_SCREENSHOTS) {
+      mkdirSync(process.env.CARDEA_SCREENSHOTS, { recursive: true });
+      await page.screenshot({ path: join(process.env.CARDEA_SCREENSHOTS, `${name}-${look.name}.png`), fullPage: true });
+    }
+    const { violations } = await new AxeBuilder({ page }).analyze();
+    const grave = violations.filter((v) => v.impact === "serious" || v.impact === "critical");
+    assert.deepEqual(grave.map((v) => `${v.id}: ${v.nodes[0].html}`), [], `${name} (${look.name})`);
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    assert.ok(width <= look.viewport.width, `${name} (${look.name}) is ${width} wide`);
+  }
+}
+
+/** Collects what the console says about policy violations and script errors. */
+export function listen(page) {
+  const complaints = [];
+  page.on("console", (message) => { if (message.type() === "error") complaints.push(message.text()); });
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  return complaints;
+}
+
+/** Answers sign-in and consent pages until the browser is elsewhere. */
+export async function signIn(page, { login, password } = person) {
+  await page.getByLabel(/e-?mail|username/i).fill(login);
+  await page.getByLabel(/password/i).fill(password);
+  await page.getByRole("button", { name: /sign in|continue/i }).first().click();
+}
+
+export async function allow(page) {
+  await page.getByRole("button", { name: /allow/i }).click();
+}

@@ -1,0 +1,125 @@
+// Cardea's own pages: accessible, in two languages, and deaf to what is
+// smuggled into them or sent from elsewhere.
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { after, before, test } from "node:test";
+import { inspect, listen, openBrowser, signIn } from "./lib/browser.mjs";
+import { freePort, person, startCardea } from "./lib/cardea.mjs";
+
+let cardea, browser;
+before(async () => { [cardea, browser] = await Promise.all([startCardea(), openBrowser()]); });
+after(async () => { await browser?.close(); await cardea?.close(); });
+
+const authorize = (params) => `${cardea.issuer}/oauth2/authorize?` + new URLSearchParams({
+  response_type: "code", client_id: "reflecting", redirect_uri: "http://127.0.0.1:1/callback", scope: "openid",
+  code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM", code_challenge_method: "S256", state: "s", ...params,
+});
+
+// What an attacker would love to see as markup (WB-02).
+const marker = `"'><img src=x onerror=window.pwned=1><script>window.pwned=1</script>`;
+
+test("pages are accessible: sign-in, wrong password, error, account chooser, sign-out, home", async () => {
+  const context = await browser.newContext({ locale: "en-GB" });
+  const page = await context.newPage();
+  const complaints = listen(page);
+  await page.goto(`${cardea.issuer}/signin`);
+  await signIn(page, { ...person, password: "not the password at all" });
+  await page.getByRole("alert").first().waitFor();
+  await inspect(page, "signin-wrong");
+  await page.goto(`${cardea.issuer}/oauth2/authorize?client_id=nobody`);
+  await inspect(page, "error");
+  await page.goto(`${cardea.issuer}/signin`);
+  await signIn(page);
+  await page.waitForLoadState();
+  await inspect(page, "home");
+  for (const path of ["accounts", "signout"]) {
+    await page.goto(`${cardea.issuer}/${path}`);
+    await inspect(page, path);
+  }
+  // The two refusals above are the only thing the console may mention.
+  assert.deepEqual(complaints.filter((c) => !/status of 4\d\d/.test(c)), []);
+  await context.close();
+});
+
+test("pages speak the browser's language", async () => {
+  const seen = new Map();
+  for (const locale of ["en-GB", "de-DE"]) {
+    const context = await browser.newContext({ locale });
+    const page = await context.newPage();
+    await page.goto(`${cardea.issuer}/signin`);
+    seen.set(locale, { lang: await page.getAttribute("html", "lang"), title: await page.title() });
+    await inspect(page, `signin-${locale}`);
+    await context.close();
+  }
+  assert.match(seen.get("en-GB").lang, /^en/);
+  assert.match(seen.get("de-DE").lang, /^de/);
+  assert.notEqual(seen.get("en-GB").title, seen.get("de-DE").title);
+});
+
+test("whatever a request brings is text on the page, never markup (WB-02)", async () => {
+  await cardea.admin("POST", "/clients", {
+    id: "reflecting", name: marker, type: "web", scopes: ["openid", "profile"],
+    redirect_uris: ["http://127.0.0.1:1/callback"], grant_types: ["authorization_code"],
+  });
+  const context = await browser.newContext({ locale: "en-GB" });
+  const page = await context.newPage();
+  const intact = async (where) => {
+    assert.equal(await page.evaluate(() => window.pwned), undefined, where);
+    assert.equal(await page.locator('img[src="x"]').count(), 0, where);
+  };
+  for (const [where, url] of [
+    ["login_hint and state", authorize({ login_hint: marker, state: marker })],
+    ["unknown client", authorize({ client_id: marker })],
+    ["redirect URI", authorize({ redirect_uri: "http://127.0.0.1/" + marker })],
+    ["ui_locales", authorize({ ui_locales: marker })],
+    ["flow", `${cardea.issuer}/signin?flow=${encodeURIComponent(marker)}`],
+    ["link", `${cardea.issuer}/setup?link=${encodeURIComponent(marker)}`],
+    ["password link", `${cardea.issuer}/set-password?link=${encodeURIComponent(marker)}`],
+    ["sign-out", `${cardea.issuer}/oauth2/logout?state=${encodeURIComponent(marker)}&post_logout_redirect_uri=${encodeURIComponent(marker)}`],
+  ]) {
+    await page.goto(url);
+    await intact(where);
+  }
+  // A failed sign-in shows what was typed; the consent page shows the client's name.
+  await page.goto(authorize({ scope: "openid profile" }));
+  await page.locator('input[name="identifier"]').fill(marker);
+  await page.locator('input[name="password"]').fill("wrong wrong wrong wrong");
+  await page.locator('input[name="password"]').press("Enter");
+  await page.getByRole("alert").first().waitFor();
+  await intact("identifier");
+  await signIn(page);
+  await page.waitForURL("**/consent**");
+  assert.ok((await page.textContent("body")).includes(marker), "the consent page names the client as it is");
+  await intact("client name");
+  await context.close();
+});
+
+test("another site cannot make a signed-in browser change anything (WB-03)", async () => {
+  const context = await browser.newContext({ locale: "en-GB" });
+  const page = await context.newPage();
+  await page.goto(`${cardea.issuer}/signin`);
+  await signIn(page);
+  await page.waitForLoadState();
+
+  const port = await freePort();
+  const evil = createServer((request, response) => {
+    const to = new URL(request.url, "http://evil").searchParams.get("to");
+    response.setHeader("Content-Type", "text/html");
+    response.end(`<form method="post" action="${to}"><input name="do" value="everywhere"><input name="account" value="all"></form>`);
+  }).listen(port, "127.0.0.1");
+  try {
+    for (const path of ["/signout", "/accounts", "/consent", "/signin", "/setup", "/set-password"]) {
+      await page.goto(`http://127.0.0.1:${port}/?to=${encodeURIComponent(cardea.issuer + path)}`);
+      const [response] = await Promise.all([
+        page.waitForResponse((r) => r.url().startsWith(cardea.issuer + path)),
+        page.evaluate(() => document.forms[0].submit()),
+      ]);
+      assert.ok(response.status() >= 400 && response.status() < 500, `${path} answered ${response.status()}`);
+    }
+    await page.goto(`${cardea.issuer}/`);
+    assert.match(await page.textContent("body"), /demo@example\.com|Demo/i, "still signed in");
+  } finally {
+    evil.close();
+  }
+  await context.close();
+});
