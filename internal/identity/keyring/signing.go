@@ -151,6 +151,9 @@ func (r *Ring) Revoke(ctx context.Context, by audit.Actor, realm, keyID, reason 
 		if p := inState(list, k.Alg, Pending); p != nil {
 			return r.activate(tx, by, *p)
 		}
+		if list, err = described(tx); err != nil { // without the key just revoked
+			return err
+		}
 		_, err = r.insert(tx, by, "signing_key.create", fresh, list, tx.Now)
 		return err
 	})
