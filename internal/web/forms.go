@@ -30,16 +30,22 @@ func NewForms(key []byte, cookie string) *Forms {
 }
 
 // Token is the token for a form of this page, named by what the form does. It
-// sets the browser's cookie if there is none.
+// marks the browser if it was not.
 func (f *Forms) Token(w http.ResponseWriter, r *http.Request, purpose string) string {
-	browser := Cookie(r, f.cookie)
-	if !secret.Valid(formPrefix, browser) {
+	return base64.RawURLEncoding.EncodeToString(f.mac(f.Mark(w, r), purpose))
+}
+
+// Mark is the random value that names this browser until it is closed. It sets
+// the cookie if there is none.
+func (f *Forms) Mark(w http.ResponseWriter, r *http.Request) string {
+	browser := f.Browser(r)
+	if browser == "" {
 		browser = string(secret.New(formPrefix))
 		SetCookie(w, f.cookie, browser, 0)
 		// A page with two forms asks twice: both must mean the same browser.
 		r.Header.Add("Cookie", f.cookie+"="+browser)
 	}
-	return base64.RawURLEncoding.EncodeToString(f.mac(browser, purpose))
+	return browser
 }
 
 // Check reports whether token was made for this browser and purpose.
@@ -56,8 +62,7 @@ func (f *Forms) mac(browser, purpose string) []byte {
 	return secret.Derive(f.key, "form", browser, purpose)
 }
 
-// Browser is the random value that names this browser between pages, "" before
-// the first form was shown to it.
+// Browser is what Mark gave this browser, "" before.
 func (f *Forms) Browser(r *http.Request) string {
 	if b := Cookie(r, f.cookie); secret.Valid(formPrefix, b) {
 		return b

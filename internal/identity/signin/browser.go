@@ -1,0 +1,193 @@
+package signin
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/secret"
+	"github.com/cardea-id/cardea/internal/web"
+)
+
+// account is somebody signed in with this browser.
+type account struct {
+	*session.Session
+	text string // the session's secret
+}
+
+func sessionCookie(re *realm.Realm) string { return "__Host-cardea-" + re.Name }
+func browserCookie(re *realm.Realm) string { return "__Host-cardea-browser-" + re.Name }
+
+// accounts are those signed in with this browser, the current one first. What
+// the cookie holds beyond them is malformed, unknown or over, and is nobody.
+func (s *Server) accounts(r *http.Request) ([]account, error) {
+	re := realm.From(r.Context())
+	cookie := web.Cookie(r, sessionCookie(re))
+	if cookie == "" {
+		return nil, nil
+	}
+	var all []account
+	for i, text := range strings.SplitN(cookie, ".", session.MaxInBrowser+1) {
+		if i == session.MaxInBrowser {
+			break
+		}
+		e, err := s.Sessions.FromSecret(r.Context(), re.Name, text)
+		if nobody(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, account{e, text})
+	}
+	return all, nil
+}
+
+// nobody reports whether err means that a secret opens no session, as opposed
+// to that nobody could find out.
+func nobody(err error) bool {
+	return fault.Is(err, fault.NotFound) || fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.Forbidden)
+}
+
+// setAccounts makes the browser hold these, the first being the current one.
+func (s *Server) setAccounts(w http.ResponseWriter, r *http.Request, all []account) {
+	re := realm.From(r.Context())
+	if len(all) == 0 {
+		web.ClearCookie(w, sessionCookie(re))
+		return
+	}
+	texts := make([]string, len(all))
+	for i, a := range all {
+		texts[i] = a.text
+	}
+	web.SetCookie(w, sessionCookie(re), strings.Join(texts, "."), re.Settings.SessionAbsolute)
+}
+
+// Current is the session of the browser's current account, nil when nobody is
+// signed in. It is answered from memory.
+func (s *Server) Current(r *http.Request) (*session.Session, error) {
+	all, err := s.accounts(r)
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	return all[0].Session, nil
+}
+
+// Accounts are the sessions of all accounts that are signed in with this
+// browser, the current one first.
+func (s *Server) Accounts(r *http.Request) ([]*session.Session, error) {
+	all, err := s.accounts(r)
+	sessions := make([]*session.Session, len(all))
+	for i, a := range all {
+		sessions[i] = a.Session
+	}
+	return sessions, err
+}
+
+// EndSession signs one account out of this browser, with the grants that hang
+// on its session: the given principal's, or with "" the current one. That
+// nobody is signed in is no error.
+func (s *Server) EndSession(w http.ResponseWriter, r *http.Request, principal string) error {
+	all, err := s.accounts(r)
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		if principal == "" || a.Principal == principal {
+			return s.end(w, r, all, a.ID)
+		}
+	}
+	return nil
+}
+
+// end ends one of the browser's sessions.
+func (s *Server) end(w http.ResponseWriter, r *http.Request, all []account, id string) error {
+	var left []account
+	for _, a := range all {
+		if a.ID != id {
+			left = append(left, a)
+			continue
+		}
+		if err := s.Grants.EndSession(r.Context(), a.actor(r), realm.From(r.Context()).Name, id, "sign_out"); err != nil {
+			return err
+		}
+	}
+	s.setAccounts(w, r, left)
+	return nil
+}
+
+// welcome begins the session of somebody who has just proved who they are, or
+// renews the one they have in this browser, makes it the current one and
+// returns whom the browser holds now.
+func (s *Server) welcome(w http.ResponseWriter, r *http.Request, all []account, proof credential.Result, mark string) ([]account, error) {
+	ctx, re := r.Context(), realm.From(r.Context())
+	by := actor(r)
+	by.Kind, by.ID = "person", proof.Principal.ID
+	begun, err := s.prove(ctx, by, re.Name, all, proof, mark, r.UserAgent())
+	if err != nil {
+		return nil, err
+	}
+	kept := []account{{begun.Session, string(begun.Secret)}}
+	for _, a := range all {
+		if a.Principal == begun.Principal {
+			continue // renewed: the secret in the cookie is dead
+		}
+		if len(kept) == session.MaxInBrowser {
+			if err := s.Grants.EndSession(ctx, a.actor(r), re.Name, a.ID, "displaced"); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		kept = append(kept, a)
+	}
+	s.setAccounts(w, r, kept)
+	if mark != web.Cookie(r, browserCookie(re)) {
+		web.SetCookie(w, browserCookie(re), mark, web.Year)
+	}
+	return kept, nil
+}
+
+func (s *Server) prove(ctx context.Context, by audit.Actor, name string, all []account, proof credential.Result, mark, agent string) (session.Begun, error) {
+	for _, a := range all {
+		if a.Principal != proof.Principal.ID {
+			continue
+		}
+		begun, err := s.Sessions.Renew(ctx, by, name, a.ID, session.Proof{Credential: proof.Credential, ACR: ACRPassword, AMR: proof.AMR, IP: by.IP, UserAgent: agent})
+		if !nobody(err) {
+			return begun, err
+		}
+		break // it ended while its owner typed
+	}
+	return s.Sessions.Begin(ctx, by, name, session.New{Principal: proof.Principal.ID, Credential: proof.Credential, ACR: ACRPassword, AMR: proof.AMR,
+		Browser: mark, IP: by.IP, UserAgent: agent})
+}
+
+// mark is the browser's mark for counting its guesses apart from strangers':
+// the one it has, or a new one to be set if somebody signs in.
+func mark(r *http.Request) string {
+	if m := web.Cookie(r, browserCookie(realm.From(r.Context()))); secret.Valid(credential.BrowserPrefix, m) {
+		return m
+	}
+	return string(credential.NewBrowser())
+}
+
+// actor is whoever sent this request, before anything is known of them.
+func actor(r *http.Request) audit.Actor {
+	ip := ""
+	if a := web.ClientIP(r.Context()); a.IsValid() {
+		ip = a.String()
+	}
+	return audit.Actor{Kind: "anonymous", IP: ip, UserAgent: r.UserAgent()}
+}
+
+// actor is the account's owner, acting by this request.
+func (a account) actor(r *http.Request) audit.Actor {
+	by := actor(r)
+	by.Kind, by.ID, by.Session = "person", a.Principal, a.ID
+	return by
+}

@@ -1,0 +1,106 @@
+package signin
+
+import (
+	"net/http"
+
+	"github.com/cardea-id/cardea/internal/i18n"
+	"github.com/cardea-id/cardea/internal/web/look"
+)
+
+// consentPage asks somebody whether an application may have what it asks for.
+type consentPage struct {
+	*look.Page
+	Form, Flow string
+	Client     who
+	Who        who
+	Scopes     []scope
+	Place      string // where the answer goes
+	Verified   bool   // whoever runs the realm answers for the application
+	Policy     string // its privacy policy, if any
+	Terms      string
+}
+
+// scope is a scope in words.
+type scope struct {
+	Name          string
+	Words, Detail string // Words are empty for a scope that we have none for
+}
+
+func (s *Server) askConsent(w http.ResponseWriter, r *http.Request) error {
+	f, err := s.flow(r, r.URL.Query().Get("flow"))
+	if err != nil {
+		return err
+	}
+	if f == nil {
+		return noFlow()
+	}
+	at, using, err := s.stepOf(r, f)
+	if err != nil {
+		return err
+	}
+	if at != stepConsent {
+		return s.next(w, r, f)
+	}
+	c, err := s.client(r, f)
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		return noFlow()
+	}
+	known, shown, err := s.who(r, using.Principal)
+	if err != nil {
+		return err
+	}
+	p := consentPage{Page: s.page(w, r, f, known.Locale), Flow: f.text, Client: application(c), Who: shown, Place: place(f.RedirectURI),
+		Verified: c.FirstParty, Policy: webLink(c.PolicyURI), Terms: webLink(c.TermsURI)}
+	p.Title, p.Wide = p.T("consent.title", "client", c.Name), true
+	p.Scopes = inWords(p.Locale, f.Consent)
+	p.Form = s.forms.Token(w, r, s.purpose(r, consentOf(f, using)))
+	f.allow(w)
+	return s.look.Render(w, http.StatusOK, "consent", p)
+}
+
+// consentOf ties the form to what it showed: this flow, this account. Whoever
+// switches accounts in another tab does not agree for the other account.
+func consentOf(f *flow, a *account) string { return "consent " + f.text + " " + a.ID }
+
+// inWords puts scopes into words, openid first told as knowing who one is.
+func inWords(l *i18n.Locale, scopes []string) []scope {
+	var list []scope
+	for _, name := range scopes {
+		sc := scope{Name: name}
+		if key := "scope." + name; l.Has(key) {
+			sc.Words, sc.Detail = l.T(key), l.T(key+".detail")
+		}
+		list = append(list, sc)
+	}
+	return list
+}
+
+// decideConsent notes the decision. Anything but "allow" is no.
+func (s *Server) decideConsent(w http.ResponseWriter, r *http.Request) error {
+	form, f, err := s.form(w, r)
+	if err != nil {
+		return err
+	}
+	if f == nil {
+		return noFlow()
+	}
+	at, using, err := s.stepOf(r, f)
+	if err != nil {
+		return err
+	}
+	if at != stepConsent {
+		return s.next(w, r, f)
+	}
+	if err := s.forms.Check(r, s.purpose(r, consentOf(f, using)), form.Get("form")); err != nil {
+		return err
+	}
+	// The account that was shown is the one that agreed, whatever becomes the
+	// current one.
+	f.Account = using.ID
+	f.Consented = form.Get("do") == "allow"
+	f.Denied = !f.Consented
+	return s.saveAndNext(w, r, f)
+}

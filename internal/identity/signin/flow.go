@@ -1,0 +1,220 @@
+package signin
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/once"
+	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/secret"
+	"github.com/cardea-id/cardea/internal/web"
+)
+
+const (
+	flowCookie  = "__Host-cardea-flow" // names the browser: see web.Forms
+	flowPrefix  = "cdf_"
+	flowLife    = 30 * time.Minute
+	flowPurpose = once.Purpose("signin_flow")
+	maxFlow     = 16 << 10
+)
+
+// Flow is somebody on the way from one door through ours and back: what is to
+// be achieved before the browser returns.
+type Flow struct {
+	// Return is the path within the realm where the browser goes at the end,
+	// with ?flow=… added: Resume there.
+	Return  string `json:"return"`
+	Request string `json:"request,omitempty"` // the caller's own, at most 8 KiB
+	Client  string `json:"client,omitempty"`  // client id, for its name on pages
+	// RedirectURI is where the caller will send the browser after Return: pages
+	// allow their forms to lead there and name its host.
+	RedirectURI string   `json:"redirect_uri,omitempty"`
+	Reauth      bool     `json:"reauth,omitempty"`  // only a sign-in within this flow counts
+	Select      bool     `json:"select,omitempty"`  // have an account chosen, also if there is but one
+	Subject     string   `json:"subject,omitempty"` // only this principal will do
+	LoginHint   string   `json:"login_hint,omitempty"`
+	UILocales   string   `json:"ui_locales,omitempty"`
+	Consent     []string `json:"consent,omitempty"` // scopes to be agreed to; none: nothing is asked
+}
+
+// Outcome is what a flow came to.
+type Outcome struct {
+	// Session is whose account was used, nil when the person turned back before
+	// there was one. It is alive.
+	Session         *session.Session
+	Reauthenticated bool      // signed in within the flow
+	Selected        bool      // chose the account, or signed in
+	Consented       bool      // agreed to Scopes
+	Denied          bool      // turned back: signed in or not, the answer is no
+	Scopes          []string  // what was agreed to
+	Started         time.Time // of the flow
+}
+
+// flow is a Flow on its way.
+type flow struct {
+	Flow
+	Started   time.Time `json:"started"`
+	Account   string    `json:"account,omitempty"`  // id of the session to use
+	Fresh     bool      `json:"fresh,omitempty"`    // Account was proved within the flow
+	Selected  bool      `json:"selected,omitempty"` // Account was chosen within the flow
+	Consented bool      `json:"consented,omitempty"`
+	Denied    bool      `json:"denied,omitempty"`
+
+	text    string // the secret that names it
+	version int64
+}
+
+// Begin takes over: it answers with a redirection to the first page. What the
+// flow is about is kept here and bound to the browser, so that a flow begun in
+// one browser is worth nothing in another.
+func (s *Server) Begin(w http.ResponseWriter, r *http.Request, f Flow) error {
+	fl := flow{Flow: f}
+	re, mark := realm.From(r.Context()), s.forms.Mark(w, r)
+	text := secret.New(flowPrefix)
+	err := s.DB.UpdateRC(r.Context(), re.Name, func(tx *db.Tx) error {
+		fl.Started = tx.Now
+		payload, err := fl.encode()
+		if err != nil {
+			return err
+		}
+		return s.Once.Put(tx, text, once.Value{Purpose: flowPurpose, Binding: once.Bind(mark), Payload: payload, Expires: tx.Now.Add(flowLife)})
+	})
+	if err != nil {
+		return err
+	}
+	fl.text, fl.version = string(text), 1
+	return s.next(w, r, &fl)
+}
+
+func (f *flow) encode() (json.RawMessage, error) {
+	payload, err := json.Marshal(f)
+	if err == nil && len(payload) > maxFlow {
+		err = fault.New(fault.Invalid, "request_too_long", "the request is too long to be kept while somebody signs in")
+	}
+	return payload, err
+}
+
+// Resume ends the flow named in the query of this request, which must come
+// from the browser in which it began, and tells what it came to. A flow that is
+// unknown, expired, of another browser, ended before, or not at its end is
+// fault.NotFound.
+func (s *Server) Resume(w http.ResponseWriter, r *http.Request) (*Flow, *Outcome, error) {
+	f, err := s.flow(r, r.URL.Query().Get("flow"))
+	if err != nil {
+		return nil, nil, err
+	}
+	if f == nil {
+		return nil, nil, noFlow()
+	}
+	at, account, err := s.stepOf(r, f)
+	if err != nil {
+		return nil, nil, err
+	}
+	if at != stepReturn {
+		return nil, nil, noFlow()
+	}
+	name := realm.From(r.Context()).Name
+	var outcome once.Outcome
+	err = s.DB.UpdateRC(r.Context(), name, func(tx *db.Tx) (err error) {
+		_, outcome, err = s.Once.Consume(tx, f.text, s.use(r))
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if outcome != once.OK {
+		return nil, nil, noFlow()
+	}
+	o := &Outcome{Reauthenticated: f.Fresh, Selected: f.Selected, Consented: f.Consented, Denied: f.Denied, Started: f.Started}
+	if account != nil {
+		o.Session = account.Session
+	}
+	if f.Consented {
+		o.Scopes = f.Consent
+	}
+	return &f.Flow, o, nil
+}
+
+// flow reads the flow of that name, nil when there is no name. It must be this
+// browser's.
+func (s *Server) flow(r *http.Request, text string) (*flow, error) {
+	if text == "" {
+		return nil, nil
+	}
+	if !secret.Valid(flowPrefix, text) || s.forms.Browser(r) == "" {
+		return nil, noFlow()
+	}
+	var v once.Value
+	var outcome once.Outcome
+	err := s.DB.View(r.Context(), realm.From(r.Context()).Name, func(tx *db.Tx) (err error) {
+		v, outcome, err = s.Once.Peek(tx, text, s.use(r))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if outcome != once.OK {
+		return nil, noFlow()
+	}
+	f := &flow{}
+	if err := json.Unmarshal(v.Payload, f); err != nil {
+		return nil, err
+	}
+	f.text, f.version = text, v.Version
+	return f, nil
+}
+
+func (s *Server) use(r *http.Request) once.Use {
+	return once.Use{Purpose: flowPurpose, Binding: once.Bind(s.forms.Browser(r))}
+}
+
+// save keeps what a page has learned. When another tab was faster, what that
+// learned stands, and f becomes that.
+func (s *Server) save(r *http.Request, f *flow) error {
+	payload, err := f.encode()
+	if err != nil {
+		return err
+	}
+	var saved bool
+	err = s.DB.UpdateRC(r.Context(), realm.From(r.Context()).Name, func(tx *db.Tx) (err error) {
+		saved, err = s.Once.Amend(tx, f.text, s.use(r), f.version, payload)
+		return err
+	})
+	if err != nil || saved {
+		return err
+	}
+	stored, err := s.flow(r, f.text)
+	if err == nil {
+		*f = *stored
+	}
+	return err
+}
+
+func noFlow() error {
+	return fault.New(fault.NotFound, "flow_unknown", "this sign-in is no longer open in this browser")
+}
+
+func (f *flow) id() string {
+	if f == nil {
+		return ""
+	}
+	return f.text
+}
+
+func (f *flow) asked() string {
+	if f == nil {
+		return ""
+	}
+	return f.UILocales
+}
+
+// targets are where this flow's forms may lead besides our own pages.
+func (f *flow) allow(w http.ResponseWriter) {
+	if f != nil && f.RedirectURI != "" {
+		web.FormTargets(w, f.RedirectURI)
+	}
+}

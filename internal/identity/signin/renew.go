@@ -1,0 +1,88 @@
+package signin
+
+import (
+	"net/http"
+
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/secret"
+)
+
+// renewPage asks for a new password in place of one that became known to
+// others. The old one opens nothing else.
+type renewPage struct {
+	words
+	Form, Flow string
+	Identifier string
+	MinLength  int
+	Problem    string
+	Wrong      map[string]string // by field
+}
+
+func (s *Server) showRenew(w http.ResponseWriter, r *http.Request, f *flow, status int, p renewPage) error {
+	p.Page = s.page(w, r, f, "")
+	p.Title, p.Flow, p.Identifier = p.T("renew.title"), f.id(), bounded(p.Identifier, 320)
+	p.MinLength = realm.From(r.Context()).Settings.PasswordMinLength
+	p.Form = s.forms.Token(w, r, s.purpose(r, "renew"))
+	f.allow(w)
+	return s.look.Render(w, status, "renew", p)
+}
+
+// renewPassword replaces the password and goes on as a sign-in with the new one.
+func (s *Server) renewPassword(w http.ResponseWriter, r *http.Request) error {
+	form, f, err := s.form(w, r)
+	if err != nil {
+		return err
+	}
+	p := renewPage{Identifier: form.Get("identifier")}
+	again := func(err error) error {
+		if e, ok := asFault(err); ok && e.Fields["password"] != "" {
+			p.Wrong = map[string]string{"new": s.passwordProblem(w, r, f, e)}
+			return s.showRenew(w, r, f, http.StatusUnprocessableEntity, p)
+		}
+		status, words, known := s.problem(w, r, f, err)
+		if !known {
+			return err
+		}
+		p.Problem = words
+		return s.showRenew(w, r, f, status, p)
+	}
+	if err := s.forms.Check(r, s.purpose(r, "renew"), form.Get("form")); err != nil {
+		return again(err)
+	}
+	all, err := s.accounts(r)
+	if err != nil {
+		return err
+	}
+	name, browser := realm.From(r.Context()).Name, mark(r)
+	old, next := secret.Text(form.Get("password")), secret.Text(form.Get("new"))
+	result, err := s.Passwords.Check(r.Context(), actor(r), name, credential.Attempt{Identifier: p.Identifier, Password: old, Browser: browser})
+	if err != nil || result.Outcome != credential.Right {
+		return again(whyNot(result, err))
+	}
+	by := actor(r)
+	by.Kind, by.ID = "person", result.Principal.ID
+	changed, err := s.Passwords.Change(r.Context(), by, name, result.Principal.ID, old, next, browser)
+	if err != nil || changed.Outcome != credential.Right {
+		return again(whyNot(changed, err))
+	}
+	// Whoever else knew the old password is signed out.
+	if err := s.Grants.SignOutEverywhere(r.Context(), by, name, result.Principal.ID, "password_change"); err != nil {
+		return err
+	}
+	result, err = s.Passwords.Check(r.Context(), by, name, credential.Attempt{Principal: result.Principal.ID, Password: next, Browser: browser})
+	if err != nil || result.Outcome != credential.Right {
+		return again(whyNot(result, err))
+	}
+	return s.signIn(w, r, f, all, result, browser)
+}
+
+// passwordProblem says what is wrong with a password that somebody chose.
+func (s *Server) passwordProblem(w http.ResponseWriter, r *http.Request, f *flow, e *fault.Error) string {
+	l := s.page(w, r, f, "")
+	if key := "problem." + e.Code; l.Has(key) {
+		return l.T(key, "n", realm.From(r.Context()).Settings.PasswordMinLength)
+	}
+	return l.T("problem.password")
+}

@@ -1,0 +1,33 @@
+package signin
+
+import "github.com/cardea-id/cardea/internal/web"
+
+// Rate classes of the routes, counted per address.
+const (
+	RatePage  = "page"  // showing a page
+	RateGuess = "guess" // sending one that tries a secret
+)
+
+// Mount mounts the pages. m is a Mux of web.NewMux; all routes are pages.
+func (s *Server) Mount(root *web.Mux) {
+	m := root.Door("signin", s.Fail, web.Page, web.Rate(RatePage))
+	m.Handle("GET /{$}", s.home)
+	m.Handle("GET /signin", s.askPassword)
+	m.Handle("POST /signin", s.checkPassword, web.Rate(RateGuess))
+	m.Handle("POST /signin/renew", s.renewPassword, web.Rate(RateGuess))
+	m.Handle("GET /accounts", s.listAccounts)
+	m.Handle("POST /accounts", s.chooseAccount)
+	m.Handle("GET /consent", s.askConsent)
+	m.Handle("POST /consent", s.decideConsent)
+	m.Handle("GET /signout", s.askSignOut)
+	m.Handle("POST /signout", s.signOut)
+	m.Handle("GET /signedout", s.signedOut)
+	if s.SetUp != nil {
+		m.Handle("GET /setup", s.askSetup)
+		m.Handle("POST /setup", s.doSetup, web.Rate(RateGuess))
+	}
+	if s.Links != nil {
+		m.Handle("GET /set-password", s.askNewPassword)
+		m.Handle("POST /set-password", s.setNewPassword, web.Rate(RateGuess))
+	}
+}

@@ -1,0 +1,96 @@
+// Package signin is the door through which people come: the pages from "who
+// are you" to "signed in", from there to consent, and out again.
+//
+// Somebody on the way to an application is in a flow: other doors [Server.Begin]
+// one and [Server.Resume] it at the end. No page leads to another: each notes
+// what it learned and returns to the dispatcher, which alone decides what is
+// next, so that no step can be left out or done out of turn.
+//
+// The package knows no protocol. It does not say what a client may get, only
+// who is there and what they agreed to.
+package signin
+
+import (
+	"context"
+	"embed"
+	"io/fs"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/i18n"
+	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/grant"
+	"github.com/cardea-id/cardea/internal/identity/once"
+	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/secret"
+	"github.com/cardea-id/cardea/internal/web"
+	"github.com/cardea-id/cardea/internal/web/look"
+)
+
+// ACRPassword is the authentication context class of a sign-in with a password
+// alone: the first assurance level of NIST SP 800-63B.
+const ACRPassword = "aal1"
+
+//go:embed templates/*.html
+var templates embed.FS
+
+// Options are what the door stands on. All are required but SetUp and Links.
+type Options struct {
+	DB        *db.DB
+	Once      *once.Store
+	Sessions  *session.Store
+	Passwords *credential.Passwords
+	People    *principal.Directory
+	Clients   *client.Registry
+	Grants    *grant.Store
+	Words     *i18n.Catalogue
+	Assets    *web.Assets // from look.Assets
+	FormKey   []byte      // the same on all nodes
+	SetUp     SetUp       // nil: there is no page for it
+	Links     Links       // nil: there is no page for it
+}
+
+// SetUp makes the first administrator of a realm, once.
+type SetUp interface {
+	// SetupOpen reports whether a link is still good: nil, or fault.NotFound.
+	SetupOpen(ctx context.Context, realm, link string) error
+	// Setup uses the link. fault.Invalid with Fields (name, username, email,
+	// password) leaves it unused.
+	Setup(ctx context.Context, by audit.Actor, realm, link string, p FirstPerson) error
+}
+
+// FirstPerson is who wants to administer a realm first.
+type FirstPerson struct {
+	Name, Username, Email string
+	Password              secret.Text
+}
+
+// Links let somebody choose a password who holds a link that was made for them.
+type Links interface {
+	// Open tells whom a link is for, without using it, or fault.NotFound.
+	Open(ctx context.Context, realm, link string) (*principal.Principal, error)
+	// Set uses the link. fault.Invalid with Fields (password) leaves it unused.
+	Set(ctx context.Context, by audit.Actor, realm, link string, password secret.Text) error
+}
+
+// Server answers for every realm.
+type Server struct {
+	Options
+	look  *look.Look
+	forms *web.Forms
+}
+
+// New returns the door. It fails when a template is broken.
+func New(o Options) (*Server, error) {
+	pages, err := fs.Sub(templates, "templates")
+	if err != nil {
+		return nil, err
+	}
+	l, err := look.New(pages, o.Assets, o.Words)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{Options: o, look: l, forms: web.NewForms(o.FormKey, flowCookie)}, nil
+}
