@@ -46,8 +46,8 @@ type ListState struct {
 	Bits []byte // as Bitmap.Bytes
 }
 
-// State is everything dead in a realm, complete up to Pos (and perhaps a little
-// beyond: applying a death twice is harmless).
+// State is everything dead in a realm. Pos is the position of the last record
+// of the realm that is in it (or later: applying a death twice is harmless).
 type State struct {
 	Pos     Position
 	Lists   []ListState

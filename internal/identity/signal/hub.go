@@ -28,7 +28,8 @@ type hub struct {
 	first   int64 // number of frames[0]; frames are numbered from 0
 	bytes   int
 	base    statuslist.Position // every delta after it is still in frames
-	pos     statuslist.Position // of the last record
+	pos     statuslist.Position // everything up to here went through add, or came before this hub
+	last    statuslist.Position // of the realm's last record; zero before the first
 	chain   statuslist.Chain
 	changed chan struct{} // closed when frames were added
 
@@ -60,7 +61,7 @@ func (h *hub) add(r audit.Record) {
 	d := h.delta(r)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.pos = pos
+	h.pos, h.last = pos, pos
 	if d.Empty() {
 		return
 	}

@@ -29,8 +29,8 @@ type Keys interface {
 
 // Index holds what is dead, in memory.
 type Index interface {
-	// Snapshot returns all that is dead in a realm, complete up to State.Pos.
-	// The bits are copies.
+	// Snapshot returns all that is dead in a realm. State.Pos is the position of
+	// the realm's last record in it, or later. The bits are copies.
 	Snapshot(ctx context.Context, realm string) (statuslist.State, error)
 	// ListBits returns one list, or fault.NotFound.
 	ListBits(ctx context.Context, realm, listID string) (statuslist.ListState, error)
@@ -79,6 +79,7 @@ type Server struct {
 	seen    statuslist.Position
 	streams int
 	closed  bool
+	again   time.Duration // how long a credential is believed
 	closing chan struct{}
 	wg      sync.WaitGroup // the hubs' goroutines
 }
@@ -92,7 +93,7 @@ func New(o Options) *Server {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{o: o, hubs: map[string]*hub{}, closing: make(chan struct{})}
+	s := &Server{o: o, hubs: map[string]*hub{}, again: askAgain, closing: make(chan struct{})}
 	s.enc.New = func() any { return new(statuslist.Encoder) }
 	s.lists = cache.New("signed status lists", 64<<20, 64<<20, func(l *signedList) int { return l.bytes })
 	o.Log.Follow("signal", s.apply, s.reset)

@@ -44,10 +44,9 @@ func (h *hub) makeSnapshot(ctx context.Context) (*snapshot, error) {
 	}
 	applied := statuslist.Position(h.s.o.Log.Applied())
 	h.mu.Lock()
-	pos, chain, next := h.pos, h.chain, h.first+int64(len(h.frames))
+	pos, last, chain, next := later(h.pos, applied), h.last, h.chain, h.first+int64(len(h.frames))
 	h.mu.Unlock()
-	pos = later(pos, applied)
-	state, err := h.stateAt(ctx, pos)
+	state, err := h.stateAt(ctx, last)
 	if err != nil {
 		return nil, err
 	}
@@ -78,15 +77,15 @@ func (h *hub) makeSnapshot(ctx context.Context) (*snapshot, error) {
 	return &snapshot{wire: web.AppendEvent(nil, statuslist.EventSnapshot, statuslist.EventID(h.boot, pos), []byte(jws)), next: next}, nil
 }
 
-// stateAt reads the index once it has caught up with pos. Both hear of records
-// one after the other, so there is rarely anything to wait for; what the index
-// knows beyond pos comes again as a delta, which does no harm.
-func (h *hub) stateAt(ctx context.Context, pos statuslist.Position) (statuslist.State, error) {
+// stateAt reads the index once it knows the realm's last record. It hears of
+// each before this hub does, so there should be nothing to wait for; what it
+// knows beyond comes again as a delta, which does no harm.
+func (h *hub) stateAt(ctx context.Context, last statuslist.Position) (statuslist.State, error) {
 	ctx, cancel := context.WithTimeout(ctx, indexWait)
 	defer cancel()
 	for {
 		state, err := h.s.o.Index.Snapshot(ctx, h.realm)
-		if err != nil || !state.Pos.Before(pos) {
+		if err != nil || !state.Pos.Before(last) {
 			return state, err
 		}
 		select {

@@ -62,7 +62,7 @@ func (h *hub) begin(r *http.Request) (start []byte, next int64, err error) {
 
 // pump sends frames until something ends the stream.
 func (s *Server) pump(out *writer, r *http.Request, h *hub, next int64) {
-	ask := time.NewTicker(askAgain + rand.N(askAgain/4)) // spread, so that 1,000 are not asked at once
+	ask := time.NewTicker(s.again + rand.N(s.again/4+1)) // spread, so that 1,000 are not asked at once
 	defer ask.Stop()
 	stopping := web.Stopping(r.Context())
 	for {
