@@ -60,6 +60,7 @@ func (a *App) doors(master []byte) error {
 	a.signals = signal.New(signal.Options{Log: a.Log, Keys: a.Ring, Index: a.Grants.Status, Authorize: a.mayFollow,
 		Now: a.DB.Now, Elapsed: db.Boottime, Logger: a.slog})
 
+	a.Mux.Fallback(pages.FailAny)
 	pages.Mount(a.Mux)
 	assets.Mount(a.Mux)
 	protocol.Mount(a.Mux)
@@ -71,7 +72,7 @@ func (a *App) doors(master []byte) error {
 
 	a.metrics = newMetrics(a.Log)
 	a.Handler = web.Front(web.Options{Now: time.Now, Log: a.lines, Proxies: web.NewProxies(a.Settings.TrustedProxies),
-		HTTPS: len(a.Settings.Issuer) > 6 && a.Settings.Issuer[:6] == "https:", Resolve: a.resolve, Observe: a.metrics.observe, Fail: pages.Fail}, a.Mux)
+		HTTPS: len(a.Settings.Issuer) > 6 && a.Settings.Issuer[:6] == "https:", Resolve: a.resolve, Observe: a.metrics.observe, Fail: pages.FailAny}, a.Mux)
 	return nil
 }
 
