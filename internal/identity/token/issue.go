@@ -54,6 +54,13 @@ func (g *Gate) Issue(ctx context.Context, by audit.Actor, q Request) (Issued, er
 	return issued, nil
 }
 
+// Alive reports whether tokens could be issued under a grant now. A refusal is
+// fault.Forbidden.
+func (g *Gate) Alive(ctx context.Context, gr *grant.Grant) error {
+	_, err := g.pass(ctx, gr)
+	return err
+}
+
 // passed is a grant with all that it hangs on, every one found alive.
 type passed struct {
 	now    time.Time
@@ -225,7 +232,7 @@ func (p *passed) mayReach(audience string) bool {
 		return true
 	}
 	if p.grant.Kind == grant.Standing {
-		return p.client.AllowsResource(audience)
+		return p.client.AllowsAudience(p.realm.Issuer, audience)
 	}
 	return slices.Contains(p.grant.Audience, audience)
 }

@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/fault"
@@ -27,10 +28,21 @@ func (g *Gate) mint(ctx context.Context, p *passed, t *Token) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if most := p.realm.Settings.MaxTokenBytes; len(signed) > most {
-		return "", tooLarge(claims, len(signed), most)
+	if size, most := weight(signed), p.realm.Settings.MaxTokenBytes; size > most {
+		return "", tooLarge(claims, size, most)
 	}
 	return signed, nil
+}
+
+// es256Signature is the length of a signature of the default algorithm.
+const es256Signature = 86
+
+// weight is the size of a token that its realm's max_token_bytes bounds. An RSA
+// signature weighs as much as one of the default algorithm: whoever needs RSA
+// cannot make it shorter, and the bound is about claims.
+func weight(signed string) int {
+	signature := len(signed) - strings.LastIndexByte(signed, '.') - 1
+	return len(signed) - max(0, signature-es256Signature)
 }
 
 // appendClaims writes the claims of RFC 9068, section 2.2, and three of ours:
