@@ -60,7 +60,7 @@ func fill(ctx context.Context, w io.Writer, s *live.Server, n int) error {
 		size := min(fillBatch, n-done)
 		slots := make([]grant.Slot, size)
 		for i := range slots {
-			if slots[i], err = a.Grants.Reserve(ctx, realm.Default, grant.Tokens); err != nil {
+			if slots[i], err = a.Grants.Reserve(ctx, realm.Default, grant.ForGrants); err != nil {
 				return err
 			}
 		}

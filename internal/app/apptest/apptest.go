@@ -125,9 +125,17 @@ func IssuerOf(name string) string {
 	return Issuer + "/realms/" + name
 }
 
-// Events lists what happened in a realm, newest first.
+// Events lists everything that happened in a realm until now, newest first.
 func (e *Env) Events(t testing.TB, realm string) []audit.Record {
 	t.Helper()
+	if err := e.Log.FlushActivity(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	// What was committed before gets its place in the log before this returns.
+	err := e.DB.Update(context.Background(), realm, func(tx *db.Tx) error { audit.Barrier(tx); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
 	var all []audit.Record
 	for f := (audit.Filter{Limit: 1000}); ; {
 		page, next, err := e.Log.Query(context.Background(), realm, f)
