@@ -24,21 +24,17 @@ func (s *Server) decide(w http.ResponseWriter, r *http.Request, a *authorization
 	}
 	ask := signin.Flow{Return: pathContinue, Client: a.client.ID, RedirectURI: a.redirectURI,
 		LoginHint: a.params.Get("login_hint"), UILocales: a.params.Get("ui_locales")}
-	refusal, err := s.signInMissing(ctx, a, p, &ask)
-	if err != nil {
-		return err
-	}
-	if refusal == nil {
-		refusal, err = s.consentMissing(ctx, a, &p, &ask)
-		if err != nil {
-			return err
-		}
+	left, err := s.signInMissing(ctx, a, p, &ask)
+	if err == nil && left == nil {
+		left, err = s.consentMissing(ctx, a, &p, &ask)
 	}
 	switch {
-	case refusal == nil:
+	case err != nil:
+		return err
+	case left == nil:
 		return s.giveCode(w, r, a, p)
-	case a.prompt.none || refusal.Code == unmetAuthentication:
-		return s.answerError(w, r, a, refusal)
+	case a.prompt.none || left.final:
+		return s.answerError(w, r, a, left.says)
 	}
 	p.Query = encode(a.params)
 	kept, err := json.Marshal(p)
@@ -49,9 +45,15 @@ func (s *Server) decide(w http.ResponseWriter, r *http.Request, a *authorization
 	return s.pages.Begin(w, r, ask)
 }
 
-// unmetAuthentication says that no sign-in of ours is what the client insists
-// on (OpenID Connect Core Error Code unmet_authentication_requirements).
-const unmetAuthentication = "unmet_authentication_requirements"
+// lack is something that a request still needs of the person.
+type lack struct {
+	says  *Error // as the client hears it, with prompt=none
+	final bool   // asking the person would not help
+}
+
+func missing(code, description string) *lack { return &lack{says: refuse(code, description)} }
+
+func hopeless(code, description string) *lack { return &lack{refuse(code, description), true} }
 
 // sessionFor finds who is signed in: the account the client expects if it
 // names one, else the browser's current one.
@@ -81,31 +83,36 @@ func (s *Server) isSubject(ctx context.Context, a *authorization, principal stri
 	return err == nil && known == a.subject, err
 }
 
-// signInMissing says why the person must sign in first, as the client hears it
-// with prompt=none, and what to ask of the pages. Nil: nothing is missing.
-func (s *Server) signInMissing(ctx context.Context, a *authorization, p progress, ask *signin.Flow) (*Error, error) {
+// signInMissing says why the person must sign in first, and fills in what to
+// ask of the pages. Nil: nothing is missing.
+func (s *Server) signInMissing(ctx context.Context, a *authorization, p progress, ask *signin.Flow) (*lack, error) {
 	ask.Reauth = a.prompt.login
 	ask.Select = a.prompt.selectAccount && !p.Selected
 	ask.Subject = a.principalHint()
 	if p.session == nil {
-		return refuse("login_required", "nobody is signed in"), nil
+		return missing("login_required", "nobody is signed in"), nil
 	}
 	is, err := s.isSubject(ctx, a, p.session.Principal)
 	if err != nil {
 		return nil, err
 	}
+	if !is && p.Reauthenticated {
+		return hopeless("login_required", "somebody else has signed in"), nil
+	}
 	if !is {
-		return refuse("login_required", "somebody else is signed in"), nil
+		ask.Reauth = true
+		return missing("login_required", "somebody else is signed in"), nil
 	}
 	if ask.Select {
-		return refuse("account_selection_required", "an account must be chosen"), nil
+		return missing("account_selection_required", "an account must be chosen"), nil
 	}
 	if want := a.claims.IDToken["acr"]; want.Essential && p.Reauthenticated && !want.accepts(p.session.ACR) {
-		return refuse(unmetAuthentication, "the assurance asked for cannot be reached"), nil
+		// OpenID Connect Core Error Code unmet_authentication_requirements 1.0.
+		return hopeless("unmet_authentication_requirements", "the assurance asked for cannot be reached"), nil
 	}
 	if !p.Reauthenticated && s.tooOld(a, p.session) {
 		ask.Reauth = true
-		return refuse("login_required", "the person must sign in again"), nil
+		return missing("login_required", "the person must sign in again"), nil
 	}
 	return nil, nil
 }
@@ -125,15 +132,15 @@ func (s *Server) tooOld(a *authorization, one *session.Session) bool {
 
 // consentMissing says why the person must be asked for consent, or narrows the
 // request to what was consented to and returns nil.
-func (s *Server) consentMissing(ctx context.Context, a *authorization, p *progress, ask *signin.Flow) (*Error, error) {
+func (s *Server) consentMissing(ctx context.Context, a *authorization, p *progress, ask *signin.Flow) (*lack, error) {
 	if p.asked {
 		a.scopes = p.granted(a.scopes)
 		return nil, nil
 	}
 	ask.Consent, ask.Subject = a.scopes, p.session.Principal
-	missing := refuse("consent_required", "the person must be asked for consent")
+	needed := missing("consent_required", "the person must be asked for consent")
 	if a.prompt.consent {
-		return missing, nil
+		return needed, nil
 	}
 	if a.client.FirstParty {
 		return nil, nil
@@ -143,7 +150,7 @@ func (s *Server) consentMissing(ctx context.Context, a *authorization, p *progre
 		return nil, err
 	}
 	if given == nil || !given.Covers(a.scopes) {
-		return missing, nil
+		return needed, nil
 	}
 	return nil, nil
 }

@@ -26,8 +26,7 @@ type authorization struct {
 	challenge string // S256, or "" for a client that may leave PKCE out
 	nonce     string
 	prompt    prompt
-	maxAge    int64 // seconds; -1: none
-	acr       []string
+	maxAge    int64  // seconds; -1: none
 	subject   string // whom the client expects, as it knows them; "" anybody
 	claims    claimsRequest
 }

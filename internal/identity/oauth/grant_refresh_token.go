@@ -19,10 +19,13 @@ func (refreshGrant) prove(s *Server, a *asking) (proved, error) {
 	if text == "" {
 		return proved{}, badRequest("refresh_token is missing")
 	}
+	c := a.caller.Client
+	if !c.AllowsScope(scopeOffline) {
+		return proved{}, badGrant("the client may no longer have offline access")
+	}
 	if err := s.checkNarrowing(a, text); err != nil {
 		return proved{}, err
 	}
-	c := a.caller.Client
 	rotation, err := s.grants.Refresh(a.request.Context(), actor(a.request, c), c, text)
 	if err != nil {
 		return proved{}, err
