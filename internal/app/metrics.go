@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +21,18 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	took     *prometheus.HistogramVec
+	known    sync.Map // of seen to *meters: looking labels up by name costs more than counting
+}
+
+// seen is a kind of answer: route (nil for none) and status.
+type seen struct {
+	route  *web.Route
+	status int
+}
+
+type meters struct {
+	requests prometheus.Counter
+	took     prometheus.Observer
 }
 
 func newMetrics(log *audit.Log) *metrics {
@@ -47,12 +60,18 @@ func newMetrics(log *audit.Log) *metrics {
 
 // observe counts a finished request.
 func (m *metrics) observe(s web.Summary) {
-	route := "none"
-	if s.Route != nil {
-		route = s.Route.Path
+	kind := seen{s.Route, s.Status}
+	v, ok := m.known.Load(kind)
+	if !ok {
+		route := "none"
+		if s.Route != nil {
+			route = s.Route.Path
+		}
+		v, _ = m.known.LoadOrStore(kind, &meters{m.requests.WithLabelValues(route, strconv.Itoa(s.Status)), m.took.WithLabelValues(route)})
 	}
-	m.requests.WithLabelValues(route, strconv.Itoa(s.Status)).Inc()
-	m.took.WithLabelValues(route).Observe(s.Took.Seconds())
+	of := v.(*meters)
+	of.requests.Inc()
+	of.took.Observe(s.Took.Seconds())
 }
 
 // handler serves metrics and profiles. It belongs on a loopback address only.
