@@ -238,7 +238,12 @@ func (f *follower) asOf(issuer string, at statuslist.Instant) (time.Time, error)
 	if !f.timed || offset > f.offset {
 		f.offset, f.timed = offset, true
 	}
-	return now.Add(offset - f.offset), nil
+	asOf := now.Add(offset - f.offset)
+	if now.Sub(asOf) > f.v.c.MaxStaleness {
+		// Held back on the way, or a clock was set: a new connection measures anew.
+		return time.Time{}, errors.New("verify: a message on the revocation stream is old, or a clock was set")
+	}
+	return asOf, nil
 }
 
 func (f *follower) changed(c Change) {

@@ -40,9 +40,8 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer out.close()
 	// The status has been sent: from here on an error can only end the stream.
-	if out.send(start) == nil {
-		s.pump(out, r, h, next)
-	}
+	out.add(start)
+	s.pump(out, r, h, next)
 	return nil
 }
 
@@ -154,9 +153,4 @@ func (o *writer) flush() error {
 	o.guard.Stop()
 	o.any = false
 	return o.err
-}
-
-func (o *writer) send(wire []byte) error {
-	o.add(wire)
-	return o.flush()
 }

@@ -1,0 +1,141 @@
+package signal
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/jose"
+	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/statuslist"
+)
+
+// standing is a log, a ring and an index in which nothing happens by itself.
+type standing struct {
+	apply func(audit.Record)
+	key   *jose.Key
+}
+
+func (l *standing) Follow(_ string, apply func(audit.Record), _ func())       { l.apply = apply }
+func (l *standing) Live() error                                               { return nil }
+func (l *standing) Applied() audit.Position                                   { return audit.Position{} }
+func (l *standing) Signer(context.Context, string, string) (*jose.Key, error) { return l.key, nil }
+func (l *standing) Snapshot(context.Context, string) (statuslist.State, error) {
+	return statuslist.State{}, nil
+}
+func (l *standing) ListBits(context.Context, string, string) (s statuslist.ListState, err error) {
+	return s, errors.New("no list")
+}
+
+func (l *standing) kill(seq int64) {
+	l.apply(audit.Record{Realm: "test", Position: audit.Position{Epoch: 1, Seq: seq},
+		Event: audit.Event{Deaths: []audit.Bit{{List: "slt_1", Index: seq}}}})
+}
+
+func newStanding(t *testing.T) (*standing, *Server) {
+	t.Helper()
+	key, err := jose.Generate("key_1", jose.ES256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &standing{key: key}
+	s := New(Options{Log: l, Keys: l, Index: l, Authorize: func(*http.Request) error { return nil },
+		Now: time.Now, Elapsed: func() time.Duration { return 0 }, MaxStreams: 2})
+	t.Cleanup(s.Close)
+	return l, s
+}
+
+// stuck is a client that takes nothing until it is let go.
+type stuck struct {
+	*httptest.ResponseRecorder
+	writing, free chan struct{}
+}
+
+func (w *stuck) Write(b []byte) (int, error) {
+	select {
+	case w.writing <- struct{}{}:
+		<-w.free
+	default:
+	}
+	return w.ResponseRecorder.Write(b)
+}
+
+func (w *stuck) SetReadDeadline(time.Time) error  { return nil }
+func (w *stuck) SetWriteDeadline(time.Time) error { return nil }
+
+// Point 10: the queue of a verifier is bounded; who falls off its end is cut,
+// and the log never waits.
+func TestASlowClientIsCut(t *testing.T) {
+	l, s := newStanding(t)
+	w := &stuck{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
+	r := httptest.NewRequest("GET", statuslist.StreamPath, nil)
+	r = r.WithContext(realm.With(r.Context(), &realm.Realm{Name: "test", Issuer: "https://id.example.com"}))
+	ended := make(chan error, 1)
+	go func() { ended <- s.stream(w, r) }()
+	<-w.writing // it hangs in its first write
+	for seq := range int64(keepFrames + 100) {
+		l.kill(seq + 1)
+	}
+	close(w.free)
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("the stream ends with %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("a client that missed something is still served")
+	}
+	if s.Streams() != 0 {
+		t.Error("a stream that ended is counted")
+	}
+}
+
+func TestTheHubRemembersABoundedPast(t *testing.T) {
+	l, s := newStanding(t)
+	rl := &realm.Realm{Name: "test", Issuer: "https://id.example.com"}
+	h, err := s.join(rl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(seq int64) statuslist.Position { return statuslist.Position{Epoch: 1, Seq: seq} }
+	for seq := range int64(keepFrames + 100) {
+		l.kill(seq + 1)
+	}
+	h.mu.Lock()
+	kept, base, bytes := len(h.frames), h.base, h.bytes
+	h.mu.Unlock()
+	if kept > keepFrames || bytes > keepBytes || base.Before(at(50)) {
+		t.Errorf("%d frames of %d bytes are kept, complete after %v", kept, bytes, base)
+	}
+	if _, ok := h.resume(h.boot, at(10)); ok {
+		t.Error("a client resumes before what is kept")
+	}
+	if _, ok := h.resume("other", at(keepFrames)); ok {
+		t.Error("a client of another sender resumes")
+	}
+	next, ok := h.resume(h.boot, at(keepFrames))
+	frames, _, _, _ := h.after(next)
+	deltas := 0
+	for _, f := range frames {
+		if f.delta {
+			deltas++
+		}
+	}
+	if !ok || deltas != 100 || frames[0].pos != at(keepFrames+1) {
+		t.Errorf("after resuming come %d deltas (%v)", deltas, ok)
+	}
+	if _, ok := h.resume(h.boot, at(keepFrames+100)); !ok {
+		t.Error("a client that missed nothing must start over")
+	}
+
+	if _, err := s.join(rl); err != nil {
+		t.Error("a second stream is refused")
+	}
+	if _, err := s.join(rl); err == nil {
+		t.Error("more streams than MaxStreams")
+	}
+}
