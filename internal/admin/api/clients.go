@@ -12,7 +12,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/credential"
 )
 
-func (s *Server) listClients(ctx context.Context, c *Caller, in *paging) (*page[wire.Client], error) {
+func (s *Server) listClients(ctx context.Context, c *Caller, in *Paging) (*page[wire.Client], error) {
 	found, next, err := s.Clients.List(ctx, c.Realm.Name, in.After, in.Limit)
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func (s *Server) createClient(ctx context.Context, c *Caller, in *createClientIn
 	return withSecret(made), nil
 }
 
-func (s *Server) showClient(ctx context.Context, c *Caller, in *byID) (*answer[wire.Client], error) {
+func (s *Server) showClient(ctx context.Context, c *Caller, in *ByID) (*answer[wire.Client], error) {
 	found, err := s.Clients.ByID(ctx, c.Realm.Name, in.ID)
 	if err != nil {
 		return nil, err
@@ -43,8 +43,8 @@ func (s *Server) showClient(ctx context.Context, c *Caller, in *byID) (*answer[w
 }
 
 type replaceClientInput struct {
-	byID
-	matching
+	ByID
+	Matching
 	Body wire.ClientSettings
 }
 
@@ -72,7 +72,7 @@ func (s *Server) replaceClient(ctx context.Context, c *Caller, in *replaceClient
 	return withSecret(changed), nil
 }
 
-func (s *Server) enableClient(ctx context.Context, c *Caller, in *byID) (*answer[wire.Client], error) {
+func (s *Server) enableClient(ctx context.Context, c *Caller, in *ByID) (*answer[wire.Client], error) {
 	if _, err := s.touchableClient(ctx, c, in.ID); err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (s *Server) enableClient(ctx context.Context, c *Caller, in *byID) (*answer
 	return versioned(clientOf(changed), changed.Version), nil
 }
 
-func (s *Server) disableClient(ctx context.Context, c *Caller, in *byID) (*answer[wire.Client], error) {
+func (s *Server) disableClient(ctx context.Context, c *Caller, in *ByID) (*answer[wire.Client], error) {
 	found, err := s.touchableClient(ctx, c, in.ID)
 	if err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (s *Server) disableClient(ctx context.Context, c *Caller, in *byID) (*answe
 	return s.showClient(ctx, c, in)
 }
 
-func (s *Server) deleteClient(ctx context.Context, c *Caller, in *byID) (*nothing, error) {
+func (s *Server) deleteClient(ctx context.Context, c *Caller, in *ByID) (*nothing, error) {
 	found, err := s.touchableClient(ctx, c, in.ID)
 	if err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func (s *Server) deleteClient(ctx context.Context, c *Caller, in *byID) (*nothin
 	return nil, s.Grants.DeleteClient(ctx, c.By, c.Realm.Name, in.ID, 0, s.guard(c, found.Principal))
 }
 
-func (s *Server) listSecrets(ctx context.Context, c *Caller, in *byID) (*page[wire.Credential], error) {
+func (s *Server) listSecrets(ctx context.Context, c *Caller, in *ByID) (*page[wire.Credential], error) {
 	found, err := s.Clients.ByID(ctx, c.Realm.Name, in.ID)
 	if err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func (s *Server) listSecrets(ctx context.Context, c *Caller, in *byID) (*page[wi
 }
 
 type addSecretInput struct {
-	byID
+	ByID
 	Body wire.ClientSecretCreate
 }
 
@@ -136,7 +136,7 @@ func (s *Server) addSecret(ctx context.Context, c *Caller, in *addSecretInput) (
 }
 
 type secretInput struct {
-	byID
+	ByID
 	Secret string `path:"secret" maxLength:"64" doc:"The id of the secret, not the secret itself."`
 }
 

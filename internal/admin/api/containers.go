@@ -8,7 +8,7 @@ import (
 )
 
 type searchInput struct {
-	paging
+	Paging
 	Q string `query:"q" maxLength:"200" doc:"Those whose name or display name begins with it."`
 }
 
@@ -30,7 +30,7 @@ func (s *Server) createGroup(ctx context.Context, c *Caller, in *createGroupInpu
 	return versioned(groupOf(p), p.Version), nil
 }
 
-func (s *Server) showGroup(ctx context.Context, c *Caller, in *byID) (*answer[wire.Group], error) {
+func (s *Server) showGroup(ctx context.Context, c *Caller, in *ByID) (*answer[wire.Group], error) {
 	p, err := s.living(ctx, c, in.ID, principal.Group)
 	if err != nil {
 		return nil, err
@@ -39,20 +39,20 @@ func (s *Server) showGroup(ctx context.Context, c *Caller, in *byID) (*answer[wi
 }
 
 type updateGroupInput struct {
-	byID
-	matching
+	ByID
+	Matching
 	Body wire.GroupUpdate
 }
 
 func (s *Server) updateGroup(ctx context.Context, c *Caller, in *updateGroupInput) (*answer[wire.Group], error) {
-	p, err := s.rename(ctx, c, in.ID, in.matching, principal.Group, principal.Change{Name: in.Body.Name, DisplayName: in.Body.DisplayName})
+	p, err := s.rename(ctx, c, in.ID, in.Matching, principal.Group, principal.Change{Name: in.Body.Name, DisplayName: in.Body.DisplayName})
 	if err != nil {
 		return nil, err
 	}
 	return versioned(groupOf(p), p.Version), nil
 }
 
-func (s *Server) deleteGroup(ctx context.Context, c *Caller, in *byID) (*nothing, error) {
+func (s *Server) deleteGroup(ctx context.Context, c *Caller, in *ByID) (*nothing, error) {
 	return nil, s.bury(ctx, c, in.ID, principal.Group)
 }
 
@@ -74,7 +74,7 @@ func (s *Server) createOrganization(ctx context.Context, c *Caller, in *createOr
 	return versioned(organizationOf(p), p.Version), nil
 }
 
-func (s *Server) showOrganization(ctx context.Context, c *Caller, in *byID) (*answer[wire.Organization], error) {
+func (s *Server) showOrganization(ctx context.Context, c *Caller, in *ByID) (*answer[wire.Organization], error) {
 	p, err := s.living(ctx, c, in.ID, principal.Organization)
 	if err != nil {
 		return nil, err
@@ -83,24 +83,24 @@ func (s *Server) showOrganization(ctx context.Context, c *Caller, in *byID) (*an
 }
 
 type updateOrganizationInput struct {
-	byID
-	matching
+	ByID
+	Matching
 	Body wire.OrganizationUpdate
 }
 
 func (s *Server) updateOrganization(ctx context.Context, c *Caller, in *updateOrganizationInput) (*answer[wire.Organization], error) {
-	p, err := s.rename(ctx, c, in.ID, in.matching, principal.Organization, principal.Change{Name: in.Body.Name, DisplayName: in.Body.DisplayName})
+	p, err := s.rename(ctx, c, in.ID, in.Matching, principal.Organization, principal.Change{Name: in.Body.Name, DisplayName: in.Body.DisplayName})
 	if err != nil {
 		return nil, err
 	}
 	return versioned(organizationOf(p), p.Version), nil
 }
 
-func (s *Server) deleteOrganization(ctx context.Context, c *Caller, in *byID) (*nothing, error) {
+func (s *Server) deleteOrganization(ctx context.Context, c *Caller, in *ByID) (*nothing, error) {
 	return nil, s.bury(ctx, c, in.ID, principal.Organization)
 }
 
-func (s *Server) rename(ctx context.Context, c *Caller, id string, m matching, kind principal.Kind, change principal.Change) (*principal.Principal, error) {
+func (s *Server) rename(ctx context.Context, c *Caller, id string, m Matching, kind principal.Kind, change principal.Change) (*principal.Principal, error) {
 	version, err := m.version()
 	if err != nil {
 		return nil, err

@@ -11,7 +11,7 @@ import (
 )
 
 type listEventsInput struct {
-	paging
+	Paging
 	Action string    `query:"action" maxLength:"100" doc:"Events whose action begins with it, such as client."`
 	Actor  string    `query:"actor" maxLength:"64" doc:"What this principal did."`
 	Target string    `query:"target" maxLength:"100" doc:"What was done to this."`

@@ -10,7 +10,7 @@ import (
 )
 
 type listGrantsInput struct {
-	paging
+	Paging
 	Principal string `query:"principal" maxLength:"64" doc:"Grants to act for this principal. At most one of principal, client and session is given."`
 	Client    string `query:"client" maxLength:"64" doc:"Grants of this client."`
 	Session   string `query:"session" maxLength:"64" doc:"Grants that hang on this session."`
@@ -30,7 +30,7 @@ func (s *Server) listGrants(ctx context.Context, c *Caller, in *listGrantsInput)
 	return paged(found, next, grantOf), nil
 }
 
-func (s *Server) showGrant(ctx context.Context, c *Caller, in *byID) (*plainAnswer[wire.Grant], error) {
+func (s *Server) showGrant(ctx context.Context, c *Caller, in *ByID) (*plainAnswer[wire.Grant], error) {
 	g, err := s.Grants.ByID(ctx, c.Realm.Name, in.ID)
 	if err != nil {
 		return nil, err
@@ -38,13 +38,13 @@ func (s *Server) showGrant(ctx context.Context, c *Caller, in *byID) (*plainAnsw
 	return plain(grantOf(g)), nil
 }
 
-func (s *Server) revokeGrant(ctx context.Context, c *Caller, in *byID) (*nothing, error) {
+func (s *Server) revokeGrant(ctx context.Context, c *Caller, in *ByID) (*nothing, error) {
 	return nil, s.Grants.Revoke(ctx, c.By, c.Realm.Name, in.ID, "revoked by an operator")
 }
 
 type listConsentsInput struct {
-	byID
-	paging
+	ByID
+	Paging
 }
 
 func (s *Server) listConsents(ctx context.Context, c *Caller, in *listConsentsInput) (*page[wire.Consent], error) {
@@ -59,7 +59,7 @@ func (s *Server) listConsents(ctx context.Context, c *Caller, in *listConsentsIn
 }
 
 type consentInput struct {
-	byID
+	ByID
 	Client string `path:"client" maxLength:"64"`
 }
 

@@ -13,17 +13,19 @@ import (
 // that answers 204.
 type nothing struct{}
 
-type byID struct {
+// ByID names the thing that an operation is about. Inputs that are embedded are
+// exported, because huma looks into no others.
+type ByID struct {
 	ID string `path:"id" maxLength:"320"`
 }
 
-// matching carries the version that a change insists on.
-type matching struct {
+// Matching carries the version that a change insists on.
+type Matching struct {
 	IfMatch string `header:"If-Match" maxLength:"40" doc:"The ETag that was read. The change is refused with 412 when somebody else made one meanwhile."`
 }
 
 // version is 0 when the caller does not insist.
-func (m matching) version() (int64, error) {
+func (m Matching) version() (int64, error) {
 	if m.IfMatch == "" || m.IfMatch == "*" {
 		return 0, nil
 	}
@@ -34,7 +36,8 @@ func (m matching) version() (int64, error) {
 	return n, nil
 }
 
-type paging struct {
+// Paging says which page of a list is asked for.
+type Paging struct {
 	After string `query:"after" maxLength:"320" doc:"next of the page before."`
 	Limit int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
 }

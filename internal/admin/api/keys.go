@@ -15,7 +15,7 @@ func (s *Server) listKeys(ctx context.Context, c *Caller, _ *nothing) (*page[wir
 	return paged(found, "", keyOf), nil
 }
 
-func (s *Server) showKey(ctx context.Context, c *Caller, in *byID) (*plainAnswer[wire.SigningKey], error) {
+func (s *Server) showKey(ctx context.Context, c *Caller, in *ByID) (*plainAnswer[wire.SigningKey], error) {
 	k, err := s.Keys.ByID(ctx, c.Realm.Name, in.ID)
 	if err != nil {
 		return nil, err
@@ -33,11 +33,11 @@ func (s *Server) rotateKey(ctx context.Context, c *Caller, in *rotateKeyInput) (
 	return plain(keyOf(k)), nil
 }
 
-func (s *Server) revokeKey(ctx context.Context, c *Caller, in *byID) (*nothing, error) {
+func (s *Server) revokeKey(ctx context.Context, c *Caller, in *ByID) (*nothing, error) {
 	return nil, s.Keys.Revoke(ctx, c.By, c.Realm.Name, in.ID, "operator")
 }
 
-func (s *Server) retireKey(ctx context.Context, c *Caller, in *byID) (*nothing, error) {
+func (s *Server) retireKey(ctx context.Context, c *Caller, in *ByID) (*nothing, error) {
 	return nil, s.Keys.Retire(ctx, c.By, c.Realm.Name, in.ID)
 }
 

@@ -8,17 +8,18 @@ import (
 )
 
 type listMembersInput struct {
-	byID
-	paging
+	ByID
+	Paging
 }
 
-type memberInput struct {
-	byID
+// MemberInput names a member of what ByID names.
+type MemberInput struct {
+	ByID
 	Member string `path:"member" maxLength:"64"`
 }
 
 type putMemberInput struct {
-	memberInput
+	MemberInput
 	Body wire.MemberPut
 }
 
@@ -44,8 +45,8 @@ func (s *Server) putMember(kind principal.Kind) handler[putMemberInput, nothing]
 	}
 }
 
-func (s *Server) removeMember(kind principal.Kind) handler[memberInput, nothing] {
-	return func(ctx context.Context, c *Caller, in *memberInput) (*nothing, error) {
+func (s *Server) removeMember(kind principal.Kind) handler[MemberInput, nothing] {
+	return func(ctx context.Context, c *Caller, in *MemberInput) (*nothing, error) {
 		if _, err := s.living(ctx, c, in.ID, kind); err != nil {
 			return nil, err
 		}

@@ -16,7 +16,7 @@ func (s *Server) me(ctx context.Context, c *Caller, _ *nothing) (*plainAnswer[wi
 	return plain(m), nil
 }
 
-func (s *Server) listOperators(ctx context.Context, c *Caller, in *paging) (*page[wire.Operator], error) {
+func (s *Server) listOperators(ctx context.Context, c *Caller, in *Paging) (*page[wire.Operator], error) {
 	found, next, err := s.Operators.List(ctx, c.Realm.Name, in.After, in.Limit)
 	if err != nil {
 		return nil, err
@@ -24,13 +24,14 @@ func (s *Server) listOperators(ctx context.Context, c *Caller, in *paging) (*pag
 	return paged(found, next, func(o operator.Operator) wire.Operator { return s.operatorOf(ctx, o) }), nil
 }
 
-type operatorInput struct {
+// OperatorInput names an operator.
+type OperatorInput struct {
 	Principal string `path:"principal" maxLength:"64"`
 }
 
 type putOperatorInput struct {
-	operatorInput
-	matching
+	OperatorInput
+	Matching
 	Body wire.OperatorPut
 }
 
@@ -47,8 +48,8 @@ func (s *Server) putOperator(ctx context.Context, c *Caller, in *putOperatorInpu
 }
 
 type removeOperatorInput struct {
-	operatorInput
-	matching
+	OperatorInput
+	Matching
 }
 
 func (s *Server) removeOperator(ctx context.Context, c *Caller, in *removeOperatorInput) (*nothing, error) {

@@ -15,15 +15,15 @@ func (s *Server) showOwnRealm(_ context.Context, c *Caller, _ *nothing) (*answer
 }
 
 type updateOwnRealmInput struct {
-	matching
+	Matching
 	Body wire.RealmUpdate
 }
 
 func (s *Server) updateOwnRealm(ctx context.Context, c *Caller, in *updateOwnRealmInput) (*answer[wire.Realm], error) {
-	return s.changeRealm(ctx, c, c.Realm.Name, in.matching, in.Body)
+	return s.changeRealm(ctx, c, c.Realm.Name, in.Matching, in.Body)
 }
 
-func (s *Server) listRealms(ctx context.Context, c *Caller, in *paging) (*page[wire.Realm], error) {
+func (s *Server) listRealms(ctx context.Context, c *Caller, in *Paging) (*page[wire.Realm], error) {
 	found, next, err := s.Realms.List(ctx, in.After, in.Limit)
 	if err != nil {
 		return nil, err
@@ -46,11 +46,12 @@ func (s *Server) createRealm(ctx context.Context, c *Caller, in *createRealmInpu
 	return versioned(wire.RealmCreated{Realm: realmOf(made), Setup: link}, made.Version), nil
 }
 
-type realmInput struct {
+// RealmInput names a realm.
+type RealmInput struct {
 	Name string `path:"name" maxLength:"40"`
 }
 
-func (s *Server) showRealm(ctx context.Context, c *Caller, in *realmInput) (*answer[wire.Realm], error) {
+func (s *Server) showRealm(ctx context.Context, c *Caller, in *RealmInput) (*answer[wire.Realm], error) {
 	found, err := s.Realms.ByName(ctx, in.Name)
 	if err != nil {
 		return nil, err
@@ -59,20 +60,20 @@ func (s *Server) showRealm(ctx context.Context, c *Caller, in *realmInput) (*ans
 }
 
 type updateRealmInput struct {
-	realmInput
-	matching
+	RealmInput
+	Matching
 	Body wire.RealmUpdate
 }
 
 func (s *Server) updateRealm(ctx context.Context, c *Caller, in *updateRealmInput) (*answer[wire.Realm], error) {
-	return s.changeRealm(ctx, c, in.Name, in.matching, in.Body)
+	return s.changeRealm(ctx, c, in.Name, in.Matching, in.Body)
 }
 
-func (s *Server) deleteRealm(ctx context.Context, c *Caller, in *realmInput) (*nothing, error) {
+func (s *Server) deleteRealm(ctx context.Context, c *Caller, in *RealmInput) (*nothing, error) {
 	return nil, s.Realms.Delete(ctx, c.By, in.Name)
 }
 
-func (s *Server) makeSetupLink(ctx context.Context, c *Caller, in *realmInput) (*plainAnswer[wire.SecretLink], error) {
+func (s *Server) makeSetupLink(ctx context.Context, c *Caller, in *RealmInput) (*plainAnswer[wire.SecretLink], error) {
 	found, err := s.Realms.ByName(ctx, in.Name)
 	if err != nil {
 		return nil, err
@@ -98,7 +99,7 @@ func secretLink(r *realm.Realm, path, link string, expires time.Time) wire.Secre
 	return wire.SecretLink{URL: r.Issuer + path + "?link=" + link, ExpiresAt: expires.UTC()}
 }
 
-func (s *Server) changeRealm(ctx context.Context, c *Caller, name string, m matching, b wire.RealmUpdate) (*answer[wire.Realm], error) {
+func (s *Server) changeRealm(ctx context.Context, c *Caller, name string, m Matching, b wire.RealmUpdate) (*answer[wire.Realm], error) {
 	version, err := m.version()
 	if err != nil {
 		return nil, err

@@ -10,7 +10,7 @@ import (
 )
 
 type listServicesInput struct {
-	paging
+	Paging
 	Q     string `query:"q" maxLength:"200" doc:"Services whose name or display name begins with it."`
 	State string `query:"state" enum:"active,suspended,deleted"`
 }
@@ -34,7 +34,7 @@ func (s *Server) createService(ctx context.Context, c *Caller, in *createService
 	return versioned(serviceOf(p), p.Version), nil
 }
 
-func (s *Server) showService(ctx context.Context, c *Caller, in *byID) (*answer[wire.Service], error) {
+func (s *Server) showService(ctx context.Context, c *Caller, in *ByID) (*answer[wire.Service], error) {
 	p, err := s.one(ctx, c, in.ID, principal.Service)
 	if err != nil {
 		return nil, err
@@ -43,21 +43,21 @@ func (s *Server) showService(ctx context.Context, c *Caller, in *byID) (*answer[
 }
 
 type updateServiceInput struct {
-	byID
-	matching
+	ByID
+	Matching
 	Body wire.ServiceUpdate
 }
 
 func (s *Server) updateService(ctx context.Context, c *Caller, in *updateServiceInput) (*answer[wire.Service], error) {
 	b := in.Body
-	p, err := s.rename(ctx, c, in.ID, in.matching, principal.Service, principal.Change{Name: b.Name, DisplayName: b.DisplayName, ExpiresAt: b.ExpiresAt})
+	p, err := s.rename(ctx, c, in.ID, in.Matching, principal.Service, principal.Change{Name: b.Name, DisplayName: b.DisplayName, ExpiresAt: b.ExpiresAt})
 	if err != nil {
 		return nil, err
 	}
 	return versioned(serviceOf(p), p.Version), nil
 }
 
-func (s *Server) suspendService(ctx context.Context, c *Caller, in *byID) (*answer[wire.Service], error) {
+func (s *Server) suspendService(ctx context.Context, c *Caller, in *ByID) (*answer[wire.Service], error) {
 	p, err := s.suspend(ctx, c, in.ID, principal.Service)
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (s *Server) suspendService(ctx context.Context, c *Caller, in *byID) (*answ
 	return versioned(serviceOf(p), p.Version), nil
 }
 
-func (s *Server) activateService(ctx context.Context, c *Caller, in *byID) (*answer[wire.Service], error) {
+func (s *Server) activateService(ctx context.Context, c *Caller, in *ByID) (*answer[wire.Service], error) {
 	p, err := s.activate(ctx, c, in.ID, principal.Service)
 	if err != nil {
 		return nil, err
@@ -73,12 +73,12 @@ func (s *Server) activateService(ctx context.Context, c *Caller, in *byID) (*ans
 	return versioned(serviceOf(p), p.Version), nil
 }
 
-func (s *Server) deleteService(ctx context.Context, c *Caller, in *byID) (*nothing, error) {
+func (s *Server) deleteService(ctx context.Context, c *Caller, in *ByID) (*nothing, error) {
 	return nil, s.bury(ctx, c, in.ID, principal.Service)
 }
 
-func (s *Server) listCredentials(kind principal.Kind) handler[byID, page[wire.Credential]] {
-	return func(ctx context.Context, c *Caller, in *byID) (*page[wire.Credential], error) {
+func (s *Server) listCredentials(kind principal.Kind) handler[ByID, page[wire.Credential]] {
+	return func(ctx context.Context, c *Caller, in *ByID) (*page[wire.Credential], error) {
 		if _, err := s.living(ctx, c, in.ID, kind); err != nil {
 			return nil, err
 		}
@@ -91,7 +91,7 @@ func (s *Server) listCredentials(kind principal.Kind) handler[byID, page[wire.Cr
 }
 
 type credentialInput struct {
-	byID
+	ByID
 	Credential string `path:"credential" maxLength:"64"`
 }
 

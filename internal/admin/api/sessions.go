@@ -9,7 +9,7 @@ import (
 )
 
 type listSessionsInput struct {
-	paging
+	Paging
 	User  string `query:"user" maxLength:"64" doc:"Sessions of this user."`
 	Ended bool   `query:"ended" doc:"Also sessions that have ended."`
 }
@@ -23,7 +23,7 @@ func (s *Server) listSessions(ctx context.Context, c *Caller, in *listSessionsIn
 	return paged(found, next, sessionOf), nil
 }
 
-func (s *Server) showSession(ctx context.Context, c *Caller, in *byID) (*plainAnswer[wire.Session], error) {
+func (s *Server) showSession(ctx context.Context, c *Caller, in *ByID) (*plainAnswer[wire.Session], error) {
 	found, err := s.Sessions.ByID(ctx, c.Realm.Name, in.ID)
 	if err != nil {
 		return nil, err
@@ -31,11 +31,11 @@ func (s *Server) showSession(ctx context.Context, c *Caller, in *byID) (*plainAn
 	return plain(sessionOf(found)), nil
 }
 
-func (s *Server) endSession(ctx context.Context, c *Caller, in *byID) (*nothing, error) {
+func (s *Server) endSession(ctx context.Context, c *Caller, in *ByID) (*nothing, error) {
 	return nil, s.Grants.EndSession(ctx, c.By, c.Realm.Name, in.ID, "ended by an operator")
 }
 
-func (s *Server) signOutUser(ctx context.Context, c *Caller, in *byID) (*nothing, error) {
+func (s *Server) signOutUser(ctx context.Context, c *Caller, in *ByID) (*nothing, error) {
 	if _, err := s.one(ctx, c, in.ID, principal.Person); err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (s *Server) signOutUser(ctx context.Context, c *Caller, in *byID) (*nothing
 
 // makePasswordLink asks for a right that the helpdesk lacks: whoever has the
 // link can become the user.
-func (s *Server) makePasswordLink(ctx context.Context, c *Caller, in *byID) (*plainAnswer[wire.SecretLink], error) {
+func (s *Server) makePasswordLink(ctx context.Context, c *Caller, in *ByID) (*plainAnswer[wire.SecretLink], error) {
 	if _, err := s.touchable(ctx, c, in.ID, principal.Person); err != nil {
 		return nil, err
 	}

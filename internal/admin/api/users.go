@@ -9,7 +9,7 @@ import (
 )
 
 type listUsersInput struct {
-	paging
+	Paging
 	Q     string `query:"q" maxLength:"200" doc:"Users whose username, display name or address begins with it."`
 	State string `query:"state" enum:"active,suspended,deleted"`
 }
@@ -38,7 +38,7 @@ func (s *Server) createUser(ctx context.Context, c *Caller, in *createUserInput)
 }
 
 // showUser also finds a user by username or e-mail address.
-func (s *Server) showUser(ctx context.Context, c *Caller, in *byID) (*answer[wire.User], error) {
+func (s *Server) showUser(ctx context.Context, c *Caller, in *ByID) (*answer[wire.User], error) {
 	if principal.ValidID(in.ID) {
 		p, err := s.one(ctx, c, in.ID, principal.Person)
 		if err != nil {
@@ -54,8 +54,8 @@ func (s *Server) showUser(ctx context.Context, c *Caller, in *byID) (*answer[wir
 }
 
 type updateUserInput struct {
-	byID
-	matching
+	ByID
+	Matching
 	Body wire.UserUpdate
 }
 
@@ -80,7 +80,7 @@ func (s *Server) updateUser(ctx context.Context, c *Caller, in *updateUserInput)
 	return versioned(userOf(p), p.Version), nil
 }
 
-func (s *Server) suspendUser(ctx context.Context, c *Caller, in *byID) (*answer[wire.User], error) {
+func (s *Server) suspendUser(ctx context.Context, c *Caller, in *ByID) (*answer[wire.User], error) {
 	p, err := s.suspend(ctx, c, in.ID, principal.Person)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func (s *Server) suspendUser(ctx context.Context, c *Caller, in *byID) (*answer[
 	return versioned(userOf(p), p.Version), nil
 }
 
-func (s *Server) activateUser(ctx context.Context, c *Caller, in *byID) (*answer[wire.User], error) {
+func (s *Server) activateUser(ctx context.Context, c *Caller, in *ByID) (*answer[wire.User], error) {
 	p, err := s.activate(ctx, c, in.ID, principal.Person)
 	if err != nil {
 		return nil, err
@@ -96,12 +96,12 @@ func (s *Server) activateUser(ctx context.Context, c *Caller, in *byID) (*answer
 	return versioned(userOf(p), p.Version), nil
 }
 
-func (s *Server) deleteUser(ctx context.Context, c *Caller, in *byID) (*nothing, error) {
+func (s *Server) deleteUser(ctx context.Context, c *Caller, in *ByID) (*nothing, error) {
 	return nil, s.bury(ctx, c, in.ID, principal.Person)
 }
 
 type addEmailInput struct {
-	byID
+	ByID
 	Body wire.Email
 }
 
@@ -117,16 +117,17 @@ func (s *Server) addEmail(ctx context.Context, c *Caller, in *addEmailInput) (*a
 			return nil, err
 		}
 	}
-	return s.showUser(ctx, c, &in.byID)
+	return s.showUser(ctx, c, &in.ByID)
 }
 
-type emailInput struct {
-	byID
+// EmailInput names an address of a user.
+type EmailInput struct {
+	ByID
 	Address string `path:"address" maxLength:"500"`
 }
 
 type updateEmailInput struct {
-	emailInput
+	EmailInput
 	Body wire.EmailUpdate
 }
 
@@ -147,17 +148,17 @@ func (s *Server) updateEmail(ctx context.Context, c *Caller, in *updateEmailInpu
 			return nil, err
 		}
 	}
-	return s.showUser(ctx, c, &in.byID)
+	return s.showUser(ctx, c, &in.ByID)
 }
 
-func (s *Server) removeEmail(ctx context.Context, c *Caller, in *emailInput) (*answer[wire.User], error) {
+func (s *Server) removeEmail(ctx context.Context, c *Caller, in *EmailInput) (*answer[wire.User], error) {
 	if _, err := s.touchable(ctx, c, in.ID, principal.Person); err != nil {
 		return nil, err
 	}
 	if err := s.People.RemoveEmail(ctx, c.By, c.Realm.Name, in.ID, in.Address); err != nil {
 		return nil, err
 	}
-	return s.showUser(ctx, c, &in.byID)
+	return s.showUser(ctx, c, &in.ByID)
 }
 
 func userOf(p *principal.Principal) wire.User {

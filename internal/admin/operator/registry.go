@@ -221,6 +221,24 @@ func (r *Registry) KeepOwner(tx *db.Tx, principal string) error {
 	return fault.New(fault.Conflict, "last_owner", "%s is the realm's last owner; make somebody else an owner first", principal)
 }
 
+// ForgetTx takes every right from a principal that is deleted in the same
+// transaction. Ask [Registry.GuardTx] first.
+func (r *Registry) ForgetTx(tx *db.Tx, by audit.Actor, principal string) error {
+	old, err := byPrincipal(tx, principal)
+	if db.Missing(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := remove(tx, principal); err != nil {
+		return err
+	}
+	audit.Append(tx, by, audit.Event{Action: "operator.remove", TargetType: "operator", Target: principal, Invalidates: true,
+		Data: map[string]any{"former_role": string(old.Role), "reason": "deleted"}})
+	return nil
+}
+
 // alive reports whether a principal can act, and holds it so until the commit.
 func alive(tx *db.Tx, id string) (bool, error) {
 	_, err := who.LiveTx(tx, id)

@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/cardea-id/cardea/api"
+	"github.com/cardea-id/cardea/client"
+)
+
+var clientColumns = []column[api.Client]{
+	{"ID", func(x api.Client) string { return x.ID }},
+	{"NAME", func(x api.Client) string { return x.Name }},
+	{"TYPE", func(x api.Client) string { return x.Type }},
+	{"AUTHENTICATES", func(x api.Client) string { return x.TokenEndpointAuthMethod }},
+	{"ENABLED", func(x api.Client) string { return yes(x.Enabled) }},
+	{"RELAXED", func(x api.Client) string { return fmt.Sprint(len(x.Relaxed)) }},
+}
+
+func (c *console) clientCommand() *cobra.Command {
+	cmd := c.resource("client", "Applications that rely on the realm",
+		listing(c, "list", "List clients", cobra.NoArgs, clientColumns,
+			func(ctx context.Context, cl *client.Client, _ []string, f client.Filter, at client.Cursor) (api.Page[api.Client], error) {
+				return cl.Clients.List(ctx, f, at)
+			}),
+		c.action("show CLIENT", "Show a client", cobra.ExactArgs(1), func(ctx context.Context, cl *client.Client, args []string) error {
+			x, err := cl.Clients.Get(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return c.showClient(api.ClientWithSecret{Client: x}, false)
+		}),
+		c.clientCreate(), c.clientUpdate(),
+		c.deed("delete CLIENT", "Delete a client for ever, and everything it was given", cobra.ExactArgs(1), "is deleted", func(ctx context.Context, cl *client.Client, args []string) error {
+			return cl.Clients.Delete(ctx, args[0])
+		}),
+		c.deed("enable CLIENT", "Let a disabled client ask for tokens again", cobra.ExactArgs(1), "is enabled", func(ctx context.Context, cl *client.Client, args []string) error {
+			_, err := cl.Clients.Enable(ctx, args[0])
+			return err
+		}),
+		c.deed("disable CLIENT", "End everything a client was given and give it nothing more", cobra.ExactArgs(1), "is disabled", func(ctx context.Context, cl *client.Client, args []string) error {
+			_, err := cl.Clients.Disable(ctx, args[0])
+			return err
+		}),
+		c.clientSecret(),
+	)
+	cmd.Example = `  cardea client create --name Shop --redirect-uri https://shop.example.com/callback --scope openid,profile,email
+  cardea client create --name "Phone app" --type native --redirect-uri com.example.app:/callback --scope openid
+  cardea client create --name Reports --type service --grant-type client_credentials --scope reports:read
+  cardea client secret rotate CLIENT
+  cardea client update CLIENT --file client.json`
+	return cmd
+}
+
+// clientFlags are the flags that set a client's settings.
+type clientFlags struct {
+	settings api.ClientSettings
+	jwks     string
+	file     string
+}
+
+func (f *clientFlags) add(flags *pflag.FlagSet) {
+	s := &f.settings
+	flags.StringVar(&f.file, "file", "", "JSON file with the settings, - for standard input; other flags change what it says")
+	flags.StringVar(&s.Name, "name", "", "what people read on the consent page")
+	flags.StringVar(&s.Type, "type", "web", "web, spa, native or service")
+	flags.StringSliceVar(&s.RedirectURIs, "redirect-uri", nil, "where answers go, compared as exact strings")
+	flags.StringSliceVar(&s.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "where browsers go after sign-out")
+	flags.StringSliceVar(&s.GrantTypes, "grant-type", nil, "authorization_code, refresh_token or client_credentials")
+	flags.StringSliceVar(&s.Scopes, "scope", nil, "what it may ask for")
+	flags.StringSliceVar(&s.Resources, "resource", nil, "audiences it may ask tokens for")
+	flags.StringVar(&s.TokenEndpointAuthMethod, "auth-method", "", "none, client_secret_basic, client_secret_post or private_key_jwt")
+	flags.StringVar(&f.jwks, "jwks", "", "file with its public keys, a JWK set")
+	flags.StringVar(&s.JWKSURI, "jwks-uri", "", "where its public keys are")
+	flags.StringVar(&s.AccessTokenFormat, "access-token", "", "jwt or opaque")
+	flags.BoolVar(&s.ResourceServer, "resource-server", false, "it is an API: it may follow revocations and ask about its tokens")
+	flags.StringSliceVar(&s.Identifiers, "identifier", nil, "audience that a resource server answers to")
+	flags.BoolVar(&s.FirstParty, "first-party", false, "ask nobody for consent")
+	flags.StringVar(&s.SubjectType, "subject-type", "", "public or pairwise")
+	flags.StringVar(&s.IDTokenSignedResponseAlg, "id-token-alg", "", "ES256, RS256, PS256 or EdDSA")
+	flags.BoolVar(&s.PKCEOptional, "pkce-optional", false, "relaxed: a confidential client may leave PKCE out")
+}
+
+// onto gives the settings that result from base, the file and the flags that
+// were given.
+func (f *clientFlags) onto(cmd *cobra.Command, base api.ClientSettings, stdin io.Reader) (api.ClientSettings, error) {
+	if f.file != "" {
+		data, err := readFileOr(f.file, stdin)
+		if err != nil {
+			return base, err
+		}
+		dec := json.NewDecoder(strings.NewReader(string(data)))
+		dec.DisallowUnknownFields()
+		var from api.ClientSettings
+		if err := dec.Decode(&from); err != nil {
+			return base, fmt.Errorf("%s: %w", f.file, err)
+		}
+		base = from
+	}
+	s, from := &base, f.settings
+	apply := map[string]func(){
+		"name": func() { s.Name = from.Name }, "type": func() { s.Type = from.Type },
+		"redirect-uri":             func() { s.RedirectURIs = from.RedirectURIs },
+		"post-logout-redirect-uri": func() { s.PostLogoutRedirectURIs = from.PostLogoutRedirectURIs },
+		"grant-type":               func() { s.GrantTypes = from.GrantTypes },
+		"scope":                    func() { s.Scopes = from.Scopes }, "resource": func() { s.Resources = from.Resources },
+		"auth-method": func() { s.TokenEndpointAuthMethod = from.TokenEndpointAuthMethod },
+		"jwks-uri":    func() { s.JWKSURI = from.JWKSURI }, "access-token": func() { s.AccessTokenFormat = from.AccessTokenFormat },
+		"resource-server": func() { s.ResourceServer = from.ResourceServer }, "identifier": func() { s.Identifiers = from.Identifiers },
+		"first-party": func() { s.FirstParty = from.FirstParty }, "subject-type": func() { s.SubjectType = from.SubjectType },
+		"id-token-alg": func() { s.IDTokenSignedResponseAlg = from.IDTokenSignedResponseAlg }, "pkce-optional": func() { s.PKCEOptional = from.PKCEOptional },
+	}
+	for name, set := range apply {
+		if cmd.Flags().Changed(name) {
+			set()
+		}
+	}
+	if s.Type == "" {
+		s.Type = from.Type
+	}
+	if f.jwks != "" {
+		data, err := os.ReadFile(f.jwks)
+		if err != nil {
+			return base, err
+		}
+		s.JWKS = string(data)
+	}
+	return base, nil
+}
+
+func (c *console) clientCreate() *cobra.Command {
+	var f clientFlags
+	var id string
+	var cmd *cobra.Command
+	cmd = c.action("create", "Register a client; its secret is shown this once", cobra.NoArgs, func(ctx context.Context, cl *client.Client, _ []string) error {
+		settings, err := f.onto(cmd, api.ClientSettings{}, c.in)
+		if err != nil {
+			return err
+		}
+		made, err := cl.Clients.Create(ctx, api.ClientCreate{ID: id, ClientSettings: settings})
+		if err != nil {
+			return err
+		}
+		return c.showClient(made, true)
+	})
+	f.add(cmd.Flags())
+	cmd.Flags().StringVar(&id, "id", "", "a client_id of your choice; made up if empty")
+	return cmd
+}
+
+func (c *console) clientUpdate() *cobra.Command {
+	var f clientFlags
+	var cmd *cobra.Command
+	cmd = c.action("update CLIENT", "Change the settings of a client", cobra.ExactArgs(1), func(ctx context.Context, cl *client.Client, args []string) error {
+		old, err := cl.Clients.Get(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		settings, err := f.onto(cmd, old.ClientSettings, c.in)
+		if err != nil {
+			return err
+		}
+		changed, err := cl.Clients.Replace(ctx, args[0], old.Version, settings)
+		if err != nil {
+			return err
+		}
+		return c.showClient(changed, true)
+	})
+	f.add(cmd.Flags())
+	return cmd
+}
+
+func (c *console) clientSecret() *cobra.Command {
+	cmd := &cobra.Command{Use: "secret", Short: "Secrets of a client; two can be live, so that they can be changed without a gap", Args: cobra.NoArgs}
+	var life time.Duration
+	add := c.action("add CLIENT", "Make another secret, shown this once", cobra.ExactArgs(1), func(ctx context.Context, cl *client.Client, args []string) error {
+		made, err := cl.Clients.AddSecret(ctx, args[0], life)
+		if err != nil {
+			return err
+		}
+		return c.showSecret(made)
+	})
+	add.Flags().DurationVar(&life, "expires-in", 0, "when it ends by itself; 0 is never")
+	rotate := c.action("rotate CLIENT", "Make a new secret and end all older ones", cobra.ExactArgs(1), func(ctx context.Context, cl *client.Client, args []string) error {
+		old, err := cl.Clients.Secrets(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		for len(old.Items) > 1 { // make room: the oldest of two goes first
+			if err := cl.Clients.RevokeSecret(ctx, args[0], old.Items[0].ID); err != nil {
+				return err
+			}
+			old.Items = old.Items[1:]
+		}
+		made, err := cl.Clients.AddSecret(ctx, args[0], life)
+		if err != nil {
+			return err
+		}
+		// The new secret is written first: should ending the old one fail, it
+		// is not lost.
+		if err := c.showSecret(made); err != nil {
+			return err
+		}
+		for _, s := range old.Items {
+			if err := cl.Clients.RevokeSecret(ctx, args[0], s.ID); err != nil {
+				return fmt.Errorf("the new secret works, but the old one %s still does too: %w", s.ID, err)
+			}
+		}
+		return nil
+	})
+	rotate.Flags().DurationVar(&life, "expires-in", 0, "when it ends by itself; 0 is never")
+	cmd.AddCommand(
+		c.action("list CLIENT", "List secrets, without what they are", cobra.ExactArgs(1), func(ctx context.Context, cl *client.Client, args []string) error {
+			page, err := cl.Clients.Secrets(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return c.write(page, func(w io.Writer) { rows(w, credentialColumns, page.Items) })
+		}),
+		add, rotate,
+		c.deed("revoke CLIENT SECRET-ID", "End a secret and what was obtained with it", cobra.ExactArgs(2), "is revoked", func(ctx context.Context, cl *client.Client, args []string) error {
+			return cl.Clients.RevokeSecret(ctx, args[0], args[1])
+		}))
+	return cmd
+}
+
+func (c *console) showSecret(s api.ClientSecret) error {
+	return c.write(s, func(w io.Writer) {
+		facts(w, "id", s.ID, "secret", s.Secret, "expires", optionalMoment(s.ExpiresAt))
+	})
+}
+
+// showClient shows a client, and in JSON its secret only where one can be new.
+func (c *console) showClient(x api.ClientWithSecret, changed bool) error {
+	var v any = x
+	if !changed {
+		v = x.Client
+	}
+	k := x.Client
+	return c.write(v, func(w io.Writer) {
+		facts(w, "id", k.ID, "name", k.Name, "type", k.Type, "enabled", yes(k.Enabled), "authenticates", k.TokenEndpointAuthMethod,
+			"secret", x.Secret, "redirect", words(k.RedirectURIs), "sign-out", words(k.PostLogoutRedirectURIs), "grants", words(k.GrantTypes), "scopes", words(k.Scopes),
+			"resources", words(k.Resources), "answers to", words(k.Identifiers), "tokens", k.AccessTokenFormat, "relaxed", strings.Join(k.Relaxed, "; "),
+			"created", moment(k.CreatedAt), "updated", moment(k.UpdatedAt))
+		if x.Secret != "" {
+			fmt.Fprintln(c.err, "The secret is shown this once.")
+		}
+	})
+}
+
+func readFileOr(name string, stdin io.Reader) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(io.LimitReader(stdin, 1<<20))
+	}
+	return os.ReadFile(name)
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cardea-id/cardea/client"
+)
+
+// remote says which server to administer, and as whom.
+type remote struct {
+	issuer string
+	token  string
+}
+
+// remoteFlags adds the flags of every administering command.
+func (c *console) remoteFlags(cmd *cobra.Command) {
+	f := cmd.PersistentFlags()
+	f.StringVar(&c.remote.issuer, "issuer", "", "issuer URL of the realm (default CARDEA_ISSUER, else where you logged in last)")
+	f.StringVar(&c.remote.token, "token", "", "access token to use instead of a login; better CARDEA_TOKEN, since other users see command lines")
+}
+
+// admin gives a client of the admin API.
+func (c *console) admin() (*client.Client, error) {
+	store, err := c.tokens()
+	if err != nil {
+		return nil, err
+	}
+	issuer := firstOf(c.remote.issuer, c.getenv("CARDEA_ISSUER"), store.Current)
+	if issuer == "" {
+		return nil, errors.New("no server is named: run cardea login ISSUER, or give --issuer")
+	}
+	agent := client.WithUserAgent("cardea-cli/" + version)
+	if token := firstOf(c.remote.token, c.getenv("CARDEA_TOKEN")); token != "" {
+		return client.New(issuer, agent, client.WithToken(token))
+	}
+	if _, ok := store.Logins[issuer]; !ok {
+		return nil, fmt.Errorf("you are not logged in at %s: run cardea login %s", issuer, issuer)
+	}
+	return client.New(issuer, agent, client.WithTokenSource(func(ctx context.Context) (string, error) {
+		return c.freshToken(ctx, issuer)
+	}))
+}
+
+// freshToken gives the saved access token, refreshed if it is about to expire.
+func (c *console) freshToken(ctx context.Context, issuer string) (string, error) {
+	unlock, err := c.lockTokens()
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	store, err := c.tokens()
+	if err != nil {
+		return "", err
+	}
+	login, ok := store.Logins[issuer]
+	if !ok {
+		return "", fmt.Errorf("you are not logged in at %s: run cardea login %s", issuer, issuer)
+	}
+	if time.Until(login.Expires) > 30*time.Second {
+		return login.Access, nil
+	}
+	if login.Refresh == "" {
+		return "", fmt.Errorf("your login at %s has expired: run cardea login %s", issuer, issuer)
+	}
+	fresh, err := refresh(ctx, issuer, login)
+	if err != nil {
+		return "", fmt.Errorf("your login at %s has ended (%w): run cardea login %s", issuer, err, issuer)
+	}
+	store.Logins[issuer] = fresh
+	return fresh.Access, store.save()
+}
+
+func firstOf(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}

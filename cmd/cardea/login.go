@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func (c *console) loginCommand() *cobra.Command {
+	var noBrowser bool
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "login [ISSUER]",
+		Short: "Sign in through the browser",
+		Long: `Opens this device's browser, lets you sign in there, and keeps the resulting
+tokens in a file that only you can read. The commands that administer a realm then
+use them, and renew them as needed.
+
+For automation give a token in CARDEA_TOKEN instead.`,
+		Example: "  cardea login https://id.example.com\n  cardea login http://localhost:8080 --no-browser",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			store, err := c.tokens()
+			if err != nil {
+				return err
+			}
+			issuer := firstOf(append(args, c.getenv("CARDEA_ISSUER"), store.Current)...)
+			if issuer == "" {
+				return errors.New("which server? give its issuer URL: cardea login https://id.example.com")
+			}
+			issuer = strings.TrimSuffix(issuer, "/")
+			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+			defer cancel()
+			got, err := c.loginInBrowser(ctx, issuer, noBrowser)
+			if err != nil {
+				return err
+			}
+			unlock, err := c.lockTokens()
+			if err != nil {
+				return err
+			}
+			defer unlock()
+			if store, err = c.tokens(); err != nil {
+				return err
+			}
+			store.Current, store.Logins[issuer] = issuer, got
+			if err := store.save(); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.out, "You are logged in at %s.\n", issuer)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&noBrowser, "no-browser", false, "print the address instead of opening a browser")
+	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "how long to wait for the browser")
+	return cmd
+}
+
+// loginInBrowser runs the authorization code flow for native applications
+// (RFC 8252): the answer comes to a port of this machine's loopback address.
+func (c *console) loginInBrowser(ctx context.Context, issuer string, printOnly bool) (login, error) {
+	e, err := discover(ctx, issuer)
+	if err != nil {
+		return login{}, err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return login{}, err
+	}
+	redirect := "http://" + listener.Addr().String() + "/callback"
+	state, p := randomText(), newProof()
+	answers := make(chan answer, 1)
+	server := &http.Server{Handler: callback(issuer, state, answers), ReadHeaderTimeout: 5 * time.Second}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = server.Serve(listener) }()
+	defer func() { <-done }()
+	defer server.Close()
+
+	target := authorizeURL(e, redirect, state, p)
+	if printOnly || c.openBrowser(target) != nil {
+		fmt.Fprintf(c.err, "Open this address in a browser on this machine:\n\n  %s\n\n", target)
+	} else {
+		fmt.Fprintf(c.err, "Continue in your browser. If none opened, open this address:\n\n  %s\n\n", target)
+	}
+	select {
+	case <-ctx.Done():
+		return login{}, errors.New("nobody signed in")
+	case a := <-answers:
+		if a.err != nil {
+			return login{}, a.err
+		}
+		return redeem(ctx, e, a.code, redirect, p)
+	}
+}
+
+// answer is what the browser brought back.
+type answer struct {
+	code string
+	err  error
+}
+
+// callback takes the authorization response. An answer with another state or
+// issuer is not to our question and is refused without ending the wait.
+func callback(issuer, state string, answers chan<- answer) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /callback", func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'")
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		w.Header().Set("Cache-Control", "no-store")
+		if q.Get("state") != state || q.Get("iss") != issuer {
+			w.WriteHeader(http.StatusBadRequest)
+			io.WriteString(w, "This is not the answer to your login.\n")
+			return
+		}
+		a := answer{code: q.Get("code")}
+		if a.code == "" {
+			a.err = errors.New("the server refused: " + cell(firstOf(q.Get("error_description"), q.Get("error"), "no code")))
+			io.WriteString(w, "You are not logged in. You can close this window and look at the terminal.\n")
+		} else {
+			io.WriteString(w, "You are logged in. You can close this window and return to the terminal.\n")
+		}
+		if f, ok := w.(http.Flusher); ok {
+			f.Flush()
+		}
+		select {
+		case answers <- a:
+		default: // a second answer: the first one counts
+		}
+	})
+	return mux
+}
+
+func (c *console) logoutCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "logout [ISSUER]",
+		Short: "Forget a login and end it on the server",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			unlock, err := c.lockTokens()
+			if err != nil {
+				return err
+			}
+			defer unlock()
+			store, err := c.tokens()
+			if err != nil {
+				return err
+			}
+			issuer := strings.TrimSuffix(firstOf(append(args, store.Current)...), "/")
+			old, ok := store.Logins[issuer]
+			if !ok {
+				return errors.New("you are not logged in")
+			}
+			revokeErr := revoke(cmd.Context(), issuer, old)
+			delete(store.Logins, issuer)
+			if store.Current == issuer {
+				store.Current = ""
+			}
+			if err := store.save(); err != nil {
+				return err
+			}
+			if revokeErr != nil {
+				return fmt.Errorf("the tokens are deleted here, but %s could not be told: %w", issuer, revokeErr)
+			}
+			fmt.Fprintf(c.out, "You are logged out of %s.\n", issuer)
+			return nil
+		},
+	}
+}

@@ -1,0 +1,41 @@
+// Command cardea runs Cardea and administers it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// version and commit are set by the linker: -X main.version=… -X main.commit=…
+var version, commit = "dev", ""
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		os.Exit(1)
+	}
+}
+
+// run is the whole program. The error has already been written to stderr.
+func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) error {
+	root := newRoot(&console{getenv: getenv, in: stdin, out: stdout, err: stderr, openBrowser: openBrowser})
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err != nil && !errors.Is(err, errSaid) {
+		fmt.Fprintln(stderr, "cardea: "+explain(err))
+	}
+	return err
+}
+
+// errSaid is an error whose explanation has already been written.
+var errSaid = errors.New("failed")

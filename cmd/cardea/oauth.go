@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/cardea-id/cardea/api"
+)
+
+// cliClient is the public native client that every realm is made with.
+const cliClient = "cardea-cli"
+
+// endpoints is what the login needs of a realm's metadata (RFC 8414).
+type endpoints struct {
+	Issuer        string `json:"issuer"`
+	Authorization string `json:"authorization_endpoint"`
+	Token         string `json:"token_endpoint"`
+	Revocation    string `json:"revocation_endpoint"`
+}
+
+var oauthHTTP = &http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+
+// discover reads a realm's metadata and insists that it is about that realm.
+func discover(ctx context.Context, issuer string) (endpoints, error) {
+	var e endpoints
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, issuer+"/.well-known/openid-configuration", nil)
+	if err != nil {
+		return e, err
+	}
+	if err := fetchJSON(req, &e); err != nil {
+		return e, fmt.Errorf("%s: %w", issuer, err)
+	}
+	if e.Issuer != issuer {
+		return e, fmt.Errorf("%s says that its issuer is %q; log in there", issuer, e.Issuer)
+	}
+	return e, nil
+}
+
+// proof is a code verifier and its challenge (RFC 7636).
+type proof struct{ verifier, challenge string }
+
+func newProof() proof {
+	v := randomText()
+	sum := sha256.Sum256([]byte(v))
+	return proof{v, base64.RawURLEncoding.EncodeToString(sum[:])}
+}
+
+func randomText() string {
+	b := make([]byte, 32)
+	rand.Read(b)
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// authorizeURL is where the browser begins.
+func authorizeURL(e endpoints, redirect, state string, p proof) string {
+	q := url.Values{
+		"response_type":         {"code"},
+		"client_id":             {cliClient},
+		"redirect_uri":          {redirect},
+		"scope":                 {"openid offline_access " + api.Scope},
+		"resource":              {e.Issuer + api.Path},
+		"state":                 {state},
+		"code_challenge":        {p.challenge},
+		"code_challenge_method": {"S256"},
+	}
+	return e.Authorization + "?" + q.Encode()
+}
+
+// redeem exchanges the code for tokens.
+func redeem(ctx context.Context, e endpoints, code, redirect string, p proof) (login, error) {
+	return askToken(ctx, e.Token, url.Values{
+		"grant_type":    {"authorization_code"},
+		"client_id":     {cliClient},
+		"code":          {code},
+		"redirect_uri":  {redirect},
+		"code_verifier": {p.verifier},
+		"resource":      {e.Issuer + api.Path},
+	})
+}
+
+func refresh(ctx context.Context, issuer string, old login) (login, error) {
+	e, err := discover(ctx, issuer)
+	if err != nil {
+		return login{}, err
+	}
+	fresh, err := askToken(ctx, e.Token, url.Values{
+		"grant_type":    {"refresh_token"},
+		"client_id":     {cliClient},
+		"refresh_token": {old.Refresh},
+		"resource":      {issuer + api.Path},
+	})
+	if err == nil && fresh.Refresh == "" {
+		fresh.Refresh = old.Refresh
+	}
+	return fresh, err
+}
+
+// revoke ends the login on the server (RFC 7009).
+func revoke(ctx context.Context, issuer string, old login) error {
+	e, err := discover(ctx, issuer)
+	if err != nil {
+		return err
+	}
+	token := firstOf(old.Refresh, old.Access)
+	req, err := postForm(ctx, e.Revocation, url.Values{"client_id": {cliClient}, "token": {token}})
+	if err != nil {
+		return err
+	}
+	return fetchJSON(req, nil)
+}
+
+func askToken(ctx context.Context, endpoint string, form url.Values) (login, error) {
+	req, err := postForm(ctx, endpoint, form)
+	if err != nil {
+		return login{}, err
+	}
+	var answer struct {
+		Access  string `json:"access_token"`
+		Refresh string `json:"refresh_token"`
+		Expires int64  `json:"expires_in"`
+		Scope   string `json:"scope"`
+	}
+	if err := fetchJSON(req, &answer); err != nil {
+		return login{}, err
+	}
+	if answer.Access == "" {
+		return login{}, errors.New("the server gave no access token")
+	}
+	return login{Access: answer.Access, Refresh: answer.Refresh, Expires: time.Now().Add(time.Duration(answer.Expires) * time.Second).UTC()}, nil
+}
+
+func postForm(ctx context.Context, endpoint string, form url.Values) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
+	if err == nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	return req, err
+}
+
+// fetchJSON sends req and decodes the answer into out. A refusal in the words
+// of RFC 6749 becomes the error.
+func fetchJSON(req *http.Request, out any) error {
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "cardea-cli/"+version)
+	res, err := oauthHTTP.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	if err != nil {
+		return err
+	}
+	if res.StatusCode != http.StatusOK {
+		var refusal struct {
+			Error       string `json:"error"`
+			Description string `json:"error_description"`
+		}
+		if json.Unmarshal(data, &refusal) == nil && refusal.Error != "" {
+			return errors.New(cell(firstOf(refusal.Description, refusal.Error)))
+		}
+		return fmt.Errorf("the server answered %s", res.Status)
+	}
+	if out == nil {
+		return nil
+	}
+	return json.Unmarshal(data, out)
+}

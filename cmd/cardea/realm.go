@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cardea-id/cardea/api"
+	"github.com/cardea-id/cardea/client"
+)
+
+func (c *console) realmCommand() *cobra.Command {
+	columns := []column[api.Realm]{
+		{"NAME", func(r api.Realm) string { return r.Name }},
+		{"DISPLAY NAME", func(r api.Realm) string { return r.DisplayName }},
+		{"ISSUER", func(r api.Realm) string { return r.Issuer }},
+	}
+	cmd := c.resource("realm", "Issuers with their own people, clients and keys",
+		listing(c, "list", "List realms", cobra.NoArgs, columns,
+			func(ctx context.Context, cl *client.Client, _ []string, _ client.Filter, at client.Cursor) (api.Page[api.Realm], error) {
+				return cl.Realms.List(ctx, at)
+			}),
+		c.action("show [REALM]", "Show a realm; without a name, the one you are logged in at", cobra.MaximumNArgs(1), func(ctx context.Context, cl *client.Client, args []string) error {
+			r, err := getRealm(ctx, cl, args)
+			if err != nil {
+				return err
+			}
+			return c.showRealm(r)
+		}),
+		c.realmCreate(), c.realmUpdate(),
+		c.deed("delete REALM", "Delete a realm for ever, with every token it issued", cobra.ExactArgs(1), "is deleted", func(ctx context.Context, cl *client.Client, args []string) error {
+			return cl.Realms.Delete(ctx, args[0])
+		}),
+		c.action("setup-link REALM", "Make another set-up link for a realm that never had an operator", cobra.ExactArgs(1), func(ctx context.Context, cl *client.Client, args []string) error {
+			link, err := cl.Realms.SetupLink(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return c.showLink(link)
+		}),
+	)
+	cmd.Example = `  cardea realm create acme --display-name "Acme Inc."
+  cardea realm update acme --set access_token_ttl=5m --set session_idle=1h`
+	return cmd
+}
+
+func getRealm(ctx context.Context, cl *client.Client, args []string) (api.Realm, error) {
+	if len(args) == 0 {
+		return cl.Realms.Current(ctx)
+	}
+	return cl.Realms.Get(ctx, args[0])
+}
+
+func (c *console) realmCreate() *cobra.Command {
+	n := api.RealmCreate{}
+	var set []string
+	cmd := c.action("create NAME", "Create a realm and the link that sets it up", cobra.ExactArgs(1), func(ctx context.Context, cl *client.Client, args []string) error {
+		n.Name = args[0]
+		settings, err := realmSettings(set)
+		if err != nil {
+			return err
+		}
+		if settings != nil {
+			n.Settings = *settings
+		}
+		made, err := cl.Realms.Create(ctx, n)
+		if err != nil {
+			return err
+		}
+		if c.output != "table" {
+			return c.write(made, nil)
+		}
+		if err := c.showRealm(made.Realm); err != nil {
+			return err
+		}
+		return c.showLink(made.Setup)
+	})
+	cmd.Flags().StringVar(&n.DisplayName, "display-name", "", "the name that people read")
+	cmd.Flags().StringVar(&n.Host, "host", "", "a host name of its own")
+	cmd.Flags().StringArrayVar(&set, "set", nil, "a setting, as name=value")
+	return cmd
+}
+
+func (c *console) realmUpdate() *cobra.Command {
+	var display, host string
+	var set []string
+	var cmd *cobra.Command
+	cmd = c.action("update [REALM]", "Change a realm; without a name, the one you are logged in at", cobra.MaximumNArgs(1), func(ctx context.Context, cl *client.Client, args []string) error {
+		settings, err := realmSettings(set)
+		if err != nil {
+			return err
+		}
+		change := api.RealmUpdate{DisplayName: maybe(cmd, "display-name", display), Host: maybe(cmd, "host", host), Settings: settings}
+		r, err := getRealm(ctx, cl, args)
+		if err != nil {
+			return err
+		}
+		if len(args) == 0 {
+			r, err = cl.Realms.UpdateCurrent(ctx, r.Version, change)
+		} else {
+			r, err = cl.Realms.Update(ctx, args[0], r.Version, change)
+		}
+		if err != nil {
+			return err
+		}
+		return c.showRealm(r)
+	})
+	cmd.Flags().StringVar(&display, "display-name", "", "the name that people read")
+	cmd.Flags().StringVar(&host, "host", "", "a host name of its own")
+	cmd.Flags().StringArrayVar(&set, "set", nil, "a setting, as name=value")
+	return cmd
+}
+
+// realmSettings reads settings given as name=value.
+func realmSettings(set []string) (*api.RealmSettings, error) {
+	if len(set) == 0 {
+		return nil, nil
+	}
+	named := map[string]json.RawMessage{}
+	for _, s := range set {
+		name, value, ok := strings.Cut(s, "=")
+		if !ok || value == "" {
+			return nil, fmt.Errorf("--set %s: want name=value", s)
+		}
+		raw, _ := json.Marshal(value)
+		if number := json.Number(value); json.Valid([]byte(number)) && strings.Trim(value, "0123456789") == "" {
+			raw = []byte(value)
+		}
+		named[name] = raw
+	}
+	data, err := json.Marshal(named)
+	if err != nil {
+		return nil, err
+	}
+	dec := json.NewDecoder(strings.NewReader(string(data)))
+	dec.DisallowUnknownFields()
+	var out api.RealmSettings
+	if err := dec.Decode(&out); err != nil {
+		return nil, fmt.Errorf("--set: %w (see cardea realm show)", err)
+	}
+	return &out, nil
+}
+
+func (c *console) showRealm(r api.Realm) error {
+	return c.write(r, func(w io.Writer) {
+		facts(w, "name", r.Name, "display name", r.DisplayName, "issuer", r.Issuer, "host", r.Host, "created", moment(r.CreatedAt), "updated", moment(r.UpdatedAt))
+		data, _ := json.Marshal(r.Settings)
+		var named map[string]any
+		_ = json.Unmarshal(data, &named)
+		keys := make([]string, 0, len(named))
+		for k := range named {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		for _, k := range keys {
+			facts(w, k, fmt.Sprint(named[k]))
+		}
+	})
+}
+
+func (c *console) operatorCommand() *cobra.Command {
+	columns := []column[api.Operator]{
+		{"PRINCIPAL", func(o api.Operator) string { return o.Principal }},
+		{"NAME", func(o api.Operator) string { return o.Name }},
+		{"ROLE", func(o api.Operator) string { return o.Role }},
+		{"SINCE", func(o api.Operator) string { return moment(o.CreatedAt) }},
+	}
+	cmd := c.resource("operator", "Who may administer the realm",
+		listing(c, "list", "List operators", cobra.NoArgs, columns,
+			func(ctx context.Context, cl *client.Client, _ []string, _ client.Filter, at client.Cursor) (api.Page[api.Operator], error) {
+				return cl.Operators.List(ctx, at)
+			}),
+		c.action("assign PRINCIPAL ROLE", "Give a principal a role: owner, admin, helpdesk or viewer", cobra.ExactArgs(2), func(ctx context.Context, cl *client.Client, args []string) error {
+			id, err := memberID(ctx, cl, args[0])
+			if err != nil {
+				return err
+			}
+			o, err := cl.Operators.Assign(ctx, id, 0, args[1])
+			if err != nil {
+				return err
+			}
+			return c.write(o, func(w io.Writer) { facts(w, "principal", o.Principal, "name", o.Name, "role", o.Role) })
+		}),
+		c.deed("remove PRINCIPAL", "Take every right from an operator", cobra.ExactArgs(1), "is no operator any more", func(ctx context.Context, cl *client.Client, args []string) error {
+			id, err := memberID(ctx, cl, args[0])
+			if err != nil {
+				return err
+			}
+			return cl.Operators.Remove(ctx, id)
+		}),
+	)
+	cmd.Example = "  cardea operator assign ada@example.com admin"
+	return cmd
+}
+
+func (c *console) eventCommand() *cobra.Command {
+	columns := []column[api.Event]{
+		{"AT", func(e api.Event) string { return moment(e.At) }},
+		{"ACTION", func(e api.Event) string { return e.Action }},
+		{"TARGET", func(e api.Event) string { return e.Target }},
+		{"ACTOR", func(e api.Event) string { return firstOf(e.Actor.ID, e.Actor.Kind) }},
+		{"CLIENT", func(e api.Event) string { return e.Actor.Client }},
+		{"IP", func(e api.Event) string { return e.Actor.IP }},
+	}
+	cmd := c.resource("event", "What happened in the realm",
+		listing(c, "list", "List events, the newest first", cobra.NoArgs, columns,
+			func(ctx context.Context, cl *client.Client, _ []string, f client.Filter, at client.Cursor) (api.Page[api.Event], error) {
+				return cl.Events.List(ctx, f, at)
+			},
+			filterFlag{"action", "events whose action begins with it, such as client."}, filterFlag{"actor", "what this principal did"},
+			filterFlag{"target", "what was done to this"}, filterFlag{"since", "from this time on, such as 2026-01-31T00:00:00Z"}, filterFlag{"until", "before this time"}),
+		c.action("verify", "Check the whole log against its hash tree", cobra.NoArgs, func(ctx context.Context, cl *client.Client, _ []string) error {
+			v, err := cl.Events.Verify(ctx)
+			if err != nil {
+				return err
+			}
+			if err := c.write(v, func(w io.Writer) {
+				facts(w, "intact", yes(v.Intact), "problem", v.Problem, "events", fmt.Sprint(v.Size), "root", v.Root, "checkpoints", fmt.Sprint(v.Checkpoints))
+			}); err != nil {
+				return err
+			}
+			if !v.Intact {
+				return fmt.Errorf("the log is not intact: %s", v.Problem)
+			}
+			return nil
+		}),
+	)
+	return cmd
+}
+
+func (c *console) whoamiCommand() *cobra.Command {
+	cmd := c.action("whoami", "Say who you are to the server, and what you may do", cobra.NoArgs, func(ctx context.Context, cl *client.Client, _ []string) error {
+		me, err := cl.Operators.Me(ctx)
+		if err != nil {
+			return err
+		}
+		return c.write(me, func(w io.Writer) {
+			facts(w, "principal", me.Principal, "name", me.Name, "realm", me.Realm, "issuer", me.Issuer, "role", me.Role, "may", words(me.Permissions))
+		})
+	})
+	c.remoteFlags(cmd)
+	c.outputFlag(cmd)
+	return cmd
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cardea-id/cardea/api"
+	"github.com/cardea-id/cardea/client"
+)
+
+// resource is a command that groups what can be done with one kind of thing.
+func (c *console) resource(noun, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: noun, Short: short, Args: cobra.NoArgs}
+	c.remoteFlags(cmd)
+	c.outputFlag(cmd)
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
+// action is a command whose work needs the admin API.
+func (c *console) action(use, short string, args cobra.PositionalArgs, do func(ctx context.Context, cl *client.Client, args []string) error) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Args: args, RunE: func(cmd *cobra.Command, args []string) error {
+		cl, err := c.admin()
+		if err != nil {
+			return err
+		}
+		return do(cmd.Context(), cl, args)
+	}}
+}
+
+// deed is an action that answers with one line.
+func (c *console) deed(use, short string, args cobra.PositionalArgs, done string, do func(ctx context.Context, cl *client.Client, args []string) error) *cobra.Command {
+	return c.action(use, short, args, func(ctx context.Context, cl *client.Client, args []string) error {
+		if err := do(ctx, cl, args); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.out, "%s %s.\n", cell(args[len(args)-1]), done)
+		return nil
+	})
+}
+
+// filterFlag is a flag of a list that becomes a query parameter.
+type filterFlag struct{ name, help string }
+
+// lister fetches one page of a list.
+type lister[T any] func(ctx context.Context, cl *client.Client, args []string, f client.Filter, at client.Cursor) (api.Page[T], error)
+
+// listing makes the command that lists things.
+func listing[T any](c *console, use, short string, args cobra.PositionalArgs, columns []column[T], fetch lister[T], filters ...filterFlag) *cobra.Command {
+	var limit int
+	var all bool
+	var after string
+	values := map[string]*string{}
+	cmd := c.action(use, short, args, func(ctx context.Context, cl *client.Client, args []string) error {
+		f := client.Filter{}
+		for name, v := range values {
+			f[name] = *v
+		}
+		at := client.Cursor{After: after, Limit: limit}
+		if all {
+			at.Limit = 500
+		}
+		page, err := fetch(ctx, cl, args, f, at)
+		for all && err == nil && page.Next != "" {
+			at.After = page.Next
+			var more api.Page[T]
+			more, err = fetch(ctx, cl, args, f, at)
+			page.Items, page.Next = append(page.Items, more.Items...), more.Next
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.write(page, func(w io.Writer) { rows(w, columns, page.Items) }); err != nil {
+			return err
+		}
+		if page.Next != "" && c.output == "table" {
+			fmt.Fprintf(c.err, "There are more: --all, or --after %s\n", cell(page.Next))
+		}
+		return nil
+	})
+	cmd.Flags().IntVar(&limit, "limit", 50, "most to fetch, up to 500")
+	cmd.Flags().BoolVar(&all, "all", false, "fetch every page")
+	cmd.Flags().StringVar(&after, "after", "", "go on where an earlier page ended")
+	for _, f := range filters {
+		values[f.name] = cmd.Flags().String(f.name, "", f.help)
+	}
+	return cmd
+}
+
+// maybe gives a pointer to a flag's value if the flag was given.
+func maybe[T any](cmd *cobra.Command, name string, v T) *T {
+	if !cmd.Flags().Changed(name) {
+		return nil
+	}
+	return &v
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cardea-id/cardea/client"
+	"github.com/cardea-id/cardea/internal/config"
+	"github.com/cardea-id/cardea/internal/fault"
+)
+
+// console is what commands see of the world outside.
+type console struct {
+	getenv      func(string) string
+	in          io.Reader
+	out, err    io.Writer
+	openBrowser func(url string) error
+
+	remote remote // how to reach a server, for the administering commands
+	output string // table, json or yaml
+}
+
+func newRoot(c *console) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "cardea",
+		Short: "Identity and access in one binary",
+		Long: `Cardea signs people and programs in, and answers what they may do.
+
+Try it with "cardea dev", run it with "cardea serve", and administer it, from any
+machine, after "cardea login".`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		DisableAutoGenTag: true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+	}
+	root.AddGroup(
+		&cobra.Group{ID: "run", Title: "Run a server:"},
+		&cobra.Group{ID: "login", Title: "Sign in as an administrator:"},
+		&cobra.Group{ID: "admin", Title: "Administer a realm:"},
+	)
+	add := func(group string, commands ...*cobra.Command) {
+		for _, cmd := range commands {
+			cmd.GroupID = group
+			root.AddCommand(cmd)
+		}
+	}
+	add("run", c.serveCommand(), c.devCommand(), c.migrateCommand(), c.setupCommand(), c.configCommand(),
+		c.healthcheckCommand(), c.doctorCommand(), c.seedCommand(), c.versionCommand())
+	add("login", c.loginCommand(), c.logoutCommand(), c.whoamiCommand())
+	add("admin", c.userCommand(), c.groupCommand(), c.organizationCommand(), c.serviceCommand(), c.clientCommand(),
+		c.signingKeyCommand(), c.sessionCommand(), c.grantCommand(), c.consentCommand(), c.realmCommand(),
+		c.operatorCommand(), c.eventCommand())
+	return root
+}
+
+// settings are the configuration flags of the commands that run a server.
+type settings struct {
+	file  string
+	flags map[string]*string
+}
+
+// addSettings gives cmd one flag for each setting.
+func addSettings(cmd *cobra.Command) *settings {
+	s := &settings{flags: map[string]*string{}}
+	f := cmd.Flags()
+	f.StringVar(&s.file, "config", "", "configuration file (default "+config.DefaultFile+" if there is one)")
+	for _, field := range config.Fields() {
+		name, help := field.Flag, field.Help
+		if field.Secret {
+			name, help = field.FileFlag(), "file with the "+field.Help
+		}
+		s.flags[name] = f.String(name, field.Default, help)
+	}
+	return s
+}
+
+// load reads the configuration for a command whose flags were parsed.
+func (c *console) load(cmd *cobra.Command, s *settings) (*config.Config, error) {
+	given := map[string]string{}
+	for name, value := range s.flags {
+		if cmd.Flags().Changed(name) {
+			given[name] = *value
+		}
+	}
+	return config.Load(config.Input{File: s.file, Getenv: c.getenv, Flags: given})
+}
+
+// explain words an error for the terminal.
+func explain(err error) string {
+	var problems config.Problems
+	if errors.As(err, &problems) {
+		return "the configuration cannot be used:\n" + problems.Error()
+	}
+	var p *client.Problem
+	if errors.As(err, &p) && p.Status == 401 {
+		return err.Error() + " (run: cardea login)"
+	}
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return f.Detail
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return "the server did not answer in time"
+	}
+	return err.Error()
+}
