@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 )
 
 var jsonType = []string{"application/json"}
@@ -27,6 +28,7 @@ func Body(w http.ResponseWriter, status int, body []byte) {
 	if h["Cache-Control"] == nil {
 		h["Cache-Control"] = noStore
 	}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))} // or longer ones go out in chunks
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }

@@ -153,20 +153,22 @@ func readAll(w http.ResponseWriter, r *http.Request, limit int64) (string, error
 		w.Header().Set("Connection", "close")
 		return "", tooLarge
 	}
-	var b strings.Builder
-	if r.ContentLength > 0 {
-		b.Grow(int(r.ContentLength))
-	}
-	_, err := io.Copy(&b, http.MaxBytesReader(nil, r.Body, limit))
-	var over *http.MaxBytesError
-	if errors.As(err, &over) {
-		w.Header().Set("Connection", "close")
-		return "", tooLarge
+	var b []byte
+	var err error
+	if r.ContentLength >= 0 {
+		b = make([]byte, r.ContentLength) // net/http ends the body there
+		_, err = io.ReadFull(r.Body, b)
+	} else {
+		b, err = io.ReadAll(io.LimitReader(r.Body, limit+1))
 	}
 	if err != nil {
 		return "", invalid("the body did not arrive whole")
 	}
-	return b.String(), nil
+	if int64(len(b)) > limit {
+		w.Header().Set("Connection", "close")
+		return "", tooLarge
+	}
+	return string(b), nil
 }
 
 func invalid(format string, args ...any) error {

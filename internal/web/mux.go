@@ -87,6 +87,9 @@ func (m *Mux) Door(name string, fail Fail, defaults ...Option) *Mux {
 	return &Mux{table: m.table, door: name, fail: fail, defaults: defaults}
 }
 
+// Fallback has fail write what no door answers, from now on. Call it at start.
+func (m *Mux) Fallback(fail Fail) { m.table.Fail = fail }
+
 // Handle mounts h, such as Handle("POST /token", s.token). It panics when the
 // pattern is malformed or taken, as http.ServeMux does: routes are mounted once,
 // at start.

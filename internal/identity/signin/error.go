@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/web"
@@ -23,7 +24,21 @@ type errorPage struct {
 func (s *Server) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	f, status := web.Explain(r.Context(), err)
 	web.Retry(w.Header(), f)
-	s.Error(w, r, status, f.Code, f.Detail)
+	detail := f.Detail
+	if own := s.Words.Match(); own.Has("error." + f.Code + ".title") {
+		detail = "" // the page says it in better words
+	}
+	s.Error(w, r, status, f.Code, detail)
+}
+
+// FailAny writes an error as a page to those who want a page, and as problem
+// details to everybody else. It is for addresses that belong to no door.
+func (s *Server) FailAny(w http.ResponseWriter, r *http.Request, err error) {
+	if strings.Contains(r.Header.Get("Accept"), "text/html") {
+		s.Fail(w, r, err)
+		return
+	}
+	web.Problem(w, r, err)
 }
 
 // Error shows a page about an error: what people can do by status, code and

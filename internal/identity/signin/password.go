@@ -25,6 +25,9 @@ type signInPage struct {
 	Busy       bool // the problem is not the password
 }
 
+// Invalid reports whether the fields are what is wrong.
+func (p signInPage) Invalid() bool { return p.Problem != "" && !p.Busy }
+
 // askPassword shows the page, unless there is nothing to ask.
 func (s *Server) askPassword(w http.ResponseWriter, r *http.Request) error {
 	f, err := s.flow(r, r.URL.Query().Get("flow"))
