@@ -62,6 +62,9 @@ func (e *Error) WithField(name, why string) *Error {
 
 // Is reports whether err is a failure of kind k.
 func Is(err error, k Kind) bool {
+	if err == nil {
+		return false
+	}
 	var e *Error
 	return errors.As(err, &e) && e.Kind == k
 }

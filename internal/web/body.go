@@ -148,10 +148,12 @@ func mediaType(r *http.Request, want string) error {
 
 // readAll reads the body, at most limit bytes of it, into one string.
 func readAll(w http.ResponseWriter, r *http.Request, limit int64) (string, error) {
-	tooLarge := fault.New(fault.TooLarge, "too_large", "the body is limited to %d bytes", limit)
-	if r.ContentLength > limit {
+	tooLarge := func() error {
 		w.Header().Set("Connection", "close")
-		return "", tooLarge
+		return fault.New(fault.TooLarge, "too_large", "the body is limited to %d bytes", limit)
+	}
+	if r.ContentLength > limit {
+		return "", tooLarge()
 	}
 	var b []byte
 	var err error
@@ -165,8 +167,7 @@ func readAll(w http.ResponseWriter, r *http.Request, limit int64) (string, error
 		return "", invalid("the body did not arrive whole")
 	}
 	if int64(len(b)) > limit {
-		w.Header().Set("Connection", "close")
-		return "", tooLarge
+		return "", tooLarge()
 	}
 	return string(b), nil
 }

@@ -62,9 +62,11 @@ func hashed(text string) string { return base64.RawURLEncoding.EncodeToString(se
 // CheckSecret finds which living secret of a principal text is, from memory. A
 // wrong one is fault.Unauthenticated.
 func (s *Store) CheckSecret(ctx context.Context, realm, principal string, text secret.Text) (Credential, error) {
-	wrong := fault.New(fault.Unauthenticated, "secret_wrong", "the secret is not one of this client")
+	wrong := func() error {
+		return fault.New(fault.Unauthenticated, "secret_wrong", "the secret is not one of this client")
+	}
 	if !secret.Valid(SecretPrefix, string(text)) {
-		return Credential{}, wrong
+		return Credential{}, wrong()
 	}
 	keys, err := s.keychain(ctx, realm, principal)
 	if err != nil {
@@ -76,5 +78,5 @@ func (s *Store) CheckSecret(ctx context.Context, realm, principal string, text s
 			return c, nil
 		}
 	}
-	return Credential{}, wrong
+	return Credential{}, wrong()
 }
