@@ -33,15 +33,17 @@ func (s *Settings) AllowsAudience(issuer, audience string) bool {
 
 // Audience is whom tokens with these scopes are for: the resources asked for,
 // or, where none were named, all of the client's and those of the issuer that
-// the scopes open (RFC 9068, section 3). A token is never for nobody.
+// the scopes open (RFC 9068, section 3). With openid the issuer is always among
+// them, since it serves userinfo. A token is never for nobody.
 func (s *Settings) Audience(issuer string, scopes, resources []string) []string {
-	if len(resources) > 0 {
-		return resources
+	list := slices.Clone(resources)
+	if len(resources) == 0 {
+		list = slices.Clone(s.Resources)
 	}
-	list := slices.Clone(s.Resources)
 	for _, own := range ownResources {
-		if slices.Contains(scopes, own.scope) {
-			list = append(list, issuer+own.path)
+		name := issuer + own.path
+		if slices.Contains(scopes, own.scope) && (len(resources) == 0 || own.scope == ScopeOpenID) && !slices.Contains(list, name) {
+			list = append(list, name)
 		}
 	}
 	if len(list) == 0 {

@@ -112,17 +112,11 @@ func (r *Registry) DeleteTx(tx *db.Tx, by audit.Actor, id string, version int64)
 	return nil
 }
 
-// AliveTx proves within a transaction that a client is there and enabled, or
-// returns fault.NotFound or fault.Forbidden. It holds the row until the commit,
-// at any isolation, so that no death can come between.
+// AliveTx reads a client within a transaction and returns fault.NotFound or
+// fault.Forbidden unless it is there and enabled. It does not hold up a death:
+// the Life read here is stored with what is born, and a mismatch is death.
 func AliveTx(tx *db.Tx, id string) (*Client, error) {
-	if !ValidID(id) {
-		return nil, unknown(id)
-	}
-	c, err := held(tx, id)
-	if db.Missing(err) {
-		return nil, unknown(id)
-	}
+	c, err := ByIDTx(tx, id)
 	if err != nil {
 		return nil, err
 	}

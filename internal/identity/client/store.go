@@ -27,15 +27,6 @@ func byID(tx *db.Tx, id string) (*Client, error) {
 	return db.One(tx, scan, `SELECT `+columns+` FROM clients WHERE realm = $1 AND id = $2 AND NOT deleted`, tx.Realm, id)
 }
 
-// held reads a client and keeps others from changing it until the commit. On
-// SQLite there is one writer, so nobody can.
-func held(tx *db.Tx, id string) (*Client, error) {
-	if tx.Engine() == db.Postgres {
-		return db.One(tx, scan, `SELECT `+columns+` FROM clients WHERE realm = $1 AND id = $2 AND NOT deleted FOR SHARE`, tx.Realm, id)
-	}
-	return byID(tx, id)
-}
-
 func byPrincipal(tx *db.Tx, principal string) (*Client, error) {
 	return db.One(tx, scan, `SELECT `+columns+` FROM clients WHERE realm = $1 AND principal = $2 AND NOT deleted`, tx.Realm, principal)
 }

@@ -86,7 +86,7 @@ func (s *Server) isSubject(ctx context.Context, a *authorization, principal stri
 // signInMissing says why the person must sign in first, and fills in what to
 // ask of the pages. Nil: nothing is missing.
 func (s *Server) signInMissing(ctx context.Context, a *authorization, p progress, ask *signin.Flow) (*lack, error) {
-	ask.Reauth = a.prompt.login
+	ask.Reauth = a.prompt.login && !p.Reauthenticated
 	ask.Select = a.prompt.selectAccount && !p.Selected
 	ask.Subject = a.principalHint()
 	if p.session == nil {
@@ -137,7 +137,7 @@ func (s *Server) consentMissing(ctx context.Context, a *authorization, p *progre
 		a.scopes = p.granted(a.scopes)
 		return nil, nil
 	}
-	ask.Consent, ask.Subject = a.scopes, p.session.Principal
+	ask.Consent = a.scopes
 	needed := missing("consent_required", "the person must be asked for consent")
 	if a.prompt.consent {
 		return needed, nil

@@ -3,7 +3,6 @@ package oauth
 import (
 	"context"
 	"net/url"
-	"slices"
 
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -33,13 +32,6 @@ type authorization struct {
 
 // prompt is a set of OpenID Connect's prompt values.
 type prompt struct{ none, login, consent, selectAccount bool }
-
-// openID reports whether the request asks for sign-in and not for bare OAuth.
-func (a *authorization) openID() bool { return slices.Contains(a.scopes, "openid") }
-
-// offline reports whether the request asks for access that outlives the
-// session (OpenID Connect Core, section 11).
-func (a *authorization) offline() bool { return slices.Contains(a.scopes, "offline_access") }
 
 // encode is the request as a query, to be kept while the person signs in.
 func encode(p web.Params) string {

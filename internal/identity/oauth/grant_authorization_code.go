@@ -119,6 +119,6 @@ func (a *asking) narrow(p proved) (proved, error) {
 			return proved{}, refuse("invalid_target", "the grant is not for "+resource)
 		}
 	}
-	p.audience = a.resources
+	p.audience = a.caller.Audience(a.realm.Issuer, p.scopes, a.resources)
 	return p, nil
 }

@@ -219,7 +219,10 @@ func TestUserInfo(t *testing.T) {
 		if c := d.claims(w.Body.String()); w.Header().Get("Content-Type") != "application/jwt" || c["iss"] != d.issuer() || c["aud"] != "signed" || c["sub"] != d.ada.ID {
 			d.Errorf("signed: %v %v", w.Header(), c)
 		}
-		narrow := d.tokens(cookie, "app", secret, "resource", "https://api.example.com")
+		if both := d.tokens(cookie, "app", secret, "resource", "https://api.example.com"); !d.alive(both.Access) || len(d.claims(both.Access)["aud"].([]any)) != 2 {
+			d.Error("with openid a token for an API is for userinfo too")
+		}
+		narrow := d.tokens(cookie, "app", secret, "scope", "orders:read", "resource", "https://api.example.com")
 		own := d.token("app", secret, "grant_type", "client_credentials")
 		for name, v := range map[string]struct {
 			method, path, body, header, challenge string
@@ -229,7 +232,7 @@ func TestUserInfo(t *testing.T) {
 			"junk":               {"GET", "", "", "Bearer x", `error="invalid_token"`, 401},
 			"ID token":           {"GET", "", "", "Bearer " + all.ID, `error="invalid_token"`, 401},
 			"two schemes":        {"GET", "", "", "Basic x", `error="invalid_request"`, 400},
-			"for an API alone":   {"GET", "", "", "Bearer " + narrow.Access, `error="invalid_token"`, 401},
+			"for an API alone":   {"GET", "", "", "Bearer " + narrow.Access, `error="insufficient_scope"`, 403},
 			"of a client itself": {"GET", "", "", "Bearer " + own.Access, `error="insufficient_scope", scope="openid"`, 403},
 			"in the address":     {"GET", "?access_token=" + all.Access, "", "", `error="invalid_request"`, 400},
 			"two ways":           {"POST", "", "access_token=" + all.Access, "Bearer " + all.Access, `error="invalid_request"`, 400},

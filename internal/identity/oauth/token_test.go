@@ -31,7 +31,7 @@ func TestCodeIsBound(t *testing.T) {
 			{"client", func(id, s *string, _ *[]string) { *id, *s = "other", other }},
 			{"redirect", func(_, _ *string, p *[]string) { *p = append(*p, "redirect_uri", callback+"2") }},
 			{"verifier", func(_, _ *string, p *[]string) { *p = append(*p, "code_verifier", strings.Repeat("A", 43)) }},
-			{"code", func(_, _ *string, p *[]string) { *p = append(*p, "code", code[:len(code)-1]+"0") }},
+			{"code", func(_, _ *string, p *[]string) { *p = append(*p, "code", flip(code)) }},
 		}
 		for i := range swaps {
 			for j := i; j < len(swaps); j++ {
@@ -51,6 +51,15 @@ func TestCodeIsBound(t *testing.T) {
 		d.Clock.Advance(61 * time.Second)
 		d.refuse(d.redeem("app", secret, code), 400, "invalid_grant")
 	})
+}
+
+// flip changes the last character of a secret.
+func flip(s string) string {
+	last := byte('0')
+	if s[len(s)-1] == last {
+		last = '1'
+	}
+	return s[:len(s)-1] + string(last)
 }
 
 // TestCodeIsOfItsRealm: TK-01, the neighbour's door does not open for it.

@@ -24,7 +24,7 @@ func (s *Server) userinfo(w http.ResponseWriter, r *http.Request) error {
 		return tooLittle(rl, client.ScopeOpenID)
 	}
 	if !slices.Contains(t.Audience, rl.Issuer) {
-		// It was asked for another resource alone (RFC 8707): not for us.
+		// RFC 9068, section 4: a token that does not name us is not for us.
 		return badToken(rl)
 	}
 	c, err := s.clients.Live(r.Context(), rl.Name, t.Client)
