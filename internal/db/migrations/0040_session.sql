@@ -4,7 +4,7 @@ CREATE TABLE sessions (
 	id          TEXT NOT NULL,
 	principal   TEXT NOT NULL,
 	credential  TEXT NOT NULL,
-	life        BIGINT NOT NULL,
+	era         BIGINT NOT NULL,
 	secret_hash BYTEA NOT NULL,
 	acr         TEXT NOT NULL,
 	amr         TEXT NOT NULL,

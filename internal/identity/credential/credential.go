@@ -135,6 +135,16 @@ func LiveTx(tx *db.Tx, id string) (Credential, error) {
 	return c, err
 }
 
+// AliveTx is LiveTx without holding the row: for what is proved by something
+// else that hangs on the credential and is held.
+func AliveTx(tx *db.Tx, id string) (Credential, error) {
+	c, err := byID(tx, id)
+	if err == nil && !c.alive(tx.Now) {
+		return Credential{}, dead(id)
+	}
+	return c, err
+}
+
 // Revoke ends a credential for ever. It is a death: sessions and grants born of
 // it are ended afterwards, which package grant does in one call.
 func (s *Store) Revoke(ctx context.Context, by audit.Actor, realm, id, reason string) error {

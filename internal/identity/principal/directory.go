@@ -43,8 +43,13 @@ func size(p *Principal) int {
 // Create makes a principal. A name or an e-mail address that another has is
 // fault.Conflict, whoever comes first.
 func (d *Directory) Create(ctx context.Context, by audit.Actor, realm string, n New) (made *Principal, err error) {
-	// Unique constraints and the lock on the owner's row carry the guarantee.
-	err = d.db.UpdateRC(ctx, realm, func(tx *db.Tx) error {
+	// Unique constraints carry the guarantee, and that an owner is looked at
+	// whenever what it owns acts. Only how long chains are rests on what was read.
+	update := d.db.UpdateRC
+	if n.Owner != "" {
+		update = d.db.Update
+	}
+	err = update(ctx, realm, func(tx *db.Tx) error {
 		made, err = CreateTx(tx, by, n)
 		return err
 	})
@@ -233,7 +238,9 @@ func UpdateTx(tx *db.Tx, by audit.Actor, id string, version int64, c Change) (*P
 		if err := checkOwner(tx, id, *c.Owner); err != nil {
 			return nil, err
 		}
-		p.Owner = *c.Owner
+		if err := p.own(tx, *c.Owner); err != nil {
+			return nil, err
+		}
 		names = append(names, "owner")
 	}
 	if p.Name != was {

@@ -17,10 +17,9 @@ func (d *Directory) Live(ctx context.Context, realm, id string) (Life, error) {
 }
 
 // LiveTx is Live for what is to be born below the principal in this
-// transaction. It holds the rows it read until the commit, at any isolation, so
-// that no death can come between.
+// transaction, and keeps the era.
 func LiveTx(tx *db.Tx, id string) (Life, error) {
-	return chain(id, tx.Now, func(id string) (*Principal, error) { return held(tx, id) })
+	return chain(id, tx.Now, func(id string) (*Principal, error) { return byID(tx, id) })
 }
 
 // chain walks from a principal up to its last owner.
@@ -43,6 +42,7 @@ func chain(id string, now time.Time, read func(id string) (*Principal, error)) (
 		if life.Principal == nil {
 			life.Principal = p
 		}
+		life.Era += p.Life
 		next = p.Owner
 	}
 	return life, nil
@@ -53,7 +53,7 @@ func livingOwners(tx *db.Tx, id string) (int, error) {
 	n := 0
 	_, err := chain(id, tx.Now, func(id string) (*Principal, error) {
 		n++
-		return held(tx, id)
+		return byID(tx, id)
 	})
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Forbidden) {
 		return 0, invalid("owner", "is not a living principal")
@@ -92,6 +92,34 @@ func (d *Directory) OwnedBelow(ctx context.Context, realm, id string) (ids []str
 		return err
 	})
 	return ids, err
+}
+
+// own makes owner the owner of p, so that the era rises: sums over the owners
+// that were there before must not return.
+func (p *Principal) own(tx *db.Tx, owner string) error {
+	before, err := eraOf(tx, p.Owner)
+	if err != nil {
+		return err
+	}
+	after, err := eraOf(tx, owner)
+	if err != nil {
+		return err
+	}
+	p.Owner = owner
+	p.Life += max(before-after, 0) + 1
+	return nil
+}
+
+// eraOf sums the lives of a principal and its owners, whatever their state.
+func eraOf(tx *db.Tx, id string) (era int64, err error) {
+	for links := 0; id != "" && links <= maxOwners; links++ {
+		p, err := byID(tx, id)
+		if err != nil {
+			return 0, err
+		}
+		era, id = era+p.Life, p.Owner
+	}
+	return era, nil
 }
 
 // Suspend stops a principal, and all it owns, from doing anything until it is

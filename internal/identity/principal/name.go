@@ -13,7 +13,20 @@ import (
 // normalised (NFKC) and case-folded, so that two that look alike but for width,
 // composition or case are one.
 func Canonical(s string) string {
-	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(s)))
+	return norm.NFKC.String(cases.Fold().String(strings.Map(cherokeeCapital, norm.NFKC.String(s))))
+}
+
+// cherokeeCapital turns small Cherokee letters into capitals. Unicode folds
+// Cherokee to capitals; x/text turns each case into the other one instead, so
+// that without this step two spellings of one name would differ.
+func cherokeeCapital(r rune) rune {
+	switch {
+	case r >= 0xab70 && r <= 0xabbf:
+		return r - 0xab70 + 0x13a0
+	case r >= 0x13f8 && r <= 0x13fd:
+		return r - 0x13f8 + 0x13f0
+	}
+	return r
 }
 
 // space keeps apart what may be called the same. Everything people sign in

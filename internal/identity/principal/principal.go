@@ -6,8 +6,11 @@
 // Suspending and deleting are deaths. They are committed first; what hangs on
 // the principal (sessions, grants, tokens) is ended afterwards, top down, by
 // package grant. What is born below a principal calls [LiveTx] in the
-// transaction of its birth, which conflicts with the death: either the birth
-// sees the death, or whoever ends descendants sees the child.
+// transaction of its birth and keeps the era it finds. Between serializable
+// transactions the birth conflicts with the death; at lesser isolation an orphan
+// may be written, and is dead, because its era is over. (A row lock would let
+// those who are to be suspended hold it off by giving birth without pause:
+// PostgreSQL lets readers overtake a waiting writer.)
 package principal
 
 import (
@@ -58,12 +61,10 @@ type Principal struct {
 	Profile     Profile
 	Emails      []Email // the primary address first
 	ExpiresAt   time.Time
-	// Life rises with every suspension. What was born in an earlier life of the
-	// principal is dead, also when its end was not written down yet.
-	Life      int64
-	Version   int64
-	CreatedAt time.Time
-	UpdatedAt time.Time
+	Life        int64 // counts suspensions; see Life.Era
+	Version     int64
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
 }
 
 // Email is an address of a principal.
@@ -81,11 +82,17 @@ func (p *Principal) Email() Email {
 	return Email{}
 }
 
-// Life is a living principal and the earliest instant at which it or one of its
-// owners expires (zero: never). Nothing below it may live longer.
+// Life is a living principal, with what those below it must know of it and its
+// owners.
 type Life struct {
 	*Principal
+	// Until is the earliest instant at which the principal or one of its owners
+	// expires (zero: never). Nothing below may live longer.
 	Until time.Time
+	// Era rises whenever the principal or one of its owners is suspended, and
+	// when it gets another owner. What was born in another era is dead, also when
+	// its end was not written down, and stays so when the principal is activated.
+	Era int64
 }
 
 // New describes a principal to be made. A person needs a username or an e-mail

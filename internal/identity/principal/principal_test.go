@@ -534,39 +534,67 @@ func TestListFiltersAndPages(t *testing.T) {
 	})
 }
 
-// Take "FOR SHARE" out of the store to see the second half fail on PostgreSQL.
-func TestBirthNeverRacesDeath(t *testing.T) {
+func TestErasNeverReturn(t *testing.T) {
 	run(t, func(t *testing.T, e env) {
-		if e.DB.Engine() == db.SQLite {
-			t.Skip("SQLite has one writer: births and deaths come one after the other")
-		}
-		ada := e.person(t, "ada")
-		proved, killed := make(chan struct{}), make(chan error, 1)
-		err := e.DB.UpdateRC(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
-			if _, err := principal.LiveTx(tx, ada.ID); err != nil {
-				return err
+		ada, grace := e.person(t, "ada"), e.person(t, "grace")
+		service := e.create(t, principal.New{Kind: principal.Service, Name: "billing", Owner: ada.ID})
+		agent := e.create(t, principal.New{Kind: principal.Agent, Name: "helper", Owner: service.ID})
+		seen := map[int64]string{}
+		era := func(when string) {
+			t.Helper()
+			var inside int64
+			live, err := e.dir.Live(t.Context(), dbtest.Realm, agent.ID)
+			if err == nil {
+				err = e.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+					life, err := principal.LiveTx(tx, agent.ID)
+					inside = life.Era
+					return err
+				})
 			}
-			close(proved)
-			go func() {
-				killed <- e.dir.Suspend(context.WithoutCancel(t.Context()), audittest.By, dbtest.Realm, ada.ID, "test")
-			}()
-			select {
-			case err := <-killed:
-				return fmt.Errorf("the death did not wait for the birth: %w", err)
-			case <-time.After(300 * time.Millisecond):
+			if err != nil || inside != live.Era {
+				t.Fatalf("%s: era %d in memory, %d in a transaction, %v", when, live.Era, inside, err)
 			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
+			if before, ok := seen[live.Era]; ok {
+				t.Errorf("%s: the era of %q is back", when, before)
+			}
+			seen[live.Era] = when
 		}
-		<-proved
-		if err := <-killed; err != nil {
-			t.Fatal(err)
+		do := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
 		}
-		err = e.DB.UpdateRC(t.Context(), dbtest.Realm, func(tx *db.Tx) error { _, err := principal.LiveTx(tx, ada.ID); return err })
-		if !fault.Is(err, fault.Forbidden) {
-			t.Errorf("a birth after the death = %v, want forbidden", err)
+		pause := func(id string) {
+			t.Helper()
+			do(e.dir.Suspend(t.Context(), audittest.By, dbtest.Realm, id, "test"))
+			do(e.dir.Activate(t.Context(), audittest.By, dbtest.Realm, id))
+		}
+		give := func(id, owner string) {
+			t.Helper()
+			_, err := e.dir.Update(t.Context(), audittest.By, dbtest.Realm, id, 0, principal.Change{Owner: &owner})
+			do(err)
+		}
+		era("at first")
+		pause(agent.ID)
+		era("after its own suspension")
+		pause(ada.ID)
+		pause(ada.ID)
+		era("after its owner's owner's suspensions")
+		give(service.ID, grace.ID)
+		era("with another owner")
+		give(service.ID, ada.ID)
+		era("with the old owner")
+		give(service.ID, "")
+		era("without owner")
+		pause(service.ID)
+		give(service.ID, grace.ID)
+		era("with an owner again")
+		name := "renamed"
+		_, err := e.dir.Update(t.Context(), audittest.By, dbtest.Realm, agent.ID, 0, principal.Change{Name: &name})
+		do(err)
+		if life, err := e.dir.Live(t.Context(), dbtest.Realm, agent.ID); err != nil || seen[life.Era] != "with an owner again" {
+			t.Errorf("a new name made a new era: %v", err)
 		}
 	})
 }

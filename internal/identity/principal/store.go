@@ -61,27 +61,14 @@ func update(tx *db.Tx, p *Principal) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`UPDATE principals SET name = $3, display_name = $4, owner = $5, locale = $6, profile = $7, expires_at = $8, version = $9, updated_at = $10, sort_key = $11
+	_, err = tx.Exec(`UPDATE principals SET name = $3, display_name = $4, owner = $5, locale = $6, profile = $7, expires_at = $8, version = $9, updated_at = $10, sort_key = $11, life = $12
 		WHERE realm = $1 AND id = $2`,
-		tx.Realm, p.ID, p.Name, p.DisplayName, nullable(p.Owner), p.Locale, string(profile), db.At(p.ExpiresAt), p.Version, db.At(p.UpdatedAt), p.sortKey())
+		tx.Realm, p.ID, p.Name, p.DisplayName, nullable(p.Owner), p.Locale, string(profile), db.At(p.ExpiresAt), p.Version, db.At(p.UpdatedAt), p.sortKey(), p.Life)
 	return err
 }
 
 func byID(tx *db.Tx, id string) (*Principal, error) {
-	return read(tx, id, `SELECT `+columns+` FROM principals WHERE realm = $1 AND id = $2`)
-}
-
-// held reads a principal and keeps others from changing it until the commit.
-// On SQLite there is one writer, so nobody can.
-func held(tx *db.Tx, id string) (*Principal, error) {
-	if tx.Engine() == db.Postgres {
-		return read(tx, id, `SELECT `+columns+` FROM principals WHERE realm = $1 AND id = $2 FOR SHARE`)
-	}
-	return byID(tx, id)
-}
-
-func read(tx *db.Tx, id, query string) (*Principal, error) {
-	p, err := db.One(tx, scan, query, tx.Realm, id)
+	p, err := db.One(tx, scan, `SELECT `+columns+` FROM principals WHERE realm = $1 AND id = $2`, tx.Realm, id)
 	if db.Missing(err) {
 		return nil, unknown(id)
 	}

@@ -45,7 +45,7 @@ func EndTx(tx *db.Tx, by audit.Actor, id, reason string) (ended bool, err error)
 // so make the principal or its credential dead before, if that is meant.
 func (s *Store) EndAll(ctx context.Context, by audit.Actor, name, principal, except, reason string) ([]string, error) {
 	return s.endMany(ctx, by, name, "principal", principal, reason, func(tx *db.Tx) ([]string, error) {
-		return endAll(tx, principal, except, reason, chunk)
+		return openOf(tx, principal, except, chunk)
 	})
 }
 
@@ -53,21 +53,26 @@ func (s *Store) EndAll(ctx context.Context, by audit.Actor, name, principal, exc
 // ids. Revoke the credential before.
 func (s *Store) EndBorn(ctx context.Context, by audit.Actor, name, credential, reason string) ([]string, error) {
 	return s.endMany(ctx, by, name, "credential", credential, reason, func(tx *db.Tx) ([]string, error) {
-		return endBorn(tx, credential, reason, chunk)
+		return openBornOf(tx, credential, chunk)
 	})
 }
 
 // endMany ends sessions in chunks, each with one event that names them.
-func (s *Store) endMany(ctx context.Context, by audit.Actor, name, targetType, target, reason string, some func(*db.Tx) ([]string, error)) (ended []string, err error) {
+func (s *Store) endMany(ctx context.Context, by audit.Actor, name, targetType, target, reason string, open func(*db.Tx) ([]string, error)) (ended []string, err error) {
 	for {
 		var ids []string
 		err := s.db.Update(ctx, name, func(tx *db.Tx) error {
-			if ids, err = some(tx); err != nil {
+			if ids, err = open(tx); err != nil {
 				return err
 			}
 			if len(ids) == 0 {
 				audit.Barrier(tx)
 				return nil
+			}
+			for _, id := range ids {
+				if err := end(tx, id, reason); err != nil {
+					return err
+				}
 			}
 			audit.Append(tx, by, audit.Event{Action: "session.end_all", TargetType: targetType, Target: target,
 				Data: map[string]any{"sessions": strings.Join(ids, " "), "reason": reason}, Invalidates: true})

@@ -110,7 +110,7 @@ func (e *Session) prove(tx *db.Tx, settings realm.Settings, text secret.Text, p 
 	if c.Principal != e.Principal {
 		return fault.New(fault.Forbidden, "credential_foreign", "credential %q belongs to another principal", c.ID)
 	}
-	e.life, e.hash = who.Life, secret.Hash(string(text))
+	e.era, e.hash = who.Era, secret.Hash(string(text))
 	e.Credential, e.ACR, e.AMR = c.ID, p.ACR, slices.Clone(p.AMR)
 	e.IP, e.UserAgent = clip(p.IP, 64), strings.ToValidUTF8(clip(p.UserAgent, 400), "")
 	e.AuthTime, e.LastSeenAt = tx.Now, tx.Now
@@ -168,6 +168,7 @@ func (s *Store) FromCookie(ctx context.Context, name, cookie string) ([]*Session
 		case fault.Is(err, fault.NotFound) || fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.Forbidden):
 		case err != nil:
 			return nil, err
+		case slices.ContainsFunc(all, func(other *Session) bool { return other.ID == e.ID }):
 		default:
 			all = append(all, e)
 		}
@@ -228,7 +229,7 @@ func (s *Store) Live(ctx context.Context, name, id string) (*Session, error) {
 	if err != nil {
 		return nil, gone(err)
 	}
-	if who.Life != e.life {
+	if who.Era != e.era {
 		return nil, dead()
 	}
 	if _, err := s.creds.Live(ctx, name, e.Credential); err != nil {
@@ -273,8 +274,8 @@ func (s *Store) seen(ctx context.Context, name string, e *Session) (*Session, er
 }
 
 // LiveTx is Live for what is to be born of the session in this transaction. It
-// holds the rows it read until the commit, at any isolation, so that no death
-// can come between.
+// holds the session's row until the commit, at any isolation, so that no death
+// can come between. A death that waits is not overtaken by further births.
 func LiveTx(tx *db.Tx, id string) (*Session, error) {
 	e, err := held(tx, id)
 	if err != nil {
@@ -287,10 +288,10 @@ func LiveTx(tx *db.Tx, id string) (*Session, error) {
 	if err != nil {
 		return nil, gone(err)
 	}
-	if who.Life != e.life {
+	if who.Era != e.era {
 		return nil, dead()
 	}
-	if _, err := credential.LiveTx(tx, e.Credential); err != nil {
+	if _, err := credential.AliveTx(tx, e.Credential); err != nil {
 		return nil, gone(err)
 	}
 	return e, nil

@@ -41,7 +41,7 @@ type Session struct {
 	Browser    string // hash of the browser's mark, to tell browsers apart
 
 	hash []byte
-	life int64 // of the principal, when the session was born
+	era  int64 // of the principal, when the session was born
 }
 
 // Until is when the session ends if it is not used any more.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -153,6 +154,7 @@ func TestCookies(t *testing.T) {
 			"one":                {secrets[0], ids[:1]},
 			"three in order":     {strings.Join([]string{secrets[2], secrets[0], secrets[1]}, "."), []string{ids[2], ids[0], ids[1]}},
 			"the sixth is not":   {strings.Join(secrets, "."), ids[:5]},
+			"one twice":          {secrets[1] + "." + secrets[1], ids[1:2]},
 			"rubbish beside":     {"x." + secrets[1] + "..", ids[1:2]},
 			"never given out":    {invented, nil},
 			"invented beside":    {invented + "." + secrets[3], ids[3:4]},
@@ -423,6 +425,88 @@ func TestBeginNeedsOnesOwnCredential(t *testing.T) {
 				t.Errorf("%s: Begin = %v, want it refused", what, err)
 			}
 		}
+	})
+}
+
+// Both sides are serializable: let Begin use UpdateRC to see sessions survive on
+// PostgreSQL.
+func TestBirthNeverRacesTheDeathOfThePrincipal(t *testing.T) {
+	run(t, func(t *testing.T, e env) {
+		for round := range 12 {
+			w := e.person(t, dbtest.Realm, fmt.Sprintf("person%d", round))
+			var wg sync.WaitGroup
+			start := make(chan struct{})
+			for range 8 {
+				wg.Go(func() {
+					<-start
+					for {
+						_, err := e.sessions.Begin(t.Context(), audittest.By, dbtest.Realm, session.New{Principal: w.id, Credential: w.password})
+						if fault.Is(err, fault.Forbidden) {
+							return
+						}
+						if err != nil && !fault.Is(err, fault.Unavailable) {
+							t.Errorf("Begin = %v", err)
+							return
+						}
+					}
+				})
+			}
+			close(start)
+			if err := e.dir.Suspend(t.Context(), audittest.By, dbtest.Realm, w.id, "test"); err != nil {
+				t.Error(err)
+			}
+			if _, err := e.sessions.EndAll(t.Context(), audittest.By, dbtest.Realm, w.id, "", "test"); err != nil {
+				t.Error(err)
+			}
+			wg.Wait()
+			if left, _, err := e.sessions.List(t.Context(), dbtest.Realm, session.Filter{Principal: w.id, Live: true}, "", 10); err != nil || len(left) != 0 {
+				t.Fatalf("round %d: %d sessions survived, %v", round, len(left), err)
+			}
+		}
+	})
+}
+
+// Take doom out of the store to see the end of a session starve on PostgreSQL.
+func TestWhoUsesASessionCannotHoldOffItsEnd(t *testing.T) {
+	run(t, func(t *testing.T, e env) {
+		b := e.begin(t, dbtest.Realm, e.person(t, dbtest.Realm, "ada"), "")
+		var wg sync.WaitGroup
+		births := make(chan struct{}, 1)
+		for range 6 {
+			wg.Go(func() {
+				for {
+					err := e.DB.UpdateRC(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+						if _, err := session.LiveTx(tx, b.ID); err != nil {
+							return err
+						}
+						select {
+						case births <- struct{}{}:
+						default:
+						}
+						if e.DB.Engine() == db.SQLite {
+							return nil
+						}
+						_, err := tx.Exec(`SELECT pg_sleep(0.02)`)
+						return err
+					})
+					if err != nil {
+						if !fault.Is(err, fault.Unauthenticated) {
+							t.Errorf("LiveTx = %v", err)
+						}
+						return
+					}
+				}
+			})
+		}
+		<-births
+		start := time.Now()
+		if err := e.sessions.End(t.Context(), audittest.By, dbtest.Realm, b.ID, "test"); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took > 3*time.Second {
+			t.Errorf("the end took %v", took)
+		}
+		wg.Wait()
 	})
 }
 

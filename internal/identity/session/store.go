@@ -7,13 +7,13 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 )
 
-const columns = `id, principal, credential, life, secret_hash, acr, amr, auth_time, created_at, last_seen_at, idle_until, expires_at, ended_at, reason, ip, user_agent, browser`
+const columns = `id, principal, credential, era, secret_hash, acr, amr, auth_time, created_at, last_seen_at, idle_until, expires_at, ended_at, reason, ip, user_agent, browser`
 
 func scan(r db.Row) (*Session, error) {
 	var s Session
 	var amr string
 	var auth, created, seen, idle, expires, ended db.Time
-	err := r.Scan(&s.ID, &s.Principal, &s.Credential, &s.life, &s.hash, &s.ACR, &amr, &auth, &created, &seen, &idle, &expires, &ended, &s.Reason, &s.IP, &s.UserAgent, &s.Browser)
+	err := r.Scan(&s.ID, &s.Principal, &s.Credential, &s.era, &s.hash, &s.ACR, &amr, &auth, &created, &seen, &idle, &expires, &ended, &s.Reason, &s.IP, &s.UserAgent, &s.Browser)
 	if err != nil {
 		return nil, err
 	}
@@ -24,7 +24,7 @@ func scan(r db.Row) (*Session, error) {
 
 func insert(tx *db.Tx, s *Session) error {
 	_, err := tx.Exec(`INSERT INTO sessions (realm, `+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
-		tx.Realm, s.ID, s.Principal, s.Credential, s.life, s.hash, s.ACR, strings.Join(s.AMR, " "), db.At(s.AuthTime), db.At(s.CreatedAt), db.At(s.LastSeenAt),
+		tx.Realm, s.ID, s.Principal, s.Credential, s.era, s.hash, s.ACR, strings.Join(s.AMR, " "), db.At(s.AuthTime), db.At(s.CreatedAt), db.At(s.LastSeenAt),
 		db.At(s.IdleUntil), db.At(s.ExpiresAt), db.At(s.EndedAt), s.Reason, s.IP, s.UserAgent, s.Browser)
 	return err
 }
@@ -35,12 +35,31 @@ func byID(tx *db.Tx, id string) (*Session, error) {
 
 // held reads a session and keeps others from changing it until the commit. On
 // SQLite there is one writer, so nobody can.
+//
+// A row lock alone would let whoever uses a session without pause hold off its
+// end: PostgreSQL lets those who share a row overtake a writer that waits for it.
+// Its advisory locks are given in the order they were asked for, so births queue
+// behind a death that waits.
 func held(tx *db.Tx, id string) (*Session, error) {
-	if tx.Engine() == db.Postgres {
-		return found(db.One(tx, scan, `SELECT `+columns+` FROM sessions WHERE realm = $1 AND id = $2 FOR SHARE`, tx.Realm, id))
+	if tx.Engine() != db.Postgres {
+		return byID(tx, id)
 	}
-	return byID(tx, id)
+	if _, err := tx.Exec(`SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))`, lockName(tx.Realm, id)); err != nil {
+		return nil, err
+	}
+	return found(db.One(tx, scan, `SELECT `+columns+` FROM sessions WHERE realm = $1 AND id = $2 FOR SHARE`, tx.Realm, id))
 }
+
+// doom takes its place in the queue of those who are to end a session.
+func doom(tx *db.Tx, id string) error {
+	if tx.Engine() != db.Postgres {
+		return nil
+	}
+	_, err := tx.Exec(`SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, lockName(tx.Realm, id))
+	return err
+}
+
+func lockName(realm, id string) string { return "session " + realm + " " + id }
 
 func found(s *Session, err error) (*Session, error) {
 	if db.Missing(err) {
@@ -59,9 +78,9 @@ func idBySecret(tx *db.Tx, hash []byte) (string, error) {
 
 // renew writes a fresh proof and its new secret.
 func renew(tx *db.Tx, s *Session) error {
-	_, err := tx.Exec(`UPDATE sessions SET credential = $3, secret_hash = $4, acr = $5, amr = $6, auth_time = $7, last_seen_at = $8, idle_until = $9, ip = $10, user_agent = $11
+	_, err := tx.Exec(`UPDATE sessions SET credential = $3, secret_hash = $4, era = $12, acr = $5, amr = $6, auth_time = $7, last_seen_at = $8, idle_until = $9, ip = $10, user_agent = $11
 		WHERE realm = $1 AND id = $2`,
-		tx.Realm, s.ID, s.Credential, s.hash, s.ACR, strings.Join(s.AMR, " "), db.At(s.AuthTime), db.At(s.LastSeenAt), db.At(s.IdleUntil), s.IP, s.UserAgent)
+		tx.Realm, s.ID, s.Credential, s.hash, s.ACR, strings.Join(s.AMR, " "), db.At(s.AuthTime), db.At(s.LastSeenAt), db.At(s.IdleUntil), s.IP, s.UserAgent, s.era)
 	return err
 }
 
@@ -74,22 +93,24 @@ func touch(tx *db.Tx, id string, idle, precision time.Duration) error {
 }
 
 func end(tx *db.Tx, id, reason string) error {
+	if err := doom(tx, id); err != nil {
+		return err
+	}
 	_, err := tx.Exec(`UPDATE sessions SET ended_at = $3, reason = $4 WHERE realm = $1 AND id = $2 AND ended_at = 0`, tx.Realm, id, db.At(tx.Now), reason)
 	return err
 }
 
-// endBorn ends up to limit sessions that were born of a credential.
-func endBorn(tx *db.Tx, credential, reason string, limit int) ([]string, error) {
-	return db.All(tx, db.Scalar[string], `UPDATE sessions SET ended_at = $3, reason = $4 WHERE realm = $1 AND id IN
-		(SELECT id FROM sessions WHERE realm = $1 AND credential = $2 AND ended_at = 0 ORDER BY id LIMIT $5) RETURNING id`,
-		tx.Realm, credential, db.At(tx.Now), reason, limit)
+// openOf finds up to limit sessions of a principal that were not ended, but for
+// one.
+func openOf(tx *db.Tx, principal, except string, limit int) ([]string, error) {
+	return db.All(tx, db.Scalar[string], `SELECT id FROM sessions WHERE realm = $1 AND principal = $2 AND id <> $3 AND ended_at = 0 ORDER BY id LIMIT $4`,
+		tx.Realm, principal, except, limit)
 }
 
-// endAll ends up to limit sessions of a principal, but for one.
-func endAll(tx *db.Tx, principal, except, reason string, limit int) ([]string, error) {
-	return db.All(tx, db.Scalar[string], `UPDATE sessions SET ended_at = $4, reason = $5 WHERE realm = $1 AND id IN
-		(SELECT id FROM sessions WHERE realm = $1 AND principal = $2 AND id <> $3 AND ended_at = 0 ORDER BY id LIMIT $6) RETURNING id`,
-		tx.Realm, principal, except, db.At(tx.Now), reason, limit)
+// openBornOf finds up to limit sessions of a credential that were not ended.
+func openBornOf(tx *db.Tx, credential string, limit int) ([]string, error) {
+	return db.All(tx, db.Scalar[string], `SELECT id FROM sessions WHERE realm = $1 AND credential = $2 AND ended_at = 0 ORDER BY id LIMIT $3`,
+		tx.Realm, credential, limit)
 }
 
 // list reads sessions from the newest to the oldest.
