@@ -97,6 +97,9 @@ func (f *follower) read(ctx context.Context, alive func()) (lively bool, err err
 			return lively, errors.New("verify: the issuer ended the revocation stream")
 		}
 		if err != nil {
+			if errors.Is(err, errEventSize) {
+				f.boot = "" // resuming would meet it again
+			}
 			return lively, err
 		}
 		proof, err := f.take(ctx, ev)

@@ -197,7 +197,7 @@ func newIssuer(t testing.TB) *issuer {
 	return i
 }
 
-func (i *issuer) key() *jose.Key { k, _ := i.keys.Signer(nil, "", ""); return k }
+func (i *issuer) key() *jose.Key { k, _ := i.keys.Signer(context.Background(), "", ""); return k }
 
 func (i *issuer) clock() time.Time {
 	return time.Now().Add(time.Duration(i.now.Load()) * time.Millisecond)
