@@ -1,0 +1,169 @@
+package signin
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cardea-id/cardea/internal/db/dbtest"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/i18n"
+	"github.com/cardea-id/cardea/internal/i18n/i18ntest"
+	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/identity/session"
+)
+
+func TestSeveralAccountsInOneBrowser(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		b := w.browser(t, dbtest.Realm)
+		var first *session.Session
+		for i := range session.MaxInBrowser + 1 {
+			name := fmt.Sprint("person", i)
+			w.mustPerson(t, dbtest.Realm, name, "")
+			b.signIn(name).isAt("/")
+			if i == 0 {
+				first = b.sessions()[0]
+			}
+		}
+		all := b.sessions()
+		if len(all) != session.MaxInBrowser || slices.ContainsFunc(all, func(s *session.Session) bool { return s.ID == first.ID }) {
+			t.Errorf("%d sessions", len(all))
+		}
+		ended, err := w.Sessions.ByID(t.Context(), dbtest.Realm, first.ID)
+		must(t, err)
+		if ended.Reason != "displaced" {
+			t.Errorf("the one that gave way: %+v", ended)
+		}
+		b.get("/accounts").submit("account", all[2].ID, "do", "signout").isAt("/accounts")
+		if left := b.sessions(); len(left) != session.MaxInBrowser-1 || left[0].ID != all[0].ID {
+			t.Errorf("after signing one out: %d", len(left))
+		}
+		// Another browser's session cannot be signed out from here.
+		other := w.browser(t, dbtest.Realm).signIn("person0")
+		form := fields(b.get("/accounts"))
+		form.Set("account", other.sessions()[0].ID)
+		form.Set("do", "signout")
+		b.send("POST", b.base+"/accounts", form)
+		if len(other.sessions()) != 1 {
+			t.Error("signed out from another browser")
+		}
+	})
+}
+
+func TestSignOutHereAndEverywhere(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		here, there := w.browser(t, dbtest.Realm).signIn("ada"), w.browser(t, dbtest.Realm).signIn("ada")
+		old := here.cookie("__Host-cardea-test")
+		here.get("/signout").shows(200, "Sign out?", "Ada").submit("do", "cancel").isAt("/").shows(200, "You are signed in")
+		here.get("/signout").submit("do", "here").isAt("/signedout").shows(200, "You are signed out")
+		here.setCookie("__Host-cardea-test", old)
+		here.get("/").shows(200, "Welcome to Test") // SE-04: it is dead, not only forgotten
+		there.get("/").shows(200, "You are signed in")
+		here.signIn("ada").get("/signout").submit("do", "everywhere").isAt("/signedout")
+		there.get("/").shows(200, "Welcome to Test")
+		here.get("/signout").isAt("/signedout")
+	})
+}
+
+func TestApplicationsSignOutWithAQuestion(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "ada", "")
+		b := w.browser(t, dbtest.Realm).signIn("ada")
+		b.get("/leave").shows(200, "You came here from <strong>Photo &lt;Book&gt;</strong>")
+		if csp := b.header.Get("Content-Security-Policy"); !strings.HasSuffix(csp, "form-action 'self' https://app.example.com") {
+			t.Errorf("CSP %q", csp)
+		}
+		form := fields(b)
+		for field, value := range map[string]string{"target": "https://evil.example/", "state": "other"} {
+			bad := url.Values{}
+			for k, v := range form {
+				bad[k] = v
+			}
+			bad.Set(field, value)
+			bad.Set("do", "here")
+			b.send("POST", b.base+"/signout", bad)
+			if b.outside != "" {
+				t.Errorf("sent to %s", b.outside)
+			}
+			b.shows(403)
+		}
+		b.get("/leave").submit("do", "here")
+		if b.outside != "https://app.example.com/bye?state=s%26t&x=1" {
+			t.Errorf("sent to %q", b.outside)
+		}
+		if len(b.sessions()) != 0 {
+			t.Error("still signed in")
+		}
+		// Without a session nobody vouches for a target that a form names.
+		form.Set("target", "https://evil.example/")
+		b.send("POST", b.base+"/signout", form)
+		b.isAt("/signedout")
+	})
+}
+
+func TestSetUp(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		b := w.browser(t, dbtest.Realm)
+		b.get("/setup").shows(404, "This link is no longer good")
+		b.get("/setup?link=wrong").shows(404, "This link is no longer good")
+		w.setup.open = "good"
+		b.get("/setup?link=good").shows(200, "This person will run Test", "At least 15 characters", `autocomplete="new-password"`, `type="email"`)
+		w.setup.err = fault.New(fault.Invalid, "password_common", "private words").WithField("password", "x").WithField("email", "y")
+		b.submit("name", "Ada <b>", "email", "ada", "username", "ada", "password", "hunter2hunter2hunter2")
+		b.shows(422, "one that everybody tries first", "valid email address", `value="Ada &lt;b&gt;"`)
+		if strings.Contains(b.body, "hunter2") || strings.Contains(b.body, "private words") {
+			t.Errorf("the page tells too much: %s", b.body)
+		}
+		w.setup.err = nil
+		b.submit("name", "Ada", "email", "ada@example.com", "password", password).isAt("/signin")
+		if m := w.setup.made; m == nil || m.Name != "Ada" || m.Email != "ada@example.com" || string(m.Password) != password {
+			t.Errorf("made %+v", w.setup.made)
+		}
+		b.get("/setup?link=good").shows(404)
+	})
+}
+
+func TestLinksSetAPasswordAndSignNobodyIn(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		b := w.browser(t, dbtest.Realm)
+		b.get("/set-password?link=").shows(404, "This link is no longer good")
+		w.links.open, w.links.who = "good", &principal.Principal{ID: "usr_x", Name: "ada", DisplayName: "Ada"}
+		b.get("/set-password?link=good").shows(200, "Choose your password", "Ada")
+		w.links.err = fault.New(fault.Invalid, "password_too_short", "x").WithField("password", "x")
+		b.submit("password", "short").shows(422, "Use at least 15 characters", "Ada")
+		w.links.err = nil
+		b.submit("password", password).isAt("/signin")
+		if string(w.links.set) != password || len(b.sessions()) != 0 {
+			t.Errorf("set %d characters, %d sessions", len(w.links.set), len(b.sessions()))
+		}
+	})
+}
+
+func TestTemplatesUseKnownWords(t *testing.T) {
+	words, err := i18n.Load()
+	must(t, err)
+	s, err := New(Options{Words: words, FormKey: make([]byte, 32)})
+	must(t, err)
+	i18ntest.Check(t, words, s.look.Pages().Templates())
+}
+
+func TestPeopleAreShownByWhatTheyHave(t *testing.T) {
+	email := []principal.Email{{Address: "ada@example.com", Primary: true}}
+	for _, c := range []struct {
+		p                     principal.Principal
+		name, detail, initial string
+	}{
+		{principal.Principal{DisplayName: "Ada L", Name: "ada", Emails: email}, "Ada L", "ada@example.com", "A"},
+		{principal.Principal{Name: "émile"}, "émile", "", "É"},
+		{principal.Principal{Emails: email}, "ada@example.com", "", "A"},
+		{principal.Principal{Profile: principal.Profile{GivenName: "Ada", FamilyName: "Lovelace"}, Name: "ada"}, "Ada Lovelace", "ada", "A"},
+		{principal.Principal{DisplayName: "…"}, "…", "", "·"},
+	} {
+		if got := person(&c.p); got.Name != c.name || got.Detail != c.detail || got.Initial != c.initial {
+			t.Errorf("got %+v, want %s %s %s", got, c.name, c.detail, c.initial)
+		}
+	}
+}

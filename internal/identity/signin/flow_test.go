@@ -1,0 +1,272 @@
+package signin
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/audit/audittest"
+	"github.com/cardea-id/cardea/internal/db/dbtest"
+)
+
+// toPhotoBook is a flow to an application that wants consent.
+func (w *world) toPhotoBook(change ...func(*Flow)) {
+	w.flow = Flow{Return: "/back", Request: "a=b", Client: w.app.ID, RedirectURI: "https://app.example.com/cb", Consent: []string{"openid", "profile", "print"}}
+	for _, f := range change {
+		f(&w.flow)
+	}
+}
+
+func noConsent(f *Flow) { f.Consent = nil }
+
+func TestFlowFromSignInToConsentAndBack(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ada := w.mustPerson(t, dbtest.Realm, "ada", "Ada Lovelace")
+		w.toPhotoBook(func(f *Flow) { f.LoginHint = `ada"><script>` })
+		b := w.browser(t, dbtest.Realm).get("/go").isAt("/signin")
+		b.shows(200, "to continue to <strong>Photo &lt;Book&gt;</strong>", `value="ada&#34;&gt;&lt;script&gt;"`)
+		if csp := b.header.Get("Content-Security-Policy"); !strings.HasSuffix(csp, "form-action 'self' https://app.example.com") {
+			t.Errorf("CSP %q", csp)
+		}
+		b.submit("identifier", "ada", "password", password).isAt("/consent")
+		b.shows(200, "Photo &lt;Book&gt; wants to access your account", "Ada Lovelace", "<strong>app.example.com</strong>",
+			"Test has not verified this application", "See your profile", "<code>print</code>", `href="https://app.example.com/privacy"`, "Allow", "Cancel")
+		b.submit("do", "allow").isAt("/back").shows(200, "back at the application")
+		o := w.outcome
+		if o.Session == nil || o.Session.Principal != ada.ID || !o.Reauthenticated || !o.Selected || !o.Consented || o.Denied || strings.Join(o.Scopes, " ") != "openid profile print" {
+			t.Errorf("outcome %+v", o)
+		}
+		if w.request.Request != "a=b" || w.request.Client != w.app.ID || o.Started.IsZero() {
+			t.Errorf("handed back %+v", w.request)
+		}
+	})
+}
+
+func TestFlowWithASessionAsksOnlyForWhatIsMissing(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "ada", "")
+		b := w.browser(t, dbtest.Realm).signIn("ada")
+		w.toPhotoBook()
+		b.get("/go").isAt("/consent")
+		w.toPhotoBook(noConsent)
+		b.get("/go").isAt("/back").shows(200)
+		if o := w.outcome; o.Session == nil || o.Reauthenticated || o.Selected || o.Consented {
+			t.Errorf("outcome %+v", o)
+		}
+	})
+}
+
+func TestDenying(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "ada", "")
+		w.toPhotoBook()
+		b := w.browser(t, dbtest.Realm).get("/go").submit("do", "cancel").isAt("/back")
+		if o := w.outcome; !o.Denied || o.Session != nil || o.Consented {
+			t.Errorf("cancelled at sign-in: %+v", o)
+		}
+		for _, answer := range []string{"deny", "", "Allow", "allow "} {
+			b.get("/go")
+			if strings.HasSuffix(b.at.Path, "/signin") {
+				b.submit("identifier", "ada", "password", password)
+			}
+			b.isAt("/consent")
+			form := fields(b)
+			form.Set("do", answer)
+			b.send("POST", b.base+"/consent", form)
+			b.isAt("/back")
+			if o := w.outcome; !o.Denied || o.Consented || o.Scopes != nil {
+				t.Errorf("%q: %+v", answer, o)
+			}
+		}
+	})
+}
+
+// fields are the values of the page's first form.
+func fields(b *browser) url.Values {
+	values := url.Values{}
+	for _, in := range inputTag.FindAllString(formTag.FindStringSubmatch(b.body)[2], -1) {
+		if n, v := nameAttr.FindStringSubmatch(in), valAttr.FindStringSubmatch(in); n != nil && v != nil {
+			values.Set(n[1], unescaper.Replace(v[1]))
+		}
+	}
+	return values
+}
+
+// SE-03. Remove Binding from use to see this fail.
+func TestFlowBelongsToTheBrowserInWhichItBegan(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "eve", "")
+		w.mustPerson(t, dbtest.Realm, "ada", "")
+		w.toPhotoBook(noConsent)
+		eve := w.browser(t, dbtest.Realm).get("/go").isAt("/signin")
+		ada := w.browser(t, dbtest.Realm).signIn("ada")
+		for _, path := range []string{"/signin", "/accounts", "/consent", "/back"} {
+			ada.get(path+"?"+eve.at.RawQuery).shows(404, "no longer open")
+		}
+		form := fields(eve)
+		form.Set("identifier", "ada")
+		form.Set("password", password)
+		victim := w.browser(t, dbtest.Realm).get("/signin")
+		victim.send("POST", victim.base+"/signin", form)
+		if len(victim.sessions()) != 0 {
+			t.Error("the victim's browser signed in on Eve's flow")
+		}
+	})
+}
+
+// MF-07: no step can be left out, repeated or done out of turn.
+func TestStepsCannotBeSkipped(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "ada", "")
+		w.toPhotoBook()
+		b := w.browser(t, dbtest.Realm).get("/go").isAt("/signin")
+		flow := b.at.RawQuery
+		token := fields(b).Get("form")
+		b.get("/back?" + flow).shows(404)
+		b.get("/consent?" + flow).isAt("/signin")
+		b.send("POST", b.base+"/consent", url.Values{"flow": {b.at.Query().Get("flow")}, "form": {token}, "do": {"allow"}})
+		b.isAt("/signin")
+		b.send("POST", b.base+"/accounts", url.Values{"flow": {b.at.Query().Get("flow")}, "form": {token}, "account": {"ses_x"}})
+		b.get("/back?" + flow).shows(404)
+		b.get("/signin?"+flow).submit("identifier", "ada", "password", password).isAt("/consent")
+		b.get("/back?" + flow).shows(404)
+		b.get("/signin?" + flow).isAt("/consent")
+		b.send("POST", b.base+"/consent", url.Values{"flow": {b.at.Query().Get("flow")}, "form": {token}, "do": {"allow"}})
+		b.shows(403)
+		b.get("/back?" + flow).shows(404)
+		b.get("/consent?"+flow).submit("do", "allow").isAt("/back").shows(200)
+		b.get("/back?" + flow).shows(404) // once
+		b.get("/consent?" + flow).shows(404)
+	})
+}
+
+func TestFlowExpires(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "ada", "")
+		w.toPhotoBook(noConsent)
+		b := w.browser(t, dbtest.Realm).get("/go").isAt("/signin")
+		flow := b.at.RawQuery
+		w.Clock.Advance(flowLife)
+		b.get("/signin?"+flow).shows(404, "no longer open")
+	})
+}
+
+// Remove the case of Reauth from step to see this fail.
+func TestReauthenticationNeedsAProofWithinTheFlow(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "ada", "Ada Lovelace")
+		b := w.browser(t, dbtest.Realm).signIn("ada")
+		before := b.sessions()[0]
+		w.Clock.Advance(time.Minute)
+		w.toPhotoBook(noConsent, func(f *Flow) { f.Reauth = true })
+		b.get("/go").isAt("/signin").shows(200, "Confirm it’s you", "Ada Lovelace", "Not you?")
+		flow := b.at.RawQuery
+		b.get("/back?" + flow).shows(404)
+		b.get("/accounts?"+flow).submit("account", before.ID, "do", "choose").isAt("/signin")
+		b.submit("password", password).isAt("/back")
+		o := w.outcome
+		if !o.Reauthenticated || o.Session.ID != before.ID || !o.Session.AuthTime.After(before.AuthTime) {
+			t.Errorf("outcome %+v, session %+v before %+v", o, o.Session, before)
+		}
+		// A second flow does not live on the proof of the first.
+		b.get("/go").isAt("/signin")
+	})
+}
+
+func TestSelectShowsTheAccounts(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ada := w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		w.mustPerson(t, dbtest.Realm, "grace", "Grace")
+		b := w.browser(t, dbtest.Realm).signIn("ada").signIn("grace")
+		w.toPhotoBook(noConsent, func(f *Flow) { f.Select = true })
+		b.get("/go").isAt("/accounts").shows(200, "Ada", "Grace", "Use another account")
+		b.get("/back?" + b.at.RawQuery).shows(404)
+		b.get("/go").submit("account", b.sessions()[1].ID, "do", "choose").isAt("/back")
+		if o := w.outcome; !o.Selected || o.Reauthenticated || o.Session.Principal != ada.ID {
+			t.Errorf("outcome %+v", o)
+		}
+		if b.sessions()[0].Principal != ada.ID {
+			t.Error("the chosen account did not become the current one")
+		}
+		b.get("/go").submit("do", "cancel").isAt("/back")
+		if !w.outcome.Denied {
+			t.Errorf("cancelled: %+v", w.outcome)
+		}
+		nobody := w.browser(t, dbtest.Realm).get("/go").isAt("/signin")
+		nobody.submit("identifier", "grace", "password", password).isAt("/back")
+		if !w.outcome.Selected {
+			t.Error("signing in is choosing")
+		}
+	})
+}
+
+func TestOnlyTheSubjectWillDo(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ada := w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		w.mustPerson(t, dbtest.Realm, "grace", "Grace")
+		b := w.browser(t, dbtest.Realm).signIn("grace")
+		w.toPhotoBook(noConsent, func(f *Flow) { f.Subject = ada.ID })
+		b.get("/go").isAt("/signin").submit("identifier", "grace", "password", password).isAt("/signin")
+		b.submit("identifier", "ada", "password", password).isAt("/back")
+		if w.outcome.Session.Principal != ada.ID {
+			t.Errorf("outcome %+v", w.outcome)
+		}
+		b.signIn("grace").get("/go").isAt("/back")
+		if w.outcome.Session.Principal != ada.ID {
+			t.Error("the account that was meant is there, and another one was taken")
+		}
+	})
+}
+
+// The page named Ada. Another tab made Grace the current account before the
+// button was pressed.
+func TestConsentIsTheShownAccounts(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ada := w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		w.mustPerson(t, dbtest.Realm, "grace", "Grace")
+		b := w.browser(t, dbtest.Realm).signIn("grace").signIn("ada")
+		w.toPhotoBook()
+		b.get("/go").isAt("/consent").shows(200, "Ada")
+		page := *b
+		b.get("/accounts").submit("account", b.sessions()[1].ID, "do", "choose")
+		page.submit("do", "allow").shows(403, "open for too long")
+		b.get("/go").isAt("/consent").shows(200, "Grace")
+		flow := b.at.RawQuery
+		b.get("/accounts?"+flow).submit("account", b.sessions()[1].ID, "do", "choose").isAt("/consent").shows(200, "Ada").submit("do", "allow").isAt("/back")
+		if w.outcome.Session.Principal != ada.ID {
+			t.Errorf("outcome %+v", w.outcome)
+		}
+	})
+}
+
+func TestDeadAccountsEndTheFlow(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "ada", "")
+		w.toPhotoBook()
+		b := w.browser(t, dbtest.Realm).get("/go").submit("identifier", "ada", "password", password).isAt("/consent")
+		must(t, w.Grants.EndSession(context.Background(), audittest.By, dbtest.Realm, b.sessions()[0].ID, "test"))
+		b.submit("do", "allow").isAt("/signin")
+		if w.outcome != nil {
+			t.Errorf("outcome %+v", w.outcome)
+		}
+	})
+}
+
+func TestFlowOfAnotherRealmIsUnknown(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.toPhotoBook(noConsent)
+		b := w.browser(t, dbtest.Realm).get("/go").isAt("/signin")
+		flow := b.at.RawQuery
+		b.base = strings.Replace(b.base, "/test", "/neighbour", 1)
+		b.get("/signin?" + flow).shows(404)
+	})
+}
+
+func TestTooLongARequestIsRefused(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.toPhotoBook(func(f *Flow) { f.Request = strings.Repeat("x", maxFlow) })
+		w.browser(t, dbtest.Realm).get("/go").shows(400, "more than we can keep")
+	})
+}
