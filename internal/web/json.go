@@ -40,7 +40,8 @@ func Strict(data []byte, v any) error {
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
-	if err := inspect(dec, reflect.TypeOf(v), 0); err != nil {
+	i := inspector{dec, map[reflect.Type]map[string]reflect.Type{}}
+	if err := i.value(reflect.TypeOf(v), 0); err != nil {
 		return err
 	}
 	if _, err := dec.Token(); err != io.EOF {
@@ -58,44 +59,55 @@ func Strict(data []byte, v any) error {
 	return nil
 }
 
-// inspect walks one value and compares its keys with t, which is nil where
-// anything goes.
-func inspect(dec *json.Decoder, t reflect.Type, depth int) error {
+// inspector walks a document and compares its keys with a type.
+type inspector struct {
+	*json.Decoder
+	known map[reflect.Type]map[string]reflect.Type // fields of the structs met so far
+}
+
+// value walks one value of type t, which is nil where anything goes.
+func (i *inspector) value(t reflect.Type, depth int) error {
 	if depth > maxJSONDepth {
 		return badJSON("it is more than %d levels deep", maxJSONDepth)
 	}
-	tok, err := dec.Token()
+	tok, err := i.Token()
 	if err != nil {
-		return badJSON("it is malformed at byte %d", dec.InputOffset())
+		return i.malformed()
 	}
 	switch tok {
 	case json.Delim('{'):
-		return inspectObject(dec, t, depth)
+		return i.object(t, depth)
 	case json.Delim('['):
 		elem := elemType(t, reflect.Slice, reflect.Array)
-		for dec.More() {
-			if err := inspect(dec, elem, depth+1); err != nil {
+		for i.More() {
+			if err := i.value(elem, depth+1); err != nil {
 				return err
 			}
 		}
-		_, err = dec.Token()
-	}
-	if err != nil {
-		return badJSON("it is malformed at byte %d", dec.InputOffset())
+		if _, err := i.Token(); err != nil {
+			return i.malformed()
+		}
 	}
 	return nil
 }
 
-func inspectObject(dec *json.Decoder, t reflect.Type, depth int) error {
-	fields := fieldsOf(t)
+func (i *inspector) object(t reflect.Type, depth int) error {
+	fields, met := i.known[t]
+	if !met {
+		fields = fieldsOf(t)
+		i.known[t] = fields
+	}
 	elem := elemType(t, reflect.Map)
 	seen := map[string]bool{}
-	for dec.More() {
-		tok, err := dec.Token()
+	for i.More() {
+		tok, err := i.Token()
 		if err != nil {
-			return badJSON("it is malformed at byte %d", dec.InputOffset())
+			return i.malformed()
 		}
-		key := tok.(string)
+		key, ok := tok.(string)
+		if !ok {
+			return i.malformed()
+		}
 		folded := fold(key)
 		if seen[folded] {
 			return badJSON("key %q is there more than once", clip(key))
@@ -109,20 +121,23 @@ func inspectObject(dec *json.Decoder, t reflect.Type, depth int) error {
 			}
 			inner = f
 		}
-		if err := inspect(dec, inner, depth+1); err != nil {
+		if err := i.value(inner, depth+1); err != nil {
 			return err
 		}
 	}
-	if _, err := dec.Token(); err != nil {
-		return badJSON("it is malformed at byte %d", dec.InputOffset())
+	if _, err := i.Token(); err != nil {
+		return i.malformed()
 	}
 	return nil
 }
 
+func (i *inspector) malformed() error {
+	return badJSON("it is malformed at byte %d", i.InputOffset())
+}
+
 // fold maps keys to one form when encoding/json could take one for the other.
 func fold(s string) string {
-	s = strings.ToLower(strings.ToUpper(s))
-	return strings.NewReplacer("ſ", "s", "K", "k").Replace(s)
+	return strings.ToLower(strings.ToUpper(s)) // also of the long s and the Kelvin sign
 }
 
 // elemType is the element type of t if it is of one of the kinds, else nil.
