@@ -620,10 +620,15 @@ func TestWaitSaysWhyItWaited(t *testing.T) {
 	}
 }
 
+// until polls, since another goroutine must act.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
+	tick, deadline := time.NewTicker(time.Millisecond), time.After(10*time.Second)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
 			t.Fatalf("never: %s", what)
 		}
 	}

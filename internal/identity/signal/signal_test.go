@@ -264,12 +264,14 @@ func (i *issuer) verifier(change func(*verify.Config)) *verify.Verifier {
 // until polls, since another goroutine must act.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	tick, deadline := time.NewTicker(time.Millisecond), time.After(10*time.Second)
+	defer tick.Stop()
 	for !ok() {
-		if time.Now().After(deadline) {
+		select {
+		case <-tick.C:
+		case <-deadline:
 			t.Fatalf("never: %s", what)
 		}
-		time.Sleep(200 * time.Microsecond)
 	}
 }
 
