@@ -466,48 +466,64 @@ func TestBirthNeverRacesTheDeathOfThePrincipal(t *testing.T) {
 	})
 }
 
-// Take doom out of the store to see the end of a session starve on PostgreSQL.
-func TestWhoUsesASessionCannotHoldOffItsEnd(t *testing.T) {
+// Take the call of doom out of the store to see births overtake the end.
+func TestBirthsQueueBehindTheEndOfTheirSession(t *testing.T) {
 	run(t, func(t *testing.T, e env) {
+		if e.DB.Engine() == db.SQLite {
+			t.Skip("SQLite has one writer: births and deaths come one after the other")
+		}
 		b := e.begin(t, dbtest.Realm, e.person(t, dbtest.Realm, "ada"), "")
-		var wg sync.WaitGroup
-		births := make(chan struct{}, 1)
-		for range 6 {
-			wg.Go(func() {
-				for {
-					err := e.DB.UpdateRC(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
-						if _, err := session.LiveTx(tx, b.ID); err != nil {
-							return err
-						}
-						select {
-						case births <- struct{}{}:
-						default:
-						}
-						if e.DB.Engine() == db.SQLite {
-							return nil
-						}
-						_, err := tx.Exec(`SELECT pg_sleep(0.02)`)
-						return err
-					})
-					if err != nil {
-						if !fault.Is(err, fault.Unauthenticated) {
-							t.Errorf("LiveTx = %v", err)
-						}
-						return
-					}
+		birth := func(before func()) error {
+			return e.DB.UpdateRC(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+				_, err := session.LiveTx(tx, b.ID)
+				if err == nil {
+					before()
 				}
+				return err
 			})
 		}
-		<-births
-		start := time.Now()
-		if err := e.sessions.End(t.Context(), audittest.By, dbtest.Realm, b.ID, "test"); err != nil {
-			t.Error(err)
+		born, finish := make(chan struct{}), make(chan struct{})
+		first, ended, second := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+		go func() { first <- birth(func() { close(born); <-finish }) }()
+		<-born
+		go func() { ended <- e.sessions.End(t.Context(), audittest.By, dbtest.Realm, b.ID, "test") }()
+		e.expectWaiting(t, 1)
+		go func() { second <- birth(func() { t.Error("a birth overtook the end that was waiting") }) }()
+		e.expectWaiting(t, 2)
+		close(finish)
+		if err := <-first; err != nil {
+			t.Errorf("the birth that came before = %v", err)
 		}
-		if took := time.Since(start); took > 3*time.Second {
-			t.Errorf("the end took %v", took)
+		if err := <-ended; err != nil {
+			t.Errorf("the end = %v", err)
 		}
-		wg.Wait()
+		if err := <-second; !fault.Is(err, fault.Unauthenticated) {
+			t.Errorf("the birth that came behind = %v, want it refused", err)
+		}
 	})
+}
+
+// expectWaiting polls until so many transactions wait for an advisory lock.
+func (e env) expectWaiting(t *testing.T, want int) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for range 600 {
+		var n int
+		err := e.DB.View(t.Context(), dbtest.Realm, func(tx *db.Tx) (err error) {
+			n, err = db.One(tx, db.Scalar[int], `SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'
+				AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == want {
+			return
+		}
+		<-tick.C
+	}
+	t.Errorf("there are not %d waiting after 3 s", want)
 }
 
 func TestListPages(t *testing.T) {
