@@ -206,15 +206,15 @@ func TestFormsEndIn303(t *testing.T) {
 	run(t, func(d *door) {
 		d.app("app")
 		w := d.do("POST", "/oauth2/authorize", request("app").Encode(), "Origin", "https://app.example.com", "Sec-Fetch-Site", "cross-site")
-		if w.Code != http.StatusSeeOther || !strings.HasPrefix(w.Header().Get("Location"), "/oauth2/authorize?") {
+		if w.Code != http.StatusSeeOther || !strings.HasPrefix(d.local(w), "/oauth2/authorize?") {
 			d.Fatalf("posted request: %d %v %s", w.Code, w.Header(), w.Body)
 		}
-		got := d.answer(d.get(w.Header().Get("Location"), d.signIn(d.ada)))
+		got := d.answer(d.get(d.local(w), d.signIn(d.ada)))
 		if !got.Has("code") || got.Get("state") != "s-1" {
 			d.Errorf("posted request: %v", got)
 		}
 		w = d.do("POST", "/oauth2/logout", "state=x")
-		if w.Code != http.StatusSeeOther || !strings.HasPrefix(w.Header().Get("Location"), "/oauth2/logout?") {
+		if w.Code != http.StatusSeeOther || !strings.HasPrefix(d.local(w), "/oauth2/logout?") {
 			d.Errorf("posted logout: %d %v", w.Code, w.Header())
 		}
 	})
@@ -240,7 +240,7 @@ func TestConsentIsRemembered(t *testing.T) {
 			d.Error("nobody was asked")
 		}
 		w := d.get("/oauth2/authorize?"+request("third").Encode(), cookie)
-		if loc := w.Header().Get("Location"); w.Code != http.StatusSeeOther || !strings.HasPrefix(loc, "/consent?flow=") {
+		if loc := d.local(w); w.Code != http.StatusSeeOther || !strings.HasPrefix(loc, "/consent?flow=") {
 			d.Errorf("without prompt=none: %d %s", w.Code, loc)
 		}
 		if err := d.Grants.Remember(ctx, audit.System, d.realm, d.ada.ID, "third", []string{"openid", "profile"}); err != nil {
@@ -291,7 +291,7 @@ func TestPromptAndAge(t *testing.T) {
 		}
 		for _, prompt := range []string{"login", "login consent", "select_account"} {
 			w := d.get("/oauth2/authorize?"+request("app", "prompt", prompt).Encode(), cookie)
-			if loc := w.Header().Get("Location"); w.Code != http.StatusSeeOther || !strings.HasPrefix(loc, "/signin?flow=") && !strings.HasPrefix(loc, "/accounts?flow=") {
+			if loc := d.local(w); w.Code != http.StatusSeeOther || !strings.HasPrefix(loc, "/signin?flow=") && !strings.HasPrefix(loc, "/accounts?flow=") {
 				d.Errorf("prompt=%s: %d %s", prompt, w.Code, loc)
 			}
 		}

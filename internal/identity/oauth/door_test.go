@@ -13,6 +13,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/app/apptest"
 	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/session"
@@ -23,8 +24,9 @@ import (
 type door struct {
 	*testing.T
 	*apptest.Env
-	realm string
-	ada   *principal.Principal
+	realm, other string
+	ada          *principal.Principal
+	crossed      bool // the test touches the other realm itself
 }
 
 const (
@@ -32,14 +34,25 @@ const (
 	verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 )
 
-// run runs fn in the default realm on every database.
+// run runs fn on every database, and on SQLite in a second realm too. The realm
+// beside must notice nothing.
 func run(t *testing.T, fn func(d *door)) {
 	t.Helper()
-	apptest.Run(t, func(t *testing.T, e *apptest.Env) {
-		d := &door{T: t, Env: e, realm: realm.Default}
-		d.ada = e.Person(t, d.realm, "ada@example.com")
-		fn(d)
-	})
+	in := func(engine db.Engine, name, other string) func(*testing.T) {
+		return func(t *testing.T) {
+			e := apptest.Start(t, engine)
+			d := &door{T: t, Env: e, realm: name, other: other}
+			before := len(e.Events(t, other))
+			d.ada = e.Person(t, d.realm, "ada@example.com")
+			fn(d)
+			if after := len(e.Events(t, other)); after != before && !d.crossed {
+				t.Errorf("realm %s has %d events of what happened in realm %s", other, after-before, name)
+			}
+		}
+	}
+	t.Run("sqlite", in(db.SQLite, realm.Default, apptest.Neighbour))
+	t.Run("neighbour", in(db.SQLite, apptest.Neighbour, realm.Default))
+	t.Run("postgres", in(db.Postgres, realm.Default, apptest.Neighbour))
 }
 
 // app is a first-party web application that may do everything; change alters it.
@@ -77,6 +90,11 @@ func (d *door) signIn(who *principal.Principal) string {
 
 // issuer is the realm's issuer.
 func (d *door) issuer() string { return apptest.IssuerOf(d.realm) }
+
+// local is a Location within the realm.
+func (d *door) local(w *httptest.ResponseRecorder) string {
+	return strings.TrimPrefix(strings.TrimPrefix(w.Header().Get("Location"), apptest.Issuer), strings.TrimPrefix(d.issuer(), apptest.Issuer))
+}
 
 // do sends a request; head holds headers as pairs.
 func (d *door) do(method, path, body string, head ...string) *httptest.ResponseRecorder {

@@ -26,7 +26,6 @@ func (d *door) browser() *browser { return &browser{d, map[string]string{}} }
 func (b *browser) send(method, target, body string) *httptest.ResponseRecorder {
 	b.Helper()
 	for range 10 {
-		target = strings.TrimPrefix(target, b.issuer())
 		var head []string
 		var list []string
 		for name, value := range b.cookies {
@@ -44,7 +43,7 @@ func (b *browser) send(method, target, body string) *httptest.ResponseRecorder {
 				delete(b.cookies, c.Name)
 			}
 		}
-		next := w.Header().Get("Location")
+		next := b.local(w)
 		if w.Code != http.StatusSeeOther || strings.HasPrefix(next, "https://app.example.com") {
 			return w
 		}
@@ -72,7 +71,8 @@ func (b *browser) submit(w *httptest.ResponseRecorder, pairs ...string) *httptes
 	for _, m := range hidden.FindAllStringSubmatch(form, -1) {
 		v.Set(m[1], html.UnescapeString(m[2]))
 	}
-	return b.send("POST", html.UnescapeString(to[1]), values(v, pairs...).Encode())
+	path := strings.TrimPrefix(html.UnescapeString(to[1]), strings.TrimPrefix(b.issuer(), apptest.Issuer))
+	return b.send("POST", path, values(v, pairs...).Encode())
 }
 
 func (b *browser) open(v url.Values) *httptest.ResponseRecorder {

@@ -68,7 +68,7 @@ func TestCodeIsOfItsRealm(t *testing.T) {
 		secret := d.app("app")
 		code := d.code(d.signIn(d.ada), request("app"))
 		here := d.realm
-		d.realm = "neighbour"
+		d.realm, d.crossed = d.other, true
 		theirs := d.app("app")
 		d.refuse(d.redeem("app", theirs, code), 400, "invalid_grant")
 		d.refuse(d.redeem("app", secret, code), 401, "invalid_client")
