@@ -29,8 +29,17 @@ func Body(w http.ResponseWriter, status int, body []byte) {
 		h["Cache-Control"] = noStore
 	}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))} // or longer ones go out in chunks
+	sized(h, len(body))
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
+}
+
+// sized says how long a body is, where net/http would send it in chunks
+// because it is longer than its buffer.
+func sized(h http.Header, n int) {
+	if n > 2048 {
+		h["Content-Length"] = []string{strconv.Itoa(n)}
+	}
 }
 
 // See answers 303: look there, with GET. After a POST nothing else is right,

@@ -124,6 +124,7 @@ func (a *Assets) serve(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
+	sized(h, len(form.body))
 	_, err := w.Write(form.body)
 	return err
 }

@@ -227,3 +227,21 @@ func TestPages(t *testing.T) {
 		t.Error("a broken page was accepted")
 	}
 }
+
+func TestLongBodiesGoOutWhole(t *testing.T) {
+	body := []byte(strings.Repeat("x", 100_000))
+	m := mustMux(t, MuxOptions{})
+	m.Door("test", Problem).Handle("GET /x", func(w http.ResponseWriter, r *http.Request) error {
+		Body(w, 200, body)
+		return nil
+	})
+	addr, _ := start(t, Front(Options{Now: time.Now}, m))
+	res, err := http.Get("http://" + addr + "/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.ContentLength != int64(len(body)) || len(res.TransferEncoding) > 0 {
+		t.Errorf("length %d, coding %v", res.ContentLength, res.TransferEncoding)
+	}
+}
