@@ -188,6 +188,9 @@ func (w *world) mustBe(t testing.TB, g *Grant, dead bool) {
 	}
 }
 
+// ctx is for where no test's context is at hand.
+func (w *world) ctx() context.Context { return context.Background() }
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

@@ -63,7 +63,7 @@ func appendExtra(b []byte, claims []Claim) ([]byte, error) {
 			return nil, fault.New(fault.Internal, "claim_reserved", "claim %q cannot be set", c.Name)
 		}
 		// Taken for JSON only when it is: one value and nothing after it.
-		if _, err := jose.ParseObject(fmt.Appendf(nil, `{"v":%s}`, c.Value)); err != nil {
+		if o, err := jose.ParseObject(fmt.Appendf(nil, `{"v":%s}`, c.Value)); err != nil || len(o.Members()) != 1 {
 			return nil, fault.New(fault.Internal, "claim_malformed", "claim %q is not a JSON value", c.Name)
 		}
 		b = append(appendText(append(b, ','), c.Name), ':')

@@ -95,7 +95,7 @@ func TestACutOffKillsWhatWasMintedBefore(t *testing.T) {
 func TestTheMintedPositionIsOlderThanTheChecks(t *testing.T) {
 	run(t, func(t *testing.T, n *node) {
 		ctx := t.Context()
-		for range 20 {
+		for range 4 {
 			c := n.mustClient(t, dbtest.Realm)
 			g := n.mustStanding(t, c)
 			var mu sync.Mutex
