@@ -113,6 +113,6 @@ test("signing out of the application signs out of Cardea too, and comes back", a
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.waitForURL((url) => url.href === cardea.app + "/");
   await page.getByRole("link", { name: "Sign in with Cardea" }).click();
-  await page.getByLabel(/password/i).waitFor();
+  await page.locator('input[name="password"]').waitFor();
   await context.close();
 });

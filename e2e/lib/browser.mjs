@@ -6,8 +6,15 @@ import AxeBuilder from "@axe-core/playwright";
 import { chromium } from "playwright-core";
 import { person } from "./cardea.mjs";
 
-export function openBrowser() {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+export async function openBrowser() {
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+  const open = browser.newContext.bind(browser);
+  browser.newContext = async (options) => {
+    const context = await open(options);
+    context.setDefaultTimeout(8_000);
+    return context;
+  };
+  return browser;
 }
 
 /** The ways in which every page must be usable. */
@@ -45,11 +52,11 @@ export function listen(page) {
 
 /** Answers sign-in and consent pages until the browser is elsewhere. */
 export async function signIn(page, { login, password } = person) {
-  await page.getByLabel(/e-?mail|username/i).fill(login);
-  await page.getByLabel(/password/i).fill(password);
-  await page.getByRole("button", { name: /sign in|continue/i }).first().click();
+  await page.locator('input[name="identifier"]').fill(login);
+  await page.locator('input[name="password"]').fill(password);
+  await page.locator('button[name="do"][value="signin"]').click();
 }
 
 export async function allow(page) {
-  await page.getByRole("button", { name: /allow/i }).click();
+  await page.locator('button[name="do"][value="allow"]').click();
 }

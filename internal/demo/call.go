@@ -30,7 +30,7 @@ type revocation struct {
 func (a *app) clock(w http.ResponseWriter, r *http.Request) {
 	s := a.sessions.of(r)
 	if s == nil || s.tokens == nil {
-		writeJSON(w, http.StatusUnauthorized, answer{Status: http.StatusUnauthorized, Error: "not signed in"})
+		writeJSON(w, http.StatusOK, answer{Status: http.StatusUnauthorized, Error: "You are not signed in here."})
 		return
 	}
 	writeJSON(w, http.StatusOK, a.call(r.Context(), s.tokens.Access))

@@ -27,7 +27,7 @@ func (a *app) signIn(w http.ResponseWriter, r *http.Request) {
 	challenge := sha256.Sum256([]byte(p.verifier))
 	q := url.Values{
 		"response_type": {"code"}, "client_id": {a.provider.clientID}, "redirect_uri": {RedirectURI(a.url)},
-		"scope": {scope}, "state": {p.state}, "nonce": {p.nonce}, "resource": {a.apiURL},
+		"scope": {scope}, "state": {p.state}, "nonce": {p.nonce},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])}, "code_challenge_method": {"S256"},
 	}
 	http.Redirect(w, r, doc.Authorization+"?"+q.Encode(), http.StatusSeeOther)
