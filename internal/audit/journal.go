@@ -11,16 +11,19 @@ import (
 // Flush implements db.Journal: it writes a transaction's events as its last
 // statements, so that the order key is drawn after everything it read.
 func (l *Log) Flush(tx *db.Tx, entries []any) error {
-	for _, v := range entries {
-		e := v.(*entry)
-		if e.barrier {
-			continue
-		}
-		text, err := e.encode()
+	records := writes(entries)
+	if len(records) == 0 {
+		return nil
+	}
+	if tx.Engine() == db.SQLite {
+		return l.flushPlaced(tx, records)
+	}
+	for _, r := range records {
+		text, err := r.encode()
 		if err != nil {
 			return err
 		}
-		if err := insertEvent(tx, &e.Record, text); err != nil {
+		if err := insertEvent(tx, r, text); err != nil {
 			return err
 		}
 	}
@@ -30,7 +33,11 @@ func (l *Log) Flush(tx *db.Tx, entries []any) error {
 // Committed implements db.Journal: it wakes the sequencer, and for what
 // invalidates it waits until no node can say yes on older knowledge.
 func (l *Log) Committed(ctx context.Context, _ string, entries []any) error {
-	poke(l.sequence)
+	if l.db.Engine() == db.SQLite {
+		poke(l.follow)
+	} else {
+		poke(l.sequence)
+	}
 	var last *entry
 	barrier := false
 	for _, v := range entries {

@@ -56,6 +56,7 @@ type Log struct {
 	ring    []string // ids in recent, oldest first
 	changed chan struct{}
 
+	placed placed // SQLite: what the writer's goroutine knows of the log
 	deaths recentDeaths
 	acks   acks
 	act    activity

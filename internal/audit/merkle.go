@@ -22,7 +22,6 @@ type tree struct {
 	realm    string
 	size     int64
 	frontier []tlog.Hash
-	stored   bool
 	began    int64 // size before this batch, once known
 	fresh    []tlog.Hash
 }

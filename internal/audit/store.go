@@ -32,6 +32,13 @@ func insertEvent(tx *db.Tx, r *Record, text string) error {
 	return err
 }
 
+// insertPlaced writes an event whose place is known already.
+func insertPlaced(tx *db.Tx, r *Record, text string) error {
+	_, err := tx.Exec(`INSERT INTO events (realm, id, order_key, at, action, actor, target, body, epoch, position, leaf) VALUES ($1, $2, 0, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		r.Realm, r.ID, db.At(r.At), r.Action, r.Actor.ID, r.Target, text, r.Position.Epoch, r.Position.Seq, r.Leaf)
+	return err
+}
+
 // waiting is an event that is still to be placed.
 type waiting struct {
 	realm, id, body string
@@ -101,7 +108,7 @@ func leafUpTo(tx *db.Tx, realm string, p Position) (int64, error) {
 func loadTree(tx *db.Tx, realm string) (*tree, error) {
 	t, err := db.One(tx, func(r db.Row) (*tree, error) {
 		var frontier []byte
-		t := &tree{realm: realm, stored: true}
+		t := &tree{realm: realm}
 		err := r.Scan(&t.size, &frontier)
 		for ; len(frontier) >= len(tlog.Hash{}); frontier = frontier[len(tlog.Hash{}):] {
 			t.frontier = append(t.frontier, tlog.Hash(frontier))
