@@ -150,6 +150,24 @@ func TestTemplatesUseKnownWords(t *testing.T) {
 	i18ntest.Check(t, words, s.look.Pages().Templates())
 }
 
+func TestScopesAreToldInOrder(t *testing.T) {
+	words, err := i18n.Load()
+	must(t, err)
+	for _, l := range words.Locales() {
+		var names []string
+		for _, sc := range inWords(l, []string{"a:b", "offline_access", "profile", "<x>", "phone", "openid", "email", "address"}) {
+			names = append(names, sc.Name)
+			known := !strings.ContainsAny(sc.Name, ":<")
+			if known != (sc.Words != "" && sc.Detail != "" && !strings.HasPrefix(sc.Words, "scope.") && !strings.HasPrefix(sc.Detail, "scope.")) {
+				t.Errorf("%s: %+v", l.Tag(), sc)
+			}
+		}
+		if got := strings.Join(names, " "); got != "openid profile email phone address a:b <x> offline_access" {
+			t.Errorf("%s: %s", l.Tag(), got)
+		}
+	}
+}
+
 func TestPeopleAreShownByWhatTheyHave(t *testing.T) {
 	email := []principal.Email{{Address: "ada@example.com", Primary: true}}
 	for _, c := range []struct {

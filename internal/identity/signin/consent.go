@@ -2,6 +2,7 @@ package signin
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/cardea-id/cardea/internal/i18n"
 	"github.com/cardea-id/cardea/internal/web/look"
@@ -65,15 +66,23 @@ func (s *Server) askConsent(w http.ResponseWriter, r *http.Request) error {
 // switches accounts in another tab does not agree for the other account.
 func consentOf(f *flow, a *account) string { return "consent " + f.text + " " + a.ID }
 
-// inWords puts scopes into words, openid first told as knowing who one is.
+// order is how scopes that we know are told: from who one is to what stays.
+// Those we do not know come before the last.
+var order = [...]string{"openid", "profile", "email", "phone", "address", "", "offline_access"}
+
+// inWords puts scopes into words.
 func inWords(l *i18n.Locale, scopes []string) []scope {
 	var list []scope
-	for _, name := range scopes {
-		sc := scope{Name: name}
-		if key := "scope." + name; l.Has(key) {
-			sc.Words, sc.Detail = l.T(key), l.T(key+".detail")
+	for _, known := range order {
+		for _, name := range scopes {
+			switch {
+			case name == known:
+				key := "scope." + name
+				list = append(list, scope{name, l.T(key), l.T(key + ".detail")})
+			case known == "" && !slices.Contains(order[:], name):
+				list = append(list, scope{Name: name})
+			}
 		}
-		list = append(list, sc)
 	}
 	return list
 }

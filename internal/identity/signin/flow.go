@@ -16,7 +16,7 @@ import (
 
 const (
 	flowCookie  = "__Host-cardea-flow" // names the browser: see web.Forms
-	flowPrefix  = "cdf_"
+	flowPrefix  = "cdw_"
 	flowLife    = 30 * time.Minute
 	flowPurpose = once.Purpose("signin_flow")
 	maxFlow     = 16 << 10
