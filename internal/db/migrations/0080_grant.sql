@@ -4,7 +4,7 @@ CREATE TABLE grants (
     id          TEXT    NOT NULL,
     kind        TEXT    NOT NULL,
     principal   TEXT    NOT NULL,
-    life        BIGINT  NOT NULL,
+    era         BIGINT  NOT NULL,
     client      TEXT    NOT NULL,
     client_life BIGINT  NOT NULL,
     session     TEXT,

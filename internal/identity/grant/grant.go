@@ -44,7 +44,7 @@ type Grant struct {
 	ID         string // "gnt_…"
 	Kind       Kind
 	Principal  string // who is acted for
-	Life       int64  // the principal's life it was born in
+	Era        int64  // the principal's era it was born in
 	Client     string // who acts
 	clientLife int64  // the client's life it was born in
 

@@ -227,11 +227,11 @@ func TestBirthNeverRacesDeath(t *testing.T) {
 				must(t, kill(p, c.ID, parent.ID))
 				wg.Wait()
 				for _, g := range born {
-					// A grant of an earlier life is as dead as a revoked one: no
+					// A grant of an earlier era is as dead as a revoked one: no
 					// token was or will be issued under it.
 					now, err := w.Principals.ByID(t.Context(), g.Realm, g.Principal)
 					must(t, err)
-					if g.Life == now.Life {
+					if g.Era == now.Life {
 						w.mustBe(t, g, true)
 					}
 				}

@@ -15,6 +15,10 @@ import (
 // client alive. It comes from memory and costs a write only when it is made.
 func (s *Store) StandingFor(ctx context.Context, by audit.Actor, c *client.Client, credential string) (*Grant, error) {
 	key := standingKey(c.ID, credential)
+	who, err := s.Principals.Live(ctx, c.Realm, c.Principal)
+	if err != nil {
+		return nil, err
+	}
 	for range 3 {
 		cached, err := s.grants.Get(c.Realm, key, func() (*Grant, error) { return s.standing(ctx, by, c, credential) })
 		if err != nil {
@@ -24,7 +28,7 @@ func (s *Store) StandingFor(ctx context.Context, by audit.Actor, c *client.Clien
 		if err != nil {
 			return nil, err
 		}
-		if !gone && cached.Follows(c) {
+		if !gone && cached.Follows(c) && cached.Era == who.Era {
 			g, err := s.Current(ctx, cached)
 			if !fault.Is(err, fault.Forbidden) {
 				return g, err

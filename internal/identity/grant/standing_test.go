@@ -9,6 +9,7 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/principal"
 )
 
 // Spine 7: one grant for each client and credential, made once by however many
@@ -100,6 +101,31 @@ func TestAStandingGrantFollowsItsList(t *testing.T) {
 		if next, err := w.StandingFor(t.Context(), by, c, credential); err != nil || next.ID == first.ID {
 			t.Errorf("after the kill: %v, %v", next, err)
 		}
+	})
+}
+
+// What an owner's suspension stopped starts anew when the owner comes back, with
+// another grant: the old one is dead.
+func TestAStandingGrantDoesNotOutliveItsEra(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		owner, c := w.mustPerson(t, dbtest.Realm), w.mustClient(t, dbtest.Realm)
+		_, err := w.Principals.Update(ctx, by, dbtest.Realm, c.Principal, 0, principal.Change{Owner: &owner.id})
+		must(t, err)
+		first, err := w.StandingFor(ctx, by, c, w.credentialOf(t, c))
+		must(t, err)
+		// Only the death itself, as if the process had died before the cascade.
+		must(t, w.Principals.Suspend(ctx, by, dbtest.Realm, owner.id, "test"))
+		if _, err := w.StandingFor(ctx, by, c, w.credentialOf(t, c)); !fault.Is(err, fault.Forbidden) {
+			t.Errorf("while the owner is suspended: %v, want forbidden", err)
+		}
+		must(t, w.Principals.Activate(ctx, by, dbtest.Realm, owner.id))
+		next, err := w.StandingFor(ctx, by, c, w.credentialOf(t, c))
+		must(t, err)
+		if next.ID == first.ID {
+			t.Error("the grant of before the suspension goes on")
+		}
+		w.mustBe(t, first, true)
 	})
 }
 

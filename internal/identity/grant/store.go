@@ -7,7 +7,7 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 )
 
-const grantColumns = `realm, id, kind, principal, life, client, client_life, session, credential, parent, actor, standing, consent, offline, scope, audience, claims,
+const grantColumns = `realm, id, kind, principal, era, client, client_life, session, credential, parent, actor, standing, consent, offline, scope, audience, claims,
 	acr, amr, auth_time, list, idx, moved_list, moved_idx, moved_until, created_at, expires_at, revoked_at, reason, version`
 
 func scanGrant(r db.Row) (*Grant, error) {
@@ -15,7 +15,7 @@ func scanGrant(r db.Row) (*Grant, error) {
 	var session, credential, parent, standing *string
 	var scope, audience, amr string
 	var authTime, movedUntil, created, expires, revoked db.Time
-	err := r.Scan(&g.Realm, &g.ID, &g.Kind, &g.Principal, &g.Life, &g.Client, &g.clientLife, &session, &credential, &parent, &g.Actor, &standing, &g.Consent, &g.Offline,
+	err := r.Scan(&g.Realm, &g.ID, &g.Kind, &g.Principal, &g.Era, &g.Client, &g.clientLife, &session, &credential, &parent, &g.Actor, &standing, &g.Consent, &g.Offline,
 		&scope, &audience, &g.Claims, &g.ACR, &amr, &authTime, &g.Status.List, &g.Status.Index, &g.moved.List, &g.moved.Index, &movedUntil,
 		&created, &expires, &revoked, &g.Reason, &g.Version)
 	g.Session, g.Credential, g.Parent, g.standing = text(session), text(credential), text(parent), text(standing)
@@ -53,7 +53,7 @@ func insertStanding(tx *db.Tx, g *Grant) (bool, error) {
 }
 
 func grantArgs(g *Grant) []any {
-	return []any{g.Realm, g.ID, string(g.Kind), g.Principal, g.Life, g.Client, g.clientLife, null(g.Session), null(g.Credential), null(g.Parent), g.Actor, null(g.standing),
+	return []any{g.Realm, g.ID, string(g.Kind), g.Principal, g.Era, g.Client, g.clientLife, null(g.Session), null(g.Credential), null(g.Parent), g.Actor, null(g.standing),
 		g.Consent, g.Offline, join(g.Scopes), join(g.Audience), g.Claims, g.ACR, join(g.AMR), db.At(g.AuthTime),
 		g.Status.List, g.Status.Index, db.At(g.Created), db.At(g.Expires)}
 }

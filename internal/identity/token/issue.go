@@ -109,8 +109,8 @@ func (g *Gate) principalAlive(ctx context.Context, p *passed) error {
 	if err != nil {
 		return err
 	}
-	if who.Principal.Life != p.grant.Life {
-		return dead("its principal was suspended since")
+	if who.Era != p.grant.Era {
+		return dead("its principal, or an owner of it, was suspended since")
 	}
 	p.bound(who.Until)
 	return nil
