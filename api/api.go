@@ -29,7 +29,7 @@ type Problem struct {
 	Status    int               `json:"status" doc:"The HTTP status code."`
 	Code      string            `json:"code" doc:"A stable word for programs."`
 	Detail    string            `json:"detail,omitempty" doc:"One sentence for people."`
-	Errors    map[string]string `json:"errors,omitempty" doc:"What is wrong with which field of the request. Values that were sent are never repeated."`
+	Errors    map[string]string `json:"errors,omitempty" doc:"What is wrong with which field of the request."`
 	RequestID string            `json:"request_id,omitempty" doc:"The name under which the request is in the server's log."`
 }
 

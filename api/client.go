@@ -29,6 +29,7 @@ type ClientSettings struct {
 	Scopes                         []string `json:"scopes,omitempty" maxItems:"200" nullable:"false" doc:"What the client may ask for; nothing if empty."`
 	Resources                      []string `json:"resources,omitempty" maxItems:"100" nullable:"false" doc:"Audiences the client may ask tokens for (RFC 8707)."`
 	TokenEndpointAuthMethod        string   `json:"token_endpoint_auth_method,omitempty" enum:"none,client_secret_basic,client_secret_post,private_key_jwt"`
+	TokenEndpointAuthSigningAlg    string   `json:"token_endpoint_auth_signing_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA" doc:"The one algorithm its assertions may be signed with; any of its keys if empty."`
 	JWKS                           string   `json:"jwks,omitempty" maxLength:"65536" doc:"Public keys as a JWK set, JSON in a string."`
 	JWKSURI                        string   `json:"jwks_uri,omitempty" maxLength:"2000"`
 	AccessTokenFormat              string   `json:"access_token_format,omitempty" enum:"jwt,opaque"`

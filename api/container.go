@@ -49,10 +49,11 @@ type OrganizationUpdate struct {
 
 // Member is a principal in a group or organization.
 type Member struct {
-	ID       string `json:"id"`
-	Kind     string `json:"kind" doc:"person, service, workload, agent or group"`
-	Name     string `json:"name,omitempty" doc:"A label for people."`
-	Relation string `json:"relation,omitempty" doc:"A word of your own, such as employee. It grants nothing."`
+	ID       string    `json:"id"`
+	Kind     string    `json:"kind" doc:"person, service, workload, agent or group"`
+	Name     string    `json:"name,omitempty" doc:"A label for people."`
+	Relation string    `json:"relation,omitempty" doc:"A word of your own, such as employee. It grants nothing."`
+	Since    time.Time `json:"since"`
 }
 
 // MemberPut adds a member or changes its relation.

@@ -28,7 +28,7 @@ type Grant struct {
 	Audience     []string   `json:"audience,omitempty" nullable:"false"`
 	Offline      bool       `json:"offline,omitempty" doc:"It outlives the session it came of."`
 	CreatedAt    time.Time  `json:"created_at"`
-	ExpiresAt    time.Time  `json:"expires_at"`
+	ExpiresAt    *time.Time `json:"expires_at,omitempty" doc:"Absent for one that lasts until it is revoked."`
 	RevokedAt    *time.Time `json:"revoked_at,omitempty"`
 	RevokeReason string     `json:"revoke_reason,omitempty"`
 }

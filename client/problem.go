@@ -25,12 +25,14 @@ func (p *Problem) Error() string {
 	if text == "" {
 		text = p.Title
 	}
-	if len(p.Errors) == 0 {
-		return text
-	}
 	var fields []string
 	for name, why := range p.Errors {
-		fields = append(fields, name+": "+why)
+		if !strings.Contains(text, why) {
+			fields = append(fields, name+": "+why)
+		}
+	}
+	if len(fields) == 0 {
+		return text
 	}
 	slices.Sort(fields)
 	return text + " (" + strings.Join(fields, "; ") + ")"

@@ -97,7 +97,7 @@ func (c *console) grantCommand() *cobra.Command {
 		{"PRINCIPAL", func(g api.Grant) string { return g.Principal }},
 		{"CLIENT", func(g api.Grant) string { return g.Client }},
 		{"SCOPES", func(g api.Grant) string { return words(g.Scopes) }},
-		{"EXPIRES", func(g api.Grant) string { return moment(g.ExpiresAt) }},
+		{"EXPIRES", func(g api.Grant) string { return optionalMoment(g.ExpiresAt) }},
 		{"REVOKED", func(g api.Grant) string { return optionalMoment(g.RevokedAt) }},
 	}
 	var ended bool
@@ -115,7 +115,7 @@ func (c *console) grantCommand() *cobra.Command {
 			}
 			return c.write(g, func(w io.Writer) {
 				facts(w, "id", g.ID, "kind", g.Kind, "principal", g.Principal, "client", g.Client, "session", g.Session, "scopes", words(g.Scopes),
-					"audience", words(g.Audience), "offline", yes(g.Offline), "created", moment(g.CreatedAt), "expires", moment(g.ExpiresAt),
+					"audience", words(g.Audience), "offline", yes(g.Offline), "created", moment(g.CreatedAt), "expires", optionalMoment(g.ExpiresAt),
 					"revoked", optionalMoment(g.RevokedAt), "because", g.RevokeReason)
 			})
 		}),

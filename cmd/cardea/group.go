@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -169,7 +170,11 @@ func (c *console) memberAdd(noun string, in func(*client.Client) container) *cob
 		if err != nil {
 			return err
 		}
-		return in(cl).PutMember(ctx, args[0], member, relation)
+		if err := in(cl).PutMember(ctx, args[0], member, relation); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.out, "%s is a member.\n", cell(args[1]))
+		return nil
 	})
 	cmd.Flags().StringVar(&relation, "relation", "", "a word of your own, such as employee; it grants nothing")
 	return cmd
@@ -181,7 +186,11 @@ func (c *console) memberRemove(noun string, in func(*client.Client) container) *
 		if err != nil {
 			return err
 		}
-		return in(cl).RemoveMember(ctx, args[0], member)
+		if err := in(cl).RemoveMember(ctx, args[0], member); err != nil {
+			return err
+		}
+		fmt.Fprintf(c.out, "%s is no member any more.\n", cell(args[1]))
+		return nil
 	})
 }
 

@@ -184,7 +184,7 @@ func settingsIn(w wire.ClientSettings) client.Settings {
 	return client.Settings{
 		Name: w.Name, Type: client.Type(w.Type), ResourceServer: w.ResourceServer, Identifiers: w.Identifiers,
 		RedirectURIs: w.RedirectURIs, PostLogoutRedirectURIs: w.PostLogoutRedirectURIs, GrantTypes: w.GrantTypes, ResponseModes: w.ResponseModes,
-		Scopes: w.Scopes, Resources: w.Resources, AuthMethod: client.AuthMethod(w.TokenEndpointAuthMethod), JWKS: w.JWKS, JWKSURI: w.JWKSURI,
+		Scopes: w.Scopes, Resources: w.Resources, AuthMethod: client.AuthMethod(w.TokenEndpointAuthMethod), AuthSigningAlg: w.TokenEndpointAuthSigningAlg, JWKS: w.JWKS, JWKSURI: w.JWKSURI,
 		AccessTokenFormat: client.TokenFormat(w.AccessTokenFormat), AccessTokenAlg: w.AccessTokenSignedResponseAlg, IDTokenAlg: w.IDTokenSignedResponseAlg,
 		UserInfoAlg: w.UserInfoSignedResponseAlg, IntrospectionAlg: w.IntrospectionSignedResponseAlg, OpenIDDefaults: w.OpenIDDefaults,
 		SubjectType: client.SubjectType(w.SubjectType), Sector: w.SectorIdentifier, FirstParty: w.FirstParty, PKCEOptional: w.PKCEOptional,
@@ -198,7 +198,7 @@ func settingsOut(s client.Settings) wire.ClientSettings {
 	return wire.ClientSettings{
 		Name: s.Name, Type: string(s.Type), ResourceServer: s.ResourceServer, Identifiers: s.Identifiers,
 		RedirectURIs: s.RedirectURIs, PostLogoutRedirectURIs: s.PostLogoutRedirectURIs, GrantTypes: s.GrantTypes, ResponseModes: s.ResponseModes,
-		Scopes: s.Scopes, Resources: s.Resources, TokenEndpointAuthMethod: string(s.AuthMethod), JWKS: s.JWKS, JWKSURI: s.JWKSURI,
+		Scopes: s.Scopes, Resources: s.Resources, TokenEndpointAuthMethod: string(s.AuthMethod), TokenEndpointAuthSigningAlg: s.AuthSigningAlg, JWKS: s.JWKS, JWKSURI: s.JWKSURI,
 		AccessTokenFormat: string(s.AccessTokenFormat), AccessTokenSignedResponseAlg: s.AccessTokenAlg, IDTokenSignedResponseAlg: s.IDTokenAlg,
 		UserInfoSignedResponseAlg: s.UserInfoAlg, IntrospectionSignedResponseAlg: s.IntrospectionAlg, OpenIDDefaults: s.OpenIDDefaults,
 		SubjectType: string(s.SubjectType), SectorIdentifier: s.Sector, FirstParty: s.FirstParty, PKCEOptional: s.PKCEOptional,

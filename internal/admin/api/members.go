@@ -32,7 +32,7 @@ func (s *Server) listMembers(kind principal.Kind) handler[listMembersInput, page
 		if err != nil {
 			return nil, err
 		}
-		return paged(found, next, func(m principal.Member) wire.Member { return s.memberOf(ctx, c, m.Member, m.Relation) }), nil
+		return paged(found, next, func(m principal.Member) wire.Member { return s.memberOf(ctx, c, m.Member, m) }), nil
 	}
 }
 
@@ -63,10 +63,11 @@ func (s *Server) listMemberships(ctx context.Context, c *Caller, in *listMembers
 	if err != nil {
 		return nil, err
 	}
-	return paged(found, next, func(m principal.Member) wire.Member { return s.memberOf(ctx, c, m.Container, m.Relation) }), nil
+	return paged(found, next, func(m principal.Member) wire.Member { return s.memberOf(ctx, c, m.Container, m) }), nil
 }
 
-func (s *Server) memberOf(ctx context.Context, c *Caller, id, relation string) wire.Member {
+// memberOf describes one of the two that m joins.
+func (s *Server) memberOf(ctx context.Context, c *Caller, id string, m principal.Member) wire.Member {
 	kind, name := s.label(ctx, c.Realm.Name, id)
-	return wire.Member{ID: id, Kind: string(kind), Name: name, Relation: relation}
+	return wire.Member{ID: id, Kind: string(kind), Name: name, Relation: m.Relation, Since: m.Since}
 }

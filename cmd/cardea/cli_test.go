@@ -1,0 +1,253 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata/*.txt and docs/reference/cli.md")
+
+// server is a running cardea serve, with an owner's token.
+type server struct {
+	issuer string
+	env    map[string]string
+	token  string
+}
+
+// startServer runs the program as an operator would: set up for automation,
+// then serve.
+func startServer(t *testing.T) *server {
+	t.Helper()
+	listen := freePort(t)
+	dir := t.TempDir()
+	s := &server{issuer: "http://" + strings.Replace(listen, "127.0.0.1", "localhost", 1), env: map[string]string{
+		"CARDEA_LISTEN": listen, "CARDEA_DATA": filepath.Join(dir, "data"), "CARDEA_HOME": filepath.Join(dir, "home"), "CARDEA_LOG_LEVEL": "error"}}
+	s.env["CARDEA_ISSUER"] = s.issuer
+	t.Chdir(dir)
+
+	var made automation
+	out, errs, err := s.run("setup", "--automation", "--output", "json")
+	if err != nil {
+		t.Fatalf("setup: %v %s", err, errs)
+	}
+	if err := json.Unmarshal([]byte(out), &made); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ready := &waiter{want: "ready on", found: make(chan struct{})}
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, []string{"serve"}, s.getenv, strings.NewReader(""), ready, io.Discard) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("serve ended with %v", err)
+		}
+	})
+	select {
+	case <-ready.found:
+	case err := <-ended:
+		ended <- err
+		t.Fatalf("serve: %v", err)
+	case <-time.After(20 * time.Second):
+		t.Fatal("serve is not ready")
+	}
+	form := url.Values{"grant_type": {"client_credentials"}, "scope": {made.Scope}, "resource": {made.Audience}}
+	req, _ := http.NewRequest(http.MethodPost, s.issuer+"/oauth2/token", strings.NewReader(form.Encode()))
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.SetBasicAuth(made.ClientID, made.ClientSecret)
+	var answer struct {
+		Access string `json:"access_token"`
+	}
+	if err := fetchJSON(req, &answer); err != nil {
+		t.Fatal(err)
+	}
+	s.token = answer.Access
+	return s
+}
+
+func (s *server) getenv(name string) string { return s.env[name] }
+
+// run runs one command in the server's environment.
+func (s *server) run(args ...string) (stdout, stderr string, err error) {
+	var out, errs bytes.Buffer
+	err = run(context.Background(), args, s.getenv, strings.NewReader(""), &out, &errs)
+	return out.String(), errs.String(), err
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// waiter is a writer that notices a text.
+type waiter struct {
+	mu    sync.Mutex
+	seen  strings.Builder
+	want  string
+	found chan struct{}
+	done  bool
+}
+
+func (w *waiter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen.Write(p)
+	if !w.done && strings.Contains(w.seen.String(), w.want) {
+		w.done = true
+		close(w.found)
+	}
+	return len(p), nil
+}
+
+// The transcripts in testdata are whole conversations with the command line.
+// Ids, times and secrets have names of their own, in the order in which they
+// appear; a command may use them. After a change: go test ./cmd/cardea -update
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("testdata", "*.txt"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts: %v", err)
+	}
+	for _, file := range files {
+		file, err := filepath.Abs(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := startServer(t)
+			s.env["CARDEA_TOKEN"] = s.token
+			got := s.replay(t, string(want))
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if got != string(want) {
+				t.Errorf("the conversation went otherwise:\n%s", diff(string(want), got))
+			}
+		})
+	}
+}
+
+// replay runs the commands of a transcript and writes what came of them.
+func (s *server) replay(t *testing.T, script string) string {
+	t.Helper()
+	var b strings.Builder
+	n := &namer{issuer: s.issuer, names: map[string]string{}, values: map[string]string{}, counts: map[string]int{}}
+	for line := range strings.Lines(script) {
+		command, ok := strings.CutPrefix(line, "$ cardea ")
+		if !ok {
+			if strings.HasPrefix(line, "#") || line == "\n" && strings.HasSuffix(b.String(), "\n") && !strings.HasSuffix(b.String(), "\n\n") {
+				b.WriteString(line)
+			}
+			continue
+		}
+		b.WriteString(line)
+		out, errs, err := s.run(n.words(strings.TrimSpace(command))...)
+		b.WriteString(n.name(out))
+		for l := range strings.Lines(n.name(errs)) {
+			b.WriteString("! " + l)
+		}
+		if err != nil {
+			b.WriteString("[exit 1]\n")
+		}
+	}
+	return b.String()
+}
+
+// namer gives what differs between runs names that do not.
+type namer struct {
+	issuer string
+	names  map[string]string // value to name
+	values map[string]string // name to value
+	counts map[string]int
+}
+
+var (
+	idPattern     = regexp.MustCompile(`\b(usr|svc|grp|org|cli|crd|gnt|ses|key|evt)_[0-9a-z]{26}\b`)
+	secretPattern = regexp.MustCompile(`\b(cdk|cdl)_[A-Za-z0-9_-]{40,}`)
+	timePattern   = regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?`)
+	hashPattern   = regexp.MustCompile(`\b[A-Za-z0-9+/_-]{43}=?(\s|"|$)`)
+	spaces        = regexp.MustCompile(` {2,}`)
+)
+
+func (n *namer) name(text string) string {
+	text = strings.ReplaceAll(text, n.issuer, "ISSUER")
+	text = secretPattern.ReplaceAllString(text, "${1}_SECRET")
+	text = idPattern.ReplaceAllStringFunc(text, func(id string) string {
+		if n.names[id] == "" {
+			kind := id[:3]
+			n.counts[kind]++
+			n.names[id] = fmt.Sprintf("%s_%d", kind, n.counts[kind])
+			n.values[n.names[id]] = id
+		}
+		return n.names[id]
+	})
+	text = timePattern.ReplaceAllString(text, "TIME")
+	text = hashPattern.ReplaceAllString(text, "HASH$1")
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		trimmed := strings.TrimLeft(line, " ")
+		b.WriteString(line[:len(line)-len(trimmed)] + strings.TrimRight(spaces.ReplaceAllString(trimmed, "  "), " \n") + "\n")
+	}
+	return b.String()
+}
+
+// words splits a command line, with double quotes, and puts values for names.
+func (n *namer) words(line string) []string {
+	var out []string
+	for i, part := range strings.Split(line, `"`) {
+		if i%2 == 1 {
+			out = append(out, part)
+			continue
+		}
+		for _, w := range strings.Fields(part) {
+			if v, ok := n.values[w]; ok {
+				w = v
+			}
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+func diff(want, got string) string {
+	a, b := strings.Split(want, "\n"), strings.Split(got, "\n")
+	for i := range max(len(a), len(b)) {
+		x, y := at(a, i), at(b, i)
+		if x != y {
+			return fmt.Sprintf("line %d\nwant %s\n got %s\n", i+1, x, y)
+		}
+	}
+	return ""
+}
+
+func at(lines []string, i int) string {
+	if i < len(lines) {
+		return lines[i]
+	}
+	return "(end)"
+}
