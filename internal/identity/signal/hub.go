@@ -193,6 +193,14 @@ func (h *hub) run() {
 		case <-h.ended:
 			return
 		case <-h.dirty:
+			// A delta kills by itself. The head that confirms it waits a moment, to
+			// speak for its successors too, and so that verifiers do not check a
+			// signature while others still wait for the delta.
+			select {
+			case <-h.ended:
+				return
+			case <-time.After(headGap):
+			}
 		case <-tick.C:
 			idle += headEvery
 		}
@@ -204,11 +212,6 @@ func (h *hub) run() {
 		}
 		idle = 0
 		h.head()
-		select {
-		case <-h.ended:
-			return
-		case <-time.After(headGap):
-		}
 	}
 }
 
