@@ -26,7 +26,8 @@ func (a *App) tasks() []job.Task {
 		{Name: "sweep", Every: 10 * time.Minute, Run: a.everyRealm(func(ctx context.Context, name string) error {
 			_, values := a.Once.Collect(ctx, name)
 			_, grants := a.Grants.Collect(ctx, name)
-			return errors.Join(values, grants)
+			_, guesses := a.Passwords.Sweep(ctx, name)
+			return errors.Join(values, grants, guesses)
 		})},
 		{Name: "checkpoint", Every: 10 * time.Minute, Run: a.everyRealm(func(ctx context.Context, name string) error {
 			_, err := a.Log.Checkpoint(ctx, name)
