@@ -10,6 +10,7 @@ package keyring
 import (
 	"context"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
@@ -46,6 +47,7 @@ type Ring struct {
 	db    *db.DB
 	box   *secret.Box
 	cache *cache.Cache[*keys]
+	first sync.Mutex // one key of an algorithm is made at a time: RSA keys cost a tenth of a second
 }
 
 // Options tune a Ring.
@@ -71,22 +73,33 @@ func New(d *db.DB, log *audit.Log, box *secret.Box, o Options) *Ring {
 // Signer returns the key that signs for alg now. A realm that has none yet gets
 // one at once; only then does this write.
 func (r *Ring) Signer(ctx context.Context, realm, alg string) (*jose.Key, error) {
-	for range 3 { // the first pass may make the key, and another node may be quicker
-		k, err := r.keys(ctx, realm)
-		if err != nil {
-			return nil, err
+	key, err := r.active(ctx, realm, alg)
+	if key != nil || err != nil {
+		return key, err
+	}
+	if !jose.Known(alg) {
+		return nil, fault.New(fault.Invalid, "algorithm_unknown", "there is no signature algorithm %.20q", alg)
+	}
+	r.first.Lock()
+	defer r.first.Unlock()
+	for range 3 { // another request made it, or another node is quicker
+		if key, err = r.active(ctx, realm, alg); key != nil || err != nil {
+			return key, err
 		}
-		if key := k.view(r.db.Now()).signers[alg]; key != nil {
-			return key, nil
-		}
-		if !jose.Known(alg) {
-			return nil, fault.New(fault.Invalid, "algorithm_unknown", "there is no signature algorithm %.20q", alg)
-		}
-		if err := r.first(ctx, audit.System, realm, alg); err != nil {
+		if err := r.makeFirst(ctx, audit.System, realm, alg); err != nil {
 			return nil, err
 		}
 	}
 	return nil, fault.New(fault.Unavailable, "key_unavailable", "no key for %s is active in realm %s", alg, realm)
+}
+
+// active returns the key that signs for alg now, or nil.
+func (r *Ring) active(ctx context.Context, realm, alg string) (*jose.Key, error) {
+	k, err := r.keys(ctx, realm)
+	if err != nil {
+		return nil, err
+	}
+	return k.view(r.db.Now()).signers[alg], nil
 }
 
 // Verifiers returns the public keys whose signatures count now: the active one
@@ -127,7 +140,7 @@ func (r *Ring) Prepare(ctx context.Context, by audit.Actor, realm string) error 
 	if err := r.firstSecrets(ctx, by, realm); err != nil {
 		return err
 	}
-	return r.first(ctx, by, realm, jose.ES256)
+	return r.makeFirst(ctx, by, realm, jose.ES256)
 }
 
 func (r *Ring) keys(ctx context.Context, realm string) (*keys, error) {

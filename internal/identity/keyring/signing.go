@@ -203,9 +203,9 @@ func callOff(tx *db.Tx, list []SigningKey, pending SigningKey) error {
 	return nil
 }
 
-// first makes the first key of an algorithm, active at once, unless there is
+// makeFirst makes the first key of an algorithm, active at once, unless there is
 // one that signs.
-func (r *Ring) first(ctx context.Context, by audit.Actor, realm, alg string) error {
+func (r *Ring) makeFirst(ctx context.Context, by audit.Actor, realm, alg string) error {
 	fresh, err := jose.Generate("", alg)
 	if err != nil {
 		return err
