@@ -119,6 +119,7 @@ func (f *follower) open(ctx context.Context) (*http.Response, error) {
 		return nil, err
 	}
 	r.Header.Set("Accept", "text/event-stream")
+	r.Header.Set("Accept-Encoding", "identity") // what compresses also holds back
 	r.Header.Set("Cache-Control", "no-cache")
 	if f.boot != "" {
 		r.Header.Set("Last-Event-ID", statuslist.EventID(f.boot, f.pos))
