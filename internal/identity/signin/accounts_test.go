@@ -114,6 +114,9 @@ func TestSetUp(t *testing.T) {
 		w.setup.err = fault.New(fault.Invalid, "password_common", "private words").WithField("password", "x").WithField("email", "y")
 		b.submit("name", "Ada <b>", "email", "ada", "username", "ada", "password", "hunter2hunter2hunter2")
 		b.shows(422, "one that everybody tries first", "valid email address", `value="Ada &lt;b&gt;"`)
+		if n := strings.Count(b.body, "autofocus"); n != 1 || strings.Index(b.body, "autofocus") < strings.Index(b.body, `id="email"`) {
+			t.Errorf("the focus is not on the first wrong field: %s", b.body)
+		}
 		if strings.Contains(b.body, "hunter2") || strings.Contains(b.body, "private words") {
 			t.Errorf("the page tells too much: %s", b.body)
 		}

@@ -123,6 +123,16 @@ func (p words) Secret(name, autocomplete string, focus, invalid bool, described 
 	return field{name, autocomplete, p.T("field.password.show"), strings.Join(described, " "), focus, invalid}
 }
 
+// focus is the field to begin with: the first that is wrong, else the first.
+func focus(wrong map[string]string, fields ...string) string {
+	for _, f := range fields {
+		if wrong[f] != "" {
+			return f
+		}
+	}
+	return fields[0]
+}
+
 // bounded cuts what somebody typed to what a page can hold.
 func bounded(s string, most int) string {
 	for i := range s {

@@ -20,6 +20,9 @@ type renewPage struct {
 	Wrong      map[string]string // by field
 }
 
+// Focus is the field to begin with.
+func (p renewPage) Focus() string { return focus(p.Wrong, "password", "new") }
+
 func (s *Server) showRenew(w http.ResponseWriter, r *http.Request, f *flow, status int, p renewPage) error {
 	p.Page = s.page(w, r, f, "")
 	p.Title, p.Flow, p.Identifier = p.T("renew.title"), f.id(), bounded(p.Identifier, 320)

@@ -19,6 +19,9 @@ type setupPage struct {
 	Wrong                 map[string]string // by field
 }
 
+// Focus is the field to begin with.
+func (p setupPage) Focus() string { return focus(p.Wrong, "name", "email", "username", "password") }
+
 func (s *Server) askSetup(w http.ResponseWriter, r *http.Request) error {
 	link := r.URL.Query().Get("link")
 	if err := s.SetUp.SetupOpen(r.Context(), realm.From(r.Context()).Name, link); err != nil {
