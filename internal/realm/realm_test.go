@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/audit/audittest"
 	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/db/dbtest"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/realm"
 )
@@ -291,6 +293,48 @@ func TestSettingsReadBackAsWritten(t *testing.T) {
 		made := mustCreate(t, r, realm.New{Name: "same", Settings: m})
 		if made.Settings != realm.DefaultSettings() {
 			t.Errorf("settings = %+v, want the default", made.Settings)
+		}
+	})
+}
+
+func FuzzParseDuration(f *testing.F) {
+	for _, seed := range []string{"90s", "30d", "1h30m", "-1d", "65536d", "d", "", "9223372036854775807ns"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		d, err := realm.ParseDuration(text)
+		if err == nil && d < 0 && !strings.Contains(text, "-") {
+			t.Errorf("ParseDuration(%q) = %v", text, d)
+		}
+	})
+}
+
+func FuzzResolve(f *testing.F) {
+	e := audittest.New(f, dbtest.Open(f, db.SQLite))
+	r, err := realm.NewRegistry(e.DB, e.Log, issuer)
+	if err != nil {
+		f.Fatal(err)
+	}
+	e.Start(f)
+	for _, name := range []string{"default", "acme"} {
+		if _, err := r.Create(context.Background(), audit.System, realm.New{Name: name}); err != nil {
+			f.Fatal(err)
+		}
+	}
+	for _, path := range []string{"/auth/realms/acme/x", "/.well-known/x/auth/realms/acme", "/auth", "//", "/auth/realms//", "/auth/realms/../acme"} {
+		f.Add("id.example.com", path)
+		f.Add("[::1]:8080", path)
+	}
+	f.Fuzz(func(t *testing.T, host, path string) {
+		found, rest, err := r.Resolve(context.Background(), host, path)
+		switch {
+		case fault.Is(err, fault.NotFound):
+		case err != nil:
+			t.Errorf("Resolve(%q, %q) = %v", host, path, err)
+		case found.Name != "default" && found.Name != "acme" || !strings.HasPrefix(rest, "/"):
+			t.Errorf("Resolve(%q, %q) = %s, %q", host, path, found.Name, rest)
+		case !strings.Contains(path, "/.well-known/") && path != found.Path+rest && path != found.Path:
+			t.Errorf("Resolve(%q, %q): %s is at %q, and the rest is %q", host, path, found.Name, found.Path, rest)
 		}
 	})
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"hash/maphash"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/db"
@@ -36,6 +38,13 @@ func subjectOf(identifier string) string {
 	return "?" + base64.RawURLEncoding.EncodeToString(secret.Hash(principal.Canonical(strings.TrimSpace(identifier))))
 }
 
+// turn is held while a bucket of attempts is changed, so that many guesses at
+// one account wait here and not, each with a connection, for its row. Other nodes
+// do not matter: the row's lock is what carries the guarantee.
+func (p *Passwords) turn(name string, b bucket) *sync.Mutex {
+	return &p.turns[maphash.String(p.seed, name+" "+b.subject)%uint64(len(p.turns))]
+}
+
 // reservation is an attempt that was counted and not yet found right or wrong.
 type reservation struct {
 	bucket
@@ -44,6 +53,9 @@ type reservation struct {
 
 // reserve counts an attempt, or says how long it takes until one is free.
 func (p *Passwords) reserve(ctx context.Context, name string, b bucket, s realm.Settings) (r reservation, wait time.Duration, err error) {
+	turn := p.turn(name, b)
+	turn.Lock()
+	defer turn.Unlock()
 	// The row is locked by its first statement, which carries the guarantee.
 	err = p.db.UpdateRC(ctx, name, func(tx *db.Tx) error {
 		r, wait = reservation{}, 0
@@ -64,6 +76,9 @@ func (p *Passwords) reserve(ctx context.Context, name string, b bucket, s realm.
 
 // release gives a reservation back. It is done also when the caller has gone.
 func (p *Passwords) release(ctx context.Context, name string, r reservation) error {
+	turn := p.turn(name, r.bucket)
+	turn.Lock()
+	defer turn.Unlock()
 	return p.db.UpdateRC(context.WithoutCancel(ctx), name, func(tx *db.Tx) error { return releaseTx(tx, r) })
 }
 

@@ -2,6 +2,8 @@ package credential
 
 import (
 	"context"
+	"hash/maphash"
+	"sync"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
@@ -19,6 +21,8 @@ type Passwords struct {
 	realms   *realm.Registry
 	breached *Breaches
 	hasher   *hasher
+	seed     maphash.Seed
+	turns    [256]sync.Mutex
 }
 
 // PasswordOptions tune Passwords. The zero value is right for most.
@@ -31,7 +35,7 @@ type PasswordOptions struct {
 
 // NewPasswords returns what checks and sets passwords.
 func NewPasswords(d *db.DB, log *audit.Log, realms *realm.Registry, o PasswordOptions) *Passwords {
-	return &Passwords{db: d, log: log, realms: realms, breached: o.Breached, hasher: newHasher(o.Workers, time.Second)}
+	return &Passwords{db: d, log: log, realms: realms, breached: o.Breached, hasher: newHasher(o.Workers, time.Second), seed: maphash.MakeSeed()}
 }
 
 // Attempt is somebody trying a password.
@@ -81,6 +85,11 @@ func (p *Passwords) Check(ctx context.Context, by audit.Actor, name string, a At
 	if err != nil {
 		return Result{}, err
 	}
+	leave, err := p.hasher.admit()
+	if err != nil {
+		return Result{}, err
+	}
+	defer leave()
 	r, err := p.realms.ByName(ctx, name)
 	if err != nil {
 		return Result{}, err
@@ -200,6 +209,9 @@ func (p *Passwords) stronger(ctx context.Context, v verifier, password string) (
 
 // settle gives back the reservation of a right password, and notes its use.
 func (p *Passwords) settle(ctx context.Context, name string, c candidate, r reservation, stronger string) error {
+	turn := p.turn(name, r.bucket)
+	turn.Lock()
+	defer turn.Unlock()
 	return p.db.UpdateRC(ctx, name, func(tx *db.Tx) error {
 		if err := releaseTx(tx, r); err != nil {
 			return err

@@ -96,10 +96,11 @@ func (e env) check(t *testing.T, a credential.Attempt) credential.Result {
 		if err == nil {
 			return r
 		}
-		if !fault.Is(err, fault.TooMany) || t.Context().Err() != nil {
+		if !fault.Is(err, fault.TooMany) && !fault.Is(err, fault.Unavailable) || t.Context().Err() != nil {
 			t.Errorf("Check = %v", err)
 			return r
 		}
+		<-time.After(20 * time.Millisecond)
 	}
 }
 
@@ -509,7 +510,7 @@ func TestTooManySignInsAreShed(t *testing.T) {
 				switch {
 				case err == nil:
 					served.Add(1)
-				case errors.As(err, &f) && f.Kind == fault.TooMany && f.RetryAfter > 0:
+				case errors.As(err, &f) && (f.Kind == fault.TooMany || f.Kind == fault.Unavailable) && f.RetryAfter > 0:
 					shed.Add(1)
 				default:
 					t.Errorf("Check = %v", err)

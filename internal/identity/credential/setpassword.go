@@ -33,6 +33,11 @@ func (p *Passwords) Hash(ctx context.Context, name string, password secret.Text,
 	if err != nil {
 		return Hashed{}, err
 	}
+	leave, err := p.hasher.admit()
+	if err != nil {
+		return Hashed{}, err
+	}
+	defer leave()
 	var h Hashed
 	err = p.hasher.run(ctx, func() { h.phc = preferred.hash(text) })
 	return h, err

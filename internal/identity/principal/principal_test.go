@@ -196,11 +196,17 @@ func TestDeletedIsGoneAndTheIDStaysTaken(t *testing.T) {
 
 func TestOneOfManyGetsTheAddress(t *testing.T) {
 	run(t, func(t *testing.T, e env) {
+		nodes := []*principal.Directory{e.dir, e.dir}
+		if e.DB.Engine() == db.Postgres {
+			other := e.Node(t)
+			nodes[1] = principal.NewDirectory(other.DB, other.Log)
+			other.Start(t)
+		}
 		var won, lost atomic.Int32
 		var wg sync.WaitGroup
 		for i := range 64 {
 			wg.Go(func() {
-				_, err := e.dir.Create(t.Context(), audittest.By, dbtest.Realm, principal.New{Kind: principal.Person,
+				_, err := nodes[i%2].Create(t.Context(), audittest.By, dbtest.Realm, principal.New{Kind: principal.Person,
 					Name: fmt.Sprintf("ada%d", i), Emails: []principal.Email{{Address: "Ada@Example.com"}}})
 				switch {
 				case err == nil:

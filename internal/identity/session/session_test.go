@@ -592,3 +592,22 @@ func TestEventsOfASession(t *testing.T) {
 		}
 	})
 }
+
+func FuzzCookie(f *testing.F) {
+	e := audittest.New(f, dbtest.Open(f, db.SQLite))
+	realms, err := realm.NewRegistry(e.DB, e.Log, "https://id.example.com")
+	if err != nil {
+		f.Fatal(err)
+	}
+	sessions := session.NewStore(e.DB, e.Log, realms, principal.NewDirectory(e.DB, e.Log), credential.NewStore(e.DB, e.Log))
+	e.Start(f)
+	good := string(secret.New(session.SecretPrefix))
+	for _, seed := range []string{"", ".", good, good + "." + good, good[1:], "cds_", strings.Repeat(good+".", 9)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, cookie string) {
+		if all, err := sessions.FromCookie(context.Background(), dbtest.Realm, cookie); err != nil || len(all) != 0 {
+			t.Errorf("FromCookie(%q) = %v, %v; nobody is signed in", cookie, all, err)
+		}
+	})
+}
