@@ -30,6 +30,7 @@ type signedList struct {
 	mu   sync.Mutex
 	body []byte
 	at   time.Duration
+	kid  string // of the key that signed it
 }
 
 // list answers GET /status-lists/{id} with a Status List Token
@@ -65,15 +66,15 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) signed(ctx context.Context, l *signedList, rl *realm.Realm, listID string) ([]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := s.o.Elapsed()
-	if l.body != nil && now-l.at < signEvery {
-		return l.body, nil
-	}
-	state, err := s.o.Index.ListBits(ctx, rl.Name, listID)
+	key, err := s.o.Keys.Signer(ctx, rl.Name, jose.ES256)
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.o.Keys.Signer(ctx, rl.Name, jose.ES256)
+	now := s.o.Elapsed()
+	if l.body != nil && now-l.at < signEvery && l.kid == key.ID {
+		return l.body, nil
+	}
+	state, err := s.o.Index.ListBits(ctx, rl.Name, listID)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +87,7 @@ func (s *Server) signed(ctx context.Context, l *signedList, rl *realm.Realm, lis
 	if err != nil {
 		return nil, err
 	}
-	l.body, l.at = []byte(jws), now
+	l.body, l.at, l.kid = []byte(jws), now, key.ID
 	l.bytes = len(jws)*2 + 512 // room to grow: the cache counts it once
 	return l.body, nil
 }

@@ -579,6 +579,17 @@ func TestSignedListsForWhoeverAsks(t *testing.T) {
 	if _, again := get(i.list); again == body {
 		t.Error("the same list after a second")
 	}
+	_, before := get(i.list)
+	next, err := jose.Generate("key_2", jose.ES256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.keys.mu.Lock()
+	i.keys.key = next
+	i.keys.mu.Unlock()
+	if _, again := get(i.list); again == before {
+		t.Error("a list outlives the key that signed it")
+	}
 	for _, unknown := range []string{"x", id.New("slt", time.Unix(9, 0)), "..%2f" + i.list} {
 		if res, _ := get(unknown); res.StatusCode != 404 {
 			t.Errorf("%s: %s", unknown, res.Status)

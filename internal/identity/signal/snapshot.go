@@ -15,6 +15,7 @@ type snapshot struct {
 	wire []byte
 	next int64
 	at   time.Duration
+	kid  string // a snapshot does not outlive the key that signed it
 }
 
 // snapshot returns a start not older than snapshotLife. Many who connect at
@@ -22,26 +23,26 @@ type snapshot struct {
 func (h *hub) snapshot(ctx context.Context) (*snapshot, error) {
 	h.snapMu.Lock()
 	defer h.snapMu.Unlock()
-	now := h.s.o.Elapsed()
-	if h.snap != nil && now-h.snap.at < snapshotLife {
-		if _, _, _, kept := h.after(h.snap.next); kept {
-			return h.snap, nil
-		}
-	}
-	snap, err := h.makeSnapshot(ctx)
-	if err != nil {
-		return nil, err
-	}
-	snap.at = now
-	h.snap = snap
-	return snap, nil
-}
-
-func (h *hub) makeSnapshot(ctx context.Context) (*snapshot, error) {
 	key, err := h.s.o.Keys.Signer(ctx, h.realm, jose.ES256)
 	if err != nil {
 		return nil, err
 	}
+	now := h.s.o.Elapsed()
+	if h.snap != nil && now-h.snap.at < snapshotLife && h.snap.kid == key.ID {
+		if _, _, _, kept := h.after(h.snap.next); kept {
+			return h.snap, nil
+		}
+	}
+	snap, err := h.makeSnapshot(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	snap.at, snap.kid = now, key.ID
+	h.snap = snap
+	return snap, nil
+}
+
+func (h *hub) makeSnapshot(ctx context.Context, key *jose.Key) (*snapshot, error) {
 	applied := statuslist.Position(h.s.o.Log.Applied())
 	h.mu.Lock()
 	pos, last, chain, next := later(h.pos, applied), h.last, h.chain, h.first+int64(len(h.frames))
