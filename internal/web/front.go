@@ -64,6 +64,10 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	f.headers.set(w.Header())
 	defer f.finish(x, r)
+	if !cleanPath(r.URL) {
+		f.Fail(&x.out, r.WithContext(x), notFound())
+		return
+	}
 	if f.Resolve == nil {
 		f.next.ServeHTTP(&x.out, r.WithContext(x))
 		return

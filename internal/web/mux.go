@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -124,7 +125,7 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r = r.WithContext(x)
 		w = &x.out
 	}
-	if !cleanPath(r.URL.Path) {
+	if !cleanPath(r.URL) {
 		m.table.Fail(w, r, notFound())
 		return
 	}
@@ -223,14 +224,21 @@ func notFound() error {
 	return fault.New(fault.NotFound, "not_found", "there is nothing at this address")
 }
 
-// cleanPath reports whether p is in its shortest form: no empty and no dot
-// segments, nothing that a proxy might read otherwise than we do.
-func cleanPath(p string) bool {
-	if p == "" || p[0] != '/' {
+// cleanPath reports whether the path of u is in its shortest form and says the
+// same to everybody: no empty and no dot segments, and no separator, dot or
+// percent sign in disguise, which a proxy might read otherwise than we do.
+func cleanPath(u *url.URL) bool {
+	p := u.Path
+	if p == "" || p[0] != '/' || strings.Contains(p, "//") || strings.IndexByte(p, '\\') >= 0 || strings.IndexByte(p, 0) >= 0 {
 		return false
 	}
-	if strings.Contains(p, "//") || strings.IndexByte(p, '\\') >= 0 || strings.IndexByte(p, 0) >= 0 {
-		return false
+	if u.RawPath != "" {
+		raw := strings.ToLower(u.RawPath)
+		for _, disguise := range [...]string{"%2f", "%5c", "%2e", "%25"} {
+			if strings.Contains(raw, disguise) {
+				return false
+			}
+		}
 	}
 	for rest := p; ; {
 		i := strings.Index(rest, "/.")

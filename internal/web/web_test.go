@@ -91,7 +91,7 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 		{"GET", "/x", 200, ""}, {"HEAD", "/x", 200, ""}, {"PUT", "/x", 405, "GET, POST"}, {"DELETE", "/y/1", 405, "GET"},
 		{"GET", "/z", 404, ""}, {"GET", "/x/", 404, ""}, {"GET", "/y/a/b", 404, ""},
 		{"GET", "//x", 404, ""}, {"GET", "/y/../x", 404, ""}, {"GET", "/./x", 404, ""}, {"GET", "/x/..", 404, ""}, {"GET", "/y/.hidden", 200, ""},
-		{"GET", "/y/a%5Cb", 404, ""}, {"GET", "/y/a%00b", 404, ""},
+		{"GET", "/y/a%5Cb", 404, ""}, {"GET", "/y/a%2fb", 404, ""}, {"GET", "/y/a%252fb", 200, ""}, {"GET", "/%2e%2e/x", 404, ""}, {"GET", "/y/%2e", 404, ""}, {"GET", "/y/a%20b", 200, ""}, {"GET", "/y/a%00b", 404, ""},
 	} {
 		w := get(m, c.method, "http://host"+c.path)
 		if w.Code != c.status || w.Header().Get("Allow") != c.allow {
@@ -276,8 +276,10 @@ func TestSitesAreResolved(t *testing.T) {
 	if seen.Site != "acme" || seen.Status != 200 || seen.Route == nil || seen.Route.Path != "/x" {
 		t.Errorf("summary: %+v", seen)
 	}
-	if w := get(h, "GET", "/x"); w.Code != 404 {
-		t.Errorf("outside of sites: %d", w.Code)
+	for _, path := range []string{"/x", "/realms/acme%2fx", "/realms/acme/%2e%2e/x", "/realms%2Facme/x", "/realms/other/../acme/x", "/realms/acme//x"} {
+		if w := get(h, "GET", path); w.Code != 404 {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
 	}
 }
 
