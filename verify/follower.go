@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"mime"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/jose"
@@ -22,9 +23,9 @@ import (
 const (
 	firstPause = 100 * time.Millisecond
 	lastPause  = 5 * time.Second
-	// silence is after what time without a byte a connection counts as dead.
-	// Something comes every second.
-	silence = 3 * time.Second
+	// leastSilence is the shortest time without a byte after which a connection
+	// counts as dead. Something comes every second.
+	leastSilence = 3 * time.Second
 )
 
 // follower applies the revocation stream. Only its own goroutine uses it.
@@ -66,9 +67,10 @@ func (f *follower) follow(ctx context.Context) (lively bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	quiet := errors.New("verify: the revocation stream went silent")
-	var timer *time.Timer
+	// Early enough that a new connection can prove itself before the state is stale.
+	silence := max(leastSilence, f.v.c.MaxStaleness*3/5)
 	dead := make(chan struct{})
-	timer = time.AfterFunc(max(silence, f.v.c.MaxStaleness), func() { close(dead); cancel() })
+	timer := time.AfterFunc(max(silence, f.v.c.MaxStaleness), sync.OnceFunc(func() { close(dead); cancel() }))
 	defer timer.Stop()
 	alive := func() { timer.Reset(silence) }
 
