@@ -1,7 +1,7 @@
 // Apache with mod_auth_openidc, as Debian ships it, protecting a page.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdir, writeFile } from "node:fs/promises";
+import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { openBrowser, signIn } from "./lib/browser.mjs";
@@ -21,8 +21,8 @@ before(async () => {
   });
   const dir = join(cardea.dir, "apache");
   await mkdir(join(dir, "www/protected"), { recursive: true });
+  await chmod(cardea.dir, 0o755); // Apache's workers are another user
   await writeFile(join(dir, "www/index.html"), "<h1>public</h1>");
-  await writeFile(join(dir, "www/protected/index.shtml"), "placeholder");
   const modules = "/usr/lib/apache2/modules";
   await writeFile(join(dir, "apache.conf"), `
 ServerRoot ${dir}
@@ -44,7 +44,9 @@ Group www-data
 ErrorLog ${dir}/error.log
 LogLevel auth_openidc:info
 DocumentRoot ${dir}/www
-TypesConfig /etc/mime.types
+TypesConfig /dev/null
+AddType text/html .html
+DirectoryIndex index.html index.shtml
 AddType text/html .shtml
 AddOutputFilter INCLUDES .shtml
 <Directory ${dir}/www>

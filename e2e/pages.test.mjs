@@ -109,11 +109,13 @@ test("another site cannot make a signed-in browser change anything (WB-03)", asy
   }).listen(port, "127.0.0.1");
   try {
     for (const path of ["/signout", "/accounts", "/consent", "/signin", "/setup", "/set-password"]) {
-      await page.goto(`http://127.0.0.1:${port}/?to=${encodeURIComponent(cardea.issuer + path)}`);
+      const tab = await context.newPage();
+      await tab.goto(`http://127.0.0.1:${port}/?to=${encodeURIComponent(cardea.issuer + path)}`);
       const [response] = await Promise.all([
-        page.waitForResponse((r) => r.url().startsWith(cardea.issuer + path)),
-        page.evaluate(() => document.forms[0].submit()),
+        tab.waitForResponse((r) => r.url().startsWith(cardea.issuer + path)),
+        tab.evaluate(() => document.forms[0].submit()),
       ]);
+      await tab.close();
       assert.ok(response.status() >= 400 && response.status() < 500, `${path} answered ${response.status()}`);
     }
     await page.goto(`${cardea.issuer}/`);

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 build_binary
-CGO_ENABLED=0 go build -trimpath -o bin/limit ./bench/limit
-CGO_ENABLED=0 go build -trimpath -o bin/bench ./bench
+go build -o bin/limit ./bench/limit
+go build -o bin/bench ./bench
 export CARDEA_POSTGRES_DIR=${CARDEA_POSTGRES_DIR:-${TMPDIR:-/var/tmp}}
 exec scripts/postgres.sh bin/bench "$@"

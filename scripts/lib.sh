@@ -36,11 +36,13 @@ stage() {
   fi
 }
 
-# need_go finds the Go toolchain where its installer leaves it.
+# need_go finds the Go toolchain where its installer leaves it. Everything is
+# built with the flags of a release, so that it is built once.
 need_go() {
   command -v go >/dev/null 2>&1 || PATH=$PATH:/usr/local/go/bin
   command -v go >/dev/null 2>&1 || die "Go is missing: https://go.dev/doc/install"
-  export PATH
+  case ${GOFLAGS:-} in *-trimpath*) ;; *) GOFLAGS="${GOFLAGS:-} -trimpath -buildvcs=false" ;; esac
+  export PATH GOFLAGS CGO_ENABLED=${CGO_ENABLED:-0}
 }
 
 # build_binary makes ./bin/cardea as it is released: static, stripped, and with
@@ -50,6 +52,6 @@ build_binary() {
   local version commit
   version=$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
   commit=$(git rev-parse HEAD 2>/dev/null || echo unknown)
-  CGO_ENABLED=0 go build -trimpath -buildvcs=false \
-    -ldflags "-s -w -X main.version=$version -X main.commit=$commit" -o bin/cardea ./cmd/cardea
+  go build -ldflags "-s -w -X main.version=$version -X main.commit=$commit" \
+    -o bin/cardea ./cmd/cardea
 }

@@ -14,7 +14,8 @@ races() {
 }
 
 kills() {
-  CARDEA_TEST_KILLS=200 scripts/postgres.sh go test -count=1 -timeout 15m ./e2e/kill
+  build_binary
+  CARDEA_BIN=$PWD/bin/cardea CARDEA_TEST_KILLS=200 scripts/postgres.sh go test -count=1 -timeout 15m ./e2e/kill
 }
 
 # Every fuzz target gets its share of FUZZ_SECONDS, at least five seconds.

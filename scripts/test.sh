@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 need_go
 
 go_tests() {
-  CARDEA_TEST_KILLS=${CARDEA_TEST_KILLS:-20} scripts/postgres.sh go test -timeout 8m ./...
+  CARDEA_BIN=$PWD/bin/cardea CARDEA_TEST_KILLS=${CARDEA_TEST_KILLS:-20} scripts/postgres.sh go test -timeout 8m ./...
 }
 
 began=$SECONDS

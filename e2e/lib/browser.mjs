@@ -34,7 +34,7 @@ export async function inspect(page, name) {
       mkdirSync(process.env.CARDEA_SCREENSHOTS, { recursive: true });
       await page.screenshot({ path: join(process.env.CARDEA_SCREENSHOTS, `${name}-${look.name}.png`), fullPage: true });
     }
-    const { violations } = await new AxeBuilder({ page }).analyze();
+    const { violations } = await new AxeBuilder({ page }).setLegacyMode(true).options({ resultTypes: ["violations"] }).analyze();
     const grave = violations.filter((v) => v.impact === "serious" || v.impact === "critical");
     assert.deepEqual(grave.map((v) => `${v.id}: ${v.nodes[0].html}`), [], `${name} (${look.name})`);
     const width = await page.evaluate(() => document.documentElement.scrollWidth);

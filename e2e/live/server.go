@@ -55,7 +55,7 @@ func Build(dir string) (string, error) {
 		return filepath.Abs(binary)
 	}
 	binary := filepath.Join(dir, "cardea")
-	cmd := exec.Command("go", "build", "-o", binary, "github.com/cardea-id/cardea/cmd/cardea")
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", binary, "github.com/cardea-id/cardea/cmd/cardea")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
