@@ -28,9 +28,8 @@ type server struct {
 	token  string
 }
 
-// startServer runs the program as an operator would: set up for automation,
-// then serve.
-func startServer(t *testing.T) *server {
+// prepare makes the environment of a server of its own.
+func prepare(t *testing.T) *server {
 	t.Helper()
 	listen := freePort(t)
 	dir := t.TempDir()
@@ -38,7 +37,22 @@ func startServer(t *testing.T) *server {
 		"CARDEA_LISTEN": listen, "CARDEA_DATA": filepath.Join(dir, "data"), "CARDEA_HOME": filepath.Join(dir, "home"), "CARDEA_LOG_LEVEL": "error"}}
 	s.env["CARDEA_ISSUER"] = s.issuer
 	t.Chdir(dir)
+	return s
+}
 
+// startVirgin serves a fresh database, and gives what was printed at start.
+func startVirgin(t *testing.T) (*server, string) {
+	t.Helper()
+	s := prepare(t)
+	printed := s.serve(t, "/setup?link=")
+	return s, printed
+}
+
+// startServer runs the program as an operator would: set up for automation,
+// then serve.
+func startServer(t *testing.T) *server {
+	t.Helper()
+	s := prepare(t)
 	var made automation
 	out, errs, err := s.run("setup", "--automation", "--output", "json")
 	if err != nil {
@@ -47,8 +61,27 @@ func startServer(t *testing.T) *server {
 	if err := json.Unmarshal([]byte(out), &made); err != nil {
 		t.Fatal(err)
 	}
+	s.serve(t, "ready on")
+	form := url.Values{"grant_type": {"client_credentials"}, "scope": {made.Scope}, "resource": {made.Audience}}
+	req, _ := http.NewRequest(http.MethodPost, s.issuer+"/oauth2/token", strings.NewReader(form.Encode()))
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.SetBasicAuth(made.ClientID, made.ClientSecret)
+	var answer struct {
+		Access string `json:"access_token"`
+	}
+	if err := fetchJSON(req, &answer); err != nil {
+		t.Fatal(err)
+	}
+	s.token = answer.Access
+	return s
+}
+
+// serve runs the server until the test ends, and waits until it has printed a
+// text.
+func (s *server) serve(t *testing.T, want string) string {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	ready := &waiter{want: "ready on", found: make(chan struct{})}
+	ready := &waiter{want: want, found: make(chan struct{})}
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx, []string{"serve"}, s.getenv, strings.NewReader(""), ready, io.Discard) }()
 	t.Cleanup(func() {
@@ -65,18 +98,9 @@ func startServer(t *testing.T) *server {
 	case <-time.After(20 * time.Second):
 		t.Fatal("serve is not ready")
 	}
-	form := url.Values{"grant_type": {"client_credentials"}, "scope": {made.Scope}, "resource": {made.Audience}}
-	req, _ := http.NewRequest(http.MethodPost, s.issuer+"/oauth2/token", strings.NewReader(form.Encode()))
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.SetBasicAuth(made.ClientID, made.ClientSecret)
-	var answer struct {
-		Access string `json:"access_token"`
-	}
-	if err := fetchJSON(req, &answer); err != nil {
-		t.Fatal(err)
-	}
-	s.token = answer.Access
-	return s
+	ready.mu.Lock()
+	defer ready.mu.Unlock()
+	return ready.seen.String()
 }
 
 func (s *server) getenv(name string) string { return s.env[name] }
@@ -191,6 +215,7 @@ var (
 	secretPattern = regexp.MustCompile(`\b(cdk|cdl)_[A-Za-z0-9_-]{40,}`)
 	timePattern   = regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?`)
 	hashPattern   = regexp.MustCompile(`\b[A-Za-z0-9+/_-]{43}=?(\s|"|$)`)
+	countPattern  = regexp.MustCompile(`(?m)^events  +\d+$`)
 	spaces        = regexp.MustCompile(` {2,}`)
 )
 
@@ -207,6 +232,7 @@ func (n *namer) name(text string) string {
 		return n.names[id]
 	})
 	text = timePattern.ReplaceAllString(text, "TIME")
+	text = countPattern.ReplaceAllString(text, "events  SOME")
 	text = hashPattern.ReplaceAllString(text, "HASH$1")
 	var b strings.Builder
 	for line := range strings.Lines(text) {
