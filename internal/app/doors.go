@@ -26,6 +26,7 @@ import (
 func (a *App) limits() map[string]web.Limit {
 	classes := api.Limits(a.Settings.Rates)
 	classes[signin.RatePage] = web.Limit{Rate: 50, Burst: 500}
+	classes[signin.RateFlow] = web.Limit{Rate: 50, Burst: 500}
 	classes[signin.RateGuess] = web.Limit{Rate: 5, Burst: 100}
 	return classes
 }
@@ -45,7 +46,7 @@ func (a *App) doors(master []byte) error {
 		return err
 	}
 	pages, err := signin.New(signin.Options{DB: a.DB, Once: a.Once, Sessions: a.Sessions, Passwords: a.Passwords, People: a.People,
-		Clients: a.Clients, Grants: a.Grants, Words: words, Assets: assets, FormKey: secret.Derive(master, "cardea/forms/v1"),
+		Clients: a.Clients, Grants: a.Grants, Words: words, Assets: assets, FormKey: secret.Derive(master, "cardea/forms/v1"), Limiter: limiter,
 		SetUp: setUp{a.Operators}, Links: a.Links})
 	if err != nil {
 		return err

@@ -72,6 +72,11 @@ type flow struct {
 // flow is about is kept here and bound to the browser, so that a flow begun in
 // one browser is worth nothing in another.
 func (s *Server) Begin(w http.ResponseWriter, r *http.Request, f Flow) error {
+	if s.Limiter != nil {
+		if wait, ok := s.Limiter.AllowAddr(RateFlow, web.ClientIP(r.Context())); !ok {
+			return fault.New(fault.TooMany, "too_many_requests", "too many sign-ins are begun from your network, wait a moment").WithRetry(wait)
+		}
+	}
 	fl := flow{Flow: f}
 	re, mark := realm.From(r.Context()), s.forms.Mark(w, r)
 	text := secret.New(flowPrefix)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/audit/audittest"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
+	"github.com/cardea-id/cardea/internal/web"
 )
 
 // toPhotoBook is a flow to an application that wants consent.
@@ -268,5 +269,19 @@ func TestTooLongARequestIsRefused(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.toPhotoBook(func(f *Flow) { f.Request = strings.Repeat("x", maxFlow) })
 		w.browser(t, dbtest.Realm).get("/go").shows(400, "more than we can keep")
+	})
+}
+
+// Beginning a flow writes a row for anybody who asks.
+func TestFlowsOfOneAddressAreLimited(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.toPhotoBook()
+		w.Limiter = web.NewLimiter(map[string]web.Limit{RateFlow: {Rate: 1, Burst: 2}}, w.Clock.Now)
+		b := w.browser(t, dbtest.Realm)
+		b.get("/go").shows(200)
+		b.get("/go").shows(200)
+		b.get("/go").shows(429, "Slow down a little")
+		w.Clock.Advance(time.Second)
+		b.get("/go").shows(200)
 	})
 }

@@ -2,10 +2,11 @@ package signin
 
 import "github.com/cardea-id/cardea/internal/web"
 
-// Rate classes of the routes, counted per address.
+// Rate classes, counted per address.
 const (
 	RatePage  = "page"  // showing a page
 	RateGuess = "guess" // sending one that tries a secret
+	RateFlow  = "flow"  // beginning a flow, which strangers make us write down
 )
 
 // Mount mounts the pages. m is a Mux of web.NewMux; all routes are pages.

@@ -36,7 +36,8 @@ const ACRPassword = "aal1"
 //go:embed templates/*.html
 var templates embed.FS
 
-// Options are what the door stands on. All are required but SetUp and Links.
+// Options are what the door stands on. All are required but Limiter, SetUp and
+// Links.
 type Options struct {
 	DB        *db.DB
 	Once      *once.Store
@@ -46,10 +47,11 @@ type Options struct {
 	Clients   *client.Registry
 	Grants    *grant.Store
 	Words     *i18n.Catalogue
-	Assets    *web.Assets // from look.Assets
-	FormKey   []byte      // the same on all nodes
-	SetUp     SetUp       // nil: there is no page for it
-	Links     Links       // nil: there is no page for it
+	Assets    *web.Assets  // from look.Assets
+	FormKey   []byte       // the same on all nodes
+	Limiter   *web.Limiter // holds an address to RateFlow; nil: to nothing
+	SetUp     SetUp        // nil: there is no page for it
+	Links     Links        // nil: there is no page for it
 }
 
 // SetUp makes the first administrator of a realm, once.
