@@ -26,7 +26,7 @@ CREATE INDEX principals_kind ON principals (realm, kind, id);
 
 CREATE INDEX principals_owner ON principals (realm, owner);
 
-CREATE INDEX principals_sort ON principals (realm, sort_key);
+CREATE INDEX principals_sort ON principals (realm, sort_key, id);
 
 -- Every name and e-mail address by which a principal is found, in canonical
 -- form: one constraint keeps a name from being another's address as well. The

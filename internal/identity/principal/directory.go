@@ -187,8 +187,13 @@ type Filter struct {
 }
 
 // List returns up to limit principals in the order they were made, beginning
-// behind the id after, and the id to go on behind, or "" at the end.
+// behind the id after, and the id to go on behind, or "" at the end. A search
+// is in the order of what was found, has pages of its own, and may find fewer
+// than limit on a page that is not the last.
 func (d *Directory) List(ctx context.Context, realm string, f Filter, after string, limit int) (page []*Principal, next string, err error) {
+	if f.Search != "" {
+		return d.search(ctx, realm, f, after, limit)
+	}
 	if after != "" && !ValidID(after) {
 		return nil, "", invalid("page", "is not one that was given out")
 	}

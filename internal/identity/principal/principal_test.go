@@ -530,12 +530,63 @@ func TestListFiltersAndPages(t *testing.T) {
 				want = append(want, p.ID)
 			}
 			slices.Sort(want)
+			if c.f.Search != "" {
+				slices.Sort(got) // a search is in the order of what was found
+			}
 			if !slices.Equal(got, want) {
 				t.Errorf("%s: got %v, want %v", what, got, want)
 			}
 		}
+		for _, page := range []string{"x", "YWRh.usr_' OR 1=1 --", "YWRh", "enp6." + ada.ID, "." + ada.ID} {
+			if _, _, err := e.dir.List(t.Context(), dbtest.Realm, principal.Filter{Search: "ada"}, page, 1); !fault.Is(err, fault.Invalid) {
+				t.Errorf("a forged page %q of a search = %v, want invalid", page, err)
+			}
+		}
 		if _, _, err := e.dir.List(t.Context(), dbtest.Realm, principal.Filter{}, "usr_' OR 1=1 --", 1); !fault.Is(err, fault.Invalid) {
 			t.Errorf("a forged page = %v, want invalid", err)
+		}
+	})
+}
+
+func TestASearchFindsEachOnceHoweverManyNamesMatch(t *testing.T) {
+	run(t, func(t *testing.T, e env) {
+		var want []string
+		for i := range 230 { // more than one batch
+			n := principal.New{Kind: principal.Person, Name: fmt.Sprintf("same%03d", i), DisplayName: "Same Name",
+				Emails: []principal.Email{{Address: fmt.Sprintf("same%d@example.com", i)}, {Address: fmt.Sprintf("other%d@example.com", i)}}}
+			if i%50 == 0 {
+				n = principal.New{Kind: principal.Group, Name: fmt.Sprintf("Same %d", i)}
+			}
+			want = append(want, e.create(t, n).ID)
+		}
+		slices.Sort(want)
+		e.person(t, "somebody.else")
+		walk := func(f principal.Filter, limit int) (got []string) {
+			t.Helper()
+			for after := ""; ; {
+				page, next, err := e.dir.List(t.Context(), dbtest.Realm, f, after, limit)
+				if err != nil || len(page) > limit {
+					t.Fatalf("a page of %d, %v", len(page), err)
+				}
+				for _, p := range page {
+					got = append(got, p.ID)
+				}
+				if after = next; next == "" {
+					slices.Sort(got)
+					return got
+				}
+			}
+		}
+		for _, limit := range []int{7, 100, 500} {
+			if got := walk(principal.Filter{Search: "SAME"}, limit); !slices.Equal(got, want) {
+				t.Errorf("in pages of %d: %d found, want %d, each once", limit, len(got), len(want))
+			}
+		}
+		if got := walk(principal.Filter{Search: "same", Kind: principal.Group}, 2); len(got) != 5 {
+			t.Errorf("%d groups, want 5", len(got))
+		}
+		if got := walk(principal.Filter{Search: "same", State: principal.Suspended}, 2); len(got) != 0 {
+			t.Errorf("%d suspended, want none", len(got))
 		}
 	})
 }

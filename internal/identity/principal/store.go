@@ -144,28 +144,12 @@ func list(tx *db.Tx, f Filter, after string, limit int) ([]*Principal, error) {
 	if f.Owner != "" {
 		and("owner = ?", f.Owner)
 	}
-	if f.Search != "" {
-		low := []byte(Canonical(f.Search))
-		high := append(low[:len(low):len(low)], 0xff) // no UTF-8 has this byte
-		and(`id IN (SELECT principal FROM identifiers WHERE realm = $1 AND space = ? AND key >= ? AND key < ?
-			UNION SELECT principal FROM identifiers WHERE realm = $1 AND space = ? AND key >= ? AND key < ?
-			UNION SELECT id FROM principals WHERE realm = $1 AND sort_key >= ? AND sort_key < ?)`,
-			Person.space(), low, high, searchSpace(f.Kind), low, high, low, high)
-	}
 	args = append(args, limit)
 	page, err := db.All(tx, scan, query+fmt.Sprintf(` ORDER BY id LIMIT $%d`, len(args)), args...)
 	if err != nil || len(page) == 0 {
 		return nil, err
 	}
 	return page, fillEmails(tx, page)
-}
-
-// searchSpace is where names of a kind are; people's are searched anyway.
-func searchSpace(k Kind) string {
-	if k == "" {
-		return Service.space()
-	}
-	return k.space()
 }
 
 func unknownOr(err error) error {
