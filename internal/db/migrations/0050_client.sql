@@ -8,7 +8,7 @@ CREATE TABLE clients (
   enabled   BOOLEAN NOT NULL,
   built_in  BOOLEAN NOT NULL,
   deleted   BOOLEAN NOT NULL,
-  cut       BIGINT  NOT NULL,
+  life      BIGINT  NOT NULL,
   settings  TEXT    NOT NULL,
   version   BIGINT  NOT NULL,
   created   BIGINT  NOT NULL,

@@ -78,7 +78,7 @@ func (r *Registry) DisableTx(tx *db.Tx, by audit.Actor, id string, version int64
 		audit.Barrier(tx)
 		return c, nil
 	}
-	c.Enabled, c.Cut, c.Life = false, tx.Now, c.Life+1
+	c.Enabled, c.Life = false, c.Life+1
 	if err := write(tx, c); err != nil {
 		return nil, err
 	}

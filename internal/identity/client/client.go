@@ -67,9 +67,6 @@ type Client struct {
 	Updated   time.Time
 	Enabled   bool
 	BuiltIn   bool // made with the realm; may be disabled but not deleted
-	// Cut is when the client was last disabled, or zero. What it was given
-	// until then stays dead when it is enabled again.
-	Cut time.Time
 	// Life rises whenever the client is disabled. What was born in an earlier
 	// life of it is dead, also when its end was not written down yet.
 	Life int64

@@ -7,16 +7,16 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 )
 
-const columns = `realm, id, principal, version, created, updated, enabled, built_in, cut, life, settings`
+const columns = `realm, id, principal, version, created, updated, enabled, built_in, life, settings`
 
 func scan(r db.Row) (*Client, error) {
 	c := &Client{}
-	var created, updated, cut db.Time
+	var created, updated db.Time
 	var settings string
-	if err := r.Scan(&c.Realm, &c.ID, &c.Principal, &c.Version, &created, &updated, &c.Enabled, &c.BuiltIn, &cut, &c.Life, &settings); err != nil {
+	if err := r.Scan(&c.Realm, &c.ID, &c.Principal, &c.Version, &created, &updated, &c.Enabled, &c.BuiltIn, &c.Life, &settings); err != nil {
 		return nil, err
 	}
-	c.Created, c.Updated, c.Cut = created.Time, updated.Time, cut.Time
+	c.Created, c.Updated = created.Time, updated.Time
 	if err := json.Unmarshal([]byte(settings), &c.Settings); err != nil {
 		return nil, fmt.Errorf("client %q: settings: %w", c.ID, err)
 	}
@@ -42,8 +42,8 @@ func insert(tx *db.Tx, c *Client) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	n, err := tx.Exec(`INSERT INTO clients (realm, id, principal, name, enabled, built_in, deleted, cut, life, settings, version, created, updated)
-		VALUES ($1, $2, $3, $4, $5, $6, FALSE, 0, 1, $7, 1, $8, $8) ON CONFLICT DO NOTHING`,
+	n, err := tx.Exec(`INSERT INTO clients (realm, id, principal, name, enabled, built_in, deleted, life, settings, version, created, updated)
+		VALUES ($1, $2, $3, $4, $5, $6, FALSE, 1, $7, 1, $8, $8) ON CONFLICT DO NOTHING`,
 		tx.Realm, c.ID, c.Principal, c.Name, c.Enabled, c.BuiltIn, string(settings), db.At(tx.Now))
 	if err != nil || n == 0 {
 		return false, err
@@ -58,9 +58,9 @@ func update(tx *db.Tx, c *Client, version int64) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	n, err := tx.Exec(`UPDATE clients SET name = $3, enabled = $4, cut = $5, life = $6, settings = $7, version = version + 1, updated = $8
-		WHERE realm = $1 AND id = $2 AND version = $9 AND NOT deleted`,
-		tx.Realm, c.ID, c.Name, c.Enabled, db.At(c.Cut), c.Life, string(settings), db.At(tx.Now), version)
+	n, err := tx.Exec(`UPDATE clients SET name = $3, enabled = $4, life = $5, settings = $6, version = version + 1, updated = $7
+		WHERE realm = $1 AND id = $2 AND version = $8 AND NOT deleted`,
+		tx.Realm, c.ID, c.Name, c.Enabled, c.Life, string(settings), db.At(tx.Now), version)
 	if err != nil || n == 0 {
 		return false, err
 	}
@@ -73,7 +73,7 @@ func update(tx *db.Tx, c *Client, version int64) (bool, error) {
 // remove empties the row and keeps the id taken. It reports whether the client
 // was there with this version.
 func remove(tx *db.Tx, id string, version int64) (bool, error) {
-	n, err := tx.Exec(`UPDATE clients SET deleted = TRUE, enabled = FALSE, name = '', settings = '{}', cut = $3, life = life + 1, version = version + 1, updated = $3
+	n, err := tx.Exec(`UPDATE clients SET deleted = TRUE, enabled = FALSE, name = '', settings = '{}', life = life + 1, version = version + 1, updated = $3
 		WHERE realm = $1 AND id = $2 AND version = $4 AND NOT deleted`,
 		tx.Realm, id, db.At(tx.Now), version)
 	if err != nil || n == 0 {

@@ -1,0 +1,120 @@
+package client
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/jose"
+)
+
+func valid() Settings {
+	return Settings{Name: "App", Scopes: []string{"openid"}, RedirectURIs: []string{"https://app.example.com/cb"}}
+}
+
+// TestSettingsAreChecked: each setting that must not be is named in the answer.
+func TestSettingsAreChecked(t *testing.T) {
+	key, err := jose.Generate("k", jose.ES256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jwks := string(jose.Set{key.Public()}.JSON())
+	for _, v := range []struct {
+		field  string
+		change func(*Settings)
+	}{
+		{"", func(*Settings) {}},
+		{"", func(s *Settings) { s.AuthMethod, s.JWKS = PrivateKeyJWT, jwks }},
+		{"", func(s *Settings) { s.SubjectType = Pairwise }},
+		{"", func(s *Settings) { s.Type = SPA }},
+		{"", func(s *Settings) { s.Type = Native }},
+		{"", func(s *Settings) { s.Type, s.AuthMethod = Native, SecretBasic }},
+		{"", func(s *Settings) { *s = Settings{Name: "Job", Type: Service, Scopes: []string{"x"}} }},
+		{"", func(s *Settings) { s.PKCEOptional = true }},
+		{"name", func(s *Settings) { s.Name = "" }},
+		{"name", func(s *Settings) { s.Name = strings.Repeat("x", 101) }},
+		{"name", func(s *Settings) { s.Name = "a\u202eb" }},
+		{"type", func(s *Settings) { s.Type = "toaster" }},
+		{"redirect_uris", func(s *Settings) { s.RedirectURIs = nil }},
+		{"redirect_uris", func(s *Settings) { s.RedirectURIs = append(s.RedirectURIs, s.RedirectURIs[0]) }},
+		{"redirect_uris", func(s *Settings) { s.RedirectURIs = make([]string, 51) }},
+		{"post_logout_redirect_uris", func(s *Settings) { s.PostLogoutRedirectURIs = []string{"javascript:alert(1)"} }},
+		{"response_modes", func(s *Settings) { s.ResponseModes = []string{"web_message"} }},
+		{"grant_types", func(s *Settings) { s.GrantTypes = []string{"password"} }},
+		{"grant_types", func(s *Settings) { s.GrantTypes = []string{RefreshToken} }},
+		{"grant_types", func(s *Settings) { s.Type, s.GrantTypes = SPA, []string{ClientCredentials} }},
+		{"grant_types", func(s *Settings) { s.Type, s.GrantTypes = Service, []string{AuthorizationCode} }},
+		{"scopes", func(s *Settings) { s.Scopes = []string{"open id"} }},
+		{"scopes", func(s *Settings) { s.Scopes = []string{`a"b`} }},
+		{"resources", func(s *Settings) { s.Resources = []string{"no uri"} }},
+		{"resources", func(s *Settings) { s.Resources = []string{"https://api.example.com/#x"} }},
+		{"identifiers", func(s *Settings) { s.Identifiers = []string{"https://api.example.com"} }},
+		{"introspect_any", func(s *Settings) { s.IntrospectAny = true }},
+		{"token_endpoint_auth_method", func(s *Settings) { s.AuthMethod = "tls_client_auth" }},
+		{"token_endpoint_auth_method", func(s *Settings) { s.Type, s.AuthMethod = SPA, SecretBasic }},
+		{"token_endpoint_auth_method", func(s *Settings) { s.ResourceServer, s.AuthMethod = true, None }},
+		{"pkce_optional", func(s *Settings) { s.Type, s.PKCEOptional = SPA, true }},
+		{"jwks", func(s *Settings) { s.JWKS = jwks; s.AuthMethod = SecretBasic }},
+		{"jwks", func(s *Settings) { s.AuthMethod = PrivateKeyJWT }},
+		{"jwks", func(s *Settings) {
+			s.AuthMethod, s.JWKS, s.JWKSURI = PrivateKeyJWT, jwks, "https://app.example.com/jwks"
+		}},
+		{"jwks", func(s *Settings) { s.AuthMethod, s.JWKS = PrivateKeyJWT, `{"keys":[{"kty":"oct","k":"AAAA"}]}` }},
+		{"jwks", func(s *Settings) { s.AuthMethod, s.JWKS = PrivateKeyJWT, `{"keys":[]}` }},
+		{"jwks_uri", func(s *Settings) { s.AuthMethod, s.JWKSURI = PrivateKeyJWT, "http://localhost/jwks" }},
+		{"legacy_assertion_audience", func(s *Settings) { s.LegacyAssertionAudience = true }},
+		{"", func(s *Settings) { s.AuthMethod, s.JWKS, s.LegacyAssertionAudience = PrivateKeyJWT, jwks, true }},
+		{"access_token_format", func(s *Settings) { s.AccessTokenFormat = "paper" }},
+		{"id_token_signed_response_alg", func(s *Settings) { s.IDTokenAlg = "none" }},
+		{"access_token_signed_response_alg", func(s *Settings) { s.AccessTokenAlg = "HS256" }},
+		{"userinfo_signed_response_alg", func(s *Settings) { s.UserInfoAlg = "RS512" }},
+		{"introspection_signed_response_alg", func(s *Settings) { s.IntrospectionAlg = "ES512" }},
+		{"token_endpoint_auth_signing_alg", func(s *Settings) { s.AuthSigningAlg = "ES256" }},
+		{"subject_type", func(s *Settings) { s.SubjectType = "secret" }},
+		{"sector_identifier", func(s *Settings) { s.Sector = "example.com" }},
+		{"sector_identifier", func(s *Settings) {
+			s.SubjectType, s.RedirectURIs = Pairwise, append(s.RedirectURIs, "https://other.example.com/cb")
+		}},
+		{"sector_identifier", func(s *Settings) { s.SubjectType, s.Sector = Pairwise, "Example.com" }},
+		{"access_token_ttl", func(s *Settings) { s.AccessTokenTTL = -1 }},
+		{"refresh_absolute_ttl", func(s *Settings) { s.RefreshAbsoluteTTL = 1 << 40 }},
+		{"contacts", func(s *Settings) { s.Contacts = []string{"a\nb"} }},
+		{"policy_uri", func(s *Settings) { s.PolicyURI = "javascript:alert(1)" }},
+		{"tos_uri", func(s *Settings) { s.TermsURI = "http://example.com" }},
+	} {
+		s := valid()
+		v.change(&s)
+		s.Defaults()
+		err := s.Validate()
+		var f *fault.Error
+		switch {
+		case v.field == "" && err != nil:
+			t.Errorf("%+v: %v", s, err)
+		case v.field != "" && (!errors.As(err, &f) || f.Kind != fault.Invalid || f.Fields[v.field] == ""):
+			t.Errorf("%s is not named: %+v", v.field, err)
+		}
+	}
+}
+
+// TestRelaxed: every departure from the strict defaults is told.
+func TestRelaxed(t *testing.T) {
+	c := &Client{Settings: valid()}
+	c.Defaults()
+	if got := Relaxed(c); len(got) != 0 {
+		t.Errorf("the defaults are not strict: %q", got)
+	}
+	for _, relax := range []func(*Settings){
+		func(s *Settings) { s.PKCEOptional = true },
+		func(s *Settings) { s.LegacyAssertionAudience = true },
+		func(s *Settings) { s.IntrospectAny = true },
+		func(s *Settings) { s.RedirectURIs = []string{"http://localhost:8080/cb"} },
+	} {
+		c := &Client{Settings: valid()}
+		c.Defaults()
+		relax(&c.Settings)
+		if got := Relaxed(c); len(got) != 1 {
+			t.Errorf("%+v: %q", c.Settings, got)
+		}
+	}
+}

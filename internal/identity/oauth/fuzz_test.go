@@ -1,0 +1,98 @@
+package oauth
+
+import (
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/web"
+)
+
+// FuzzBasic reads Authorization headers: whatever is read means the same when
+// it is written again.
+func FuzzBasic(f *testing.F) {
+	for _, s := range []string{"Basic YXBwOnNlY3JldA==", "basic  YTpi", "Basic", "Bearer x", "Basic YTolJSU=", "Basic !!!!", "Basic Og=="} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		id, secret, present, ok := parseBasic(header)
+		if ok && !present || !ok && (secret != "" && !present) {
+			t.Fatalf("%q: present %v, ok %v", header, present, ok)
+		}
+		if ok {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret))
+			again, secretAgain, _ := BasicCredentials(r)
+			if again != id || secretAgain != secret {
+				t.Fatalf("%q: %q %q, then %q %q", header, id, secret, again, secretAgain)
+			}
+		}
+		parseBearer(header)
+	})
+}
+
+// FuzzClaims reads claims parameters: what is accepted is within the bounds.
+func FuzzClaims(f *testing.F) {
+	for _, s := range []string{`{"userinfo":{"email":{"essential":true},"name":null},"id_token":{"acr":{"values":["a","b",1]},"sub":{"value":"x"}}}`,
+		`{}`, `null`, `[]`, `{"userinfo":null}`, `{"userinfo":{"a":1}}`, `{"id_token":{"a":{"essential":"yes"}}}`, `{"userinfo":{"a":null,"a":null}}`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := parseClaims(text)
+		if err != nil {
+			return
+		}
+		for _, part := range []map[string]claimWanted{c.UserInfo, c.IDToken} {
+			if len(part) > maxClaimNames {
+				t.Fatalf("%d claims", len(part))
+			}
+			for name, w := range part {
+				if len(name) > maxClaimName || len(w.Values) > maxClaimValues+1 {
+					t.Fatalf("%q: %d values", name, len(w.Values))
+				}
+			}
+		}
+	})
+}
+
+// FuzzAuthorize runs the checks that need nothing but the request, and checks
+// that the answer to whatever passes is one URL that begins as registered.
+func FuzzAuthorize(f *testing.F) {
+	for _, s := range []string{
+		"client_id=app&redirect_uri=https%3A%2F%2Fapp.example.com%2Fcb&response_type=code&scope=openid&state=x&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256",
+		"response_type=code&scope=openid&scope=x", "prompt=none+login&max_age=-1", "claims=%7B%7D&resource=a&resource=b", "state=%0d%0aSet-Cookie:x&response_mode=fragment", "a;b=c", "%zz", "=&&=&",
+	} {
+		f.Add(s)
+	}
+	c := &client.Client{ID: "app", Enabled: true, Settings: client.Settings{Type: client.Web, Scopes: []string{"openid", "profile"}, GrantTypes: []string{client.AuthorizationCode},
+		RedirectURIs: []string{"https://app.example.com/cb"}}}
+	f.Fuzz(func(t *testing.T, raw string) {
+		params, err := web.ParseParams(raw, "resource")
+		if err != nil {
+			return
+		}
+		a := &authorization{params: params, client: c, mode: "query", maxAge: -1, redirectURI: "https://app.example.com/cb"}
+		for _, step := range []step{checkState, checkResponseMode, refuseRequestObject, checkResponseType, checkScope, checkPKCE, checkNonce, checkPrompt, checkMaxAge, checkLocales, checkACR, checkClaims, checkLoginHint} {
+			if err := step(t.Context(), nil, a); err != nil {
+				e, ok := err.(*Error)
+				if !ok || e.Code == "" || !utf8.ValidString(e.Description) {
+					t.Fatalf("%q: %v", raw, err)
+				}
+				break
+			}
+		}
+		to := withFields(a.redirectURI, a.mode, [][2]string{{"code", "x"}, {"state", a.state}})
+		if !strings.HasPrefix(to, "https://app.example.com/cb?code=x&") && !strings.HasPrefix(to, "https://app.example.com/cb#code=x&") || strings.ContainsAny(to, "\r\n \x00") {
+			t.Fatalf("%q leads to %q", raw, to)
+		}
+		if encoded := encode(params); encoded != "" {
+			again, err := web.ParseParams(encoded, "resource")
+			if err != nil || encode(again) != encoded {
+				t.Fatalf("%q is kept as %q, read as %v %v", raw, encoded, again, err)
+			}
+		}
+	})
+}
