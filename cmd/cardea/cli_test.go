@@ -214,7 +214,7 @@ var (
 	idPattern     = regexp.MustCompile(`\b(usr|svc|grp|org|cli|crd|gnt|ses|key|evt)_[0-9a-z]{26}\b`)
 	secretPattern = regexp.MustCompile(`\b(cdk|cdl)_[A-Za-z0-9_-]{40,}`)
 	timePattern   = regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?`)
-	hashPattern   = regexp.MustCompile(`\b[A-Za-z0-9+/_-]{43}=?(\s|"|$)`)
+	hashPattern   = regexp.MustCompile(`(^|\s|")[A-Za-z0-9+/_-]{43}=?(\s|"|$)`)
 	countPattern  = regexp.MustCompile(`(?m)^events  +\d+$`)
 	spaces        = regexp.MustCompile(` {2,}`)
 )
@@ -233,7 +233,7 @@ func (n *namer) name(text string) string {
 	})
 	text = timePattern.ReplaceAllString(text, "TIME")
 	text = countPattern.ReplaceAllString(text, "events  SOME")
-	text = hashPattern.ReplaceAllString(text, "HASH$1")
+	text = hashPattern.ReplaceAllString(text, "${1}HASH$2")
 	var b strings.Builder
 	for line := range strings.Lines(text) {
 		trimmed := strings.TrimLeft(line, " ")

@@ -172,7 +172,7 @@ func (c *console) demoPerson(ctx context.Context, a *app.App, f devFlags) (secre
 	p, err := a.People.ByIdentifier(ctx, realm.Default, demoEmail)
 	known := err == nil
 	if fault.Is(err, fault.NotFound) {
-		p, err = a.People.Create(ctx, audit.System, realm.Default, principal.New{Kind: principal.Person, Name: "demo", DisplayName: "Demo Person", Locale: "en",
+		p, err = a.People.Create(ctx, audit.System, realm.Default, principal.New{Kind: principal.Person, Name: "demo", DisplayName: "Demo Person",
 			Emails: []principal.Email{{Address: demoEmail, Verified: true, Primary: true}}, Profile: principal.Profile{GivenName: "Demo", FamilyName: "Person"}})
 	}
 	if err != nil {
