@@ -29,7 +29,7 @@ type baseline struct{ noSniff, referrer, csp, hsts []string }
 func newBaseline(https bool) baseline {
 	b := baseline{noSniff: []string{"nosniff"}, referrer: []string{"no-referrer"}, csp: []string{bareCSP}}
 	if https {
-		b.hsts = []string{"max-age=63072000; includeSubDomains"}
+		b.hsts = []string{"max-age=63072000"}
 	}
 	return b
 }
