@@ -12,6 +12,7 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 )
 
@@ -172,75 +173,126 @@ func TestALargeKillGoesInChunks(t *testing.T) {
 	})
 }
 
-// Spine 2: births race the death of each ancestor, on as many goroutines as
-// there are. When the kill has returned, nothing below lives, whoever came
-// first. Remove any of the proofs from the list in prove, or on PostgreSQL the
-// FOR SHARE of an ancestor's row, to see this fail.
-func TestBirthNeverRacesDeath(t *testing.T) {
+// Spine 2: a death that comes while a birth below it is under way waits for it,
+// and then finds the child. Remove the proof of an ancestor from prove, or on
+// PostgreSQL the FOR SHARE of heldGrant or heldConsent, to see this fail.
+func TestADeathWaitsForTheBirthBelowIt(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
-		for name, kill := range map[string]func(p person, client, parent string) error{
-			"session": func(p person, _, _ string) error { return w.EndSession(t.Context(), by, p.realm, p.session, "test") },
-			"principal": func(p person, _, _ string) error {
-				return w.SuspendPrincipal(t.Context(), by, p.realm, p.id, "test", nil)
-			},
-			"credential": func(p person, _, _ string) error {
-				return w.RevokeCredential(t.Context(), by, p.realm, p.credential, "test", nil)
-			},
-			"consent": func(p person, c, _ string) error { return w.RevokeConsent(t.Context(), by, p.realm, p.id, c, "test") },
-			"parent":  func(p person, _, g string) error { return w.Revoke(t.Context(), by, p.realm, g, "test") },
-		} {
-			lived, refused := 0, 0
-			for range 2 {
-				p, c := w.mustPerson(t, dbtest.Realm), w.mustClient(t, dbtest.Realm)
-				must(t, w.Remember(t.Context(), by, p.realm, p.id, c.ID, []string{"openid", "read"}))
-				parent, _ := w.mustGrant(t, p.realm, grantFor(p, c, consented))
-				n := grantFor(p, c, consented, func(n *New) {
-					n.Refresh = false
-					if name == "parent" {
-						n.Parent = parent.ID
+		for name, kill := range deaths(w, t) {
+			p, c := w.mustPerson(t, dbtest.Realm), w.mustClient(t, dbtest.Realm)
+			must(t, w.Remember(t.Context(), by, p.realm, p.id, c.ID, []string{"openid", "read"}))
+			parent, _ := w.mustGrant(t, p.realm, grantFor(p, c, consented))
+			slot, err := w.Reserve(t.Context(), p.realm, ForGrants)
+			must(t, err)
+			killed := make(chan error, 1)
+			var once sync.Once
+			var child *Grant
+			must(t, w.Env.DB.UpdateRC(t.Context(), p.realm, func(tx *db.Tx) (err error) {
+				child, _, err = w.CreateTx(tx, by, slot, childOf(name, p, c, parent))
+				if err != nil {
+					return err
+				}
+				once.Do(func() {
+					go func() { killed <- kill(p, c.ID, parent.ID) }()
+					select { // long enough for a death that does not wait
+					case err := <-killed:
+						killed <- err
+					case <-time.After(300 * time.Millisecond):
 					}
 				})
-				var mu sync.Mutex
-				var born []*Grant
-				var wg sync.WaitGroup
-				for range 8 {
-					wg.Go(func() {
-						for range 20 {
-							g, _, err := w.create(t.Context(), p.realm, n)
-							mu.Lock()
-							if err == nil {
-								born = append(born, g)
-							} else {
-								refused++
-							}
-							mu.Unlock()
-							if err != nil {
-								if !fault.Is(err, fault.Forbidden) && !fault.Is(err, fault.Unauthenticated) {
-									t.Errorf("%s: birth: %v", name, err)
-								}
-								return
-							}
+				return nil
+			}))
+			must(t, <-killed)
+			if name == "principal" {
+				continue // does not wait; its era tells the gate
+			}
+			w.mustBe(t, child, true)
+			if t.Failed() {
+				t.Fatalf("%s: its death did not reach the child", name)
+			}
+		}
+	})
+}
+
+// deaths are the ancestors' deaths by name.
+func deaths(w *world, t *testing.T) map[string]func(p person, client, parent string) error {
+	ctx := t.Context()
+	return map[string]func(p person, client, parent string) error{
+		"session":   func(p person, _, _ string) error { return w.EndSession(ctx, by, p.realm, p.session, "test") },
+		"principal": func(p person, _, _ string) error { return w.SuspendPrincipal(ctx, by, p.realm, p.id, "test", nil) },
+		"credential": func(p person, _, _ string) error {
+			return w.RevokeCredential(ctx, by, p.realm, p.credential, "test", nil)
+		},
+		"consent": func(p person, c, _ string) error { return w.RevokeConsent(ctx, by, p.realm, p.id, c, "test") },
+		"parent":  func(p person, _, g string) error { return w.Revoke(ctx, by, p.realm, g, "test") },
+	}
+}
+
+// childOf is a grant that hangs on the ancestor of that name and, as far as may
+// be, on no other.
+func childOf(name string, p person, c *client.Client, parent *Grant) New {
+	n := grantFor(p, c, offline)
+	n.Refresh, n.Session = false, ""
+	switch name {
+	case "session":
+		n.Session, n.Offline = p.session, false
+	case "credential":
+		n.Credential = p.credential
+	case "consent":
+		n.Consent = true
+	case "parent":
+		n.Parent, n.Session, n.Offline = parent.ID, p.session, false
+	}
+	return n
+}
+
+// The same with births on as many goroutines as there are: when the kill has
+// returned, nothing below lives, whoever came first.
+func TestBirthNeverRacesDeath(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		for name, kill := range deaths(w, t) {
+			p, c := w.mustPerson(t, dbtest.Realm), w.mustClient(t, dbtest.Realm)
+			must(t, w.Remember(t.Context(), by, p.realm, p.id, c.ID, []string{"openid", "read"}))
+			parent, _ := w.mustGrant(t, p.realm, grantFor(p, c, consented))
+			n := childOf(name, p, c, parent)
+			var mu sync.Mutex
+			var born []*Grant
+			refused := 0
+			var wg sync.WaitGroup
+			for range 8 {
+				wg.Go(func() {
+					for range 20 {
+						g, _, err := w.create(t.Context(), p.realm, n)
+						mu.Lock()
+						if err == nil {
+							born = append(born, g)
+						} else {
+							refused++
 						}
-					})
-				}
-				eventually(t, "born", func() bool { mu.Lock(); defer mu.Unlock(); return len(born) > 4 })
-				must(t, kill(p, c.ID, parent.ID))
-				wg.Wait()
-				for _, g := range born {
-					// A grant of an earlier era is as dead as a revoked one: no
-					// token was or will be issued under it.
-					now, err := w.Principals.ByID(t.Context(), g.Realm, g.Principal)
-					must(t, err)
-					if g.Era == now.Life {
-						w.mustBe(t, g, true)
+						mu.Unlock()
+						if err != nil {
+							if !fault.Is(err, fault.Forbidden) && !fault.Is(err, fault.Unauthenticated) {
+								t.Errorf("%s: birth: %v", name, err)
+							}
+							return
+						}
 					}
-				}
-				if lived += len(born); t.Failed() {
-					t.Fatalf("%s: a birth slipped past its death (%d were born)", name, len(born))
+				})
+			}
+			eventually(t, "born", func() bool { mu.Lock(); defer mu.Unlock(); return len(born) > 4 })
+			must(t, kill(p, c.ID, parent.ID))
+			wg.Wait()
+			for _, g := range born {
+				// A grant of an earlier era is as dead as a revoked one: no
+				// token was or will be issued under it.
+				now, err := w.Principals.ByID(t.Context(), g.Realm, g.Principal)
+				must(t, err)
+				if g.Era == now.Life {
+					w.mustBe(t, g, true)
 				}
 			}
-			if lived == 0 || refused == 0 {
-				t.Errorf("%s: %d births and %d refusals are no race", name, lived, refused)
+			if t.Failed() || refused == 0 {
+				t.Fatalf("%s: %d births and %d refusals", name, len(born), refused)
 			}
 		}
 	})

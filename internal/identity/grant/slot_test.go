@@ -120,6 +120,7 @@ func TestAGrantMovesWhenItsListHasClosed(t *testing.T) {
 		a, refreshA := w.mustGrant(t, dbtest.Realm, grantFor(p, c, offline))
 		b, _ := w.mustGrant(t, dbtest.Realm, grantFor(p, c, offline))
 		idle, refresh := w.mustGrant(t, dbtest.Realm, grantFor(p, c, offline))
+		killed, killedRefresh := w.mustGrant(t, dbtest.Realm, grantFor(p, c, offline))
 		if same, err := w.Current(ctx, a); err != nil || same.Status != a.Status {
 			t.Errorf("a grant on an open list moved: %v, %v", same, err)
 		}
@@ -169,6 +170,13 @@ func TestAGrantMovesWhenItsListHasClosed(t *testing.T) {
 			t.Error("the grant is still on the retired list")
 		}
 		w.mustBe(t, now, false)
+
+		// One that was killed in its sleep has no bit that would tell: its row does.
+		must(t, w.Revoke(ctx, by, dbtest.Realm, killed.ID, "test"))
+		w.mustRefresh(t, c, killedRefresh, Unknown)
+		if _, err := w.Current(ctx, killed); !fault.Is(err, fault.Forbidden) {
+			t.Errorf("a grant killed on a retired list moves: %v", err)
+		}
 	})
 }
 

@@ -106,15 +106,23 @@ func (w *world) mustForgetLog(t testing.TB) {
 // advanceCheckpoint to see this fail.
 func TestAnOlderFlushDoesNotOverwriteANewerOne(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
-		w.mustHistory(t)
+		ctx := t.Context()
+		p, c := w.mustPerson(t, dbtest.Realm), w.mustClient(t, dbtest.Realm)
+		first, _ := w.mustGrant(t, dbtest.Realm, grantFor(p, c))
 		slow := w.restart()
-		_, err := slow.Snapshot(t.Context(), dbtest.Realm) // loads, and then hears no more
+		_, err := slow.Snapshot(ctx, dbtest.Realm) // loads, and then hears no more
 		must(t, err)
-		dead, alive := w.mustHistory(t)
-		must(t, w.Status.Flush(t.Context()))
-		slow.of[dbtest.Realm].dirty = true
-		must(t, slow.Flush(t.Context()))
-		mustKnow(t, "after a late flush", w.restart(), dead, alive)
+		must(t, w.Revoke(ctx, by, dbtest.Realm, first.ID, "test"))
+		w.mustDead(t, first.Status, true)
+		must(t, w.Status.Flush(ctx))
+		slow.of[dbtest.Realm].lists[first.Status.List].dirty[0] = true
+		must(t, slow.Flush(ctx))
+		// The node that is up to date goes on with another page.
+		w.mustExhaust(t)
+		second, _ := w.mustGrant(t, dbtest.Realm, grantFor(p, c))
+		must(t, w.Revoke(ctx, by, dbtest.Realm, second.ID, "test"))
+		must(t, w.Status.Flush(ctx))
+		mustKnow(t, "after a late flush", w.restart(), []Probe{{Bit: first.Status}, {Bit: second.Status}}, nil)
 	})
 }
 

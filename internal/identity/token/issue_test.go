@@ -161,6 +161,11 @@ func TestTheGateSeesEveryDeath(t *testing.T) {
 				t.Errorf("%s: %v; want forbidden, %s", one.name, err, one.code)
 			}
 		}
+		standing := n.mustStanding(t, n.mustClient(t, dbtest.Realm))
+		update(func(tx *db.Tx) error { return credential.RevokeTx(tx, by, standing.Credential, "test") })
+		if _, err := n.Issue(ctx, by, ask(standing)); fault.Code(err) != "credential_dead" {
+			t.Errorf("the credential of a standing grant revoked: %v", err)
+		}
 		p, c := n.mustPerson(t, dbtest.Neighbour), n.mustClient(t, dbtest.Neighbour)
 		g := n.mustGrant(t, dbtest.Neighbour, p, c)
 		token := n.mustIssue(t, ask(g)).Access
