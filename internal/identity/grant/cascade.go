@@ -11,8 +11,8 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 )
 
-// Ancestor is what grants hang on.
-type Ancestor struct {
+// ancestor is what grants hang on.
+type ancestor struct {
 	Kind   string // principal, session, credential, consent, client or grant
 	ID     string // of a consent: the principal
 	Client string // of a consent
@@ -39,7 +39,7 @@ const killChunk = 10_000
 //
 // Each chunk is one event that names the ancestor with the count and hash of
 // its dead so far; the last one tells the whole toll.
-func (s *Store) endBelow(ctx context.Context, by audit.Actor, realm string, a Ancestor, reason string) error {
+func (s *Store) endBelow(ctx context.Context, by audit.Actor, realm string, a ancestor, reason string) error {
 	var sofar toll
 	for _, statement := range beneath[a.Kind] {
 		for more := true; more; {
@@ -87,7 +87,7 @@ func (t toll) with(killed []casualty) toll {
 	return toll{t.count + len(ids), sha256.Sum256(append(t.sum[:], strings.Join(ids, "\n")...))}
 }
 
-func (t toll) event(a Ancestor, reason string, killed []casualty) audit.Event {
+func (t toll) event(a ancestor, reason string, killed []casualty) audit.Event {
 	e := audit.Event{Action: "grant.cascade", TargetType: a.Kind, Target: a.ID, Invalidates: true, Data: map[string]any{
 		"reason": reason, "count": t.count, "sha256": base64.RawURLEncoding.EncodeToString(t.sum[:])}}
 	if a.Client != "" {

@@ -39,7 +39,7 @@ func (s *Store) Revoke(ctx context.Context, by audit.Actor, realm, id, reason st
 	if err != nil {
 		return err
 	}
-	return s.endBelow(ctx, by, realm, Ancestor{Kind: "grant", ID: id}, reason)
+	return s.endBelow(ctx, by, realm, ancestor{Kind: "grant", ID: id}, reason)
 }
 
 // killOne kills a single grant. It returns the grant as it is then, also when
@@ -66,7 +66,7 @@ func (s *Store) EndSession(ctx context.Context, by audit.Actor, realm, id, reaso
 	if err := s.Sessions.End(ctx, by, realm, id, reason); err != nil {
 		return err
 	}
-	return s.endBelow(ctx, by, realm, Ancestor{Kind: "session", ID: id}, reason)
+	return s.endBelow(ctx, by, realm, ancestor{Kind: "session", ID: id}, reason)
 }
 
 // SignOutEverywhere ends every session and every grant of a principal, those
@@ -75,7 +75,7 @@ func (s *Store) SignOutEverywhere(ctx context.Context, by audit.Actor, realm, pr
 	if _, err := s.Sessions.EndAll(ctx, by, realm, principal, "", reason); err != nil {
 		return err
 	}
-	return s.endBelow(ctx, by, realm, Ancestor{Kind: "principal", ID: principal}, reason)
+	return s.endBelow(ctx, by, realm, ancestor{Kind: "principal", ID: principal}, reason)
 }
 
 // SuspendPrincipal suspends a principal and ends all that hangs on it and on
@@ -133,11 +133,11 @@ func (s *Store) RevokeCredential(ctx context.Context, by audit.Actor, realm, id,
 		return err
 	}
 	for _, one := range sessions {
-		if err := s.endBelow(ctx, by, realm, Ancestor{Kind: "session", ID: one}, reason); err != nil {
+		if err := s.endBelow(ctx, by, realm, ancestor{Kind: "session", ID: one}, reason); err != nil {
 			return err
 		}
 	}
-	return s.endBelow(ctx, by, realm, Ancestor{Kind: "credential", ID: id}, reason)
+	return s.endBelow(ctx, by, realm, ancestor{Kind: "credential", ID: id}, reason)
 }
 
 // RevokeConsent forgets what a principal consented to for a client and kills
@@ -159,7 +159,7 @@ func (s *Store) RevokeConsent(ctx context.Context, by audit.Actor, realm, princi
 	if err != nil {
 		return err
 	}
-	return s.endBelow(ctx, by, realm, Ancestor{Kind: "consent", ID: principal, Client: client}, reason)
+	return s.endBelow(ctx, by, realm, ancestor{Kind: "consent", ID: principal, Client: client}, reason)
 }
 
 // DisableClient stops a client and kills all that was granted to it. That is a
@@ -176,7 +176,7 @@ func (s *Store) DisableClient(ctx context.Context, by audit.Actor, realm, id str
 	if err != nil {
 		return err
 	}
-	return s.endBelow(ctx, by, realm, Ancestor{Kind: "client", ID: id}, "client disabled")
+	return s.endBelow(ctx, by, realm, ancestor{Kind: "client", ID: id}, "client disabled")
 }
 
 // DeleteClient deletes a client and, like DisableClient, kills all that was
@@ -191,7 +191,7 @@ func (s *Store) DeleteClient(ctx context.Context, by audit.Actor, realm, id stri
 	if err != nil {
 		return err
 	}
-	return s.endBelow(ctx, by, realm, Ancestor{Kind: "client", ID: id}, "client deleted")
+	return s.endBelow(ctx, by, realm, ancestor{Kind: "client", ID: id}, "client deleted")
 }
 
 // deadTokensPerClient bounds how many single tokens of one client are dead at a

@@ -197,7 +197,7 @@ func TestADeathWaitsForTheBirthBelowIt(t *testing.T) {
 					select { // long enough for a death that does not wait
 					case err := <-killed:
 						killed <- err
-					case <-time.After(300 * time.Millisecond):
+					case <-time.After(150 * time.Millisecond):
 					}
 				})
 				return nil

@@ -86,7 +86,7 @@ func (s *Store) Refresh(ctx context.Context, by audit.Actor, c *client.Client, t
 		return Rotation{}, err
 	}
 	if out.Outcome == Reused {
-		return out, s.endBelow(ctx, by, c.Realm, Ancestor{Kind: "grant", ID: out.Grant.ID}, "refresh_reuse")
+		return out, s.endBelow(ctx, by, c.Realm, ancestor{Kind: "grant", ID: out.Grant.ID}, "refresh_reuse")
 	}
 	return s.guard(ctx, by, out)
 }

@@ -138,7 +138,7 @@ const (
 		WHERE p.realm = $3 AND p.credential = $4 AND $5 = ''` + below + killReturning
 )
 
-func killUnder(tx *db.Tx, statement string, a Ancestor, reason string, most int) ([]casualty, error) {
+func killUnder(tx *db.Tx, statement string, a ancestor, reason string, most int) ([]casualty, error) {
 	return db.All(tx, scanCasualty(tx.Now), statement, db.At(tx.Now), reason, tx.Realm, a.ID, a.Client, most)
 }
 

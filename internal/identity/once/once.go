@@ -44,6 +44,8 @@ type Value struct {
 	Version  int64 // counts amendments
 	Created  time.Time
 	Consumed time.Time // zero while unused
+
+	epoch int64 // of the log, when it was put
 }
 
 // Use says who uses a value and for what.

@@ -6,28 +6,14 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 )
 
-const columns = `purpose, subject, client, binding, payload, version, issued, created_at, expires_at, consumed_at`
-
-type row struct {
-	Value
-	epoch int64
-}
+const columns = `purpose, subject, client, binding, payload, version, issued, created_at, expires_at, consumed_at, epoch`
 
 func scan(r db.Row) (v Value, err error) {
 	var payload string
 	var created, expires, consumed db.Time
-	err = r.Scan(&v.Purpose, &v.Subject, &v.Client, &v.Binding, &payload, &v.Version, &v.Issued, &created, &expires, &consumed)
+	err = r.Scan(&v.Purpose, &v.Subject, &v.Client, &v.Binding, &payload, &v.Version, &v.Issued, &created, &expires, &consumed, &v.epoch)
 	v.Payload, v.Created, v.Expires, v.Consumed = json.RawMessage(payload), created.Time, expires.Time, consumed.Time
 	return v, err
-}
-
-func scanRow(r db.Row) (w row, err error) {
-	var payload string
-	var created, expires, consumed db.Time
-	v := &w.Value
-	err = r.Scan(&v.Purpose, &v.Subject, &v.Client, &v.Binding, &payload, &v.Version, &v.Issued, &created, &expires, &consumed, &w.epoch)
-	v.Payload, v.Created, v.Expires, v.Consumed = json.RawMessage(payload), created.Time, expires.Time, consumed.Time
-	return w, err
 }
 
 func (s *Store) insert(tx *db.Tx, hash []byte, v Value) error {
@@ -46,7 +32,7 @@ func (s *Store) consume(tx *db.Tx, hash []byte, u Use) (Value, error) {
 }
 
 func (s *Store) look(tx *db.Tx, hash []byte, u Use) (Value, Outcome, error) {
-	w, err := db.One(tx, scanRow, `SELECT `+columns+`, epoch FROM once
+	v, err := db.One(tx, scan, `SELECT `+columns+` FROM once
 		WHERE realm = $1 AND purpose = $2 AND hash = $3 AND client = $4 AND binding = $5`,
 		tx.Realm, string(u.Purpose), hash, u.Client, u.Binding)
 	switch {
@@ -54,12 +40,12 @@ func (s *Store) look(tx *db.Tx, hash []byte, u Use) (Value, Outcome, error) {
 		return Value{}, Unknown, nil
 	case err != nil:
 		return Value{}, Unknown, err
-	case !w.Consumed.IsZero():
-		return w.Value, Reused, nil
-	case w.epoch != s.epoch() || !w.Expires.After(tx.Now):
-		return w.Value, Expired, nil
+	case !v.Consumed.IsZero():
+		return v, Reused, nil
+	case v.epoch != s.epoch() || !v.Expires.After(tx.Now):
+		return v, Expired, nil
 	}
-	return w.Value, OK, nil
+	return v, OK, nil
 }
 
 func (s *Store) amend(tx *db.Tx, hash []byte, u Use, version int64, payload json.RawMessage) (bool, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/audit/audittest"
@@ -149,19 +148,4 @@ func (n *node) mustKnow(t testing.TB, realmName, value string, want bool) *Token
 		t.Errorf("recognise: %v; want recognised = %v", err, want)
 	}
 	return got
-}
-
-// eventually polls for what another goroutine has to do.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.After(5 * time.Second)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline:
-			t.Fatalf("after 5 s: not %s", what)
-		case <-tick.C:
-		}
-	}
 }
