@@ -11,7 +11,8 @@ import (
 // Sessions are signed-in browsers and devices.
 type Sessions struct{ c *Client }
 
-// List gives one page. Filters: user, live (true or false).
+// List gives one page, the newest first. Filters: user, ended (true: also those
+// that have ended).
 func (s Sessions) List(ctx context.Context, f Filter, c Cursor) (api.Page[api.Session], error) {
 	return list[api.Session](ctx, s.c, "/sessions", f, c)
 }
@@ -34,7 +35,8 @@ func (s Sessions) End(ctx context.Context, id string) error {
 // Grants are what was allowed to whom.
 type Grants struct{ c *Client }
 
-// List gives one page. Filters: principal, client, session, live (true or false).
+// List gives one page, the oldest first. Filters: one of principal, client and
+// session; ended (true: also those that have ended).
 func (g Grants) List(ctx context.Context, f Filter, c Cursor) (api.Page[api.Grant], error) {
 	return list[api.Grant](ctx, g.c, "/grants", f, c)
 }
