@@ -2,8 +2,10 @@ package oauth
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
+	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -23,6 +25,7 @@ type presented struct {
 	// Basic credentials of the Authorization header.
 	basic, basicOK bool
 	id, secret     string
+	claimed        string // the client it says it is, if that can be one at all
 }
 
 // clientAuth is one way in which clients authenticate (OpenID Connect Core,
@@ -45,11 +48,22 @@ var clientAuths = [...]clientAuth{
 	authNone,
 }
 
-// authenticate finds out which client calls, by exactly one method and by the
-// one registered for it (CL-03). The error says no more than RFC 6749, section
-// 5.2 asks.
+// authenticate finds out which client calls. Who is refused is told no more
+// than RFC 6749, section 5.2 asks; the log is told why.
 func (s *Server) authenticate(r *http.Request, rl *realm.Realm, params web.Params) (caller, error) {
 	p := &presented{realm: rl, params: params}
+	c, err := s.identify(r, p)
+	var refused *Error
+	if errors.As(err, &refused) && refused.Code == "invalid_client" {
+		s.log.Activity(rl.Name, from(r), audit.Activity{Action: "client.refuse", Target: p.claimed, Reason: refused.Description})
+	}
+	return c, err
+}
+
+// identify does it, by exactly one method and by the one registered for the
+// client (CL-03).
+func (s *Server) identify(r *http.Request, p *presented) (caller, error) {
+	rl, params := p.realm, p.params
 	if header := r.Header["Authorization"]; len(header) > 0 {
 		if len(header) > 1 {
 			return caller{}, badRequest("more than one Authorization header")
@@ -66,6 +80,9 @@ func (s *Server) authenticate(r *http.Request, rl *realm.Realm, params web.Param
 	id := method.name(p)
 	if stated := params.Get("client_id"); stated != "" && id != "" && stated != id {
 		return caller{}, badRequest("client_id and the client's credentials name different clients")
+	}
+	if client.ValidID(id) {
+		p.claimed = id
 	}
 	c, err := s.clients.Live(r.Context(), rl.Name, id)
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Forbidden) {

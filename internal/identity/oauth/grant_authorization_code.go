@@ -48,14 +48,19 @@ func (codeGrant) prove(s *Server, a *asking) (proved, error) {
 		if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.NotFound) {
 			return badGrant("what the code stands for has ended")
 		}
-		p = proved{grant: g, scopes: g.Scopes, audience: g.Audience, refresh: refresh, nonce: payload.Nonce, idToken: slices.Contains(g.Scopes, client.ScopeOpenID)}
+		if err != nil {
+			return err
+		}
+		// A refusal from here on rolls back, and the code is as good as before.
+		p, err = a.narrow(proved{grant: g, scopes: g.Scopes, audience: g.Audience, refresh: refresh, nonce: payload.Nonce,
+			idToken: slices.Contains(g.Scopes, client.ScopeOpenID)})
 		return err
 	})
 	switch {
 	case err != nil:
 		return proved{}, err
 	case outcome == once.OK:
-		return a.narrow(p)
+		return p, nil
 	case outcome == once.Reused:
 		if err := s.grants.Revoke(ctx, by, a.realm.Name, value.Issued, "code_reuse"); err != nil && !fault.Is(err, fault.NotFound) {
 			return proved{}, err

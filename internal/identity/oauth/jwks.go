@@ -3,6 +3,7 @@ package oauth
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"github.com/cardea-id/cardea/internal/identity/keyring"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -30,6 +31,8 @@ func public(w http.ResponseWriter, r *http.Request, body []byte, etag string, ca
 		return nil
 	}
 	h["Content-Type"] = contentJSON
+	// Without a length, a body of this size would go out in chunks.
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	_, err := w.Write(body)
 	return err
 }

@@ -44,6 +44,7 @@ func TestCodeIsBound(t *testing.T) {
 				}
 			}
 		}
+		d.refuse(d.redeem("app", secret, code, "resource", "https://id.example.com"), 400, "invalid_target")
 		if got := d.redeem("app", secret, code); got.Error != "" || d.claims(got.ID)["nonce"] != "n-1" {
 			d.Errorf("nothing swapped: %+v", got)
 		}
