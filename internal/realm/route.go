@@ -83,7 +83,13 @@ func wellKnown(path string) (document, tail string, found bool) {
 // nameAt finds the realm that has host for its own, or "".
 func (r *Registry) nameAt(ctx context.Context, host string) (string, error) {
 	host = strings.ToLower(host)
-	if host == r.base.Host || checkHost(host) != nil {
+	if host == r.base.Host {
+		return "", nil
+	}
+	if name, known := r.hosts.Peek("", host); known {
+		return name, nil
+	}
+	if checkHost(host) != nil {
 		return "", nil
 	}
 	return r.hosts.Get("", host, func() (string, error) { return r.loadHost(ctx, host) })

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"regexp"
 	"strings"
 
 	"github.com/cardea-id/cardea/internal/audit"
@@ -131,14 +130,25 @@ func (r *Registry) List(ctx context.Context, realm, cursor string, limit int) (p
 	return page, next, nil
 }
 
-// chosenID is the shape of a client id picked by an operator. It has no
+// chosenID reports whether s has the shape of a client id picked by an operator. It has no
 // underscore, so it can never look like the id of a principal or be mistaken
 // for one we made.
-var chosenID = regexp.MustCompile(`^[a-z][a-z0-9.-]{1,62}[a-z0-9]$`)
+func chosenID(s string) bool {
+	if len(s) < 3 || len(s) > 64 || s[0] < 'a' || s[0] > 'z' || s[len(s)-1] == '.' || s[len(s)-1] == '-' {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '.' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
 
 // ValidID reports whether s can be a client id at all. Doors ask before they
 // look one up, so that junk never reaches memory or the database.
-func ValidID(s string) bool { return id.Valid("cli", s) || chosenID.MatchString(s) }
+func ValidID(s string) bool { return id.Valid("cli", s) || chosenID(s) }
 
 func unknown(id string) error {
 	return fault.New(fault.NotFound, "client_not_found", "there is no client %q", id)
