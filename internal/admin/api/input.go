@@ -38,7 +38,7 @@ func (m Matching) version() (int64, error) {
 
 // Paging says which page of a list is asked for.
 type Paging struct {
-	After string `query:"after" maxLength:"320" doc:"next of the page before."`
+	After string `query:"after" maxLength:"1024" doc:"next of the page before."`
 	Limit int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
 }
 
