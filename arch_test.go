@@ -98,7 +98,7 @@ var modules = map[string]string{
 	"golang.org/x/sys":                    "internal/db internal/app cmd/cardea",
 	"golang.org/x/term":                   "cmd/cardea",
 	"golang.org/x/text":                   "internal/i18n internal/identity/principal internal/identity/credential",
-	"golang.org/x/time":                   "internal/web",
+	"golang.org/x/time":                   "internal/web internal/cache",
 }
 
 // keepsTestState lists the test kits that share a database server between the
