@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -109,19 +110,42 @@ func (l *Log) FlushActivity(ctx context.Context) error {
 	for realm, s := range realms {
 		if err := l.writeSegment(ctx, realm, s); err != nil {
 			failed = err
+			l.keepSegment(realm, s)
 		}
 	}
 	return failed
 }
 
+// keepSegment takes back what could not be written, as far as there is room, for
+// the next attempt.
+func (l *Log) keepSegment(realm string, old *pendingSegment) {
+	l.act.mu.Lock()
+	defer l.act.mu.Unlock()
+	s := l.act.realms[realm]
+	if s == nil {
+		l.act.realms[realm] = old
+	} else {
+		for f, n := range old.extra {
+			s.extra[f] += n
+		}
+		room := max(0, min(len(old.records), segmentMax-len(s.records)))
+		for _, a := range old.records[room:] {
+			s.extra[flood{a.Action, a.Reason, a.Actor.IP}]++
+		}
+		s.records = append(old.records[:room:room], s.records...)
+	}
+	poke(l.act.poke)
+}
+
 func (l *Log) writeSegment(ctx context.Context, realm string, s *pendingSegment) error {
 	now := l.db.Now()
+	records := slices.Clone(s.records)
 	for f, n := range s.extra {
-		s.records = append(s.records, Activity{At: now, Action: f.action, Reason: f.reason, Actor: Actor{Kind: "anonymous", IP: f.ip}, Count: n})
+		records = append(records, Activity{At: now, Action: f.action, Reason: f.reason, Actor: Actor{Kind: "anonymous", IP: f.ip}, Count: n})
 	}
 	var text strings.Builder
 	enc := json.NewEncoder(&text)
-	for _, a := range s.records {
+	for _, a := range records {
 		if err := enc.Encode(a); err != nil {
 			return err
 		}
@@ -129,11 +153,11 @@ func (l *Log) writeSegment(ctx context.Context, realm string, s *pendingSegment)
 	sum := sha256.Sum256([]byte(text.String()))
 	return l.db.UpdateRC(ctx, realm, func(tx *db.Tx) error {
 		seg := id.New("act", tx.Now)
-		if err := insertSegment(tx, seg, l.node, len(s.records), text.String()); err != nil {
+		if err := insertSegment(tx, seg, l.node, len(records), text.String()); err != nil {
 			return err
 		}
 		Append(tx, System, Event{Action: "activity.segment", TargetType: "activity", Target: seg,
-			Data: map[string]any{"records": len(s.records), "sha256": base64.RawURLEncoding.EncodeToString(sum[:]), "node": l.node}})
+			Data: map[string]any{"records": len(records), "sha256": base64.RawURLEncoding.EncodeToString(sum[:]), "node": l.node}})
 		return nil
 	})
 }

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,11 @@ func (l *Log) followForever(ctx context.Context) {
 // catchUp applies everything up to the head and reports whether any of it
 // invalidated something. Only the follower's goroutine calls it.
 func (l *Log) catchUp(ctx context.Context) (invalidated bool, err error) {
+	return l.catchUpTo(ctx, nil)
+}
+
+// catchUpTo also compares the chain when it comes by a head that was read before.
+func (l *Log) catchUpTo(ctx context.Context, known *head) (invalidated bool, err error) {
 	for {
 		from := l.Applied()
 		var records []stored
@@ -59,8 +65,12 @@ func (l *Log) catchUp(ctx context.Context) (invalidated bool, err error) {
 				return invalidated, err
 			}
 			r.Position, r.Leaf = s.position, s.leaf
+			chain := link(l.chain, leafHash(s.body))
+			if known != nil && next == known.Position && !bytes.Equal(chain, known.chain) {
+				return invalidated, &otherPast{fmt.Sprintf("its hash at %s differs", next)}
+			}
+			l.chain = chain
 			l.apply(r)
-			l.chain = link(l.chain, leafHash(s.body))
 			from = next
 			invalidated = invalidated || r.Invalidates
 		}

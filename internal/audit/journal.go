@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/db"
@@ -95,7 +96,7 @@ func (l *Log) positionOf(ctx context.Context, event string) (Position, error) {
 			return p, nil
 		case <-step.C:
 			// Whoever holds up the sequencer does not hold up this change.
-			if err := l.drain(ctx); err != nil {
+			if _, err := l.sequenceOnce(ctx); err != nil && !errors.Is(err, errRaced) {
 				return Position{}, err
 			}
 			poke(l.follow)

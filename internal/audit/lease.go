@@ -49,7 +49,7 @@ func (l *Log) renewLease(ctx context.Context) error {
 		return err
 	}
 	if l.Applied().Before(h.Position) {
-		if _, err := l.catchUp(ctx); err != nil {
+		if _, err := l.catchUpTo(ctx, &h); err != nil {
 			return err
 		}
 		if l.Applied().Before(h.Position) {

@@ -62,6 +62,8 @@ type Log struct {
 	act    activity
 	sign   atomic.Pointer[Signer]
 
+	verifying sync.Map // realms whose log is being read again
+
 	sequence, follow, ack chan struct{}
 	cancel                context.CancelFunc
 	wg                    sync.WaitGroup

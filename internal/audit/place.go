@@ -96,13 +96,19 @@ func (l *Log) treeOf(tx *db.Tx, realm string) (*tree, error) {
 	return &tree{realm: realm, size: known.size, frontier: append(make([]tlog.Hash, 0, len(known.frontier)+1), known.frontier...)}, nil
 }
 
-// writes collects the records that a transaction journalled.
+// writes collects the records that a transaction journalled. They share an
+// instant, so their ids are put in order: lists are sorted by them.
 func writes(entries []any) (records []*Record) {
 	records = make([]*Record, 0, len(entries))
+	ids := make([]string, 0, len(entries))
 	for _, v := range entries {
 		if e := v.(*entry); !e.barrier {
-			records = append(records, &e.Record)
+			records, ids = append(records, &e.Record), append(ids, e.ID)
 		}
 	}
-	return slices.Clip(records)
+	slices.Sort(ids)
+	for i, r := range records {
+		r.ID = ids[i]
+	}
+	return records
 }

@@ -126,15 +126,19 @@ func (l *Log) somethingPending(ctx context.Context) (some bool, err error) {
 	return some, err
 }
 
-// drain sequences until nothing that was committed before the call is left.
+// drain sequences everything that was committed before the call: a batch that
+// was not full held all there was when it began.
 func (l *Log) drain(ctx context.Context) error {
 	for {
 		n, err := l.sequenceOnce(ctx)
 		switch {
 		case errors.Is(err, errRaced):
+			if !wait(ctx, nil, time.Millisecond) {
+				return ctx.Err()
+			}
 		case err != nil:
 			return err
-		case n == 0:
+		case n < batch:
 			return nil
 		}
 		if err := ctx.Err(); err != nil {

@@ -6,11 +6,13 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
 )
 
 // Verified is what Verify found to hold.
@@ -25,13 +27,20 @@ type Verified struct {
 // removed, reordered or cut off the end. Checkpoints kept elsewhere (the notes
 // of earlier calls to Checkpoint) find even a log whose stored checkpoints were
 // rewritten along with it. The error names the first thing that is wrong.
+//
+// One verification of a realm runs at a time on a node; a second one is
+// fault.TooMany.
 func (l *Log) Verify(ctx context.Context, realm string, kept ...string) (v Verified, err error) {
+	if _, running := l.verifying.LoadOrStore(realm, true); running {
+		return v, fault.New(fault.TooMany, "verify_running", "the log of realm %q is being verified; wait for that", realm).WithRetry(10 * time.Second)
+	}
+	defer l.verifying.Delete(realm)
 	if err := l.drain(ctx); err != nil {
 		return v, err
 	}
 	var want *tree
 	due := map[int64]tlog.Hash{}
-	err = l.ctl.SystemView(ctx, func(tx *db.Tx) error {
+	err = l.db.SystemView(ctx, func(tx *db.Tx) error {
 		if want, err = loadTree(tx, realm); err != nil {
 			return err
 		}
@@ -63,6 +72,9 @@ func (l *Log) Verify(ctx context.Context, realm string, kept ...string) (v Verif
 		return v, fmt.Errorf("the checkpoint of the empty log is wrong")
 	}
 	for got.size < want.size {
+		if err := ctx.Err(); err != nil {
+			return v, err
+		}
 		if err := l.verifySome(ctx, realm, got, want.size, due); err != nil {
 			return v, err
 		}
@@ -84,7 +96,7 @@ func (l *Log) verifySome(ctx context.Context, realm string, got *tree, size int6
 	var rows []row
 	var kept []byte
 	first := got.size
-	err := l.ctl.SystemView(ctx, func(tx *db.Tx) (err error) {
+	err := l.db.SystemView(ctx, func(tx *db.Tx) (err error) {
 		if rows, err = leafRows(tx, realm, first, tileWidth); err != nil {
 			return err
 		}

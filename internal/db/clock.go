@@ -45,20 +45,31 @@ func (c *clock) now() time.Time {
 }
 
 // local is the time of a transaction on SQLite, whose clock is this machine's.
-// A wall clock that is set back does not take the told time back with it.
+// It follows the wall clock, but only forwards: while the wall clock is behind
+// what was told, after it was set back, time goes on by the boot-time clock.
 func (c *clock) local() time.Time {
 	if c.fixed == nil {
-		c.set(time.Now())
+		c.advance(time.Now())
 	}
 	return c.now()
 }
 
-// remote is the time of a transaction that read ms from PostgreSQL.
+// advance takes t for the database's time unless that would go back.
+func (c *clock) advance(t time.Time) {
+	a := c.anchor.Load()
+	if t.After(a.db.Add(Boottime() - a.boot)) {
+		c.set(t)
+	}
+}
+
+// remote is the time of a transaction that read ms from PostgreSQL. What is told
+// outside of transactions does not go back when a server with a slower clock
+// takes over.
 func (c *clock) remote(ms int64) time.Time {
 	if c.fixed != nil {
 		return c.now()
 	}
 	t := time.UnixMilli(ms).UTC()
-	c.set(t)
+	c.advance(t)
 	return t
 }

@@ -197,3 +197,29 @@ func TestReadableFilesAreRefused(t *testing.T) {
 		t.Errorf("a file with mode 0644: %v", err)
 	}
 }
+
+// A caller that goes away while it reads must not leave its connection inside a
+// transaction for the next.
+func TestAReaderThatGoesAwayHarmsNobody(t *testing.T) {
+	dbtest.Run(t, func(t *testing.T, e *dbtest.Env) {
+		table(t, e.DB)
+		for i := range 3000 {
+			ctx, cancel := context.WithCancel(t.Context())
+			if i%3 == 0 {
+				cancel()
+			} else {
+				go cancel()
+			}
+			_ = e.DB.View(ctx, dbtest.Realm, func(tx *db.Tx) error {
+				_, err := db.One(tx, db.Scalar[int], `SELECT count(*) FROM things WHERE realm = $1`, tx.Realm)
+				return err
+			})
+			cancel()
+		}
+		for range 20 {
+			if n := count(t, e.DB); n != 0 {
+				t.Fatalf("%d things", n)
+			}
+		}
+	})
+}

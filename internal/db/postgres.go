@@ -25,6 +25,7 @@ const (
 	pgMinimum      = 150000
 	acquireTimeout = 1500 * time.Millisecond
 	txTimeout      = 10 * time.Second
+	viewTimeout    = 2 * time.Second // a server that went silent must not hold a reader
 	maxAttempts    = 24
 )
 
@@ -125,6 +126,8 @@ func pause(ctx context.Context, attempt int) error {
 }
 
 func (p *postgres) view(ctx context.Context, realm string, fn func(*Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
+	defer cancel()
 	return repanic(p.try(ctx, beginReadOnly, realm, fn, false))
 }
 

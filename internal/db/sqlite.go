@@ -23,6 +23,7 @@ type lite struct {
 	queue   chan *liteCall
 	done    chan struct{}
 	fatal   chan error
+	broken  error // set by the writer's goroutine: nothing more is committed
 	closing sync.Once
 	stop    chan struct{}
 }
@@ -152,15 +153,28 @@ func (l *lite) view(ctx context.Context, realm string, fn func(*Tx) error) (err 
 		return errClosed
 	}
 	defer func() { l.readers <- c }()
-	if _, err := c.exec(ctx, "BEGIN DEFERRED", nil); err != nil {
-		return err
-	}
+	// The driver reports the caller's end even where BEGIN took effect, so
+	// neither it nor the ROLLBACK runs under the caller's context: a reader that
+	// stayed inside a transaction would fail everyone after.
+	whole := context.WithoutCancel(ctx)
 	defer func() {
-		if _, e := c.exec(context.WithoutCancel(ctx), "ROLLBACK", nil); err == nil && e != nil {
+		if e := c.leave(whole); err == nil {
 			err = e
 		}
 	}()
+	if _, err := c.exec(whole, "BEGIN DEFERRED", nil); err != nil {
+		return err
+	}
 	return fn(&Tx{Realm: realm, Now: l.db.clock.local(), ctx: ctx, conn: c, kind: SQLite})
+}
+
+// leave ends a reading transaction, whether or not it was begun.
+func (c *liteConn) leave(ctx context.Context) error {
+	_, err := c.exec(ctx, "ROLLBACK", nil)
+	if err != nil && strings.Contains(err.Error(), "no transaction is active") {
+		return nil
+	}
+	return err
 }
 
 func (l *lite) check(ctx context.Context) error {

@@ -76,6 +76,10 @@ func (l *lite) group(c *liteConn, first *liteCall) {
 		}
 	}()
 	calls = append(calls, first)
+	if l.broken != nil {
+		first.err = l.broken
+		return
+	}
 	if _, err := c.exec(ctx, "BEGIN IMMEDIATE", nil); err != nil {
 		first.err = err
 		return
@@ -114,7 +118,9 @@ func (l *lite) group(c *liteConn, first *liteCall) {
 	// The engine gave up the whole transaction for one call's sake: each gets
 	// a transaction of its own.
 	for _, call := range calls {
-		call.err = nil
+		if call.err = l.broken; call.err != nil {
+			continue
+		}
 		if _, err := c.exec(ctx, "BEGIN IMMEDIATE", nil); err != nil {
 			call.err = err
 			continue
@@ -182,7 +188,9 @@ func (l *lite) rollback(c *liteConn) {
 	_, _ = c.exec(context.Background(), "ROLLBACK", nil)
 }
 
+// die refuses whatever comes from now on, and has the process ended.
 func (l *lite) die(err error) {
+	l.broken = fmt.Errorf("%w: %w", errCommit, err)
 	select {
 	case l.fatal <- err:
 	default:
