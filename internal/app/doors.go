@@ -26,7 +26,7 @@ import (
 func (a *App) limits() map[string]web.Limit {
 	classes := api.Limits(a.Settings.Rates)
 	classes[signin.RatePage] = web.Limit{Rate: 50, Burst: 500}
-	classes[signin.RateFlow] = web.Limit{Rate: 50, Burst: 500}
+	classes[signin.RateFlow] = web.Limit{Rate: 10, Burst: 300}
 	classes[signin.RateGuess] = web.Limit{Rate: 5, Burst: 100}
 	return classes
 }

@@ -7,6 +7,11 @@ import (
 	"container/list"
 	"errors"
 	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/cardea-id/cardea/internal/fault"
 )
 
 // Cache maps (realm, key) to a value. A fill that overlaps an invalidation is
@@ -31,6 +36,7 @@ type shard[V any] struct {
 	max     int64
 	realms  map[string]int64
 	loads   map[place]*load[V]
+	misses  map[string]*rate.Limiter // by realm
 	// epoch counts invalidations of this shard; a fill is kept only if it did
 	// not change meanwhile. Counting per shard and not per key costs a few
 	// needless misses and no memory.
@@ -59,7 +65,7 @@ func New[V any](name string, maxBytes, maxRealm int64, size func(V) int) *Cache[
 	c := &Cache[V]{name: name, size: size, perRealm: max(maxRealm/shards, 1)}
 	for i := range c.shards {
 		c.shards[i] = shard[V]{entries: map[place]*list.Element{}, order: list.New(), max: max(maxBytes/shards, 1),
-			realms: map[string]int64{}, loads: map[place]*load[V]{}}
+			realms: map[string]int64{}, loads: map[place]*load[V]{}, misses: map[string]*rate.Limiter{}}
 	}
 	return c
 }
@@ -100,6 +106,11 @@ func (c *Cache[V]) Get(realm, key string, fill func() (V, error)) (V, error) {
 			}
 			continue
 		}
+		if !s.mayLoad(realm) {
+			s.mu.Unlock()
+			var none V
+			return none, errFlood
+		}
 		l := &load[V]{done: make(chan struct{}), epoch: s.epoch, err: errPanicked}
 		s.loads[at] = l
 		s.mu.Unlock()
@@ -119,6 +130,28 @@ func (c *Cache[V]) Get(realm, key string, fill func() (V, error)) (V, error) {
 		}()
 		return l.value, l.err
 	}
+}
+
+// A realm may load so many entries a second and shard. What is asked for by
+// strangers, made-up ids above all, would else reach the database at their pace.
+const (
+	missRate  = 1000
+	missRealm = 1024 // realms a shard counts for before it starts anew
+)
+
+var errFlood error = fault.New(fault.Unavailable, "too_many_misses", "too many unknown things are asked for at once; try again").WithRetry(time.Second)
+
+// mayLoad counts a miss, under the shard's lock.
+func (s *shard[V]) mayLoad(realm string) bool {
+	l := s.misses[realm]
+	if l == nil {
+		if len(s.misses) >= missRealm {
+			clear(s.misses)
+		}
+		l = rate.NewLimiter(missRate, missRate)
+		s.misses[realm] = l
+	}
+	return l.Allow()
 }
 
 // Peek returns a value only if it is held.

@@ -1,12 +1,14 @@
 package cache_test
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/cardea-id/cardea/internal/cache"
+	"github.com/cardea-id/cardea/internal/fault"
 )
 
 func value(v string) func() (string, error) { return func() (string, error) { return v, nil } }
@@ -97,6 +99,25 @@ func TestBoundsHoldInAllAndPerRealm(t *testing.T) {
 	}
 	if _, ok := c.Peek("neighbour", "0"); !ok {
 		t.Error("dropping one realm dropped another's entry")
+	}
+}
+
+// Spine 5: a flood of made-up keys reaches the database at a bounded rate, and
+// costs the neighbour nothing. Let mayLoad return true to see it fail.
+func TestMissesAreLimitedPerRealm(t *testing.T) {
+	c := cache.New[string]("t", 1<<20, 1<<20, nil)
+	loads, refused := 0, 0
+	for i := range 100_000 {
+		_, err := c.Get("busy", fmt.Sprint(i), func() (string, error) { loads++; return "", errors.New("no such thing") })
+		if fault.Is(err, fault.Unavailable) {
+			refused++
+		}
+	}
+	if refused == 0 || loads+refused != 100_000 {
+		t.Errorf("%d loads, %d refused", loads, refused)
+	}
+	if got, err := c.Get("neighbour", "k", value("v")); err != nil || got != "v" {
+		t.Errorf("the neighbour gets %q, %v", got, err)
 	}
 }
 

@@ -169,6 +169,9 @@ func (s *Server) join(rl *realm.Realm) (*hub, error) {
 		return nil, unavailable("this node takes no further streams")
 	}
 	h := s.hubs[rl.Name]
+	if h != nil && h.listeners >= s.o.MaxStreams-s.o.MaxStreams/4 {
+		return nil, unavailable("this node takes no further streams of this realm") // others need theirs
+	}
 	if h == nil {
 		// Everything up to Applied went through apply before, as did seen: both
 		// are in the index by the time this hub's first snapshot is made.
