@@ -50,8 +50,9 @@ func firstLabel(domain string) string {
 }
 
 // SetPasswordTx gives a principal a password in place of the one it has, and
-// returns the id of the credential that died by it, or "". Sessions and grants
-// born of that one are ended afterwards by package grant.
+// returns the id of the credential that died by it, or "". With that one the
+// principal's era ends: every session and grant of before is dead by the same
+// commit. They are ended one by one afterwards by package grant.
 func SetPasswordTx(tx *db.Tx, by audit.Actor, id string, h Hashed) (replaced string, err error) {
 	if h.phc == "" {
 		return "", fault.New(fault.Internal, "password_unhashed", "a password is hashed before it is set")
@@ -66,6 +67,9 @@ func SetPasswordTx(tx *db.Tx, by audit.Actor, id string, h Hashed) (replaced str
 func replacePassword(tx *db.Tx, by audit.Actor, id string, old Credential, h Hashed) error {
 	if old.ID != "" {
 		if err := revoke(tx, old.ID); err != nil {
+			return err
+		}
+		if err := principal.EndEraTx(tx, by, id, "password replaced"); err != nil {
 			return err
 		}
 	}

@@ -78,6 +78,29 @@ func (s *Store) SignOutEverywhere(ctx context.Context, by audit.Actor, realm, pr
 	return s.endBelow(ctx, by, realm, ancestor{Kind: "principal", ID: principal}, reason)
 }
 
+// Committed reports whether a change that ended with err was made: also one that
+// is yet to be confirmed everywhere.
+func Committed(err error) bool { return err == nil || fault.Code(err) == "unconfirmed" }
+
+// finishWithin bounds a kill that goes on although nobody waits for it.
+const finishWithin = time.Minute
+
+// FinishSignOut is SignOutEverywhere after a change that ended the principal's
+// era and that cannot be repeated, such as a password reset. err is how that
+// change ended. It goes on when the caller's request has gone away or the change
+// is yet to be confirmed, and returns what went wrong first.
+func (s *Store) FinishSignOut(ctx context.Context, by audit.Actor, realm, principal, reason string, err error) error {
+	if !Committed(err) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
+	defer cancel()
+	if after := s.SignOutEverywhere(ctx, by, realm, principal, reason); err == nil {
+		err = after
+	}
+	return err
+}
+
 // SuspendPrincipal suspends a principal and ends all that hangs on it and on
 // the principals it owns.
 func (s *Store) SuspendPrincipal(ctx context.Context, by audit.Actor, realm, id, reason string, guard Guard) error {

@@ -330,3 +330,23 @@ func (w *world) anyBit(t testing.TB) audit.Bit {
 	must(t, err)
 	return slot.bit
 }
+
+// What follows a password reset is done although nobody waits for it any more,
+// and not when there was no reset.
+func TestASignOutIsFinished(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		unconfirmed := fault.New(fault.Unavailable, "unconfirmed", "test")
+		for _, one := range []struct {
+			err  error
+			dead bool
+		}{{nil, true}, {unconfirmed, true}, {fault.New(fault.Unavailable, "database", "test"), false}} {
+			f := w.mustFamily(t, dbtest.Realm)
+			if err := w.FinishSignOut(gone, by, dbtest.Realm, f.id, "test", one.err); !errors.Is(err, one.err) {
+				t.Errorf("got %v, want %v", err, one.err)
+			}
+			w.mustBe(t, f.offline, one.dead)
+		}
+	})
+}

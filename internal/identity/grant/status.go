@@ -65,6 +65,10 @@ type bits struct {
 
 type cut struct{ kind, id string }
 
+// cutAlone is a cut-off of a principal that leaves what it owns alive. Those who
+// follow are told of a principal either way.
+const cutAlone = "principal alone"
+
 func newDead() *dead {
 	return &dead{ready: make(chan struct{}), lists: map[string]*bits{}, cuts: map[cut]cutoff{}, tokens: map[string]int64{}}
 }
@@ -75,7 +79,10 @@ type Probe struct {
 	JTI    string
 	Client string
 	Key    string // kid of the key that signed or sealed it
-	Minted audit.Position
+	// Principal is who it acts for, and Owners are who that belongs to.
+	Principal string
+	Owners    []string
+	Minted    audit.Position
 }
 
 // Dead reports whether an index is dead. An unknown list is dead: its last
@@ -116,8 +123,17 @@ func (s *Status) Refuses(ctx context.Context, realmName string, p Probe) (bool, 
 	if _, ok := d.cuts[cut{statuslist.CutKey, p.Key}]; ok {
 		return true, nil
 	}
-	for key, c := range d.cuts {
-		if key.kind == statuslist.CutIssuer && minted.Before(c.Pos) {
+	if c, ok := d.cuts[cut{statuslist.CutIssuer, ""}]; ok && minted.Before(c.Pos) {
+		return true, nil
+	}
+	if c, ok := d.cuts[cut{cutAlone, p.Principal}]; ok && minted.Before(c.Pos) {
+		return true, nil
+	}
+	if c, ok := d.cuts[cut{statuslist.CutPrincipal, p.Principal}]; ok && minted.Before(c.Pos) {
+		return true, nil
+	}
+	for _, owner := range p.Owners {
+		if c, ok := d.cuts[cut{statuslist.CutPrincipal, owner}]; ok && minted.Before(c.Pos) {
 			return true, nil
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/statuslist"
 )
 
@@ -45,7 +46,7 @@ func (d *dead) follow(r audit.Record) {
 		}
 	}
 	if r.Cut != nil {
-		d.cut(cutoff{statuslist.Cutoff{Kind: r.Cut.Kind, ID: r.Cut.ID, Pos: statuslist.Position(r.Position)}, r.At.Add(MaxTokenLife)})
+		d.cut(cutoff{statuslist.Cutoff{Kind: r.Cut.Kind, ID: r.Cut.ID, Pos: statuslist.Position(r.Position)}, r.At.Add(MaxTokenLife), r.Action == principal.SignOut})
 	}
 	if r.JTI != nil {
 		d.tokens[r.JTI.JTI] = r.JTI.Expires.Unix()
@@ -67,7 +68,7 @@ func (d *dead) open(list string, size int64) {
 
 // cut notes a cut-off. Of two about the same thing the later one says it all.
 func (d *dead) cut(c cutoff) {
-	key := cut{c.Kind, c.ID}
+	key := c.key()
 	if old, ok := d.cuts[key]; ok && c.Pos.Before(old.Pos) {
 		return
 	}

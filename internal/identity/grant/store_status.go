@@ -44,11 +44,11 @@ func takeBlock(tx *db.Tx, p Purpose, epoch int64) (listRow, error) {
 		tx.Realm, string(p), epoch)
 }
 
-// closeList closes the open list if it is exhausted or of another epoch, and
+// closeList closes the open list if it is exhausted or of an earlier epoch, and
 // returns its row.
 func closeList(tx *db.Tx, p Purpose, epoch int64) (listRow, error) {
 	return db.One(tx, scanList, `UPDATE status_lists SET state = 'closed', closed_at = $4
-		WHERE realm = $1 AND purpose = $2 AND state = 'open' AND (epoch <> $3 OR next >= size) RETURNING `+listColumns,
+		WHERE realm = $1 AND purpose = $2 AND state = 'open' AND (epoch < $3 OR next >= size) RETURNING `+listColumns,
 		tx.Realm, string(p), epoch, db.At(tx.Now))
 }
 
@@ -112,6 +112,18 @@ type checkpoint struct {
 type cutoff struct {
 	statuslist.Cutoff
 	Until time.Time `json:"until"`
+	Alone bool      `json:"alone,omitempty"` // what the principal owns is not meant
+}
+
+// key is what a cut-off is found by. A realm has one issuer, by whatever name.
+func (c cutoff) key() cut {
+	switch {
+	case c.Kind == statuslist.CutIssuer:
+		return cut{c.Kind, ""}
+	case c.Kind == statuslist.CutPrincipal && c.Alone:
+		return cut{cutAlone, c.ID}
+	}
+	return cut{c.Kind, c.ID}
 }
 
 func loadCheckpoint(tx *db.Tx) (checkpoint, error) {

@@ -232,6 +232,7 @@ func UpdateTx(tx *db.Tx, by audit.Actor, id string, version int64, c Change) (*P
 		return nil, err
 	}
 	was := p.Name
+	var ends *audit.Cutoff
 	names, err := p.apply(c)
 	if err != nil {
 		return nil, err
@@ -246,7 +247,7 @@ func UpdateTx(tx *db.Tx, by audit.Actor, id string, version int64, c Change) (*P
 		if err := p.own(tx, *c.Owner); err != nil {
 			return nil, err
 		}
-		names = append(names, "owner")
+		names, ends = append(names, "owner"), cut(id)
 	}
 	if p.Name != was {
 		if err := rename(tx, p, was); err != nil {
@@ -258,7 +259,7 @@ func UpdateTx(tx *db.Tx, by audit.Actor, id string, version int64, c Change) (*P
 		return nil, err
 	}
 	audit.Append(tx, by, audit.Event{Action: "principal.update", TargetType: string(p.Kind), Target: id,
-		Data: map[string]any{"changed": names}, Invalidates: true})
+		Data: map[string]any{"changed": names}, Invalidates: true, Cut: ends})
 	return p, nil
 }
 

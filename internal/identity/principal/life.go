@@ -41,6 +41,9 @@ func chain(id string, now time.Time, read func(id string) (*Principal, error)) (
 		}
 		if life.Principal == nil {
 			life.Principal = p
+			life.Era = p.Signouts
+		} else {
+			life.Owners = append(life.Owners, p.ID)
 		}
 		life.Era += p.Life
 		next = p.Owner
@@ -144,9 +147,33 @@ func SuspendTx(tx *db.Tx, by audit.Actor, id, reason string) error {
 		return err
 	}
 	audit.Append(tx, by, audit.Event{Action: "principal.suspend", TargetType: string(p.Kind), Target: id,
-		Data: map[string]any{"reason": reason}, Invalidates: true})
+		Data: map[string]any{"reason": reason}, Invalidates: true, Cut: cut(id)})
 	return nil
 }
+
+// SignOut is the action of the event that [EndEraTx] appends.
+const SignOut = "principal.sign_out"
+
+// EndEraTx makes dead all that was born of a principal so far, in the
+// transaction of whatever demands it, such as a new password. It is a death
+// that leaves the principal alive: what hangs on it is found and ended
+// afterwards, which package grant does, but is dead whether or not that
+// happens. What the principal owns is not touched.
+func EndEraTx(tx *db.Tx, by audit.Actor, id, reason string) error {
+	p, err := undeleted(tx, id, 0)
+	if err != nil {
+		return err
+	}
+	if err := signOut(tx, id); err != nil {
+		return err
+	}
+	audit.Append(tx, by, audit.Event{Action: SignOut, TargetType: string(p.Kind), Target: id,
+		Data: map[string]any{"reason": reason}, Invalidates: true, Cut: cut(id)})
+	return nil
+}
+
+// cut refuses every token of a principal that was minted before.
+func cut(id string) *audit.Cutoff { return &audit.Cutoff{Kind: "principal", ID: id} }
 
 // Activate lets a suspended principal act again. What was ended by the
 // suspension stays ended.
@@ -185,6 +212,6 @@ func DeleteTx(tx *db.Tx, by audit.Actor, id string) error {
 	if err := bury(tx, id); err != nil {
 		return err
 	}
-	audit.Append(tx, by, audit.Event{Action: "principal.delete", TargetType: string(p.Kind), Target: id, Invalidates: true})
+	audit.Append(tx, by, audit.Event{Action: "principal.delete", TargetType: string(p.Kind), Target: id, Invalidates: true, Cut: cut(id)})
 	return nil
 }

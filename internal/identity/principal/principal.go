@@ -62,6 +62,7 @@ type Principal struct {
 	Emails      []Email // the primary address first
 	ExpiresAt   time.Time
 	Life        int64 // counts suspensions; see Life.Era
+	Signouts    int64 // counts the eras ended by EndEraTx; see Life.Era
 	Version     int64
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
@@ -89,8 +90,10 @@ type Life struct {
 	// Until is the earliest instant at which the principal or one of its owners
 	// expires (zero: never). Nothing below may live longer.
 	Until time.Time
-	// Era rises whenever the principal or one of its owners is suspended, and
-	// when it gets another owner. What was born in another era is dead, also when
+	// Owners are the ids of its owners, the nearest first.
+	Owners []string
+	// Era rises whenever the principal or one of its owners is suspended, when it
+	// gets another owner, and when EndEraTx ends it. What was born in another era is dead, also when
 	// its end was not written down, and stays so when the principal is activated.
 	Era int64
 }

@@ -9,14 +9,14 @@ import (
 	"github.com/cardea-id/cardea/internal/fault"
 )
 
-const columns = `id, kind, name, display_name, state, owner, locale, profile, expires_at, life, version, created_at, updated_at`
+const columns = `id, kind, name, display_name, state, owner, locale, profile, expires_at, life, signouts, version, created_at, updated_at`
 
 func scan(r db.Row) (*Principal, error) {
 	var p Principal
 	var owner *string
 	var profile string
 	var expires, created, updated db.Time
-	err := r.Scan(&p.ID, &p.Kind, &p.Name, &p.DisplayName, &p.State, &owner, &p.Locale, &profile, &expires, &p.Life, &p.Version, &created, &updated)
+	err := r.Scan(&p.ID, &p.Kind, &p.Name, &p.DisplayName, &p.State, &owner, &p.Locale, &profile, &expires, &p.Life, &p.Signouts, &p.Version, &created, &updated)
 	if err != nil {
 		return nil, err
 	}
@@ -50,8 +50,8 @@ func insert(tx *db.Tx, p *Principal) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO principals (realm, `+columns+`, sort_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
-		tx.Realm, p.ID, p.Kind, p.Name, p.DisplayName, p.State, nullable(p.Owner), p.Locale, string(profile), db.At(p.ExpiresAt), p.Life, p.Version,
+	_, err = tx.Exec(`INSERT INTO principals (realm, `+columns+`, sort_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+		tx.Realm, p.ID, p.Kind, p.Name, p.DisplayName, p.State, nullable(p.Owner), p.Locale, string(profile), db.At(p.ExpiresAt), p.Life, p.Signouts, p.Version,
 		db.At(p.CreatedAt), db.At(p.UpdatedAt), p.sortKey())
 	return err
 }
@@ -78,6 +78,12 @@ func byID(tx *db.Tx, id string) (*Principal, error) {
 func setState(tx *db.Tx, id string, s State, lives int) error {
 	_, err := tx.Exec(`UPDATE principals SET state = $3, life = life + $4, version = version + 1, updated_at = $5 WHERE realm = $1 AND id = $2`,
 		tx.Realm, id, s, lives, db.At(tx.Now))
+	return err
+}
+
+func signOut(tx *db.Tx, id string) error {
+	_, err := tx.Exec(`UPDATE principals SET signouts = signouts + 1, version = version + 1, updated_at = $3 WHERE realm = $1 AND id = $2`,
+		tx.Realm, id, db.At(tx.Now))
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
 )
@@ -67,11 +68,11 @@ func (s *Server) renewPassword(w http.ResponseWriter, r *http.Request) error {
 	by := actor(r)
 	by.Kind, by.ID = "person", result.Principal.ID
 	changed, err := s.Passwords.Change(r.Context(), by, name, result.Principal.ID, old, next, browser)
-	if err != nil || changed.Outcome != credential.Right {
+	if !grant.Committed(err) || err == nil && changed.Outcome != credential.Right {
 		return again(whyNot(changed, err))
 	}
 	// Whoever else knew the old password is signed out.
-	if err := s.Grants.SignOutEverywhere(r.Context(), by, name, result.Principal.ID, "password_change"); err != nil {
+	if err := s.Grants.FinishSignOut(r.Context(), by, name, result.Principal.ID, "password_change", err); err != nil {
 		return err
 	}
 	result, err = s.Passwords.Check(r.Context(), by, name, credential.Attempt{Principal: result.Principal.ID, Password: next, Browser: browser})

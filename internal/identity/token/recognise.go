@@ -52,7 +52,12 @@ func (g *Gate) Recognise(ctx context.Context, realmName, value string) (*Token, 
 	if !now.Before(t.Expires) || t.Issued.After(now.Add(jose.MaxSkew)) {
 		return nil, errInvalid
 	}
-	refused, err := g.grants.Status.Refuses(ctx, realmName, grant.Probe{Bit: t.Status, JTI: t.ID, Client: t.Client, Key: t.Key, Minted: t.Minted})
+	who, err := g.Principals.Live(ctx, realmName, t.Principal)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	refused, err := g.grants.Status.Refuses(ctx, realmName, grant.Probe{Bit: t.Status, JTI: t.ID, Client: t.Client, Key: t.Key, Minted: t.Minted,
+		Principal: t.Principal, Owners: who.Owners})
 	if err != nil {
 		return nil, err
 	}
@@ -60,9 +65,6 @@ func (g *Gate) Recognise(ctx context.Context, realmName, value string) (*Token, 
 		return nil, errInvalid
 	}
 	if _, err := g.Clients.Live(ctx, realmName, t.Client); err != nil {
-		return nil, invalid(err)
-	}
-	if _, err := g.Principals.Live(ctx, realmName, t.Principal); err != nil {
 		return nil, invalid(err)
 	}
 	return t, nil
