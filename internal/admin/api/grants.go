@@ -39,6 +39,13 @@ func (s *Server) showGrant(ctx context.Context, c *Caller, in *ByID) (*plainAnsw
 }
 
 func (s *Server) revokeGrant(ctx context.Context, c *Caller, in *ByID) (*nothing, error) {
+	found, err := s.Grants.ByID(ctx, c.Realm.Name, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Operators.MayTouch(ctx, c.By, c.Realm.Name, found.Principal); err != nil {
+		return nil, err
+	}
 	return nil, s.Grants.Revoke(ctx, c.By, c.Realm.Name, in.ID, "revoked by an operator")
 }
 
@@ -65,6 +72,9 @@ type consentInput struct {
 
 func (s *Server) revokeConsent(ctx context.Context, c *Caller, in *consentInput) (*nothing, error) {
 	if _, err := s.one(ctx, c, in.ID, principal.Person); err != nil {
+		return nil, err
+	}
+	if err := s.Operators.MayTouch(ctx, c.By, c.Realm.Name, in.ID); err != nil {
 		return nil, err
 	}
 	return nil, s.Grants.RevokeConsent(ctx, c.By, c.Realm.Name, in.ID, in.Client, "revoked by an operator")

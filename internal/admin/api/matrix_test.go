@@ -22,7 +22,7 @@ var least = map[operator.Permission]operator.Role{
 	operator.UsersSupport: operator.Helpdesk, operator.SessionsEnd: operator.Helpdesk, operator.GrantsRevoke: operator.Helpdesk,
 	operator.UsersWrite: operator.Admin, operator.UsersDelete: operator.Admin, operator.GroupsWrite: operator.Admin,
 	operator.OrganizationsWrite: operator.Admin, operator.ServicesWrite: operator.Admin, operator.ClientsWrite: operator.Admin,
-	operator.KeysWrite: operator.Admin, operator.OperatorsWrite: operator.Admin,
+	operator.KeysWrite: operator.Admin, operator.OperatorsWrite: operator.Admin, operator.EventsVerify: operator.Admin,
 	operator.RealmUpdate: operator.Owner, operator.RealmsRead: operator.Owner, operator.RealmsWrite: operator.Owner,
 }
 

@@ -24,7 +24,7 @@ type Class string
 const (
 	Reading  Class = "admin.read"
 	Changing Class = "admin.write"
-	Secret   Class = "admin.secret" // makes or shows a secret
+	Secret   Class = "admin.secret" // makes or shows a secret, or costs as much
 	refused  Class = "admin.refused"
 )
 

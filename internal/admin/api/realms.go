@@ -7,6 +7,7 @@ import (
 	"time"
 
 	wire "github.com/cardea-id/cardea/api"
+	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/realm"
 )
 
@@ -19,7 +20,17 @@ type updateOwnRealmInput struct {
 	Body wire.RealmUpdate
 }
 
+// updateOwnRealm changes everything but the host: hosts are names that all
+// realms share, so that only the default realm gives them out. Sending the
+// present one changes nothing.
 func (s *Server) updateOwnRealm(ctx context.Context, c *Caller, in *updateOwnRealmInput) (*answer[wire.Realm], error) {
+	if h := in.Body.Host; h != nil && c.Realm.Name != realm.Default {
+		if *h != c.Realm.Host {
+			return nil, fault.New(fault.Forbidden, "not_permitted", "only operators of the default realm change a realm's host").
+				WithField("host", "is given by the default realm")
+		}
+		in.Body.Host = nil
+	}
 	return s.changeRealm(ctx, c, c.Realm.Name, in.Matching, in.Body)
 }
 

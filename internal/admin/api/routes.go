@@ -104,5 +104,5 @@ func (s *Server) routes() {
 	op(s, Operation{remove, "/operators/{principal}", "remove-operator", "Take every right from an operator", operator.OperatorsWrite, "operator.remove", Changing, 0, false}, s.removeOperator)
 
 	op(s, Operation{get, "/events", "list-events", "List what happened, the newest first", operator.EventsRead, NoEvent, Reading, 0, false}, s.listEvents)
-	op(s, Operation{post, "/events/verify", "verify-events", "Check the whole log against its hash tree", operator.EventsRead, NoEvent, Secret, 0, false}, s.verifyEvents)
+	op(s, Operation{post, "/events/verify", "verify-events", "Check the whole log against its hash tree", operator.EventsVerify, NoEvent, Secret, 0, false}, s.verifyEvents)
 }

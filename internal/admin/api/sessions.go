@@ -32,11 +32,21 @@ func (s *Server) showSession(ctx context.Context, c *Caller, in *ByID) (*plainAn
 }
 
 func (s *Server) endSession(ctx context.Context, c *Caller, in *ByID) (*nothing, error) {
+	found, err := s.Sessions.ByID(ctx, c.Realm.Name, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Operators.MayTouch(ctx, c.By, c.Realm.Name, found.Principal); err != nil {
+		return nil, err
+	}
 	return nil, s.Grants.EndSession(ctx, c.By, c.Realm.Name, in.ID, "ended by an operator")
 }
 
 func (s *Server) signOutUser(ctx context.Context, c *Caller, in *ByID) (*nothing, error) {
 	if _, err := s.one(ctx, c, in.ID, principal.Person); err != nil {
+		return nil, err
+	}
+	if err := s.Operators.MayTouch(ctx, c.By, c.Realm.Name, in.ID); err != nil {
 		return nil, err
 	}
 	return nil, s.Grants.SignOutEverywhere(ctx, c.By, c.Realm.Name, in.ID, "signed out by an operator")

@@ -5,6 +5,7 @@ package invite
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
@@ -42,34 +43,60 @@ func New(d *db.DB, values *once.Store, passwords *credential.Passwords, grants *
 	return &Links{db: d, once: values, passwords: passwords, grants: grants}
 }
 
-// bound is what a link depends on: the password that the person had when it was
-// made. Any other means that the link is outdated.
+// bound is what a link depends on: the password and the addresses that the
+// person had when it was made, and that they were not suspended since. Anything
+// else means that the link is outdated.
 type bound struct {
 	Credential string `json:"credential"`
 	Version    int64  `json:"version"`
+	Era        int64  `json:"era"`
+	Addresses  []byte `json:"addresses"` // keyed by the link, so that nobody else can try addresses
+}
+
+// bind reads what a link for a person depends on now. The error is
+// fault.Forbidden when the person may not act.
+func bind(tx *db.Tx, link, id string) (bound, error) {
+	life, err := principal.LiveTx(tx, id)
+	if err != nil {
+		return bound{}, err
+	}
+	if life.Kind != principal.Person {
+		return bound{}, fault.New(fault.Invalid, "not_a_person", "only people have passwords")
+	}
+	p, err := principal.ByIDTx(tx, id)
+	if err != nil {
+		return bound{}, err
+	}
+	present, err := credential.PasswordTx(tx, id)
+	if err != nil {
+		return bound{}, err
+	}
+	addresses := make([]string, len(p.Emails))
+	for i, e := range p.Emails {
+		addresses[i] = e.Address
+	}
+	slices.Sort(addresses)
+	return bound{present.ID, present.Version, life.Era, secret.Derive([]byte(link), "addresses", addresses...)}, nil
+}
+
+func (b bound) equal(c bound) bool {
+	return b.Credential == c.Credential && b.Version == c.Version && b.Era == c.Era && secret.Equal(b.Addresses, c.Addresses)
 }
 
 // Make makes a link for a living person. Links made before stay good until one
 // of them is used.
 func (l *Links) Make(ctx context.Context, by audit.Actor, realm, id string) (link secret.Text, expires time.Time, err error) {
 	err = l.db.Update(ctx, realm, func(tx *db.Tx) error {
-		life, err := principal.LiveTx(tx, id)
-		if err != nil {
-			return err
-		}
-		if life.Kind != principal.Person {
-			return fault.New(fault.Invalid, "not_a_person", "only people have passwords")
-		}
-		present, err := credential.PasswordTx(tx, id)
-		if err != nil {
-			return err
-		}
-		payload, err := json.Marshal(bound{present.ID, present.Version})
-		if err != nil {
-			return err
-		}
 		link, expires = secret.New(LinkPrefix), tx.Now.Add(InviteLife)
-		if present.ID != "" {
+		present, err := bind(tx, string(link), id)
+		if err != nil {
+			return err
+		}
+		payload, err := json.Marshal(present)
+		if err != nil {
+			return err
+		}
+		if present.Credential != "" {
 			expires = tx.Now.Add(ResetLife)
 		}
 		if err := l.once.Put(tx, link, once.Value{Purpose: setPassword, Subject: id, Payload: payload, Expires: expires}); err != nil {
@@ -98,13 +125,10 @@ func (l *Links) Open(ctx context.Context, realm, link string) (p *principal.Prin
 		if outcome != once.OK {
 			return unknown()
 		}
-		if err := current(tx, v); err != nil {
+		if err := current(tx, link, v); err != nil {
 			return err
 		}
 		p, err = principal.ByIDTx(tx, v.Subject)
-		if err == nil && p.State != principal.Active {
-			return unknown()
-		}
 		return err
 	})
 	return p, err
@@ -134,29 +158,28 @@ func (l *Links) Set(ctx context.Context, by audit.Actor, realm, link string, pas
 		if outcome != once.OK {
 			return unknown()
 		}
-		if err := current(tx, v); err != nil {
+		if err := current(tx, link, v); err != nil {
 			return err
 		}
-		_, err = credential.SetPasswordTx(tx, by, v.Subject, hashed)
-		return err
+		// The era ends with the old password, or here: what was signed in before
+		// is dead by this commit, whether or not it is found afterwards.
+		replaced, err := credential.SetPasswordTx(tx, by, v.Subject, hashed)
+		if err != nil || replaced != "" {
+			return err
+		}
+		return principal.EndEraTx(tx, by, v.Subject, "first password set by link")
 	})
-	if fault.Is(err, fault.Forbidden) {
-		return unknown() // suspended meanwhile
-	}
-	if err != nil {
-		return err
-	}
-	return l.grants.SignOutEverywhere(ctx, by, realm, p.ID, "password set by link")
+	return l.grants.FinishSignOut(ctx, by, realm, p.ID, "password set by link", err)
 }
 
-// current refuses a link made for another password than the present one.
-func current(tx *db.Tx, v once.Value) error {
-	var b bound
-	if err := json.Unmarshal(v.Payload, &b); err != nil {
+// current refuses a link made in other circumstances than the present ones.
+func current(tx *db.Tx, link string, v once.Value) error {
+	var then bound
+	if err := json.Unmarshal(v.Payload, &then); err != nil {
 		return err
 	}
-	present, err := credential.PasswordTx(tx, v.Subject)
-	if err == nil && (present.ID != b.Credential || present.Version != b.Version) {
+	now, err := bind(tx, link, v.Subject)
+	if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.NotFound) || err == nil && !now.equal(then) {
 		return unknown()
 	}
 	return err

@@ -10,6 +10,7 @@ import (
 	"github.com/cardea-id/cardea/internal/admin/invite"
 	"github.com/cardea-id/cardea/internal/app/apptest"
 	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/principal"
@@ -127,6 +128,50 @@ func TestSuspendedPersonHasNoUseForALink(t *testing.T) {
 			t.Errorf("a new link: %v", err)
 		}
 	})
+}
+
+// PW-10: a link dies with the circumstances in which it was made, also when
+// they return.
+func TestLinkDiesWithItsCircumstances(t *testing.T) {
+	ctx := context.Background()
+	for what, change := range map[string]func(e *apptest.Env, id string) error{
+		"an address more": func(e *apptest.Env, id string) error {
+			return e.People.AddEmail(ctx, audit.System, realm.Default, id, "new@example.com", false)
+		},
+		"an address less": func(e *apptest.Env, id string) error {
+			return e.People.RemoveEmail(ctx, audit.System, realm.Default, id, "ada@example.org")
+		},
+		"suspended and let in again": func(e *apptest.Env, id string) error {
+			if err := e.Grants.SuspendPrincipal(ctx, audit.System, realm.Default, id, "test", nil); err != nil {
+				return err
+			}
+			return e.People.Activate(ctx, audit.System, realm.Default, id)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			e := apptest.Start(t, db.SQLite)
+			u := e.Person(t, realm.Default, "ada@example.com")
+			if err := e.People.AddEmail(ctx, audit.System, realm.Default, u.ID, "ada@example.org", true); err != nil {
+				t.Fatal(err)
+			}
+			link, _, err := e.Links.Make(ctx, audit.System, realm.Default, u.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := e.Links.Open(ctx, realm.Default, string(link)); err != nil {
+				t.Fatalf("before: %v", err)
+			}
+			if err := change(e, u.ID); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := e.Links.Open(ctx, realm.Default, string(link)); !fault.Is(err, fault.NotFound) {
+				t.Errorf("open: %v", err)
+			}
+			if err := e.Links.Set(ctx, audit.System, realm.Default, string(link), chosen); !fault.Is(err, fault.NotFound) {
+				t.Errorf("set: %v", err)
+			}
+		})
+	}
 }
 
 func TestOneOfManySetsThePassword(t *testing.T) {

@@ -43,7 +43,8 @@ const (
 	OperatorsRead      Permission = "operators.read"
 	OperatorsWrite     Permission = "operators.write"
 	EventsRead         Permission = "events.read"
-	Self               Permission = "self" // what every operator may ask: who am I, what may I do
+	EventsVerify       Permission = "events.verify" // reads the whole log again
+	Self               Permission = "self"          // what every operator may ask: who am I, what may I do
 )
 
 // reading is what a viewer may do, and everyone else too.
@@ -59,7 +60,7 @@ var helping = []Permission{UsersSupport, SessionsEnd, GrantsRevoke}
 // administering is what an admin may do beyond helping.
 var administering = []Permission{
 	UsersWrite, UsersDelete, GroupsWrite, OrganizationsWrite, ServicesWrite,
-	ClientsWrite, KeysWrite, OperatorsWrite,
+	ClientsWrite, KeysWrite, OperatorsWrite, EventsVerify,
 }
 
 // owning is what only an owner may do.
