@@ -72,9 +72,20 @@ type Grant struct {
 	Reason  string    // why it was revoked
 	Version int64
 
-	standing   string    // what a standing grant is found by
-	moved      audit.Bit // its index in the list before
-	movedUntil time.Time // until when tokens with that index may live
+	standing string   // what a standing grant is found by
+	moved    oldBit   // its index in the list before
+	earlier  []oldBit // and in those before that
+}
+
+// oldBit is an index that a grant had, and until when tokens with it may live.
+type oldBit struct {
+	audit.Bit
+	Until time.Time
+}
+
+// old are the indexes it had of which tokens may live.
+func (g *Grant) old(now time.Time) []oldBit {
+	return slices.DeleteFunc(append(slices.Clone(g.earlier), g.moved), func(o oldBit) bool { return o.List == "" || !now.Before(o.Until) })
 }
 
 // Alive reports whether the grant itself is neither revoked nor expired. What
@@ -93,13 +104,14 @@ func (g *Grant) Allows(scopes []string) bool {
 	return true
 }
 
-// bits are the status bits that die with the grant: two while tokens with the
-// index in a closed list may still be alive.
+// bits are the status bits that die with the grant: more than one while tokens
+// with its index in a closed list may still be alive.
 func (g *Grant) bits(now time.Time) []audit.Bit {
-	if g.moved.List != "" && now.Before(g.movedUntil) {
-		return []audit.Bit{g.Status, g.moved}
+	all := []audit.Bit{g.Status}
+	for _, o := range g.old(now) {
+		all = append(all, o.Bit)
 	}
-	return []audit.Bit{g.Status}
+	return all
 }
 
 // Scopes sorts scopes and drops duplicates, the form in which grants and

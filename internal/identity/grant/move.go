@@ -22,7 +22,7 @@ func (s *Store) Current(ctx context.Context, g *Grant) (*Grant, error) {
 	}
 	var moved *Grant
 	err = s.db.UpdateRC(ctx, g.Realm, func(tx *db.Tx) error {
-		if moved, err = move(tx, g.ID, g.Status, slot.bit, tx.Now.Add(MaxTokenLife)); err == nil {
+		if moved, err = move(tx, g, slot.bit, tx.Now.Add(MaxTokenLife)); err == nil {
 			audit.Append(tx, audit.System, audit.Event{Action: "grant.move", TargetType: "grant", Target: g.ID,
 				Data: map[string]any{"list": slot.bit.List}})
 			return nil

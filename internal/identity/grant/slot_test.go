@@ -112,7 +112,7 @@ func (w *world) mustExhaust(t testing.TB) {
 
 // Spine 9: a grant on a closed list moves at its first issue, a kill then sets
 // both bits until the last old token has expired, and the list retires.
-// Remove `g.moved` from bits to see this fail.
+// Remove g.old from bits to see this fail.
 func TestAGrantMovesWhenItsListHasClosed(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
@@ -177,6 +177,55 @@ func TestAGrantMovesWhenItsListHasClosed(t *testing.T) {
 		if _, err := w.Current(ctx, killed); !fault.Is(err, fault.Forbidden) {
 			t.Errorf("a grant killed on a retired list moves: %v", err)
 		}
+	})
+}
+
+// A grant that moves again before tokens with its first index have expired
+// takes all its indexes along, and no longer than that.
+func TestAGrantThatMovesTwiceForgetsNoIndex(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		c, p := w.mustClient(t, dbtest.Realm), w.mustPerson(t, dbtest.Realm)
+		for _, kill := range []func(g *Grant) error{
+			func(g *Grant) error { return w.Revoke(ctx, by, dbtest.Realm, g.ID, "test") },
+			func(g *Grant) error { return w.SignOutEverywhere(ctx, by, dbtest.Realm, p.id, "test") },
+		} {
+			g, _ := w.mustGrant(t, dbtest.Realm, grantFor(p, c, offline))
+			had := []audit.Bit{g.Status}
+			for range 3 {
+				w.Clock.Advance(time.Hour)
+				w.mustExhaust(t)
+				w.anyBit(t)
+				moved, err := w.Current(ctx, g)
+				must(t, err)
+				had, g = append(had, moved.Status), moved
+			}
+			w.Clock.Advance(MaxTokenLife - 90*time.Minute) // tokens with the first index have expired
+			now, err := w.ByID(ctx, dbtest.Realm, g.ID)
+			must(t, err)
+			if bits := now.bits(w.Clock.Now()); len(bits) != 3 {
+				t.Errorf("%v would die; want the last three of %v", bits, had)
+			}
+			must(t, kill(g))
+			w.mustDead(t, had[0], false)
+			for _, bit := range had[1:] {
+				w.mustDead(t, bit, true)
+			}
+			p.session = w.mustSession(t, p)
+		}
+	})
+}
+
+// A node that does not know of a new epoch yet leaves its list alone.
+func TestALaggardClosesNoListOfANewerEpoch(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.anyBit(t)
+		must(t, w.Env.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+			if l, err := closeList(tx, ForGrants, w.epoch()-1); !db.Missing(err) {
+				t.Errorf("closed %v, %v", l.id, err)
+			}
+			return nil
+		}))
 	})
 }
 

@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
@@ -8,20 +9,24 @@ import (
 )
 
 const grantColumns = `realm, id, kind, principal, era, client, client_life, session, credential, parent, actor, standing, consent, offline, scope, audience, claims,
-	acr, amr, auth_time, list, idx, moved_list, moved_idx, moved_until, created_at, expires_at, revoked_at, reason, version`
+	acr, amr, auth_time, list, idx, moved_list, moved_idx, moved_until, earlier, created_at, expires_at, revoked_at, reason, version`
 
 func scanGrant(r db.Row) (*Grant, error) {
 	g := new(Grant)
 	var session, credential, parent, standing *string
 	var scope, audience, amr string
+	var earlier string
 	var authTime, movedUntil, created, expires, revoked db.Time
 	err := r.Scan(&g.Realm, &g.ID, &g.Kind, &g.Principal, &g.Era, &g.Client, &g.clientLife, &session, &credential, &parent, &g.Actor, &standing, &g.Consent, &g.Offline,
-		&scope, &audience, &g.Claims, &g.ACR, &amr, &authTime, &g.Status.List, &g.Status.Index, &g.moved.List, &g.moved.Index, &movedUntil,
+		&scope, &audience, &g.Claims, &g.ACR, &amr, &authTime, &g.Status.List, &g.Status.Index, &g.moved.List, &g.moved.Index, &movedUntil, &earlier,
 		&created, &expires, &revoked, &g.Reason, &g.Version)
 	g.Session, g.Credential, g.Parent, g.standing = text(session), text(credential), text(parent), text(standing)
 	g.Scopes, g.Audience, g.AMR = split(scope), split(audience), split(amr)
-	g.AuthTime, g.movedUntil, g.Created, g.Expires, g.Revoked = authTime.Time, movedUntil.Time, created.Time, expires.Time, revoked.Time
-	return g, err
+	g.AuthTime, g.moved.Until, g.Created, g.Expires, g.Revoked = authTime.Time, movedUntil.Time, created.Time, expires.Time, revoked.Time
+	if err != nil {
+		return g, err
+	}
+	return g, json.Unmarshal([]byte(earlier), &g.earlier)
 }
 
 func text(s *string) string {
@@ -39,7 +44,7 @@ func null(s string) *string {
 }
 
 const insertGrantText = `INSERT INTO grants (` + grantColumns + `)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, '', 0, 0, $23, $24, 0, '', 1)`
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, '', 0, 0, '[]', $23, $24, 0, '', 1)`
 
 func insertGrant(tx *db.Tx, g *Grant) error {
 	_, err := tx.Exec(insertGrantText, grantArgs(g)...)
@@ -90,12 +95,17 @@ func revoke(tx *db.Tx, id, reason string) (*Grant, error) {
 		WHERE realm = $3 AND id = $4 AND revoked_at = 0 RETURNING `+grantColumns, db.At(tx.Now), reason, tx.Realm, id)
 }
 
-// move gives a living grant a new status index and keeps the old one, to be
-// killed as well while tokens with it may live.
-func move(tx *db.Tx, id string, from, to audit.Bit, until time.Time) (*Grant, error) {
-	return db.One(tx, scanGrant, `UPDATE grants SET moved_list = list, moved_idx = idx, moved_until = $1, list = $2, idx = $3, version = version + 1
-		WHERE realm = $4 AND id = $5 AND revoked_at = 0 AND list = $6 AND idx = $7 RETURNING `+grantColumns,
-		db.At(until), to.List, to.Index, tx.Realm, id, from.List, from.Index)
+// move gives a living grant a new status index and keeps the old ones, to be
+// killed as well while tokens with them may live. They change with the index
+// only, so what g knows of them holds as long as its index does.
+func move(tx *db.Tx, g *Grant, to audit.Bit, until time.Time) (*Grant, error) {
+	earlier, err := json.Marshal(g.old(tx.Now))
+	if err != nil {
+		return nil, err
+	}
+	return db.One(tx, scanGrant, `UPDATE grants SET moved_list = list, moved_idx = idx, moved_until = $1, earlier = $2, list = $3, idx = $4, version = version + 1
+		WHERE realm = $5 AND id = $6 AND revoked_at = 0 AND list = $7 AND idx = $8 RETURNING `+grantColumns,
+		db.At(until), string(earlier), to.List, to.Index, tx.Realm, g.ID, g.Status.List, g.Status.Index)
 }
 
 // casualty is what the end of an ancestor needs to know of a grant it killed.
@@ -108,8 +118,12 @@ func scanCasualty(now time.Time) func(db.Row) (casualty, error) {
 	return func(r db.Row) (c casualty, err error) {
 		var g Grant
 		var until db.Time
-		err = r.Scan(&g.ID, &g.Status.List, &g.Status.Index, &g.moved.List, &g.moved.Index, &until)
-		g.movedUntil = until.Time
+		var earlier string
+		if err = r.Scan(&g.ID, &g.Status.List, &g.Status.Index, &g.moved.List, &g.moved.Index, &until, &earlier); err != nil {
+			return c, err
+		}
+		g.moved.Until = until.Time
+		err = json.Unmarshal([]byte(earlier), &g.earlier)
 		return casualty{g.ID, g.bits(now)}, err
 	}
 }
@@ -119,7 +133,7 @@ func scanCasualty(now time.Time) func(db.Row) (casualty, error) {
 // consent, and how many at most.
 const (
 	killText      = `UPDATE grants SET revoked_at = $1, reason = $2, version = version + 1 WHERE realm = $3 AND revoked_at = 0 AND id IN (`
-	killReturning = `) RETURNING id, list, idx, moved_list, moved_idx, moved_until`
+	killReturning = `) RETURNING id, list, idx, moved_list, moved_idx, moved_until, earlier`
 
 	underSession    = killText + `SELECT id FROM grants WHERE realm = $3 AND session = $4 AND NOT offline AND revoked_at = 0 AND $5 = '' LIMIT $6` + killReturning
 	underCredential = killText + `SELECT id FROM grants WHERE realm = $3 AND credential = $4 AND revoked_at = 0 AND $5 = '' LIMIT $6` + killReturning
