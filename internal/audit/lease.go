@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/db"
@@ -58,7 +57,7 @@ func (l *Log) renewLease(ctx context.Context) error {
 	}
 	if l.ctl.Engine() == db.SQLite {
 		// The only node is this one, and it acknowledges after applying.
-		l.lease.Store(math.MaxInt64)
+		l.lease.Store(forever)
 		return nil
 	}
 	at := l.Applied()

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,9 @@ const (
 	confirmLimit = 5 * time.Second         // a writer that could not confirm by then answers 503
 	reassert     = 10 * time.Minute        // deaths younger than this are told again after a failover
 )
+
+// forever is the lease of the only node there is.
+const forever = math.MaxInt64
 
 // Log is the event log of all realms, as one node sees it.
 type Log struct {
@@ -167,6 +171,15 @@ func (l *Log) Close() {
 	}
 }
 
+// poll is how often to look for what nobody announced. On SQLite this process
+// makes every change and announces it, so there is next to nothing to miss.
+func (l *Log) poll() time.Duration {
+	if l.ctl.Engine() == db.SQLite {
+		return time.Second
+	}
+	return pollEvery
+}
+
 // Applied is the position up to which this node has applied the log. A token
 // carries it as the position at which it was minted.
 func (l *Log) Applied() Position { return *l.applied.Load() }
@@ -174,7 +187,8 @@ func (l *Log) Applied() Position { return *l.applied.Load() }
 // Live returns nil while this node may say yes. A node whose lease has run out
 // may not know of a revocation, so it says nothing at all (503).
 func (l *Log) Live() error {
-	if until := l.lease.Load(); until != 0 && int64(l.opts.Elapsed()) < until {
+	until := l.lease.Load()
+	if until == forever || until != 0 && int64(l.opts.Elapsed()) < until {
 		return nil
 	}
 	return errStale

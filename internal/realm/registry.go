@@ -77,6 +77,9 @@ func (r *Registry) Ensure(ctx context.Context, by audit.Actor) error {
 // ByName returns an active realm, from memory if it was asked for before, or
 // fault.NotFound.
 func (r *Registry) ByName(ctx context.Context, name string) (*Realm, error) {
+	if known, ok := r.realms.Peek(name, ""); ok && known != nil {
+		return known, nil
+	}
 	if checkName(name) != nil {
 		return nil, unknown(name)
 	}

@@ -1,0 +1,2 @@
+-- Owner: internal/identity/session
+CREATE INDEX sessions_expiry ON sessions (realm, expires_at);
