@@ -53,7 +53,8 @@ func (s *Server) replaceClient(ctx context.Context, c *Caller, in *replaceClient
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.touchableClient(ctx, c, in.ID); err != nil {
+	found, err := s.touchableClient(ctx, c, in.ID)
+	if err != nil {
 		return nil, err
 	}
 	settings := settingsIn(in.Body)
@@ -61,13 +62,8 @@ func (s *Server) replaceClient(ctx context.Context, c *Caller, in *replaceClient
 		return nil, err
 	}
 	changed, err := s.Clients.Update(ctx, c.By, c.Realm.Name, in.ID, version, settings)
-	if err != nil {
+	if err := s.Grants.EndRevoked(ctx, c.By, c.Realm.Name, found.Principal, "the client authenticates otherwise now", err); err != nil {
 		return nil, err
-	}
-	for _, dead := range changed.Revoked {
-		if err := s.Grants.RevokeCredential(ctx, c.By, c.Realm.Name, dead, "the client authenticates otherwise now", nil); err != nil {
-			return nil, err
-		}
 	}
 	return withSecret(changed), nil
 }

@@ -121,6 +121,16 @@ func (s *Store) Live(ctx context.Context, realm, credential string) (Credential,
 	return c, err
 }
 
+// Revoked lists the ids of a principal's credentials that were revoked within the
+// given time.
+func (s *Store) Revoked(ctx context.Context, realm, principal string, within time.Duration) (ids []string, err error) {
+	err = s.db.View(ctx, realm, func(tx *db.Tx) error {
+		ids, err = revokedSince(tx, principal, tx.Now.Add(-within))
+		return err
+	})
+	return ids, err
+}
+
 // LivingTx is List within a transaction.
 func LivingTx(tx *db.Tx, principal string) ([]Credential, error) { return living(tx, principal) }
 

@@ -1,6 +1,8 @@
 package credential
 
 import (
+	"time"
+
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
 )
@@ -64,6 +66,11 @@ func livePassword(tx *db.Tx, principal string) (Credential, error) {
 func countLiving(tx *db.Tx, principal string, t Type) (int, error) {
 	return db.One(tx, db.Scalar[int], `SELECT count(*) FROM credentials WHERE realm = $1 AND principal = $2 AND type = $3 AND revoked_at = 0 AND (expires_at = 0 OR expires_at > $4)`,
 		tx.Realm, principal, t, db.At(tx.Now))
+}
+
+func revokedSince(tx *db.Tx, principal string, since time.Time) ([]string, error) {
+	return db.All(tx, db.Scalar[string], `SELECT id FROM credentials WHERE realm = $1 AND principal = $2 AND revoked_at > $3 ORDER BY id`,
+		tx.Realm, principal, db.At(since))
 }
 
 func revoke(tx *db.Tx, id string) error {

@@ -40,6 +40,19 @@ const killChunk = 10_000
 // Each chunk is one event that names the ancestor with the count and hash of
 // its dead so far; the last one tells the whole toll.
 func (s *Store) endBelow(ctx context.Context, by audit.Actor, realm string, a ancestor, reason string) error {
+	killed, err := s.killBelow(ctx, by, realm, a, reason)
+	if err != nil || killed > 0 {
+		return err
+	}
+	return s.db.UpdateRC(ctx, realm, func(tx *db.Tx) error {
+		audit.Barrier(tx)
+		return nil
+	})
+}
+
+// killBelow is endBelow without waiting where there is nothing left to kill. It
+// returns how many it killed.
+func (s *Store) killBelow(ctx context.Context, by audit.Actor, realm string, a ancestor, reason string) (int, error) {
 	var sofar toll
 	for _, statement := range beneath[a.Kind] {
 		for more := true; more; {
@@ -54,7 +67,7 @@ func (s *Store) endBelow(ctx context.Context, by audit.Actor, realm string, a an
 				return nil
 			})
 			if err != nil {
-				return err
+				return sofar.count, err
 			}
 			if len(killed) > 0 {
 				sofar = now
@@ -62,13 +75,7 @@ func (s *Store) endBelow(ctx context.Context, by audit.Actor, realm string, a an
 			more = len(killed) == s.chunk
 		}
 	}
-	if sofar.count > 0 {
-		return nil
-	}
-	return s.db.UpdateRC(ctx, realm, func(tx *db.Tx) error {
-		audit.Barrier(tx)
-		return nil
-	})
+	return sofar.count, nil
 }
 
 // toll counts the dead of one ancestor.

@@ -90,12 +90,18 @@ const finishWithin = time.Minute
 // change ended. It goes on when the caller's request has gone away or the change
 // is yet to be confirmed, and returns what went wrong first.
 func (s *Store) FinishSignOut(ctx context.Context, by audit.Actor, realm, principal, reason string, err error) error {
+	return finish(ctx, err, func(ctx context.Context) error { return s.SignOutEverywhere(ctx, by, realm, principal, reason) })
+}
+
+// finish does what a death demands once it is committed, also when the request
+// has gone away or the death is yet to be confirmed. err is how it ended.
+func finish(ctx context.Context, err error, cascade func(context.Context) error) error {
 	if !Committed(err) {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
 	defer cancel()
-	if after := s.SignOutEverywhere(ctx, by, realm, principal, reason); err == nil {
+	if after := cascade(ctx); err == nil {
 		err = after
 	}
 	return err
@@ -124,19 +130,18 @@ func (s *Store) DeletePrincipal(ctx context.Context, by audit.Actor, realm, id, 
 }
 
 func (s *Store) endPrincipal(ctx context.Context, by audit.Actor, realm, id, reason string, death func(*db.Tx) error) error {
-	if err := s.db.Update(ctx, realm, death); err != nil {
-		return err
-	}
-	owned, err := s.Principals.OwnedBelow(ctx, realm, id)
-	if err != nil {
-		return err
-	}
-	for _, one := range append([]string{id}, owned...) {
-		if err := s.SignOutEverywhere(ctx, by, realm, one, reason); err != nil {
+	return finish(ctx, s.db.Update(ctx, realm, death), func(ctx context.Context) error {
+		owned, err := s.Principals.OwnedBelow(ctx, realm, id)
+		if err != nil {
 			return err
 		}
-	}
-	return nil
+		for _, one := range append([]string{id}, owned...) {
+			if err := s.SignOutEverywhere(ctx, by, realm, one, reason); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // RevokeCredential revokes a credential and ends the sessions and grants that
@@ -148,19 +153,41 @@ func (s *Store) RevokeCredential(ctx context.Context, by audit.Actor, realm, id,
 		}
 		return credential.RevokeTx(tx, by, id, reason)
 	})
-	if err != nil {
-		return err
-	}
-	sessions, err := s.Sessions.EndBorn(ctx, by, realm, id, reason)
-	if err != nil {
-		return err
-	}
-	for _, one := range sessions {
-		if err := s.endBelow(ctx, by, realm, ancestor{Kind: "session", ID: one}, reason); err != nil {
+	return finish(ctx, err, func(ctx context.Context) error {
+		if _, err := s.Sessions.EndBorn(ctx, by, realm, id, reason); err != nil {
 			return err
 		}
-	}
-	return s.endBelow(ctx, by, realm, ancestor{Kind: "credential", ID: id}, reason)
+		// Also the sessions that were ended by an attempt that got no further.
+		sessions, err := s.Sessions.BornOf(ctx, realm, id)
+		if err != nil {
+			return err
+		}
+		for _, one := range sessions {
+			if _, err := s.killBelow(ctx, by, realm, ancestor{Kind: "session", ID: one}, reason); err != nil {
+				return err
+			}
+		}
+		return s.endBelow(ctx, by, realm, ancestor{Kind: "credential", ID: id}, reason)
+	})
+}
+
+// EndRevoked ends what was born of those of a principal's credentials that were
+// revoked while tokens of theirs may live, by whomever: it is called after a
+// change that may have revoked some, and again when that did not get through. err
+// is how the change ended.
+func (s *Store) EndRevoked(ctx context.Context, by audit.Actor, realm, principal, reason string, err error) error {
+	return finish(ctx, err, func(ctx context.Context) error {
+		dead, err := s.Credentials.Revoked(ctx, realm, principal, MaxTokenLife)
+		if err != nil {
+			return err
+		}
+		for _, id := range dead {
+			if err := s.RevokeCredential(ctx, by, realm, id, reason, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // RevokeConsent forgets what a principal consented to for a client and kills
@@ -179,10 +206,9 @@ func (s *Store) RevokeConsent(ctx context.Context, by audit.Actor, realm, princi
 			Data: map[string]any{"principal": principal, "client": client, "reason": reason}})
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return s.endBelow(ctx, by, realm, ancestor{Kind: "consent", ID: principal, Client: client}, reason)
+	return finish(ctx, err, func(ctx context.Context) error {
+		return s.endBelow(ctx, by, realm, ancestor{Kind: "consent", ID: principal, Client: client}, reason)
+	})
 }
 
 // DisableClient stops a client and kills all that was granted to it. That is a
@@ -196,10 +222,9 @@ func (s *Store) DisableClient(ctx context.Context, by audit.Actor, realm, id str
 		_, err := s.Clients.DisableTx(tx, by, id, version)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	return s.endBelow(ctx, by, realm, ancestor{Kind: "client", ID: id}, "client disabled")
+	return finish(ctx, err, func(ctx context.Context) error {
+		return s.endBelow(ctx, by, realm, ancestor{Kind: "client", ID: id}, "client disabled")
+	})
 }
 
 // DeleteClient deletes a client and, like DisableClient, kills all that was
@@ -211,10 +236,9 @@ func (s *Store) DeleteClient(ctx context.Context, by audit.Actor, realm, id stri
 		}
 		return s.Clients.DeleteTx(tx, by, id, version)
 	})
-	if err != nil {
-		return err
-	}
-	return s.endBelow(ctx, by, realm, ancestor{Kind: "client", ID: id}, "client deleted")
+	return finish(ctx, err, func(ctx context.Context) error {
+		return s.endBelow(ctx, by, realm, ancestor{Kind: "client", ID: id}, "client deleted")
+	})
 }
 
 // deadTokensPerClient bounds how many single tokens of one client are dead at a

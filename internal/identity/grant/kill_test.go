@@ -350,3 +350,28 @@ func TestASignOutIsFinished(t *testing.T) {
 		}
 	})
 }
+
+// A kill that got no further than the death it began with is finished by the
+// next attempt: what is below is found by what it was born of.
+func TestAKillThatWasCutShortIsFinished(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ctx, f, c := t.Context(), w.mustFamily(t, dbtest.Realm), w.mustClient(t, dbtest.Realm)
+		must(t, w.Credentials.Revoke(ctx, by, dbtest.Realm, f.credential, "test"))
+		_, err := w.Sessions.EndBorn(ctx, by, dbtest.Realm, f.credential, "test")
+		must(t, err)
+		must(t, w.RevokeCredential(ctx, by, dbtest.Realm, f.credential, "test", nil))
+		w.mustBe(t, f.session, true)
+		w.mustBe(t, f.otherSession, true)
+		w.mustBe(t, f.offline, false)
+
+		g, err := w.StandingFor(ctx, by, c, w.credentialOf(t, c))
+		must(t, err)
+		must(t, w.Credentials.Revoke(ctx, by, dbtest.Realm, w.credentialOf(t, c), "test"))
+		if refused := errors.New("refused"); w.EndRevoked(ctx, by, dbtest.Realm, c.Principal, "test", refused) != refused {
+			t.Error("what went wrong before is not told")
+		}
+		w.mustBe(t, g, false)
+		must(t, w.EndRevoked(ctx, by, dbtest.Realm, c.Principal, "test", nil))
+		w.mustBe(t, g, true)
+	})
+}

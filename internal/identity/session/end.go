@@ -40,7 +40,7 @@ func EndTx(tx *db.Tx, by audit.Actor, id, reason string) (ended bool, err error)
 	return true, nil
 }
 
-// EndAll ends every session of a principal but except (""; none), and returns
+// EndAll ends every session of a principal that has not expired but except (""; none), and returns
 // the ids of those it ended. Sessions that begin meanwhile are not among them,
 // so make the principal or its credential dead before, if that is meant.
 func (s *Store) EndAll(ctx context.Context, by audit.Actor, name, principal, except, reason string) ([]string, error) {
@@ -55,6 +55,16 @@ func (s *Store) EndBorn(ctx context.Context, by audit.Actor, name, credential, r
 	return s.endMany(ctx, by, name, "credential", credential, reason, func(tx *db.Tx) ([]string, error) {
 		return openBornOf(tx, credential, chunk)
 	})
+}
+
+// BornOf lists the sessions that were born of a credential and have not expired,
+// ended ones too.
+func (s *Store) BornOf(ctx context.Context, name, credential string) (ids []string, err error) {
+	err = s.db.View(ctx, name, func(tx *db.Tx) error {
+		ids, err = bornOf(tx, credential)
+		return err
+	})
+	return ids, err
 }
 
 // endMany ends sessions in chunks, each with one event that names them.

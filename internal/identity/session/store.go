@@ -100,17 +100,35 @@ func end(tx *db.Tx, id, reason string) error {
 	return err
 }
 
-// openOf finds up to limit sessions of a principal that were not ended, but for
-// one.
+// overdue is how long a session must have expired to be left out of an end: a
+// use of it that began in time may be about to be committed.
+const overdue = time.Hour
+
+// openOf finds up to limit sessions of a principal that neither were ended nor
+// expired long ago, but for one.
 func openOf(tx *db.Tx, principal, except string, limit int) ([]string, error) {
-	return db.All(tx, db.Scalar[string], `SELECT id FROM sessions WHERE realm = $1 AND principal = $2 AND id <> $3 AND ended_at = 0 ORDER BY id LIMIT $4`,
-		tx.Realm, principal, except, limit)
+	return db.All(tx, db.Scalar[string], `SELECT id FROM sessions WHERE realm = $1 AND principal = $2 AND id <> $3 AND ended_at = 0
+		AND idle_until > $4 AND expires_at > $4 ORDER BY id LIMIT $5`, tx.Realm, principal, except, db.At(tx.Now.Add(-overdue)), limit)
 }
 
-// openBornOf finds up to limit sessions of a credential that were not ended.
+// openBornOf is openOf for a credential.
 func openBornOf(tx *db.Tx, credential string, limit int) ([]string, error) {
-	return db.All(tx, db.Scalar[string], `SELECT id FROM sessions WHERE realm = $1 AND credential = $2 AND ended_at = 0 ORDER BY id LIMIT $3`,
-		tx.Realm, credential, limit)
+	return db.All(tx, db.Scalar[string], `SELECT id FROM sessions WHERE realm = $1 AND credential = $2 AND ended_at = 0
+		AND idle_until > $3 AND expires_at > $3 ORDER BY id LIMIT $4`, tx.Realm, credential, db.At(tx.Now.Add(-overdue)), limit)
+}
+
+// bornOf finds the sessions of a credential that could live now if nobody had
+// ended them, and so all that living grants can hang on.
+func bornOf(tx *db.Tx, credential string) ([]string, error) {
+	return db.All(tx, db.Scalar[string], `SELECT id FROM sessions WHERE realm = $1 AND credential = $2 AND expires_at > $3 ORDER BY id`,
+		tx.Realm, credential, db.At(tx.Now))
+}
+
+// sweep deletes up to limit sessions that could not have lived past the given
+// time.
+func sweep(tx *db.Tx, before time.Time, limit int) (int64, error) {
+	return tx.Exec(`DELETE FROM sessions WHERE realm = $1 AND id IN
+		(SELECT id FROM sessions WHERE realm = $1 AND expires_at < $2 ORDER BY expires_at LIMIT $3)`, tx.Realm, db.At(before), limit)
 }
 
 // list reads sessions from the newest to the oldest.
