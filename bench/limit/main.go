@@ -17,9 +17,11 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -65,9 +67,8 @@ func main() {
 	discovery, jwks := body("discovery.json"), body("jwks.json")
 	l.active["introspect"], l.active["userinfo"] = body("introspect.json"), body("userinfo.json")
 	go l.writeLog()
-
 	// raw is net/http and nothing else, to measure the yardstick itself with.
-	http.HandleFunc("/raw", func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(discovery) })
+	http.HandleFunc("/raw", func(w http.ResponseWriter, r *http.Request) { answer(w, discovery) })
 	http.HandleFunc("GET /discovery", l.logged(func(w http.ResponseWriter, r *http.Request) { answer(w, discovery) }))
 	http.HandleFunc("GET /jwks", l.logged(func(w http.ResponseWriter, r *http.Request) { answer(w, jwks) }))
 	http.HandleFunc("POST /jwt", l.logged(func(w http.ResponseWriter, r *http.Request) {
@@ -96,9 +97,13 @@ func main() {
 	log.Fatal(http.Serve(listener, nil))
 }
 
+// same are the header lines of Cardea's answers: the same answer is the same bytes.
+var same = map[string][]string{"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}, "Referrer-Policy": {"no-referrer"}, "X-Content-Type-Options": {"nosniff"},
+	"Content-Security-Policy": {"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"}}
+
 func answer(w http.ResponseWriter, body []byte) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
+	maps.Copy(w.Header(), same)
+	w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
 	_, _ = w.Write(body)
 }
 
