@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -72,11 +73,11 @@ func WithUserAgent(agent string) Option { return func(c *Client) { c.agent = age
 // default is 4. 1 never repeats.
 func WithTries(n int) Option { return func(c *Client) { c.tries = max(1, n) } }
 
-// New makes a client for the realm with the given issuer URL.
+// New makes a client for the realm with the given issuer URL. It is https, since
+// every request carries a token; http is for localhost and loopback addresses.
 func New(issuer string, opts ...Option) (*Client, error) {
-	u, err := url.Parse(issuer)
-	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
-		return nil, fmt.Errorf("issuer %q is not a URL such as https://id.example.com", issuer)
+	if err := checkIssuer(issuer); err != nil {
+		return nil, err
 	}
 	c := &Client{
 		base:  strings.TrimSuffix(issuer, "/") + "/api/v1",
@@ -93,6 +94,19 @@ func New(issuer string, opts ...Option) (*Client, error) {
 	c.Clients, c.SigningKeys, c.Sessions, c.Grants = Clients{c}, SigningKeys{c}, Sessions{c}, Grants{c}
 	c.Consents, c.Realms, c.Operators, c.Events = Consents{c}, Realms{c}, Operators{c}, Events{c}
 	return c, nil
+}
+
+func checkIssuer(issuer string) error {
+	u, err := url.Parse(issuer)
+	if err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return fmt.Errorf("issuer %q is not a URL such as https://id.example.com", issuer)
+	}
+	ip := net.ParseIP(u.Hostname())
+	here := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	if u.Scheme != "https" && (u.Scheme != "http" || !here) {
+		return fmt.Errorf("issuer %q must be https: requests carry tokens", issuer)
+	}
+	return nil
 }
 
 // request is one call of the API.

@@ -175,10 +175,16 @@ func TestTokenSourceIsAskedForEveryRequest(t *testing.T) {
 	}
 }
 
-func TestIssuerMustBeAURL(t *testing.T) {
-	for _, issuer := range []string{"", "id.example.com", "ftp://id.example.com", "https://"} {
+func TestIssuerMustBeAURLThatIsEncryptedOrHere(t *testing.T) {
+	for _, issuer := range []string{"", "id.example.com", "ftp://id.example.com", "https://", "http://id.example.com", "http://localhost.example.com",
+		"https://ada@id.example.com", "https://id.example.com?x=y", "https://id.example.com#x"} {
 		if _, err := New(issuer); err == nil {
 			t.Errorf("%q is accepted", issuer)
+		}
+	}
+	for _, issuer := range []string{"https://id.example.com/realms/acme/", "http://localhost:8080", "http://127.0.0.2", "http://[::1]:8080"} {
+		if _, err := New(issuer); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,7 +31,7 @@ func (c *console) admin() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	issuer := firstOf(c.remote.issuer, c.getenv("CARDEA_ISSUER"), store.Current)
+	issuer := strings.TrimSuffix(firstOf(c.remote.issuer, c.getenv("CARDEA_ISSUER"), store.Current), "/")
 	if issuer == "" {
 		return nil, errors.New("no server is named: run cardea login ISSUER, or give --issuer")
 	}
@@ -68,6 +69,10 @@ func (c *console) freshToken(ctx context.Context, issuer string) (string, error)
 		return "", fmt.Errorf("your login at %s has expired: run cardea login %s", issuer, issuer)
 	}
 	fresh, err := refresh(ctx, issuer, login)
+	var no *refused
+	if err != nil && !(errors.As(err, &no) && no.code == "invalid_grant") {
+		return "", fmt.Errorf("your login at %s could not be renewed now: %w", issuer, err)
+	}
 	if err != nil {
 		return "", fmt.Errorf("your login at %s has ended (%w): run cardea login %s", issuer, err, issuer)
 	}

@@ -30,9 +30,14 @@ type endpoints struct {
 
 var oauthHTTP = &http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
-// discover reads a realm's metadata and insists that it is about that realm.
+// discover reads a realm's metadata and insists that it is about that realm,
+// and that nothing is sent to anybody but the server that the user named.
 func discover(ctx context.Context, issuer string) (endpoints, error) {
 	var e endpoints
+	home, err := origin(issuer)
+	if err != nil {
+		return e, err
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, issuer+"/.well-known/openid-configuration", nil)
 	if err != nil {
 		return e, err
@@ -42,6 +47,19 @@ func discover(ctx context.Context, issuer string) (endpoints, error) {
 	}
 	if e.Issuer != issuer {
 		return e, fmt.Errorf("%s says that its issuer is %q; log in there", issuer, e.Issuer)
+	}
+	for _, one := range []struct {
+		name    string
+		address *string
+	}{{"authorization_endpoint", &e.Authorization}, {"token_endpoint", &e.Token}, {"revocation_endpoint", &e.Revocation}} {
+		if at, err := origin(*one.address); err != nil || at != home {
+			return endpoints{}, fmt.Errorf("%s names the %s %q, which is not at %s; nothing was sent there", issuer, one.name, *one.address, home)
+		}
+		u, err := url.Parse(*one.address)
+		if err != nil {
+			return endpoints{}, err
+		}
+		*one.address = u.String() // escapes what a terminal or a browser could misread
 	}
 	return e, nil
 }
@@ -147,8 +165,13 @@ func postForm(ctx context.Context, endpoint string, form url.Values) (*http.Requ
 	return req, err
 }
 
+// refused is an answer in the words of RFC 6749, section 5.2.
+type refused struct{ code, text string }
+
+func (r *refused) Error() string { return r.text }
+
 // fetchJSON sends req and decodes the answer into out. A refusal in the words
-// of RFC 6749 becomes the error.
+// of RFC 6749 is a *refused.
 func fetchJSON(req *http.Request, out any) error {
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "cardea-cli/"+version)
@@ -167,7 +190,7 @@ func fetchJSON(req *http.Request, out any) error {
 			Description string `json:"error_description"`
 		}
 		if json.Unmarshal(data, &refusal) == nil && refusal.Error != "" {
-			return errors.New(cell(firstOf(refusal.Description, refusal.Error)))
+			return &refused{refusal.Error, cell(firstOf(refusal.Description, refusal.Error))}
 		}
 		return fmt.Errorf("the server answered %s", res.Status)
 	}
