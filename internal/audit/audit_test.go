@@ -277,7 +277,12 @@ func TestALaggingFailoverRaisesTheEpoch(t *testing.T) {
 	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
 		r := follow(e.Log)
 		epochs := make(chan int64, 1)
-		e.Log.OnEpoch(func(_ context.Context, epoch int64) { epochs <- epoch })
+		e.Log.OnEpoch(func(_ context.Context, epoch int64, recent []audit.Record) {
+			if len(recent) != 2 || recent[1].Target != "g" {
+				t.Errorf("recent = %v", recent)
+			}
+			epochs <- epoch
+		})
 		e.Start(t)
 		if err := change(e, dbtest.Realm, audit.Event{Action: "a.kept", Target: "kept", Invalidates: true}); err != nil {
 			t.Fatal(err)

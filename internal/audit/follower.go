@@ -104,7 +104,8 @@ func (l *Log) apply(r Record) {
 	l.changed = make(chan struct{})
 }
 
-// recentDeaths remembers what died lately, to tell it again after a failover.
+// recentDeaths remembers what was invalidated lately, to tell its deaths again
+// after a failover.
 type recentDeaths struct {
 	list []pastDeath
 }
@@ -114,13 +115,24 @@ type pastDeath struct {
 	r  Record
 }
 
+// keepDeaths bounds what is remembered of the last ten minutes.
+const keepDeaths = 20_000
+
 func (d *recentDeaths) note(r Record, now time.Time) {
-	old := 0
+	old := max(0, len(d.list)-keepDeaths)
 	for old < len(d.list) && now.Sub(d.list[old].at) > reassert {
 		old++
 	}
 	d.list = d.list[old:]
-	if len(r.Deaths) > 0 || r.Cut != nil || r.JTI != nil {
+	if r.Invalidates || len(r.Deaths) > 0 || r.Cut != nil || r.JTI != nil {
 		d.list = append(d.list, pastDeath{now, r})
 	}
+}
+
+// records are what is remembered, oldest first.
+func (d *recentDeaths) records() (all []Record) {
+	for _, p := range d.list {
+		all = append(all, p.r)
+	}
+	return all
 }

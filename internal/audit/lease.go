@@ -146,9 +146,10 @@ func (l *Log) failover(ctx context.Context, why *otherPast) error {
 	l.mu.Unlock()
 	poke(l.sequence)
 	l.reseated.Store(true)
+	recent := l.deaths.records()
 	l.wg.Go(func() {
 		for _, fn := range l.onEpoch {
-			fn(ctx, h.Epoch)
+			fn(ctx, h.Epoch, recent)
 		}
 		l.reseated.Store(false)
 		poke(l.follow)
@@ -160,7 +161,7 @@ func (l *Log) failover(ctx context.Context, why *otherPast) error {
 // again falls later than the first time, which refuses more, never less.
 func (d *recentDeaths) tellAgain(tx *db.Tx, now time.Time) error {
 	for _, p := range d.list {
-		if now.Sub(p.at) > reassert {
+		if now.Sub(p.at) > reassert || len(p.r.Deaths) == 0 && p.r.Cut == nil && p.r.JTI == nil {
 			continue
 		}
 		e := p.r.Event

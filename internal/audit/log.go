@@ -47,7 +47,7 @@ type Log struct {
 	started bool
 
 	followers []follower
-	onEpoch   []func(ctx context.Context, epoch int64)
+	onEpoch   []func(ctx context.Context, epoch int64, recent []Record)
 
 	applied  atomic.Pointer[Position]
 	chain    []byte // of the applied position; follower goroutine only
@@ -119,8 +119,12 @@ func (l *Log) Follow(name string, apply func(Record), reset func()) {
 }
 
 // OnEpoch registers fn to run on every node, outside of any transaction, when
-// the epoch has risen.
-func (l *Log) OnEpoch(fn func(ctx context.Context, epoch int64)) { l.onEpoch = append(l.onEpoch, fn) }
+// the epoch has risen. recent is what this node applied in the last ten minutes
+// that invalidated something, oldest first: the database may have lost some of
+// it. The node says yes again when fn has returned.
+func (l *Log) OnEpoch(fn func(ctx context.Context, epoch int64, recent []Record)) {
+	l.onEpoch = append(l.onEpoch, fn)
+}
 
 // Start joins the nodes and begins to sequence and to follow. When it returns
 // this node may say yes.
