@@ -3,6 +3,7 @@ package oauth
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
@@ -37,7 +38,7 @@ type codePayload struct {
 func (s *Server) giveCode(w http.ResponseWriter, r *http.Request, a *authorization, p progress) error {
 	payload, err := json.Marshal(codePayload{
 		Session: p.session.ID, Scopes: a.scopes, Audience: a.client.Audience(a.realm.Issuer, a.scopes, a.resources), Nonce: a.nonce,
-		Claims: a.params.Get("claims"), Consent: !a.client.FirstParty, ACR: p.session.ACR, AMR: p.session.AMR, AuthTime: p.session.AuthTime,
+		Claims: a.claims.keep(func(scope string) bool { return slices.Contains(a.about, scope) }).text(), Consent: !a.client.FirstParty, ACR: p.session.ACR, AMR: p.session.AMR, AuthTime: p.session.AuthTime,
 	})
 	if err != nil {
 		return err
@@ -65,7 +66,7 @@ func (s *Server) giveCode(w http.ResponseWriter, r *http.Request, a *authorizati
 
 func (s *Server) rememberAnd(r *http.Request, by audit.Actor, a *authorization, p progress, put func(*db.Tx) error) error {
 	return s.db.Update(r.Context(), a.realm.Name, func(tx *db.Tx) error {
-		if err := s.grants.RememberTx(tx, by, p.session.Principal, a.client.ID, a.scopes); err != nil {
+		if err := s.grants.RememberTx(tx, by, p.session.Principal, a.client.ID, a.consents()); err != nil {
 			return err
 		}
 		return put(tx)

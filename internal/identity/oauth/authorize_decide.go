@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/identity/client"
@@ -134,12 +135,12 @@ func (s *Server) tooOld(a *authorization, one *session.Session) bool {
 // request to what was consented to and returns nil.
 func (s *Server) consentMissing(ctx context.Context, a *authorization, p *progress, ask *signin.Flow) (*lack, error) {
 	if p.asked {
-		a.scopes = p.granted(a.scopes)
+		a.scopes, a.about = p.granted(a.scopes), p.granted(a.about)
 		return nil, nil
 	}
-	ask.Consent = a.scopes
+	ask.Consent = a.consents()
 	needed := missing("consent_required", "the person must be asked for consent")
-	if a.prompt.consent {
+	if a.prompt.consent || a.anybody() {
 		return needed, nil
 	}
 	if a.client.FirstParty {
@@ -149,10 +150,19 @@ func (s *Server) consentMissing(ctx context.Context, a *authorization, p *progre
 	if err != nil {
 		return nil, err
 	}
-	if given == nil || !given.Covers(a.scopes) {
+	if given == nil || !given.Covers(ask.Consent) {
 		return needed, nil
 	}
 	return nil, nil
+}
+
+// anybody reports whether any program of the person's device may have made this
+// request and receive the answer: nothing proves a public native client but an
+// https redirect URI, which the system hands to the right program. Such a
+// request is never answered without the person, whatever was agreed to before
+// (RFC 8252, section 8.6).
+func (a *authorization) anybody() bool {
+	return a.client.Type == client.Native && a.client.Public() && !strings.HasPrefix(a.redirectURI, "https://")
 }
 
 // principalHint is the principal whom the client named, where it knows people

@@ -28,6 +28,7 @@ type authorization struct {
 	maxAge    int64  // seconds; -1: none
 	subject   string // whom the client expects, as it knows them; "" anybody
 	claims    claimsRequest
+	about     []string // scopes of claims asked for by name, sorted, each allowed for the client
 }
 
 // prompt is a set of OpenID Connect's prompt values.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/token"
@@ -128,8 +129,8 @@ func appendClaims(b []byte, p *principal.Principal, scopes []string, asked map[s
 // idTokenClaims are the claims about the person that the client asked to have
 // in the ID token by name. What scopes ask for is told by userinfo (OpenID
 // Connect Core, section 5.4).
-func (s *Server) idTokenClaims(ctx context.Context, rl *realm.Realm, g *grant.Grant) ([]token.Claim, error) {
-	asked, err := parseClaims(g.Claims)
+func (s *Server) idTokenClaims(ctx context.Context, rl *realm.Realm, to *client.Client, g *grant.Grant) ([]token.Claim, error) {
+	asked, err := s.told(ctx, rl, to, g)
 	if err != nil || len(asked.IDToken) == 0 {
 		return nil, err
 	}

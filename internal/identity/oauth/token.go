@@ -113,7 +113,7 @@ func (a *asking) grantType() (grantType, error) {
 func (s *Server) issue(a *asking, p proved) (token.Issued, error) {
 	req := token.Request{Grant: p.grant, Scopes: p.scopes, Audience: p.audience}
 	if p.idToken {
-		claims, err := s.idTokenClaims(a.request.Context(), a.realm, p.grant)
+		claims, err := s.idTokenClaims(a.request.Context(), a.realm, a.caller.Client, p.grant)
 		if err != nil {
 			return token.Issued{}, err
 		}

@@ -35,7 +35,7 @@ func (s *Server) userinfo(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return gone(rl, err)
 	}
-	asked, err := s.claimsOf(r, rl, t.Grant)
+	asked, err := s.claimsOf(r, rl, c, t.Grant)
 	if err != nil {
 		return gone(rl, err)
 	}
@@ -47,13 +47,13 @@ func (s *Server) userinfo(w http.ResponseWriter, r *http.Request) error {
 	return s.signedUserinfo(w, r, rl, c, b)
 }
 
-// claimsOf is the claims parameter of the request that the grant came of.
-func (s *Server) claimsOf(r *http.Request, rl *realm.Realm, id string) (claimsRequest, error) {
+// claimsOf is what the grant was asked for by name and may be told.
+func (s *Server) claimsOf(r *http.Request, rl *realm.Realm, c *client.Client, id string) (claimsRequest, error) {
 	g, err := s.grants.Cached(r.Context(), rl.Name, id)
 	if err != nil {
 		return claimsRequest{}, err
 	}
-	return parseClaims(g.Claims)
+	return s.told(r.Context(), rl, c, g)
 }
 
 // signedUserinfo answers with a JWT, as the client registered: with issuer and
