@@ -408,7 +408,7 @@ func TestTokensOnAListThatIsNewerThanTheStream(t *testing.T) {
 	}
 }
 
-// Point 10: a verifier without a signed head refuses, and a node without a
+// Spine 10: a verifier without a signed head refuses, and a node without a
 // lease signs none. (Take the call of Live out of hub.head to see it fail.)
 func TestANodeWithoutALeaseLeavesItsVerifiersStale(t *testing.T) {
 	i := newIssuer(t)

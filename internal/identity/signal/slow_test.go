@@ -67,7 +67,7 @@ func (w *stuck) Write(b []byte) (int, error) {
 func (w *stuck) SetReadDeadline(time.Time) error  { return nil }
 func (w *stuck) SetWriteDeadline(time.Time) error { return nil }
 
-// Point 10: the queue of a verifier is bounded; who falls off its end is cut,
+// Spine 10: the queue of a verifier is bounded; who falls off its end is cut,
 // and the log never waits.
 func TestASlowClientIsCut(t *testing.T) {
 	l, s := newStanding(t)

@@ -89,7 +89,7 @@ func TestACutOffKillsWhatWasMintedBefore(t *testing.T) {
 	})
 }
 
-// The position is read before the alive checks: a token whose checks passed
+// Spine 12: the position is read before the alive checks. A token whose checks passed
 // just before a cut-off, and which is signed after it, is refused. Move the
 // reading of minted in Issue below the call of pass to see this fail.
 func TestTheMintedPositionIsOlderThanTheChecks(t *testing.T) {
