@@ -11,6 +11,7 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/i18n"
+	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/oauth"
 	"github.com/cardea-id/cardea/internal/identity/signal"
 	"github.com/cardea-id/cardea/internal/identity/signin"
@@ -105,6 +106,9 @@ func (a *App) mayFollow(r *http.Request) error {
 		if err != nil {
 			return unless503(err, refusal)
 		}
+		if c.AuthMethod != client.SecretBasic {
+			return refusal // each client has one way to prove itself
+		}
 		if _, err := a.Credentials.CheckSecret(r.Context(), found.Name, c.Principal, secret.Text(text)); err != nil {
 			return unless503(err, refusal)
 		}
@@ -120,6 +124,9 @@ func (a *App) mayFollow(r *http.Request) error {
 	t, err := a.Tokens.Recognise(r.Context(), found.Name, bearer)
 	if err != nil {
 		return unless503(err, refusal)
+	}
+	if !t.For(found.Issuer + "/status-lists") {
+		return refusal // RFC 9068, section 4: it was not issued for this
 	}
 	if !t.Allows(signal.Scope) {
 		return fault.New(fault.Forbidden, "scope_missing", "the access token has no scope %s", signal.Scope)
