@@ -121,9 +121,7 @@ func (l *Log) ackForever(ctx context.Context) {
 			return err
 		})
 		if err != nil {
-			if ctx.Err() == nil {
-				l.log.Warn("reading the nodes", "err", err)
-			}
+			l.complain(ctx, "reading the nodes", err)
 			continue
 		}
 		l.acks.mu.Lock()

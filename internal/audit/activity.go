@@ -94,9 +94,7 @@ func (l *Log) activityForever(ctx context.Context) {
 			t.Stop()
 			return
 		}
-		if err := l.FlushActivity(ctx); err != nil && ctx.Err() == nil {
-			l.log.Warn("writing activity", "err", err)
-		}
+		l.complain(ctx, "writing activity", l.FlushActivity(ctx))
 	}
 }
 

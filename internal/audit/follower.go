@@ -31,9 +31,7 @@ func (l *Log) followForever(ctx context.Context) {
 		if errors.As(err, &other) {
 			err = l.failover(ctx, other)
 		}
-		if err != nil && ctx.Err() == nil {
-			l.log.Warn("following the log", "err", err)
-		}
+		l.complain(ctx, "following the log", err)
 	}
 }
 

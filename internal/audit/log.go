@@ -54,6 +54,9 @@ type Log struct {
 	lease    atomic.Int64
 	reseated atomic.Bool // a failover is being dealt with: no lease meanwhile
 
+	saidMu sync.Mutex
+	said   map[string]time.Duration // when what was last complained about
+
 	mu      sync.Mutex
 	waiters map[string]chan Position // by event id
 	recent  map[string]Position
@@ -83,7 +86,7 @@ type follower struct {
 // New makes the log of a database and becomes the database's journal.
 func New(d *db.DB, opts Options) *Log {
 	l := &Log{db: d, opts: opts, node: newNode(d), log: opts.Log,
-		waiters: map[string]chan Position{}, recent: map[string]Position{}, changed: make(chan struct{}),
+		said: map[string]time.Duration{}, waiters: map[string]chan Position{}, recent: map[string]Position{}, changed: make(chan struct{}),
 		sequence: make(chan struct{}, 1), follow: make(chan struct{}, 1), ack: make(chan struct{}, 1)}
 	if l.ctl = opts.Control; l.ctl == nil {
 		l.ctl = d
@@ -219,6 +222,28 @@ func poke(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
+	}
+}
+
+// sayAgain is how long the same complaint is not repeated: while the database is
+// away the loops fail many times a second.
+const sayAgain = 5 * time.Second
+
+// complain logs that something which is tried again has failed.
+func (l *Log) complain(ctx context.Context, what string, err error) {
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	now := l.opts.Elapsed()
+	l.saidMu.Lock()
+	last, before := l.said[what]
+	quiet := before && now-last < sayAgain
+	if !quiet {
+		l.said[what] = now
+	}
+	l.saidMu.Unlock()
+	if !quiet {
+		l.log.Warn(what+" fails; it is tried again", "err", err)
 	}
 }
 

@@ -25,9 +25,7 @@ func (l *Log) sequenceForever(ctx context.Context) {
 			if errors.Is(err, errRaced) {
 				continue
 			}
-			if err != nil && ctx.Err() == nil {
-				l.log.Warn("sequencing the log", "err", err)
-			}
+			l.complain(ctx, "sequencing the log", err)
 			if err != nil || n < batch {
 				break
 			}
