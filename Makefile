@@ -29,7 +29,7 @@ flow: ## replay one conversation of testdata/flows verbosely: make flow NAME=cod
 e2e: build ## only the browser and interoperability tests
 	@scripts/e2e.sh
 
-generate: ## write openapi.yaml, the configuration reference and the CLI reference anew
+generate: ## write openapi.json, the configuration reference and the CLI reference anew
 	@go generate ./...
 
 clean: ## remove what was built
