@@ -606,7 +606,8 @@ func FuzzCookie(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, cookie string) {
-		if all, err := sessions.FromCookie(context.Background(), dbtest.Realm, cookie); err != nil || len(all) != 0 {
+		all, err := sessions.FromCookie(context.Background(), dbtest.Realm, cookie)
+		if flooded := fault.Is(err, fault.Unavailable); err != nil && !flooded || len(all) != 0 { // so many unknown secrets a second are held off
 			t.Errorf("FromCookie(%q) = %v, %v; nobody is signed in", cookie, all, err)
 		}
 	})
