@@ -20,15 +20,16 @@ kills() {
 
 # Every fuzz target gets its share of FUZZ_SECONDS, at least five seconds.
 fuzz() {
-  local total=${FUZZ_SECONDS:-240} targets share pkg name
+  local total=${FUZZ_SECONDS:-240} targets share pkg name failed=0
   targets=$(go test -list '^Fuzz' ./... | awk '/^Fuzz/ {names[++n]=$1} /^ok/ {for (i=1;i<=n;i++) print $2, names[i]; n=0}')
   [ -n "$targets" ] || die "there is no fuzz target"
   share=$((total / $(wc -l <<<"$targets")))
   [ "$share" -ge 5 ] || share=5
   while read -r pkg name; do
     say "fuzzing $name in $pkg for $share s"
-    fuzz_one "$pkg" "$name" "$share"
+    fuzz_one "$pkg" "$name" "$share" || failed=1
   done <<<"$targets"
+  return "$failed"
 }
 
 # When its time is up, go test -fuzz now and then reports a deadline as a
