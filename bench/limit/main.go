@@ -108,21 +108,18 @@ func answer(w http.ResponseWriter, body []byte) {
 }
 
 func tokenAnswer(access, refresh, id string) []byte {
-	return fmt.Appendf(nil, `{"access_token":%q,"token_type":"Bearer","expires_in":600,"refresh_token":%q,"id_token":%q}`, access, refresh, id)
+	return []byte(`{"access_token":"` + access + `","token_type":"Bearer","expires_in":600,"refresh_token":"` + refresh + `","id_token":"` + id + `"}`)
 }
 
 // sign makes a token like Cardea's: one ES256 signature over header and payload.
 func (l *limit) sign() string {
 	text := "eyJhbGciOiJFUzI1NiIsImtpZCI6IjAxMjM0NTY3ODlhYmNkZWYiLCJ0eXAiOiJhdCtqd3QifQ." + base64.RawURLEncoding.EncodeToString(l.payload)
 	digest := sha256.Sum256([]byte(text))
-	r, s, err := ecdsa.Sign(rand.Reader, l.key, digest[:])
+	signature, err := ecdsa.SignASN1(rand.Reader, l.key, digest[:])
 	if err != nil {
 		panic(err)
 	}
-	var signature [64]byte
-	r.FillBytes(signature[:32])
-	s.FillBytes(signature[32:])
-	return text + "." + base64.RawURLEncoding.EncodeToString(signature[:])
+	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
 func (l *limit) seal() string {
