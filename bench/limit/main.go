@@ -21,6 +21,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -48,6 +49,7 @@ func main() {
 	payload := flag.Int("payload", 420, "bytes of an access token's payload")
 	logBytes := flag.Int("log-bytes", 300, "bytes of log per request")
 	flag.Parse()
+	debug.SetGCPercent(400) // as Cardea does
 
 	l := &limit{payload: bytes.Repeat([]byte("x"), *payload), logLine: bytes.Repeat([]byte("l"), *logBytes), active: map[string][]byte{}}
 	l.key, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
