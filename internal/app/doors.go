@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/admin/api"
@@ -74,7 +75,7 @@ func (a *App) doors(master []byte) error {
 
 	a.metrics = newMetrics(a.Log)
 	a.Handler = web.Front(web.Options{Now: time.Now, Log: a.lines, Proxies: web.NewProxies(a.Settings.TrustedProxies),
-		HTTPS: len(a.Settings.Issuer) > 6 && a.Settings.Issuer[:6] == "https:", Resolve: a.resolve, Observe: a.metrics.observe, Fail: pages.FailAny}, a.Mux)
+		HTTPS: strings.HasPrefix(a.Settings.Issuer, "https:"), Resolve: a.resolve, Observe: a.metrics.observe, Fail: pages.FailAny}, a.Mux)
 	return nil
 }
 

@@ -23,7 +23,7 @@ func (a *App) tasks() []job.Task {
 			}
 			return a.Ring.Tick(ctx, name, r.Settings.KeyRotation)
 		})},
-		{Name: "sweep", Every: time.Minute, Run: a.everyRealm(func(ctx context.Context, name string) error {
+		{Name: "sweep", Every: 10 * time.Minute, Run: a.everyRealm(func(ctx context.Context, name string) error {
 			return errors.Join(drained(ctx, name, a.Once.Collect), drained(ctx, name, a.Grants.Collect), drained(ctx, name, a.Sessions.Collect), drained(ctx, name, a.Passwords.Sweep))
 		})},
 		{Name: "checkpoint", Every: 10 * time.Minute, Run: a.everyRealm(func(ctx context.Context, name string) error {
