@@ -23,7 +23,7 @@ import (
 )
 
 type options struct {
-	binary, limit, postgres, only string
+	binary, limit, postgres, only, engine string
 	seconds                       float64
 	rounds, principals, verifiers int
 	conns                         []int
@@ -35,6 +35,7 @@ func main() {
 	flag.StringVar(&o.limit, "limit", "bin/limit", "the limit server's binary")
 	flag.StringVar(&o.postgres, "postgres", os.Getenv("CARDEA_TEST_POSTGRES"), "a PostgreSQL superuser URL; empty leaves PostgreSQL out")
 	flag.StringVar(&o.only, "only", "", "measure only works whose name contains this")
+	flag.StringVar(&o.engine, "engine", "", "measure on sqlite or on postgres only; empty measures on both")
 	flag.Float64Var(&o.seconds, "seconds", 3, "length of a round")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds per work; the median is printed")
 	flag.IntVar(&o.principals, "principals", 0, "fill the database with so many people and grants before")
@@ -53,11 +54,11 @@ func bench(ctx context.Context, o options, w io.Writer) error {
 	if err := printSize(ctx, w, o); err != nil {
 		return err
 	}
-	slow := measure(ctx, w, o, "SQLite", "")
-	if slow != nil && !errors.Is(slow, errSlowYardstick) {
-		return slow
+	var slow error
+	if o.engine != "postgres" {
+		slow = measure(ctx, w, o, "SQLite", "")
 	}
-	if o.postgres == "" {
+	if slow != nil && !errors.Is(slow, errSlowYardstick) || o.engine == "sqlite" || o.postgres == "" {
 		return slow
 	}
 	return errors.Join(measure(ctx, w, o, "PostgreSQL", o.postgres), slow)

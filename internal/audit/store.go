@@ -28,8 +28,7 @@ func insertEvent(tx *db.Tx, r *Record, text string) error {
 	if tx.Engine() == db.Postgres {
 		query = `INSERT INTO events (realm, id, order_key, at, action, actor, target, body) VALUES ($1, $2, nextval('event_order'), $3, $4, $5, $6, $7)`
 	}
-	_, err := tx.Exec(query, r.Realm, r.ID, db.At(r.At), r.Action, r.Actor.ID, r.Target, text)
-	return err
+	return tx.Later(query, r.Realm, r.ID, db.At(r.At), r.Action, r.Actor.ID, r.Target, text)
 }
 
 // insertPlaced writes an event whose place is known already.

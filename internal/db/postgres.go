@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -86,12 +85,11 @@ func (p *postgres) safe(ctx context.Context) error {
 	return nil
 }
 
-// begin also reads the database's clock, in the same round trip. The text is
-// constant, so the simple protocol is safe here.
 const (
-	beginSerializable  = `BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint`
-	beginReadCommitted = `BEGIN ISOLATION LEVEL READ COMMITTED; SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint`
-	beginReadOnly      = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint`
+	beginSerializable  = `BEGIN ISOLATION LEVEL SERIALIZABLE`
+	beginReadCommitted = `BEGIN ISOLATION LEVEL READ COMMITTED`
+	beginReadOnly      = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`
+	readClock          = `SELECT clock_timestamp()`
 )
 
 func (p *postgres) update(ctx context.Context, m mode, realm string, fn func(*Tx) error) error {
@@ -143,36 +141,44 @@ func (p *postgres) try(ctx context.Context, begin, realm string, fn func(*Tx) er
 	if err != nil {
 		return err
 	}
-	tx := &Tx{Realm: realm, Now: now, ctx: ctx, conn: pgConn{c.Conn()}, kind: Postgres}
+	conn := &pgConn{Conn: c.Conn()}
+	tx := &Tx{Realm: realm, Now: now, ctx: ctx, conn: conn, kind: Postgres, fresh: begin == beginReadCommitted}
 	err = guarded(fn, tx)
 	if err != nil || !commit {
 		p.end(ctx, c.Conn(), "ROLLBACK")
 		return err
 	}
-	tag, err := c.Conn().Exec(ctx, "COMMIT")
+	tag, err := conn.commit(ctx)
 	switch {
-	case err == nil && tag.String() == "COMMIT":
+	case err == nil && tag == "COMMIT":
 		return nil
 	case err == nil:
 		return fault.New(fault.Unavailable, "rolled_back", "the change was not made; try again")
-	case conflict(err):
-		return err
 	case c.Conn().IsClosed():
 		return fmt.Errorf("%w: %w", errCommit, err)
+	}
+	if c.Conn().PgConn().TxStatus() != idle {
+		p.end(ctx, c.Conn(), "ROLLBACK")
 	}
 	return err
 }
 
-func (p *postgres) begin(ctx context.Context, c *pgx.Conn, begin string) (time.Time, error) {
-	results, err := c.PgConn().Exec(ctx, begin).ReadAll()
-	if err != nil {
+// idle is PostgreSQL's word for a connection outside of any transaction.
+const idle = 'I'
+
+// begin also reads the database's clock, in the same round trip.
+func (p *postgres) begin(ctx context.Context, c *pgx.Conn, begin string) (now time.Time, err error) {
+	batch := &pgx.Batch{}
+	batch.Queue(begin)
+	batch.Queue(readClock)
+	results := c.SendBatch(ctx, batch)
+	if _, err = results.Exec(); err == nil {
+		err = results.QueryRow().Scan(&now)
+	}
+	if err = errors.Join(err, results.Close()); err != nil {
 		return time.Time{}, err
 	}
-	ms, err := strconv.ParseInt(string(results[len(results)-1].Rows[0][0]), 10, 64)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("read the database's clock: %w", err)
-	}
-	return p.db.clock.remote(ms), nil
+	return p.db.clock.remote(now.UnixMilli()), nil
 }
 
 // end leaves a transaction whose outcome no longer matters.
@@ -195,16 +201,4 @@ func (p *postgres) failed() <-chan error { return nil }
 func (p *postgres) close() {
 	p.listen.close()
 	p.pool.Close()
-}
-
-// pgConn is a connection inside a transaction.
-type pgConn struct{ *pgx.Conn }
-
-func (c pgConn) exec(ctx context.Context, query string, args []any) (int64, error) {
-	tag, err := c.Conn.Exec(ctx, query, args...)
-	return tag.RowsAffected(), err
-}
-
-func (c pgConn) query(ctx context.Context, query string, args []any) (rows, error) {
-	return c.Conn.Query(ctx, query, args...)
 }

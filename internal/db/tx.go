@@ -17,6 +17,7 @@ type Tx struct {
 	ctx     context.Context
 	conn    conn
 	kind    Engine
+	fresh   bool
 	entries []any
 }
 
@@ -24,6 +25,11 @@ type Tx struct {
 type conn interface {
 	exec(ctx context.Context, query string, args []any) (int64, error)
 	query(ctx context.Context, query string, args []any) (rows, error)
+	// ask queues a statement, settle sends the queue, and asking reports
+	// whether there is one, which query must not be called with.
+	ask(ctx context.Context, query string, args []any, read func(rows) error) *asked
+	settle(ctx context.Context)
+	asking() bool
 }
 
 // rows is what pgx.Rows and sql.Rows have in common, wrapped.
@@ -40,6 +46,11 @@ func (tx *Tx) Context() context.Context { return tx.ctx }
 // Engine says what runs underneath, for the few queries whose plan must differ.
 func (tx *Tx) Engine() Engine { return tx.kind }
 
+// ReadCommitted reports whether each statement sees what was committed before
+// it began, so that what is read under a lock is as new as the lock. On SQLite,
+// with its one writer, that is always so.
+func (tx *Tx) ReadCommitted() bool { return tx.kind == SQLite || tx.fresh }
+
 // Journal notes an entry for the journal; it is written when fn has returned.
 func (tx *Tx) Journal(entry any) { tx.entries = append(tx.entries, entry) }
 
@@ -53,12 +64,21 @@ type Row interface{ Scan(dest ...any) error }
 
 // One reads the single row of a query, or returns fault.NotFound.
 func One[T any](tx *Tx, scan func(Row) (T, error), query string, args ...any) (T, error) {
-	var zero T
+	if tx.conn.asking() {
+		return Ask(tx, scan, query, args...).One()
+	}
 	rs, err := tx.conn.query(tx.ctx, query, args)
 	if err != nil {
+		var zero T
 		return zero, err
 	}
 	defer rs.Close()
+	return only(rs, scan)
+}
+
+// only reads the first row and closes.
+func only[T any](rs rows, scan func(Row) (T, error)) (T, error) {
+	var zero T
 	if !rs.Next() {
 		if err := rs.Err(); err != nil {
 			return zero, err
@@ -74,12 +94,24 @@ func One[T any](tx *Tx, scan func(Row) (T, error), query string, args ...any) (T
 }
 
 // All reads every row of a query.
-func All[T any](tx *Tx, scan func(Row) (T, error), query string, args ...any) ([]T, error) {
+func All[T any](tx *Tx, scan func(Row) (T, error), query string, args ...any) (all []T, err error) {
+	if tx.conn.asking() {
+		a := tx.conn.ask(tx.ctx, query, args, func(rs rows) (err error) {
+			all, err = every(rs, scan)
+			return err
+		})
+		tx.conn.settle(tx.ctx)
+		return all, a.err
+	}
 	rs, err := tx.conn.query(tx.ctx, query, args)
 	if err != nil {
 		return nil, err
 	}
 	defer rs.Close()
+	return every(rs, scan)
+}
+
+func every[T any](rs rows, scan func(Row) (T, error)) ([]T, error) {
 	var all []T
 	for rs.Next() {
 		v, err := scan(rs)

@@ -16,7 +16,7 @@ CREATE TABLE once (
     PRIMARY KEY (realm, purpose, hash)
 );
 
-CREATE INDEX once_expiry ON once (realm, expires_at);
+CREATE INDEX once_expiry ON once (realm, expires_at) WHERE created_at > 0;
 
 CREATE TABLE once_seen (
     realm      TEXT   NOT NULL,
@@ -27,4 +27,4 @@ CREATE TABLE once_seen (
     PRIMARY KEY (realm, purpose, client, hash)
 );
 
-CREATE INDEX once_seen_expiry ON once_seen (realm, expires_at);
+CREATE INDEX once_seen_expiry ON once_seen (realm, expires_at) WHERE purpose <> '';

@@ -36,17 +36,17 @@ CREATE TABLE grants (
 
 CREATE UNIQUE INDEX grants_standing ON grants (realm, standing) WHERE standing IS NOT NULL AND revoked_at = 0;
 
-CREATE INDEX grants_principal ON grants (realm, principal, client, id);
+CREATE INDEX grants_principal ON grants (principal, realm, client, id);
 
-CREATE INDEX grants_client ON grants (realm, client, id);
+CREATE INDEX grants_client ON grants (client, realm, id);
 
-CREATE INDEX grants_session ON grants (realm, session) WHERE session IS NOT NULL;
+CREATE INDEX grants_session ON grants (session, realm) WHERE session IS NOT NULL;
 
-CREATE INDEX grants_credential ON grants (realm, credential) WHERE credential IS NOT NULL;
+CREATE INDEX grants_credential ON grants (credential, realm) WHERE credential IS NOT NULL;
 
-CREATE INDEX grants_parent ON grants (realm, parent) WHERE parent IS NOT NULL;
+CREATE INDEX grants_parent ON grants (parent, realm) WHERE parent IS NOT NULL;
 
-CREATE INDEX grants_expiry ON grants (realm, expires_at);
+CREATE INDEX grants_expiry ON grants (realm, expires_at) WHERE expires_at > 0;
 
 CREATE TABLE consents (
     realm      TEXT   NOT NULL,
@@ -72,12 +72,9 @@ CREATE TABLE refresh_tokens (
     idle_at     BIGINT  NOT NULL,
     expires_at  BIGINT  NOT NULL,
     consumed_at BIGINT  NOT NULL,
-    PRIMARY KEY (realm, hash),
-    FOREIGN KEY (realm, grant_id) REFERENCES grants (realm, id) ON DELETE CASCADE
+    PRIMARY KEY (realm, hash)
 );
 
-CREATE UNIQUE INDEX refresh_tokens_live ON refresh_tokens (realm, grant_id) WHERE consumed_at = 0;
+CREATE UNIQUE INDEX refresh_tokens_live ON refresh_tokens (grant_id, realm) WHERE consumed_at = 0;
 
-CREATE INDEX refresh_tokens_grant ON refresh_tokens (realm, grant_id);
-
-CREATE INDEX refresh_tokens_expiry ON refresh_tokens (realm, idle_at);
+CREATE INDEX refresh_tokens_expiry ON refresh_tokens (realm, idle_at) WHERE issued_at > 0;

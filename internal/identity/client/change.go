@@ -115,12 +115,18 @@ func (r *Registry) DeleteTx(tx *db.Tx, by audit.Actor, id string, version int64)
 // AliveTx reads a client within a transaction and returns fault.NotFound or
 // fault.Forbidden unless it is there and enabled. It does not hold up a death:
 // the Life read here is stored with what is born, and a mismatch is death.
-func AliveTx(tx *db.Tx, id string) (*Client, error) {
-	c, err := ByIDTx(tx, id)
-	if err != nil {
-		return nil, err
+func AliveTx(tx *db.Tx, id string) (*Client, error) { return AskAlive(tx, id)() }
+
+// AskAlive asks for what AliveTx returns, without waiting yet.
+func AskAlive(tx *db.Tx, id string) func() (*Client, error) {
+	answer := askClient(tx, id)
+	return func() (*Client, error) {
+		c, err := answer()
+		if err != nil {
+			return nil, err
+		}
+		return c, c.alive()
 	}
-	return c, c.alive()
 }
 
 // Live is AliveTx from memory.

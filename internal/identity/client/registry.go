@@ -73,15 +73,20 @@ func (r *Registry) load(ctx context.Context, realm, id string) (c *Client, err e
 }
 
 // ByIDTx reads a client within a transaction.
-func ByIDTx(tx *db.Tx, id string) (*Client, error) {
+func ByIDTx(tx *db.Tx, id string) (*Client, error) { return askClient(tx, id)() }
+
+func askClient(tx *db.Tx, id string) func() (*Client, error) {
 	if !ValidID(id) {
-		return nil, unknown(id)
+		return func() (*Client, error) { return nil, unknown(id) }
 	}
-	c, err := byID(tx, id)
-	if db.Missing(err) {
-		return nil, unknown(id)
+	answer := askByID(tx, id)
+	return func() (*Client, error) {
+		c, err := answer.One()
+		if db.Missing(err) {
+			return nil, unknown(id)
+		}
+		return c, err
 	}
-	return c, err
 }
 
 // ByPrincipal finds the client that a service principal belongs to.

@@ -23,8 +23,8 @@ func scan(r db.Row) (*Client, error) {
 	return c, nil
 }
 
-func byID(tx *db.Tx, id string) (*Client, error) {
-	return db.One(tx, scan, `SELECT `+columns+` FROM clients WHERE realm = $1 AND id = $2 AND NOT deleted`, tx.Realm, id)
+func askByID(tx *db.Tx, id string) *db.Answer[*Client] {
+	return db.Ask(tx, scan, `SELECT `+columns+` FROM clients WHERE realm = $1 AND id = $2 AND NOT deleted`, tx.Realm, id)
 }
 
 func byPrincipal(tx *db.Tx, principal string) (*Client, error) {

@@ -82,11 +82,13 @@ func (s *Store) prove(tx *db.Tx, slot Slot, n New) (*Grant, *client.Client, erro
 	if slot.epoch != s.epoch() {
 		return nil, nil, fault.New(fault.Unavailable, "epoch_changed", "the database has failed over; try again")
 	}
-	life, err := principal.LiveTx(tx, n.Principal)
+	askedLife, askedClient := principal.AskLive(tx, n.Principal), client.AskAlive(tx, n.Client)
+	proveSession := askSession(tx, n, askedLife)
+	life, err := askedLife()
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := client.AliveTx(tx, n.Client)
+	c, err := askedClient()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -112,21 +114,25 @@ func (s *Store) prove(tx *db.Tx, slot Slot, n New) (*Grant, *client.Client, erro
 	return g, c, nil
 }
 
-func proveSession(tx *db.Tx, g *Grant) error {
-	if g.Session == "" {
-		return nil
+// askSession asks for the session together with the principal that it must be
+// of, and returns what checks the answer.
+func askSession(tx *db.Tx, n New, life func() (principal.Life, error)) func(*db.Tx, *Grant) error {
+	if n.Session == "" {
+		return func(*db.Tx, *Grant) error { return nil }
 	}
-	live, err := session.LiveTx(tx, g.Session)
-	if err != nil {
+	answer := session.AskLive(tx, n.Session, func(e *session.Session) (principal.Life, error) {
+		if e.Principal != n.Principal {
+			return principal.Life{}, dies(n.Session, "it belongs to somebody else")
+		}
+		return life()
+	})
+	return func(_ *db.Tx, g *Grant) error {
+		live, err := answer()
+		if err == nil && !g.Offline {
+			g.Expires = earliest(g.Expires, live.ExpiresAt)
+		}
 		return err
 	}
-	if live.Principal != g.Principal {
-		return dies(g.ID, "its session belongs to somebody else")
-	}
-	if !g.Offline {
-		g.Expires = earliest(g.Expires, live.ExpiresAt)
-	}
-	return nil
 }
 
 func proveCredential(tx *db.Tx, g *Grant) error {

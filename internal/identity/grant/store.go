@@ -46,10 +46,7 @@ func null(s string) *string {
 const insertGrantText = `INSERT INTO grants (` + grantColumns + `)
 	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, '', 0, 0, '[]', $23, $24, 0, '', 1)`
 
-func insertGrant(tx *db.Tx, g *Grant) error {
-	_, err := tx.Exec(insertGrantText, grantArgs(g)...)
-	return err
-}
+func insertGrant(tx *db.Tx, g *Grant) error { return tx.Later(insertGrantText, grantArgs(g)...) }
 
 // insertStanding reports whether there was no living grant of the same standing.
 func insertStanding(tx *db.Tx, g *Grant) (bool, error) {
@@ -176,8 +173,8 @@ func listAll(tx *db.Tx, f Filter, most int) ([]*Grant, error) {
 		AND (revoked_at = 0 AND (expires_at = 0 OR expires_at > $3) OR $4) ORDER BY id LIMIT $5`, tx.Realm, f.After, db.At(tx.Now), f.Dead, most)
 }
 
-// sweepGrants deletes grants, and with them their refresh tokens, that ended by
-// time before the given instant.
+// sweepGrants deletes grants that ended by time before the given instant. Their
+// refresh tokens ended no later and are swept by themselves.
 func sweepGrants(tx *db.Tx, before time.Time, most int) (int64, error) {
 	return tx.Exec(`DELETE FROM grants WHERE realm = $1 AND id IN
 		(SELECT id FROM grants WHERE realm = $1 AND expires_at > 0 AND expires_at < $2 ORDER BY expires_at LIMIT $3)`, tx.Realm, db.At(before), most)

@@ -30,9 +30,8 @@ func scanRefresh(r db.Row) (t refreshToken, err error) {
 }
 
 func insertRefresh(tx *db.Tx, t refreshToken) error {
-	_, err := tx.Exec(`INSERT INTO refresh_tokens (realm, `+refreshColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)`,
+	return tx.Later(`INSERT INTO refresh_tokens (realm, `+refreshColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)`,
 		tx.Realm, t.hash, t.grant, t.client, t.epoch, t.predecessor, db.At(t.issued), db.At(t.idle), db.At(t.expires))
-	return err
 }
 
 func refreshByHash(tx *db.Tx, hash []byte) (refreshToken, error) {
@@ -52,5 +51,5 @@ func consumeRefresh(tx *db.Tx, hash []byte, client string, epoch, life int64) (r
 
 func sweepRefresh(tx *db.Tx, before time.Time, most int) (int64, error) {
 	return tx.Exec(`DELETE FROM refresh_tokens WHERE realm = $1 AND hash IN
-		(SELECT hash FROM refresh_tokens WHERE realm = $1 AND idle_at < $2 ORDER BY idle_at LIMIT $3)`, tx.Realm, db.At(before), most)
+		(SELECT hash FROM refresh_tokens WHERE realm = $1 AND idle_at < $2 AND issued_at > 0 ORDER BY idle_at LIMIT $3)`, tx.Realm, db.At(before), most)
 }

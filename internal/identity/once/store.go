@@ -17,10 +17,9 @@ func scan(r db.Row) (v Value, err error) {
 }
 
 func (s *Store) insert(tx *db.Tx, hash []byte, v Value) error {
-	_, err := tx.Exec(`INSERT INTO once (realm, hash, epoch, purpose, subject, client, binding, payload, version, issued, created_at, expires_at, consumed_at)
+	return tx.Later(`INSERT INTO once (realm, hash, epoch, purpose, subject, client, binding, payload, version, issued, created_at, expires_at, consumed_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, '', $9, $10, 0)`,
 		tx.Realm, hash, s.epoch(), string(v.Purpose), v.Subject, v.Client, v.Binding, string(v.Payload), db.At(tx.Now), db.At(v.Expires))
-	return err
 }
 
 // consume is the one statement that uses a value up.
@@ -78,10 +77,10 @@ func crowd(tx *db.Tx, p Purpose, client string, most int64) (int64, error) {
 // sweep deletes at most most values that expired before the given time.
 func sweep(tx *db.Tx, before db.Time, most int) (int64, error) {
 	return tx.Exec(`DELETE FROM once WHERE realm = $1 AND (purpose, hash) IN (SELECT purpose, hash FROM once
-		WHERE realm = $1 AND expires_at < $2 ORDER BY expires_at LIMIT $3)`, tx.Realm, before, most)
+		WHERE realm = $1 AND expires_at < $2 AND created_at > 0 ORDER BY expires_at LIMIT $3)`, tx.Realm, before, most)
 }
 
 func sweepSeen(tx *db.Tx, before db.Time, most int) (int64, error) {
 	return tx.Exec(`DELETE FROM once_seen WHERE realm = $1 AND (purpose, client, hash) IN (SELECT purpose, client, hash FROM once_seen
-		WHERE realm = $1 AND expires_at < $2 ORDER BY expires_at LIMIT $3)`, tx.Realm, before, most)
+		WHERE realm = $1 AND expires_at < $2 AND purpose <> '' ORDER BY expires_at LIMIT $3)`, tx.Realm, before, most)
 }

@@ -2,6 +2,7 @@ package principal
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
@@ -18,8 +19,20 @@ func (d *Directory) Live(ctx context.Context, realm, id string) (Life, error) {
 
 // LiveTx is Live for what is to be born below the principal in this
 // transaction, and keeps the era.
-func LiveTx(tx *db.Tx, id string) (Life, error) {
-	return chain(id, tx.Now, func(id string) (*Principal, error) { return byID(tx, id) })
+func LiveTx(tx *db.Tx, id string) (Life, error) { return AskLive(tx, id)() }
+
+// AskLive asks for what LiveTx returns, without waiting yet. The answer may be
+// looked at more than once.
+func AskLive(tx *db.Tx, id string) func() (Life, error) {
+	answer := askByID(tx, id)
+	return sync.OnceValues(func() (Life, error) {
+		return chain(id, tx.Now, func(link string) (*Principal, error) {
+			if link == id {
+				return answer()
+			}
+			return byID(tx, link)
+		})
+	})
 }
 
 // chain walks from a principal up to its last owner.

@@ -67,12 +67,17 @@ func update(tx *db.Tx, p *Principal) error {
 	return err
 }
 
-func byID(tx *db.Tx, id string) (*Principal, error) {
-	p, err := db.One(tx, scan, `SELECT `+columns+` FROM principals WHERE realm = $1 AND id = $2`, tx.Realm, id)
-	if db.Missing(err) {
-		return nil, unknown(id)
+func byID(tx *db.Tx, id string) (*Principal, error) { return askByID(tx, id)() }
+
+func askByID(tx *db.Tx, id string) func() (*Principal, error) {
+	answer := db.Ask(tx, scan, `SELECT `+columns+` FROM principals WHERE realm = $1 AND id = $2`, tx.Realm, id)
+	return func() (*Principal, error) {
+		p, err := answer.One()
+		if db.Missing(err) {
+			return nil, unknown(id)
+		}
+		return p, err
 	}
-	return p, err
 }
 
 func setState(tx *db.Tx, id string, s State, lives int) error {

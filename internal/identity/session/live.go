@@ -277,22 +277,31 @@ func (s *Store) seen(ctx context.Context, name string, e *Session) (*Session, er
 // holds the session's row until the commit, at any isolation, so that no death
 // can come between. A death that waits is not overtaken by further births.
 func LiveTx(tx *db.Tx, id string) (*Session, error) {
-	e, err := held(tx, id)
-	if err != nil {
-		return nil, err
+	return AskLive(tx, id, func(e *Session) (principal.Life, error) { return principal.LiveTx(tx, e.Principal) })()
+}
+
+// AskLive asks for what LiveTx returns, without waiting yet. life tells the life
+// of the session's principal; it may fail for a session that is somebody else's.
+func AskLive(tx *db.Tx, id string, life func(*Session) (principal.Life, error)) func() (*Session, error) {
+	answer := held(tx, id)
+	return func() (*Session, error) {
+		e, err := answer()
+		if err != nil {
+			return nil, err
+		}
+		if !e.live(tx.Now) {
+			return nil, dead()
+		}
+		who, err := life(e)
+		if err != nil {
+			return nil, gone(err)
+		}
+		if who.Era != e.era {
+			return nil, dead()
+		}
+		if _, err := credential.AliveTx(tx, e.Credential); err != nil {
+			return nil, gone(err)
+		}
+		return e, nil
 	}
-	if !e.live(tx.Now) {
-		return nil, dead()
-	}
-	who, err := principal.LiveTx(tx, e.Principal)
-	if err != nil {
-		return nil, gone(err)
-	}
-	if who.Era != e.era {
-		return nil, dead()
-	}
-	if _, err := credential.AliveTx(tx, e.Credential); err != nil {
-		return nil, gone(err)
-	}
-	return e, nil
 }

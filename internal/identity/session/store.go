@@ -40,14 +40,25 @@ func byID(tx *db.Tx, id string) (*Session, error) {
 // end: PostgreSQL lets those who share a row overtake a writer that waits for it.
 // Its advisory locks are given in the order they were asked for, so births queue
 // behind a death that waits.
-func held(tx *db.Tx, id string) (*Session, error) {
+func held(tx *db.Tx, id string) func() (*Session, error) {
 	if tx.Engine() != db.Postgres {
-		return byID(tx, id)
+		return func() (*Session, error) { return byID(tx, id) }
 	}
-	if _, err := tx.Exec(`SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))`, lockName(tx.Realm, id)); err != nil {
-		return nil, err
+	if err := tx.Later(`SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))`, lockName(tx.Realm, id)); err != nil {
+		return failed(err)
 	}
-	return found(db.One(tx, scan, `SELECT `+columns+` FROM sessions WHERE realm = $1 AND id = $2 FOR SHARE`, tx.Realm, id))
+	query := `SELECT ` + columns + ` FROM sessions WHERE realm = $1 AND id = $2`
+	if !tx.ReadCommitted() {
+		// The snapshot may be older than the lock: a row that changed since
+		// must be a conflict.
+		query += ` FOR SHARE`
+	}
+	answer := db.Ask(tx, scan, query, tx.Realm, id)
+	return func() (*Session, error) { return found(answer.One()) }
+}
+
+func failed(err error) func() (*Session, error) {
+	return func() (*Session, error) { return nil, err }
 }
 
 // doom takes its place in the queue of those who are to end a session.
