@@ -21,7 +21,7 @@ const keepRecent = 4096
 // goroutine: a lease says that the head was applied, so the two belong together.
 func (l *Log) followForever(ctx context.Context) {
 	var renewed time.Duration
-	for wait(ctx, l.follow, l.poll()) {
+	for waitOrGather(ctx, l.follow, l.followSoon, l.poll()) {
 		invalidated, err := l.catchUp(ctx)
 		if err == nil && (invalidated || l.opts.Elapsed()-renewed >= renewEvery || l.Live() != nil) {
 			renewed = l.opts.Elapsed()

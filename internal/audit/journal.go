@@ -34,11 +34,6 @@ func (l *Log) Flush(tx *db.Tx, entries []any) error {
 // Committed implements db.Journal: it wakes the sequencer, and for what
 // invalidates it waits until no node can say yes on older knowledge.
 func (l *Log) Committed(ctx context.Context, _ string, entries []any) error {
-	if l.db.Engine() == db.SQLite {
-		poke(l.follow)
-	} else {
-		poke(l.sequence)
-	}
 	var last *entry
 	barrier := false
 	for _, v := range entries {
@@ -48,6 +43,7 @@ func (l *Log) Committed(ctx context.Context, _ string, entries []any) error {
 			last = e
 		}
 	}
+	l.tell(last != nil || barrier)
 	if last == nil && !barrier || l.cancel == nil {
 		return nil // nothing to wait for, or no node runs yet
 	}
@@ -68,6 +64,22 @@ func (l *Log) Committed(ctx context.Context, _ string, entries []any) error {
 		return fault.New(fault.Unavailable, "unconfirmed", "the change is made but not yet confirmed everywhere; try again, which is safe").WithRetry(time.Second)
 	}
 	return nil
+}
+
+// tell wakes whoever goes on with a commit: the sequencer, or on SQLite, where
+// the commit was placed already, the follower. Where nobody waits for that, some
+// more may come together first.
+func (l *Log) tell(now bool) {
+	switch placed := l.db.Engine() == db.SQLite; {
+	case placed && now:
+		poke(l.follow)
+	case placed:
+		poke(l.followSoon)
+	case now:
+		poke(l.sequence)
+	default:
+		poke(l.sequenceSoon)
+	}
 }
 
 // positionOf waits until this node has applied the event and returns where it stands.

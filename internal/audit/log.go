@@ -71,9 +71,10 @@ type Log struct {
 
 	verifying sync.Map // realms whose log is being read again
 
-	sequence, follow, ack chan struct{}
-	cancel                context.CancelFunc
-	wg                    sync.WaitGroup
+	sequence, follow, ack    chan struct{}
+	sequenceSoon, followSoon chan struct{} // for what nobody waits for
+	cancel                   context.CancelFunc
+	wg                       sync.WaitGroup
 }
 
 // follower is told every record, in order.
@@ -87,7 +88,7 @@ type follower struct {
 func New(d *db.DB, opts Options) *Log {
 	l := &Log{db: d, opts: opts, node: newNode(d), log: opts.Log,
 		said: map[string]time.Duration{}, waiters: map[string]chan Position{}, recent: map[string]Position{}, changed: make(chan struct{}),
-		sequence: make(chan struct{}, 1), follow: make(chan struct{}, 1), ack: make(chan struct{}, 1)}
+		sequence: make(chan struct{}, 1), sequenceSoon: make(chan struct{}, 1), follow: make(chan struct{}, 1), followSoon: make(chan struct{}, 1), ack: make(chan struct{}, 1)}
 	if l.ctl = opts.Control; l.ctl == nil {
 		l.ctl = d
 	}
@@ -253,6 +254,25 @@ func wait(ctx context.Context, c <-chan struct{}, d time.Duration) bool {
 	defer t.Stop()
 	select {
 	case <-c:
+	case <-t.C:
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
+// gatherFor is how long news that nobody waits for may gather. It bounds how
+// far the positions of busy nodes' tokens lie behind.
+const gatherFor = 20 * time.Millisecond
+
+// waitOrGather is wait with a second channel, on which news is not urgent.
+func waitOrGather(ctx context.Context, now, soon chan struct{}, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-now:
+	case <-soon:
+		return wait(ctx, now, gatherFor)
 	case <-t.C:
 	case <-ctx.Done():
 		return false

@@ -2,11 +2,12 @@ package audit
 
 import (
 	"context"
+	"math"
+	"strconv"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
-	"github.com/cardea-id/cardea/internal/id"
 )
 
 // Filter selects events; empty fields select all.
@@ -16,7 +17,7 @@ type Filter struct {
 	Target string // an id
 	Since  time.Time
 	Until  time.Time
-	Before string // the page token: the id of the last event of the page before
+	Before string // the page token: the place in the tree of the last event of the page before
 	Limit  int    // 1 to 1000; zero: 100
 }
 
@@ -29,12 +30,19 @@ func (l *Log) Query(ctx context.Context, realm string, f Filter) (all []Record, 
 	if f.Limit < 1 || f.Limit > 1000 {
 		return nil, "", fault.New(fault.Invalid, "limit_invalid", "limit must be between 1 and 1000")
 	}
-	if f.Before != "" && !id.Valid("evt", f.Before) {
-		return nil, "", fault.New(fault.Invalid, "page_token_invalid", "the page token is not one of ours")
+	before := int64(math.MaxInt64)
+	if f.Before != "" {
+		if before, err = strconv.ParseInt(f.Before, 10, 64); err != nil || before < 0 {
+			return nil, "", fault.New(fault.Invalid, "page_token_invalid", "the page token is not one of ours")
+		}
+	}
+	// What was acknowledged has its place, and so is among what is found.
+	if err := l.drain(ctx); err != nil {
+		return nil, "", err
 	}
 	var rows []row
 	err = l.db.View(ctx, realm, func(tx *db.Tx) (err error) {
-		rows, err = search(tx, realm, f, f.Limit+1)
+		rows, err = search(tx, realm, f, before, f.Limit+1)
 		return err
 	})
 	if err != nil {
@@ -42,7 +50,7 @@ func (l *Log) Query(ctx context.Context, realm string, f Filter) (all []Record, 
 	}
 	if len(rows) > f.Limit {
 		rows = rows[:f.Limit]
-		next = rows[f.Limit-1].id
+		next = strconv.FormatInt(rows[f.Limit-1].leaf, 10)
 	}
 	for _, s := range rows {
 		r, err := decode(s.body)

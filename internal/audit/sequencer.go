@@ -19,7 +19,7 @@ var errRaced = errors.New("audit: another node moved the head")
 // sequenceForever gives positions to whatever is committed, when poked by a
 // commit of this node and now and then for those of nodes that died.
 func (l *Log) sequenceForever(ctx context.Context) {
-	for wait(ctx, l.sequence, l.poll()) {
+	for waitOrGather(ctx, l.sequence, l.sequenceSoon, l.poll()) {
 		for ctx.Err() == nil {
 			n, err := l.sequenceOnce(ctx)
 			if errors.Is(err, errRaced) {

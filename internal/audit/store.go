@@ -23,54 +23,58 @@ func moveHead(tx *db.Tx, from, to head) (bool, error) {
 // insertEvent draws the event's order key as it inserts. Keys only order what is
 // still to be placed, so on SQLite, with its one writer, counting on is enough.
 func insertEvent(tx *db.Tx, r *Record, text string) error {
-	query := `INSERT INTO events (realm, id, order_key, at, action, actor, target, body)
-		VALUES ($1, $2, (SELECT COALESCE(MAX(order_key), 0) + 1 FROM events WHERE position IS NULL), $3, $4, $5, $6, $7)`
+	query := `INSERT INTO event_queue (order_key, realm, id, at, action, actor, target, body)
+		VALUES ((SELECT COALESCE(MAX(order_key), 0) + 1 FROM event_queue), $1, $2, $3, $4, $5, $6, $7)`
 	if tx.Engine() == db.Postgres {
-		query = `INSERT INTO events (realm, id, order_key, at, action, actor, target, body) VALUES ($1, $2, nextval('event_order'), $3, $4, $5, $6, $7)`
+		query = `INSERT INTO event_queue (order_key, realm, id, at, action, actor, target, body) VALUES (nextval('event_order'), $1, $2, $3, $4, $5, $6, $7)`
 	}
 	return tx.Later(query, r.Realm, r.ID, db.At(r.At), r.Action, r.Actor.ID, r.Target, text)
 }
 
 // insertPlaced writes an event whose place is known already.
 func insertPlaced(tx *db.Tx, r *Record, text string) error {
-	_, err := tx.Exec(`INSERT INTO events (realm, id, order_key, at, action, actor, target, body, epoch, position, leaf) VALUES ($1, $2, 0, $3, $4, $5, $6, $7, $8, $9, $10)`,
+	return tx.Later(`INSERT INTO events (realm, id, at, action, actor, target, body, epoch, position, leaf) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		r.Realm, r.ID, db.At(r.At), r.Action, r.Actor.ID, r.Target, text, r.Position.Epoch, r.Position.Seq, r.Leaf)
-	return err
 }
 
 // waiting is an event that is still to be placed.
 type waiting struct {
-	realm, id, body string
-	position        Position
-	leaf            int64
+	key         int64
+	realm, body string
+	position    Position
+	leaf        int64
 }
 
 func anyPending(tx *db.Tx) (bool, error) {
-	return db.One(tx, db.Scalar[bool], `SELECT EXISTS (SELECT realm FROM events WHERE position IS NULL)`)
+	return db.One(tx, db.Scalar[bool], `SELECT EXISTS (SELECT realm FROM event_queue)`)
 }
 
 func pending(tx *db.Tx, limit int) ([]waiting, error) {
-	return db.All(tx, func(r db.Row) (w waiting, err error) { return w, r.Scan(&w.realm, &w.id, &w.body) },
-		`SELECT realm, id, body FROM events WHERE position IS NULL ORDER BY order_key LIMIT $1`, limit)
+	return db.All(tx, func(r db.Row) (w waiting, err error) { return w, r.Scan(&w.key, &w.realm, &w.body) },
+		`SELECT order_key, realm, body FROM event_queue ORDER BY order_key LIMIT $1`, limit)
 }
 
-// place writes the positions of a batch: one statement on PostgreSQL, where a
-// round trip is dear, one each on SQLite, where it is a function call.
+// place moves a batch to its positions: in one statement on PostgreSQL, where a
+// round trip is dear, in two for each event on SQLite, where it is a call.
 func place(tx *db.Tx, events []waiting) error {
 	if tx.Engine() == db.Postgres {
-		realms, ids := make([]string, len(events)), make([]string, len(events))
-		seqs, leaves := make([]int64, len(events)), make([]int64, len(events))
+		keys, seqs, leaves := make([]int64, len(events)), make([]int64, len(events)), make([]int64, len(events))
 		for i, e := range events {
-			realms[i], ids[i], seqs[i], leaves[i] = e.realm, e.id, e.position.Seq, e.leaf
+			keys[i], seqs[i], leaves[i] = e.key, e.position.Seq, e.leaf
 		}
-		_, err := tx.Exec(`UPDATE events AS e SET epoch = $1, position = v.position, leaf = v.leaf
-			FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]) AS v(realm, id, position, leaf)
-			WHERE e.realm = v.realm AND e.id = v.id`, events[0].position.Epoch, realms, ids, seqs, leaves)
-		return err
+		return tx.Later(`WITH taken AS (DELETE FROM event_queue WHERE order_key = ANY($2::bigint[]) RETURNING order_key, realm, id, at, action, actor, target, body)
+			INSERT INTO events (realm, id, at, action, actor, target, body, epoch, position, leaf)
+			SELECT t.realm, t.id, t.at, t.action, t.actor, t.target, t.body, $1, v.position, v.leaf
+			FROM taken t JOIN unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS v(order_key, position, leaf) ON v.order_key = t.order_key`,
+			events[0].position.Epoch, keys, seqs, leaves)
 	}
 	for _, e := range events {
-		if _, err := tx.Exec(`UPDATE events SET epoch = $1, position = $2, leaf = $3 WHERE realm = $4 AND id = $5`,
-			e.position.Epoch, e.position.Seq, e.leaf, e.realm, e.id); err != nil {
+		if err := tx.Later(`INSERT INTO events (realm, id, at, action, actor, target, body, epoch, position, leaf)
+			SELECT realm, id, at, action, actor, target, body, $1, $2, $3 FROM event_queue WHERE realm = $4 AND order_key = $5`,
+			e.position.Epoch, e.position.Seq, e.leaf, e.realm, e.key); err != nil {
+			return err
+		}
+		if err := tx.Later(`DELETE FROM event_queue WHERE realm = $1 AND order_key = $2`, e.realm, e.key); err != nil {
 			return err
 		}
 	}
@@ -125,9 +129,8 @@ func saveTree(tx *db.Tx, t *tree) error {
 	for _, h := range t.frontier {
 		frontier = append(frontier, h[:]...)
 	}
-	_, err := tx.Exec(`INSERT INTO log_heads (realm, epoch, seq, chain, frontier) VALUES ($1, 0, $2, $3, $4)
+	return tx.Later(`INSERT INTO log_heads (realm, epoch, seq, chain, frontier) VALUES ($1, 0, $2, $3, $4)
 		ON CONFLICT (realm) DO UPDATE SET seq = $2, frontier = $4`, t.realm, t.size, []byte{}, frontier)
-	return err
 }
 
 // leafBodies reads the bodies of leaves [from, to) of a realm.
@@ -179,33 +182,29 @@ func scanRow(r db.Row) (s row, err error) {
 	return s, r.Scan(&s.id, &s.at, &s.action, &s.actor, &s.target, &s.body, &s.position.Epoch, &s.position.Seq, &s.leaf)
 }
 
-const rowColumns = `id, at, action, actor, target, body, COALESCE(epoch, 0), COALESCE(position, 0), COALESCE(leaf, -1)`
+const rowColumns = `id, at, action, actor, target, body, epoch, position, leaf`
 
 func leafRows(tx *db.Tx, realm string, from int64, limit int) ([]row, error) {
 	return db.All(tx, scanRow, `SELECT `+rowColumns+` FROM events WHERE realm = $1 AND leaf >= $2 ORDER BY leaf LIMIT $3`, realm, from, limit)
 }
 
-// search reads newest first. Ids sort by time.
-func search(tx *db.Tx, realm string, f Filter, limit int) ([]row, error) {
+// search reads newest first, from before a leaf on.
+func search(tx *db.Tx, realm string, f Filter, before int64, limit int) ([]row, error) {
 	until := f.Until
 	if until.IsZero() {
 		until = tx.Now.Add(time.Hour)
 	}
 	from, to := db.At(f.Since), db.At(until)
-	before := f.Before
-	if before == "" {
-		before = "evt_~"
-	}
 	switch {
 	case f.Target != "":
-		return db.All(tx, scanRow, `SELECT `+rowColumns+` FROM events WHERE realm = $1 AND target = $2 AND id < $3 AND at >= $4 AND at <= $5
-			AND ($6 = '' OR action LIKE $6 || '%') AND ($7 = '' OR actor = $7) ORDER BY id DESC LIMIT $8`, realm, f.Target, before, from, to, f.Action, f.Actor, limit)
+		return db.All(tx, scanRow, `SELECT `+rowColumns+` FROM events WHERE realm = $1 AND target = $2 AND leaf < $3 AND at >= $4 AND at <= $5
+			AND ($6 = '' OR action LIKE $6 || '%') AND ($7 = '' OR actor = $7) ORDER BY leaf DESC LIMIT $8`, realm, f.Target, before, from, to, f.Action, f.Actor, limit)
 	case f.Actor != "":
-		return db.All(tx, scanRow, `SELECT `+rowColumns+` FROM events WHERE realm = $1 AND actor = $2 AND id < $3 AND at >= $4 AND at <= $5
-			AND ($6 = '' OR action LIKE $6 || '%') ORDER BY id DESC LIMIT $7`, realm, f.Actor, before, from, to, f.Action, limit)
+		return db.All(tx, scanRow, `SELECT `+rowColumns+` FROM events WHERE realm = $1 AND actor = $2 AND leaf < $3 AND at >= $4 AND at <= $5
+			AND ($6 = '' OR action LIKE $6 || '%') ORDER BY leaf DESC LIMIT $7`, realm, f.Actor, before, from, to, f.Action, limit)
 	}
-	return db.All(tx, scanRow, `SELECT `+rowColumns+` FROM events WHERE realm = $1 AND id < $2 AND at >= $3 AND at <= $4
-		AND ($5 = '' OR action LIKE $5 || '%') ORDER BY id DESC LIMIT $6`, realm, before, from, to, f.Action, limit)
+	return db.All(tx, scanRow, `SELECT `+rowColumns+` FROM events WHERE realm = $1 AND leaf < $2 AND at >= $3 AND at <= $4
+		AND ($5 = '' OR action LIKE $5 || '%') ORDER BY leaf DESC LIMIT $6`, realm, before, from, to, f.Action, limit)
 }
 
 func insertSegment(tx *db.Tx, id, node string, records int, text string) error {

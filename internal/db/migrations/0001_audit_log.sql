@@ -12,28 +12,38 @@ CREATE TABLE log_heads (
 
 INSERT INTO log_heads (realm, epoch, seq, chain, frontier) VALUES ('', 1, 0, '', '');
 
--- One row for each change, written in the transaction that makes the change.
--- epoch, position and leaf are set by the sequencer; body is what is hashed.
+-- One row for each change. body is what is hashed; the columns repeat parts of
+-- it for queries.
 CREATE TABLE events (
 	realm TEXT NOT NULL,
 	id TEXT NOT NULL,
-	order_key BIGINT NOT NULL,
 	at BIGINT NOT NULL,
 	action TEXT NOT NULL,
 	actor TEXT NOT NULL,
 	target TEXT NOT NULL,
 	body TEXT NOT NULL,
-	epoch BIGINT,
-	position BIGINT,
-	leaf BIGINT,
-	PRIMARY KEY (realm, id)
+	epoch BIGINT NOT NULL,
+	position BIGINT NOT NULL,
+	leaf BIGINT NOT NULL,
+	PRIMARY KEY (realm, leaf)
 );
 
-CREATE INDEX events_pending ON events (order_key) WHERE position IS NULL;
-CREATE UNIQUE INDEX events_position ON events (epoch, position) WHERE position IS NOT NULL;
-CREATE UNIQUE INDEX events_leaf ON events (realm, leaf) WHERE leaf IS NOT NULL;
-CREATE INDEX events_target ON events (realm, target, id);
-CREATE INDEX events_actor ON events (realm, actor, id);
+CREATE UNIQUE INDEX events_position ON events (epoch, position);
+CREATE INDEX events_target ON events (realm, target, leaf);
+CREATE INDEX events_actor ON events (realm, actor, leaf);
+
+-- Events that the sequencer has yet to place, written in the transactions that
+-- make the changes. It moves them to events.
+CREATE TABLE event_queue (
+	order_key BIGINT NOT NULL PRIMARY KEY,
+	realm TEXT NOT NULL,
+	id TEXT NOT NULL,
+	at BIGINT NOT NULL,
+	action TEXT NOT NULL,
+	actor TEXT NOT NULL,
+	target TEXT NOT NULL,
+	body TEXT NOT NULL
+);
 
 -- Full tiles of a realm's tree: 256 hashes each (C2SP tlog-tiles).
 CREATE TABLE log_tiles (
