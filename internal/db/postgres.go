@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,6 +19,8 @@ type postgres struct {
 	db     *DB
 	pool   *pgxpool.Pool
 	listen *listener
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
 }
 
 const (
@@ -61,6 +64,9 @@ func openPostgres(ctx context.Context, d *DB, o Options) (engine, error) {
 		direct.ConnectTimeout = acquireTimeout
 	}
 	p.listen = startListener(d, direct)
+	studying, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p.cancel = cancel
+	p.wg.Go(func() { p.studyForever(studying) })
 	return p, nil
 }
 
@@ -199,6 +205,8 @@ func (p *postgres) notify(payload string) { p.listen.tell(payload) }
 func (p *postgres) failed() <-chan error { return nil }
 
 func (p *postgres) close() {
+	p.cancel()
+	p.wg.Wait()
 	p.listen.close()
 	p.pool.Close()
 }

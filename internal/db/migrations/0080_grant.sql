@@ -31,7 +31,7 @@ CREATE TABLE grants (
     reason      TEXT    NOT NULL,
     version     BIGINT  NOT NULL,
     PRIMARY KEY (realm, id),
-    UNIQUE (realm, list, idx)
+    UNIQUE (list, idx, realm)
 );
 
 CREATE UNIQUE INDEX grants_standing ON grants (realm, standing) WHERE standing IS NOT NULL AND revoked_at = 0;

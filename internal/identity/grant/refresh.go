@@ -73,10 +73,10 @@ func (s *Store) Refresh(ctx context.Context, by audit.Actor, c *client.Client, t
 	// index on living tokens of a grant holds even if it did not.
 	err = s.db.UpdateRC(ctx, c.Realm, func(tx *db.Tx) error {
 		out = Rotation{}
-		used, err := consumeRefresh(tx, hash, c.ID, s.epoch(), c.Life)
+		used, g, err := consumeRefresh(tx, hash, c.ID, s.epoch(), c.Life)
 		switch {
 		case err == nil:
-			return s.succeed(tx, by, used, next, idle, &out)
+			return s.succeed(tx, by, used, g, next, idle, &out)
 		case db.Missing(err):
 			return s.refuse(tx, by, hash, next, c.ID, &out)
 		}
@@ -92,11 +92,7 @@ func (s *Store) Refresh(ctx context.Context, by audit.Actor, c *client.Client, t
 }
 
 // succeed makes the successor of a token that was just consumed.
-func (s *Store) succeed(tx *db.Tx, by audit.Actor, used refreshToken, next secret.Text, idle time.Duration, out *Rotation) error {
-	g, err := byID(tx, used.grant)
-	if err != nil {
-		return err
-	}
+func (s *Store) succeed(tx *db.Tx, by audit.Actor, used refreshToken, g *Grant, next secret.Text, idle time.Duration, out *Rotation) error {
 	t := refreshToken{hash: secret.Hash(string(next)), grant: used.grant, client: used.client, epoch: used.epoch, predecessor: used.hash,
 		issued: tx.Now, idle: earliest(tx.Now.Add(idle), used.expires), expires: used.expires}
 	if err := insertRefresh(tx, t); err != nil {

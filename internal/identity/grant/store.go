@@ -12,21 +12,38 @@ const grantColumns = `realm, id, kind, principal, era, client, client_life, sess
 	acr, amr, auth_time, list, idx, moved_list, moved_idx, moved_until, earlier, created_at, expires_at, revoked_at, reason, version`
 
 func scanGrant(r db.Row) (*Grant, error) {
-	g := new(Grant)
-	var session, credential, parent, standing *string
-	var scope, audience, amr string
-	var earlier string
-	var authTime, movedUntil, created, expires, revoked db.Time
-	err := r.Scan(&g.Realm, &g.ID, &g.Kind, &g.Principal, &g.Era, &g.Client, &g.clientLife, &session, &credential, &parent, &g.Actor, &standing, &g.Consent, &g.Offline,
-		&scope, &audience, &g.Claims, &g.ACR, &amr, &authTime, &g.Status.List, &g.Status.Index, &g.moved.List, &g.moved.Index, &movedUntil, &earlier,
-		&created, &expires, &revoked, &g.Reason, &g.Version)
-	g.Session, g.Credential, g.Parent, g.standing = text(session), text(credential), text(parent), text(standing)
-	g.Scopes, g.Audience, g.AMR = split(scope), split(audience), split(amr)
-	g.AuthTime, g.moved.Until, g.Created, g.Expires, g.Revoked = authTime.Time, movedUntil.Time, created.Time, expires.Time, revoked.Time
-	if err != nil {
-		return g, err
+	var g grantRow
+	if err := r.Scan(g.columns()...); err != nil {
+		return nil, err
 	}
-	return g, json.Unmarshal([]byte(earlier), &g.earlier)
+	return g.grant()
+}
+
+// grantRow is a grant while it is read.
+type grantRow struct {
+	g                                               Grant
+	session, credential, parent, standing           *string
+	scope, audience, amr, earlier                   string
+	authTime, movedUntil, created, expires, revoked db.Time
+}
+
+// columns are where grantColumns go.
+func (r *grantRow) columns() []any {
+	g := &r.g
+	return []any{&g.Realm, &g.ID, &g.Kind, &g.Principal, &g.Era, &g.Client, &g.clientLife, &r.session, &r.credential, &r.parent, &g.Actor, &r.standing, &g.Consent, &g.Offline,
+		&r.scope, &r.audience, &g.Claims, &g.ACR, &r.amr, &r.authTime, &g.Status.List, &g.Status.Index, &g.moved.List, &g.moved.Index, &r.movedUntil, &r.earlier,
+		&r.created, &r.expires, &r.revoked, &g.Reason, &g.Version}
+}
+
+func (r *grantRow) grant() (*Grant, error) {
+	g := &r.g
+	g.Session, g.Credential, g.Parent, g.standing = text(r.session), text(r.credential), text(r.parent), text(r.standing)
+	g.Scopes, g.Audience, g.AMR = split(r.scope), split(r.audience), split(r.amr)
+	g.AuthTime, g.moved.Until, g.Created, g.Expires, g.Revoked = r.authTime.Time, r.movedUntil.Time, r.created.Time, r.expires.Time, r.revoked.Time
+	if r.earlier == "[]" {
+		return g, nil
+	}
+	return g, json.Unmarshal([]byte(r.earlier), &g.earlier)
 }
 
 func text(s *string) string {

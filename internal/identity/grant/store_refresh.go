@@ -22,11 +22,26 @@ type refreshToken struct {
 
 const refreshColumns = `hash, grant_id, client, epoch, predecessor, issued_at, idle_at, expires_at, consumed_at`
 
-func scanRefresh(r db.Row) (t refreshToken, err error) {
-	var issued, idle, expires, consumed db.Time
-	err = r.Scan(&t.hash, &t.grant, &t.client, &t.epoch, &t.predecessor, &issued, &idle, &expires, &consumed)
-	t.issued, t.idle, t.expires, t.consumed = issued.Time, idle.Time, expires.Time, consumed.Time
-	return t, err
+func scanRefresh(r db.Row) (refreshToken, error) {
+	var t refreshRow
+	err := r.Scan(t.columns()...)
+	return t.token(), err
+}
+
+// refreshRow is a refresh token while it is read.
+type refreshRow struct {
+	t                               refreshToken
+	issued, idle, expires, consumed db.Time
+}
+
+// columns are where refreshColumns go.
+func (r *refreshRow) columns() []any {
+	return []any{&r.t.hash, &r.t.grant, &r.t.client, &r.t.epoch, &r.t.predecessor, &r.issued, &r.idle, &r.expires, &r.consumed}
+}
+
+func (r *refreshRow) token() refreshToken {
+	r.t.issued, r.t.idle, r.t.expires, r.t.consumed = r.issued.Time, r.idle.Time, r.expires.Time, r.consumed.Time
+	return r.t
 }
 
 func insertRefresh(tx *db.Tx, t refreshToken) error {
@@ -40,13 +55,56 @@ func refreshByHash(tx *db.Tx, hash []byte) (refreshToken, error) {
 
 // consumeRefresh is the one statement that uses a refresh token up. It passes
 // only for the client it was given to, in time, in the epoch it was made in,
-// and while its grant, and the consent below that, are alive.
-func consumeRefresh(tx *db.Tx, hash []byte, client string, epoch, life int64) (refreshToken, error) {
-	return db.One(tx, scanRefresh, `UPDATE refresh_tokens SET consumed_at = $1
-		WHERE realm = $2 AND hash = $3 AND client = $4 AND epoch = $5 AND consumed_at = 0 AND idle_at > $1 AND expires_at > $1
-		AND EXISTS (SELECT 1 FROM grants g WHERE g.realm = $2 AND g.id = refresh_tokens.grant_id AND g.revoked_at = 0 AND g.expires_at > $1 AND g.client_life = $6
-			AND (NOT g.consent OR EXISTS (SELECT 1 FROM consents c WHERE c.realm = $2 AND c.principal = g.principal AND c.client = g.client AND c.created_at <= g.created_at)))
-		RETURNING `+refreshColumns, db.At(tx.Now), tx.Realm, hash, client, epoch, life)
+// and while its grant, and the consent below that, are alive. It returns the
+// grant as well.
+func consumeRefresh(tx *db.Tx, hash []byte, client string, epoch, life int64) (refreshToken, *Grant, error) {
+	args := []any{db.At(tx.Now), tx.Realm, hash, client, epoch, life}
+	if tx.Engine() == db.Postgres { // SQLite has no such WITH
+		both, err := db.One(tx, scanConsumed, consumeWithGrant, args...)
+		return both.token, both.grant, err
+	}
+	t, err := db.One(tx, scanRefresh, consume, args...)
+	if err != nil {
+		return t, nil, err
+	}
+	g, err := byID(tx, t.grant)
+	return t, g, err
+}
+
+// Both statements look rows up by their whole keys. What keeps the planner of
+// PostgreSQL from other ways, where it knows nothing of the tables yet, is
+// OFFSET 0 (a subquery is not made a join), and consumed_at < 1 (the index on
+// living tokens is not offered).
+const (
+	consume = `UPDATE refresh_tokens AS r SET consumed_at = $1
+		WHERE r.realm = $2 AND r.hash = $3 AND r.client = $4 AND r.epoch = $5 AND r.consumed_at < 1 AND r.idle_at > $1 AND r.expires_at > $1
+		AND EXISTS (SELECT 1 FROM grants g WHERE g.realm = $2 AND g.id = r.grant_id AND g.revoked_at = 0 AND g.expires_at > $1 AND g.client_life = $6
+			AND (NOT g.consent OR EXISTS (SELECT 1 FROM consents c WHERE c.realm = $2 AND c.principal = g.principal AND c.client = g.client AND c.created_at <= g.created_at))
+			LIMIT 1 OFFSET 0) RETURNING ` + refreshColumns
+	consumeWithGrant = `WITH used AS (` + consume + `) SELECT u.hash, u.grant_id, u.client, u.epoch, u.predecessor, u.issued_at, u.idle_at, u.expires_at, u.consumed_at, ` + grantColumnsOfG + `
+		FROM used u CROSS JOIN LATERAL (SELECT * FROM grants WHERE realm = $2 AND id = u.grant_id OFFSET 0) AS g`
+)
+
+// grantColumnsOfG are grantColumns where another table has columns of the same
+// names.
+const grantColumnsOfG = `g.realm, g.id, g.kind, g.principal, g.era, g.client, g.client_life, g.session, g.credential, g.parent, g.actor, g.standing, g.consent, g.offline,
+	g.scope, g.audience, g.claims, g.acr, g.amr, g.auth_time, g.list, g.idx, g.moved_list, g.moved_idx, g.moved_until, g.earlier, g.created_at, g.expires_at, g.revoked_at, g.reason, g.version`
+
+// consumed is a token that was just used up, with its grant.
+type consumed struct {
+	token refreshToken
+	grant *Grant
+}
+
+func scanConsumed(r db.Row) (c consumed, err error) {
+	var t refreshRow
+	var g grantRow
+	if err = r.Scan(append(t.columns(), g.columns()...)...); err != nil {
+		return c, err
+	}
+	c.token = t.token()
+	c.grant, err = g.grant()
+	return c, err
 }
 
 func sweepRefresh(tx *db.Tx, before time.Time, most int) (int64, error) {

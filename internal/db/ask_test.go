@@ -1,0 +1,119 @@
+package db_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/db/dbtest"
+)
+
+const (
+	insertThing = `INSERT INTO things (realm, id, used) VALUES ($1, $2, FALSE)`
+	countThings = `SELECT count(*) FROM things WHERE realm = $1`
+)
+
+// Whatever was put off takes effect before what is waited for, in order.
+func TestWhatIsPutOffHappensInOrder(t *testing.T) {
+	dbtest.Run(t, func(t *testing.T, e *dbtest.Env) {
+		table(t, e.DB)
+		err := e.DB.UpdateRC(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+			if err := tx.Later(insertThing, tx.Realm, "a"); err != nil {
+				return err
+			}
+			one := db.Ask(tx, db.Scalar[int], countThings, tx.Realm)
+			if err := tx.Later(insertThing, tx.Realm, "b"); err != nil {
+				return err
+			}
+			two := db.Ask(tx, db.Scalar[int], countThings, tx.Realm)
+			missing := db.Ask(tx, db.Scalar[bool], `SELECT used FROM things WHERE realm = $1 AND id = $2`, tx.Realm, "z")
+			if n, err := two.One(); n != 2 || err != nil {
+				t.Errorf("after two insertions there are %d, %v", n, err)
+			}
+			if n, err := one.One(); n != 1 || err != nil {
+				t.Errorf("after one insertion there was %d, %v", n, err)
+			}
+			if _, err := missing.One(); !db.Missing(err) {
+				t.Errorf("a missing row: %v", err)
+			}
+			if err := tx.Later(insertThing, tx.Realm, "c"); err != nil {
+				return err
+			}
+			if n, err := tx.Exec(`UPDATE things SET used = TRUE WHERE realm = $1`, tx.Realm); n != 3 || err != nil {
+				t.Errorf("%d were changed, %v; want 3", n, err)
+			}
+			if err := tx.Later(insertThing, tx.Realm, "d"); err != nil {
+				return err
+			}
+			all, err := db.All(tx, db.Scalar[string], `SELECT id FROM things WHERE realm = $1 ORDER BY id`, tx.Realm)
+			if len(all) != 4 || err != nil {
+				t.Errorf("there are %v, %v", all, err)
+			}
+			return tx.Later(insertThing, tx.Realm, "e")
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := count(t, e.DB); n != 5 {
+			t.Errorf("%d were committed, want 5", n)
+		}
+	})
+}
+
+// A statement that was put off and fails takes the transaction with it, at the
+// latest at the commit, and the connection serves whoever comes next.
+func TestWhatIsPutOffFailsTheTransaction(t *testing.T) {
+	dbtest.Run(t, func(t *testing.T, e *dbtest.Env) {
+		table(t, e.DB)
+		if err := put(e.DB, t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		for name, rest := range map[string]func(*db.Tx) error{
+			"at the commit": func(*db.Tx) error { return nil },
+			"by a question": func(tx *db.Tx) error {
+				_, err := db.One(tx, db.Scalar[int], countThings, tx.Realm)
+				return err
+			},
+			"by a statement": func(tx *db.Tx) error {
+				_, err := tx.Exec(`UPDATE things SET used = TRUE WHERE realm = $1`, tx.Realm)
+				return err
+			},
+		} {
+			err := e.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+				if err := tx.Later(insertThing, tx.Realm, "b"); err != nil {
+					return err
+				}
+				if err := tx.Later(insertThing, tx.Realm, "a"); err != nil {
+					return err
+				}
+				return rest(tx)
+			})
+			if !db.Taken(err) {
+				t.Errorf("%s: %v, want taken", name, err)
+			}
+			if n := count(t, e.DB); n != 1 {
+				t.Errorf("%s: %d rows, want 1", name, n)
+			}
+		}
+	})
+}
+
+// A refusal forgets what was put off.
+func TestARefusalForgetsWhatWasPutOff(t *testing.T) {
+	dbtest.Run(t, func(t *testing.T, e *dbtest.Env) {
+		table(t, e.DB)
+		no := errors.New("no")
+		err := e.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+			if err := tx.Later(insertThing, tx.Realm, "a"); err != nil {
+				return err
+			}
+			return no
+		})
+		if !errors.Is(err, no) {
+			t.Errorf("got %v", err)
+		}
+		if n := count(t, e.DB); n != 0 {
+			t.Errorf("%d rows, want none", n)
+		}
+	})
+}

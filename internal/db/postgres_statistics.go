@@ -1,0 +1,56 @@
+package db
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// PostgreSQL plans by what it knows of the tables, and keeps the plans of
+// prepared statements until it knows more. Of a table that was empty when it
+// looked, or that it never looked at, it may find any index as good as the key
+// and then read a whole realm for one row. Its own look comes up to a minute
+// later; in a busy minute that is too late.
+
+// studyEvery is how often the sizes of the tables are looked at.
+const studyEvery = 5 * time.Second
+
+// outgrown lists our tables that have four times the pages that PostgreSQL
+// knows of, and at least four.
+const outgrown = `SELECT c.relname FROM pg_class c
+	WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace AND pg_has_role(c.relowner, 'USAGE')
+	AND pg_relation_size(c.oid) >= 4 * GREATEST(c.relpages, 1) * current_setting('block_size')::bigint`
+
+// studyForever has PostgreSQL look at tables that have outgrown its knowledge.
+func (p *postgres) studyForever(ctx context.Context) {
+	tick := time.NewTicker(studyEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		if err := p.study(ctx); err != nil && ctx.Err() == nil {
+			p.db.log.Debug("looking at the sizes of tables", "err", err)
+		}
+	}
+}
+
+func (p *postgres) study(ctx context.Context) error {
+	rows, err := p.pool.Query(ctx, outgrown)
+	if err != nil {
+		return err
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	for _, table := range tables {
+		if _, err := p.pool.Exec(ctx, "ANALYZE "+pgx.Identifier{table}.Sanitize()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
