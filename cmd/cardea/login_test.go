@@ -29,7 +29,7 @@ func newBrowser(t *testing.T) *browser {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 }
 
-// go follows redirects until there is a page.
+// open follows redirects until there is a page that does not lead on by itself.
 func (b *browser) open(method, target string, form url.Values) (*url.URL, string) {
 	b.t.Helper()
 	for range 10 {
@@ -53,10 +53,13 @@ func (b *browser) open(method, target string, form url.Values) (*url.URL, string
 		for _, c := range res.Cookies() {
 			b.cookies[c.Name] = c.Value
 		}
-		if res.StatusCode/100 != 3 {
+		to := res.Header.Get("Location")
+		if m := refreshPattern.FindSubmatch(body); m != nil {
+			to = html.UnescapeString(string(m[1]))
+		} else if res.StatusCode/100 != 3 {
 			return r.URL, string(body)
 		}
-		next, err := r.URL.Parse(res.Header.Get("Location"))
+		next, err := r.URL.Parse(to)
 		if err != nil {
 			b.t.Fatal(err)
 		}
@@ -69,6 +72,8 @@ func (b *browser) open(method, target string, form url.Values) (*url.URL, string
 var (
 	formPattern   = regexp.MustCompile(`(?s)<form[^>]*class="(?:form|actions)[^>]*action="([^"]*)"[^>]*>(.*?)</form>`)
 	hiddenPattern = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)"`)
+
+	refreshPattern = regexp.MustCompile(`<meta http-equiv="refresh" content="0;url=([^"]*)">`)
 )
 
 // submit fills in the form of a page and sends it.

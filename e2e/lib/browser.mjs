@@ -50,11 +50,17 @@ export function listen(page) {
   return complaints;
 }
 
-/** Answers sign-in and consent pages until the browser is elsewhere. */
+/** Answers the sign-in page. */
 export async function signIn(page, { login, password } = person) {
   await page.locator('input[name="identifier"]').fill(login);
   await page.locator('input[name="password"]').fill(password);
   await page.locator('button[name="do"][value="signin"]').click();
+}
+
+/** Allows what is asked after a sign-in, if anything is, on the way to an address. */
+export async function allowOnTheWayTo(page, address) {
+  await page.waitForURL((url) => url.pathname === "/consent" || url.href.startsWith(address));
+  if (new URL(page.url()).pathname === "/consent") await allow(page);
 }
 
 export async function allow(page) {

@@ -33,10 +33,11 @@ type Page struct {
 	URL      *url.URL
 	Status   int
 	Text     string
-	Location string // of a redirect that leads to another host
+	Location string // where a redirect, or the page by itself, leads to on another host
 }
 
-// Open follows an address through all redirects of its host.
+// Open follows an address through all redirects of its host, those of pages that
+// lead on by themselves too.
 func (b *Browser) Open(ctx context.Context, address string) (*Page, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -125,7 +126,9 @@ func (b *Browser) follow(req *http.Request) (*Page, error) {
 		b.take(resp.Cookies())
 		p := &Page{URL: req.URL, Status: resp.StatusCode, Text: string(text)}
 		to := resp.Header.Get("Location")
-		if to == "" || resp.StatusCode < 300 || resp.StatusCode > 399 {
+		if m := refresh.FindStringSubmatch(p.Text); m != nil && p.Status == http.StatusOK {
+			to = html.UnescapeString(m[1])
+		} else if to == "" || p.Status < 300 || p.Status > 399 {
 			return p, nil
 		}
 		next, err := req.URL.Parse(to)
@@ -169,6 +172,8 @@ func (b *Browser) Cookies() string {
 var (
 	forms  = regexp.MustCompile(`(?s)(<form\b[^>]*>)(.*?)</form>`)
 	inputs = regexp.MustCompile(`<(?:input|button)\b[^>]*>`)
+
+	refresh = regexp.MustCompile(`<meta http-equiv="refresh" content="0;url=([^"]*)">`)
 )
 
 func attribute(tag, name string) string {

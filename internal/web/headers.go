@@ -61,8 +61,9 @@ func pageHeaders(h http.Header, targets []string) {
 }
 
 // FormTargets declares where the forms of this page may lead besides this
-// origin, as URLs of which the origin counts. Browsers hold redirections after
-// a form to it too, so a page whose form ends at a client names the client.
+// origin, as URLs of which the origin counts. Chromium holds every redirection
+// after a form to it, those of other sites too: a form whose way leads on from
+// a target to who knows where must not be redirected to it.
 func FormTargets(w http.ResponseWriter, targets ...string) { pageHeaders(w.Header(), targets) }
 
 // formSource is the CSP source that admits the URL u: its origin, or its scheme

@@ -295,7 +295,11 @@ func (c *conversation) check(resp *http.Response, body []byte, i int, want strin
 	case len(words) == 3 && words[0] == "jwt":
 		return c.checkToken(body, words[1], words[2], pattern)
 	case len(words) == 2 && (words[0] == "query" || words[0] == "fragment"):
-		u, err := url.Parse(resp.Header.Get("Location"))
+		to := resp.Header.Get("Location")
+		if m := refreshTag.FindSubmatch(body); m != nil && to == "" {
+			to = html.UnescapeString(string(m[1]))
+		}
+		u, err := url.Parse(to)
 		if err != nil {
 			return err
 		}
@@ -379,6 +383,9 @@ var (
 	inputTag  = regexp.MustCompile(`<(?:input|button)\b[^>]*>`)
 	nameAttr  = regexp.MustCompile(`\bname="([^"]*)"`)
 	valueAttr = regexp.MustCompile(`\bvalue="([^"]*)"`)
+
+	// refreshTag is where a page leads on to by itself.
+	refreshTag = regexp.MustCompile(`<meta http-equiv="refresh" content="0;url=([^"]*)">`)
 )
 
 // input gives the value of a named input of a page.

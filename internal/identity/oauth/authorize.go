@@ -67,6 +67,7 @@ func (s *Server) resume(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	a, err := s.read(r.Context(), realm.From(r.Context()), params)
+	a.byForm = true
 	if err != nil {
 		return s.refuseRequest(w, r, a, err)
 	}

@@ -11,7 +11,8 @@ import (
 // answer sends fields to the client's redirect URI in the mode it asked for,
 // together with its state and our name (RFC 9207), so that a client that talks
 // to several issuers knows who answered. The redirect is always a 303: the
-// browser goes there with GET and takes no form along (AZ-08).
+// browser goes there with GET and takes no form along (AZ-08). After forms of
+// our pages a page leads there instead, see [signin.Server.Onward].
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, a *authorization, fields ...[2]string) error {
 	if a.state != "" {
 		fields = append(fields, [2]string{"state", a.state})
@@ -21,7 +22,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, a *authorization
 	if a.mode == "form_post" {
 		return s.pages.FormPost(w, r, a.redirectURI, fields)
 	}
-	web.See(w, withFields(a.redirectURI, a.mode, fields))
+	target := withFields(a.redirectURI, a.mode, fields)
+	if a.byForm {
+		return s.pages.Onward(w, r, target, a.params.Get("ui_locales"))
+	}
+	web.See(w, target)
 	return nil
 }
 

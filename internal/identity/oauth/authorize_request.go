@@ -19,6 +19,7 @@ type authorization struct {
 	redirectURI string
 	mode        string // response mode; query until it is known
 	state       string
+	byForm      bool // forms of our pages led here
 
 	scopes    []string // sorted, each allowed for the client
 	resources []string

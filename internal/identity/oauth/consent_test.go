@@ -3,7 +3,6 @@ package oauth_test
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"slices"
@@ -14,13 +13,13 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/client"
 )
 
-// elsewhere reads the query that a redirection carries to a client that may be
-// anywhere.
+// elsewhere reads the query that the browser takes along to a client that may
+// be anywhere.
 func (d *door) elsewhere(w *httptest.ResponseRecorder) url.Values {
 	d.Helper()
-	u, err := url.Parse(w.Header().Get("Location"))
-	if w.Code != http.StatusSeeOther || err != nil {
-		d.Fatalf("answered %d %s: %v", w.Code, w.Body, err)
+	u, err := url.Parse(d.sent(w))
+	if err != nil {
+		d.Fatal(err)
 	}
 	return u.Query()
 }

@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -150,16 +152,32 @@ func request(id string, pairs ...string) url.Values {
 func (d *door) authorize(cookie string, v url.Values) url.Values {
 	d.Helper()
 	w := d.get("/oauth2/authorize?"+v.Encode(), cookie)
-	return d.answer(w)
-}
-
-// answer reads the answer that a redirection carries to the client.
-func (d *door) answer(w *httptest.ResponseRecorder) url.Values {
-	d.Helper()
 	if w.Code != http.StatusSeeOther {
 		d.Fatalf("answered %d %s, want 303", w.Code, w.Body)
 	}
-	u, err := url.Parse(w.Header().Get("Location"))
+	return d.answer(w)
+}
+
+var refresh = regexp.MustCompile(`<meta http-equiv="refresh" content="0;url=([^"]*)">`)
+
+// sent is where the browser goes: by a redirection or, after forms of ours, by
+// a page that leads on.
+func (d *door) sent(w *httptest.ResponseRecorder) string {
+	d.Helper()
+	if w.Code == http.StatusSeeOther {
+		return w.Header().Get("Location")
+	}
+	m := refresh.FindStringSubmatch(w.Body.String())
+	if w.Code != http.StatusOK || m == nil {
+		d.Fatalf("answered %d %s, which leads nowhere", w.Code, w.Body)
+	}
+	return html.UnescapeString(m[1])
+}
+
+// answer reads the answer that the browser takes to the client.
+func (d *door) answer(w *httptest.ResponseRecorder) url.Values {
+	d.Helper()
+	u, err := url.Parse(d.sent(w))
 	if err != nil {
 		d.Fatal(err)
 	}

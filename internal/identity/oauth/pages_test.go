@@ -144,6 +144,43 @@ func TestTurningBack(t *testing.T) {
 	})
 }
 
+// TestFormsDoNotRedirectToClients: AZ-08, WB-01. A form of ours that redirected
+// to the client would bind the client's own redirections to our form-action,
+// and it would have to name the client. Whatever the answer, a page leads on.
+func TestFormsDoNotRedirectToClients(t *testing.T) {
+	run(t, func(d *door) {
+		d.app("app", func(s *client.Settings) { s.FirstParty = false })
+		d.app("tool", public, func(s *client.Settings) { s.Type, s.RedirectURIs = client.Native, []string{"com.example.app:/cb"} })
+		b := d.browser()
+		form := b.open(request("app", "response_mode", "fragment"))
+		if csp := form.Header().Get("Content-Security-Policy"); !strings.HasSuffix(csp, "form-action 'self'") {
+			d.Errorf("the form may lead elsewhere: %s", csp)
+		}
+		for name, w := range map[string]*httptest.ResponseRecorder{
+			"cancelled": b.submit(form, "do", "cancel"),
+			"allowed":   b.submit(b.password(b.open(request("app"))), "do", "allow"),
+			"denied":    b.submit(b.open(request("app", "prompt", "consent")), "do", "deny"),
+			"confirmed": b.password(b.open(request("app", "prompt", "login"))),
+		} {
+			if w.Code != http.StatusOK || w.Header().Get("Location") != "" || w.Header().Get("Referrer-Policy") != "no-referrer" || w.Header().Get("Cache-Control") != "no-store" {
+				d.Errorf("%s: %d %v", name, w.Code, w.Header())
+			}
+			if got := d.answer(w); got.Get("state") != "s-1" || got.Get("iss") != d.issuer() {
+				d.Errorf("%s: %v", name, got)
+			}
+		}
+		// A program on this device leads no further.
+		w := b.submit(b.open(request("tool", "redirect_uri", "com.example.app:/cb")), "do", "allow")
+		if to := w.Header().Get("Location"); w.Code != http.StatusSeeOther || !strings.HasPrefix(to, "com.example.app:/cb?code=") {
+			d.Errorf("to a program: %d %s", w.Code, to)
+		}
+		// Nobody pressed anything: the client is redirected to at once.
+		if w := b.open(request("app")); w.Code != http.StatusSeeOther {
+			d.Errorf("without a form: %d %s", w.Code, w.Body)
+		}
+	})
+}
+
 // TestFlowsStayInTheirBrowser: SE-03. What one browser began another cannot
 // end, and nothing ends twice.
 func TestFlowsStayInTheirBrowser(t *testing.T) {

@@ -30,8 +30,9 @@ type Flow struct {
 	Return  string `json:"return"`
 	Request string `json:"request,omitempty"` // the caller's own, at most 8 KiB
 	Client  string `json:"client,omitempty"`  // client id, for its name on pages
-	// RedirectURI is where the caller will send the browser after Return: pages
-	// allow their forms to lead there and name its host.
+	// RedirectURI is where the caller will send the browser after Return, by way
+	// of Onward: pages name its host, and their forms may lead to its scheme if it
+	// is none of the web.
 	RedirectURI string   `json:"redirect_uri,omitempty"`
 	Reauth      bool     `json:"reauth,omitempty"`  // only a sign-in within this flow counts
 	Select      bool     `json:"select,omitempty"`  // have an account chosen, also if there is but one
@@ -217,9 +218,9 @@ func (f *flow) asked() string {
 	return f.UILocales
 }
 
-// targets are where this flow's forms may lead besides our own pages.
+// allow lets the forms of a page lead to where the flow ends, if it must.
 func (f *flow) allow(w http.ResponseWriter) {
-	if f != nil && f.RedirectURI != "" {
-		web.FormTargets(w, f.RedirectURI)
+	if f != nil {
+		allow(w, f.RedirectURI)
 	}
 }

@@ -28,7 +28,7 @@ func TestFlowFromSignInToConsentAndBack(t *testing.T) {
 		w.toPhotoBook(func(f *Flow) { f.LoginHint = `ada"><script>` })
 		b := w.browser(t, dbtest.Realm).get("/go").isAt("/signin")
 		b.shows(200, "to continue to <strong>Photo &lt;Book&gt;</strong>", `value="ada&#34;&gt;&lt;script&gt;"`)
-		if csp := b.header.Get("Content-Security-Policy"); !strings.HasSuffix(csp, "form-action 'self' https://app.example.com") {
+		if csp := b.header.Get("Content-Security-Policy"); !strings.HasSuffix(csp, "form-action 'self'") {
 			t.Errorf("CSP %q", csp)
 		}
 		b.submit("identifier", "ada", "password", password).isAt("/consent")

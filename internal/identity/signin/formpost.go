@@ -25,7 +25,7 @@ func (s *Server) FormPost(w http.ResponseWriter, r *http.Request, target string,
 		return fault.New(fault.Invalid, "form_post_impossible", "an answer can be posted to a web address only")
 	}
 	p := handoverPage{Page: s.page(w, r, nil, ""), Target: target, Place: place(target), Fields: fields}
-	p.Title = p.T("handover.title")
+	p.Title, p.Passing = p.T("handover.title"), true
 	web.FormTargets(w, target)
 	return s.look.Render(w, http.StatusOK, "handover", p)
 }

@@ -268,6 +268,46 @@ func TestFormPostCarriesTheAnswer(t *testing.T) {
 	})
 }
 
+// WB-01, AZ-08: a form of ours never redirects to a web address of somebody
+// else, where the browser would hold whatever follows to our form-action.
+func TestFormsEndAtAPageThatLeadsOn(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		b := w.browser(t, dbtest.Realm)
+		for _, to := range []string{
+			"https://app.example.com/cb?a=1&code=c&state=%22%3E%3Cscript%3E%27%3B+url%3D&iss=https%3A%2F%2Fid.example.com",
+			"https://app.example.com/cb#code=c&state=%23", "http://[::1]:9/cb?code=c", "https://app.example.com/a;b,c=d~e/cb(1)?x='&code=c",
+		} {
+			b.get("/on?to="+url.QueryEscape(to)).shows(200, "You are being sent to", `<a class="button" href="http`)
+			if b.outside != to || b.header.Get("Location") != "" {
+				t.Errorf("led to %q and %q, want %q", b.outside, b.header.Get("Location"), to)
+			}
+			if strings.Contains(b.body, "/realms/test/on?") {
+				t.Errorf("the page, which is there but once, offers itself in another language: %s", b.body)
+			}
+			for name, want := range map[string]string{"Referrer-Policy": "no-referrer", "Cache-Control": "no-store"} {
+				if got := b.header.Get(name); got != want {
+					t.Errorf("%s: %q", name, got)
+				}
+			}
+			if csp := b.header.Get("Content-Security-Policy"); !strings.HasSuffix(csp, "form-action 'self'") {
+				t.Errorf("CSP %q", csp)
+			}
+		}
+		b.get("/on?languages=de&to="+url.QueryEscape("https://app.example.com/cb")).shows(200, "Sie werden weitergeleitet zu")
+
+		// What a program on this device gets leads no further, and systems open
+		// the program only if the person pressed something.
+		b.get("/on?to=" + url.QueryEscape("com.example.app:/cb?code=c"))
+		if b.outside != "com.example.app:/cb?code=c" || b.header.Get("Location") != b.outside {
+			t.Errorf("led to %q", b.outside)
+		}
+		w.toPhotoBook(func(f *Flow) { f.RedirectURI = "com.example.app:/cb" })
+		if csp := b.get("/go").header.Get("Content-Security-Policy"); !strings.HasSuffix(csp, "form-action 'self' com.example.app:") {
+			t.Errorf("CSP %q", csp)
+		}
+	})
+}
+
 func TestRoutesAreLimitedAndNeedALease(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		mux, err := web.NewMux(web.MuxOptions{})

@@ -56,11 +56,7 @@ func (s *Server) ConfirmSignOut(w http.ResponseWriter, r *http.Request, o SignOu
 	// The token covers the target: what comes back with the form is what the
 	// caller has checked.
 	p.Form = s.forms.Token(w, r, s.purpose(r, o.purpose(all[0].Session)))
-	if o.PostLogout == "" {
-		web.FormTargets(w)
-	} else {
-		web.FormTargets(w, o.PostLogout)
-	}
+	allow(w, o.PostLogout)
 	return s.look.Render(w, http.StatusOK, "signout", p)
 }
 
@@ -115,6 +111,9 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request) error {
 		}
 		if err := s.end(w, r, all, a.ID); err != nil {
 			return err
+		}
+		if o.PostLogout != "" {
+			return s.Onward(w, r, o.target(re), "")
 		}
 		web.See(w, o.target(re))
 		return nil

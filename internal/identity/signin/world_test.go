@@ -100,6 +100,9 @@ func (w *world) mount(t *testing.T, assets *web.Assets) {
 	m.Handle("GET /leave", func(rw http.ResponseWriter, r *http.Request) error {
 		return w.ConfirmSignOut(rw, r, SignOut{Client: w.app.ID, PostLogout: "https://app.example.com/bye?x=1", State: "s&t"})
 	})
+	m.Handle("GET /on", func(rw http.ResponseWriter, r *http.Request) error {
+		return w.Onward(rw, r, r.URL.Query().Get("to"), r.URL.Query().Get("languages"))
+	})
 	m.Handle("GET /post", func(rw http.ResponseWriter, r *http.Request) error {
 		return w.FormPost(rw, r, r.URL.Query().Get("to"), [][2]string{{"code", "c"}, {"state", `"><script>`}})
 	})
@@ -142,7 +145,8 @@ func (w *world) mustPerson(t testing.TB, name, username, display string) *princi
 }
 
 // browser is a browser without scripts: it keeps cookies, follows
-// redirections within the issuer and remembers where it is.
+// redirections within the issuer, and pages that lead on by themselves, and
+// remembers where it is.
 type browser struct {
 	t        *testing.T
 	w        *world
@@ -197,15 +201,19 @@ func (b *browser) send(method, target string, form url.Values) {
 		b.w.handler.ServeHTTP(rec, r)
 		b.jar.SetCookies(u, rec.Result().Cookies())
 		b.at, b.status, b.header, b.body = u, rec.Code, rec.Header(), rec.Body.String()
-		if rec.Code != http.StatusSeeOther {
+		method, target, form = "GET", rec.Header().Get("Location"), nil
+		if m := refreshTag.FindStringSubmatch(b.body); m != nil {
+			target = unescaper.Replace(m[1])
+		} else if rec.Code != http.StatusSeeOther {
 			return
 		}
-		method, target, form = "GET", rec.Header().Get("Location"), nil
 	}
 	b.t.Fatalf("redirected in circles, at %s", b.at)
 }
 
 var (
+	refreshTag = regexp.MustCompile(`<meta http-equiv="refresh" content="0;url=([^"]*)">`)
+
 	formTag  = regexp.MustCompile(`(?s)<form[^>]*action="([^"]*)"[^>]*>(.*?)</form>`)
 	inputTag = regexp.MustCompile(`<input[^>]*>`)
 	nameAttr = regexp.MustCompile(`\bname="([^"]*)"`)

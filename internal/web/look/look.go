@@ -68,6 +68,7 @@ type Page struct {
 	Title   string // of the window; the heading is the page's own
 	Request string // the request's id, to be quoted to whoever helps
 	Wide    bool   // needs more room than a form
+	Passing bool   // goes on by itself and cannot be had again, in no other language either
 	assets  *web.Assets
 	words   *i18n.Catalogue
 	here    *url.URL
