@@ -24,11 +24,8 @@ type choice struct {
 	Current bool
 }
 
-func (s *Server) choices(r *http.Request) ([]choice, error) {
-	all, err := s.accounts(r)
-	if err != nil {
-		return nil, err
-	}
+// choices shows the browser's accounts, the current one first.
+func (s *Server) choices(r *http.Request, all []account) ([]choice, error) {
 	var list []choice
 	for i, a := range all {
 		_, shown, err := s.who(r, a.Principal)
@@ -45,12 +42,16 @@ func (s *Server) listAccounts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	list, err := s.choices(r)
+	all, err := s.accounts(r)
 	if err != nil {
 		return err
 	}
-	if len(list) == 0 {
+	if len(all) == 0 {
 		return s.showSignIn(w, r, f, http.StatusOK, signInPage{})
+	}
+	list, err := s.choices(r, all)
+	if err != nil {
+		return err
 	}
 	p := accountsPage{Page: s.page(w, r, f, ""), Flow: f.id(), Accounts: list}
 	if p.Client, err = s.clientName(r, f); err != nil {

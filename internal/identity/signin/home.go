@@ -28,11 +28,11 @@ type allowed struct{ ID, Name string }
 const maxAllowed = 100
 
 func (s *Server) home(w http.ResponseWriter, r *http.Request) error {
-	list, err := s.choices(r)
+	all, err := s.accounts(r)
 	if err != nil {
 		return err
 	}
-	all, err := s.accounts(r)
+	list, err := s.choices(r, all)
 	if err != nil {
 		return err
 	}
