@@ -350,7 +350,7 @@ func (f source) assigned(vars map[string]*ast.ValueSpec) map[string]ast.Node {
 
 // globalTables have no realm: they belong to the installation. Only the
 // packages in crossesRealms own such tables.
-const globalTables = "schema_migrations nodes log_head installation"
+const globalTables = "schema_migrations nodes log_head installation event_queue"
 
 var (
 	statement = regexp.MustCompile(`(?s)^\s*(SELECT|INSERT INTO|UPDATE|DELETE FROM|WITH)\s`)

@@ -36,6 +36,7 @@ const (
 )
 
 type activity struct {
+	flush  sync.Mutex // held while what gathered is written
 	mu     sync.Mutex
 	realms map[string]*pendingSegment
 	poke   chan struct{}
@@ -98,8 +99,11 @@ func (l *Log) activityForever(ctx context.Context) {
 	}
 }
 
-// FlushActivity writes what has gathered, a segment a realm.
+// FlushActivity writes what has gathered, a segment a realm. When it returns,
+// everything that gathered before the call is written.
 func (l *Log) FlushActivity(ctx context.Context) error {
+	l.act.flush.Lock()
+	defer l.act.flush.Unlock()
 	l.act.mu.Lock()
 	realms := l.act.realms
 	l.act.realms = map[string]*pendingSegment{}

@@ -114,24 +114,30 @@ func (s *Store) prove(tx *db.Tx, slot Slot, n New) (*Grant, *client.Client, erro
 	return g, c, nil
 }
 
-// askSession asks for the session together with the principal that it must be
-// of, and returns what checks the answer.
+// askSession asks for the session, which shares the life of the principal that
+// it must be of, and returns what checks the answer.
 func askSession(tx *db.Tx, n New, life func() (principal.Life, error)) func(*db.Tx, *Grant) error {
 	if n.Session == "" {
 		return func(*db.Tx, *Grant) error { return nil }
 	}
 	answer := session.AskLive(tx, n.Session, func(e *session.Session) (principal.Life, error) {
 		if e.Principal != n.Principal {
-			return principal.Life{}, dies(n.Session, "it belongs to somebody else")
+			return principal.LiveTx(tx, e.Principal)
 		}
 		return life()
 	})
 	return func(_ *db.Tx, g *Grant) error {
 		live, err := answer()
-		if err == nil && !g.Offline {
+		if err != nil {
+			return err
+		}
+		if live.Principal != g.Principal {
+			return dies(g.ID, "its session belongs to somebody else")
+		}
+		if !g.Offline {
 			g.Expires = earliest(g.Expires, live.ExpiresAt)
 		}
-		return err
+		return nil
 	}
 }
 

@@ -281,7 +281,7 @@ func LiveTx(tx *db.Tx, id string) (*Session, error) {
 }
 
 // AskLive asks for what LiveTx returns, without waiting yet. life tells the life
-// of the session's principal; it may fail for a session that is somebody else's.
+// of the session's principal.
 func AskLive(tx *db.Tx, id string, life func(*Session) (principal.Life, error)) func() (*Session, error) {
 	answer := held(tx, id)
 	return func() (*Session, error) {
