@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -90,31 +89,6 @@ type Change struct {
 	Snapshot bool      // the whole state was loaded anew
 	Revoked  int       // how many status bits and single tokens it killed
 	Cutoffs  int       // how many cut-offs it brought
-}
-
-// Credentials put what opens the stream into a request.
-type Credentials func(ctx context.Context, r *http.Request) error
-
-// ClientSecret authenticates as a resource server with HTTP Basic, its id and
-// secret encoded as RFC 6749, section 2.3.1 demands.
-func ClientSecret(id, secret string) Credentials {
-	return func(_ context.Context, r *http.Request) error {
-		r.SetBasicAuth(url.QueryEscape(id), url.QueryEscape(secret))
-		return nil
-	}
-}
-
-// AccessToken authenticates with an access token that has the scope
-// cardea:revocations. The function is called for each connection and should
-// return a token that still lives for a while.
-func AccessToken(token func(ctx context.Context) (string, error)) Credentials {
-	return func(ctx context.Context, r *http.Request) error {
-		t, err := token(ctx)
-		if err == nil {
-			r.Header.Set("Authorization", "Bearer "+t)
-		}
-		return err
-	}
 }
 
 // checked returns the configuration with its defaults, or what is wrong with it.

@@ -14,6 +14,8 @@
 //	…
 //	http.Handle("/orders", v.Protect(orders, "orders:read"))
 //
+// A resource server without a secret uses [PrivateKeyJWT] instead.
+//
 // # What is checked
 //
 // The signature by one of the issuer's published keys, the algorithm that

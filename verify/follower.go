@@ -126,7 +126,7 @@ func (f *follower) open(ctx context.Context) (*http.Response, error) {
 	if f.boot != "" {
 		r.Header.Set("Last-Event-ID", statuslist.EventID(f.boot, f.pos))
 	}
-	if err := f.v.c.Credentials(ctx, r); err != nil {
+	if err := f.v.c.Credentials(withClock(ctx, f.v.c.Now), r); err != nil {
 		return nil, fmt.Errorf("verify: credentials for the revocation stream: %w", err)
 	}
 	res, err := f.v.c.HTTPClient.Do(r)

@@ -10,9 +10,7 @@ import (
 	"github.com/cardea-id/cardea/internal/admin/operator"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
-	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/i18n"
-	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/oauth"
 	"github.com/cardea-id/cardea/internal/identity/signal"
 	"github.com/cardea-id/cardea/internal/identity/signin"
@@ -60,7 +58,7 @@ func (a *App) doors(master []byte) error {
 	protocol := oauth.New(oauth.Options{DB: a.DB, Log: a.Log, Ring: a.Ring, Principals: a.People, Credentials: a.Credentials,
 		Clients: a.Clients, Grants: a.Grants, Tokens: a.Tokens, Once: a.Once, Pages: pages,
 		Fetch: web.NewFetcher(web.FetchOptions{}), Locales: languages})
-	a.signals = signal.New(signal.Options{Log: a.Log, Keys: a.Ring, Index: a.Grants.Status, Authorize: a.mayFollow,
+	a.signals = signal.New(signal.Options{Log: a.Log, Keys: a.Ring, Index: a.Grants.Status, Authorize: mayFollow{a.Tokens, protocol}.authorize,
 		Now: a.DB.Now, Elapsed: db.Boottime, Logger: a.slog})
 
 	a.Mux.Fallback(pages.FailAny)
@@ -95,52 +93,6 @@ func (a *App) operatorToken(ctx context.Context, r *realm.Realm, bearer string) 
 		return api.Token{}, err
 	}
 	return api.Token{Principal: t.Principal, Client: t.Client, Scopes: t.Scopes, Audience: t.Audience}, nil
-}
-
-// mayFollow decides whether a request may follow the revocation stream: with an
-// access token that has the scope, or as a client that is a resource server.
-func (a *App) mayFollow(r *http.Request) error {
-	found := realm.From(r.Context())
-	refusal := fault.New(fault.Unauthenticated, "credential_missing", "follow the stream as a resource server, or with an access token that has scope %s", signal.Scope)
-	if id, text, ok := oauth.BasicCredentials(r); ok {
-		c, err := a.Clients.Live(r.Context(), found.Name, id)
-		if err != nil {
-			return unless503(err, refusal)
-		}
-		if c.AuthMethod != client.SecretBasic {
-			return refusal // each client has one way to prove itself
-		}
-		if _, err := a.Credentials.CheckSecret(r.Context(), found.Name, c.Principal, secret.Text(text)); err != nil {
-			return unless503(err, refusal)
-		}
-		if !c.ResourceServer {
-			return fault.New(fault.Forbidden, "not_a_resource_server", "client %q is not registered as a resource server", id)
-		}
-		return nil
-	}
-	bearer, ok := oauth.BearerToken(r)
-	if !ok {
-		return refusal
-	}
-	t, err := a.Tokens.Recognise(r.Context(), found.Name, bearer)
-	if err != nil {
-		return unless503(err, refusal)
-	}
-	if !t.For(found.Issuer + "/status-lists") {
-		return refusal // RFC 9068, section 4: it was not issued for this
-	}
-	if !t.Allows(signal.Scope) {
-		return fault.New(fault.Forbidden, "scope_missing", "the access token has no scope %s", signal.Scope)
-	}
-	return nil
-}
-
-// unless503 answers refusal, unless nothing can be said because something is away.
-func unless503(err error, refusal error) error {
-	if fault.Is(err, fault.Unavailable) || fault.Code(err) == "" {
-		return err
-	}
-	return refusal
 }
 
 // setUp is the operators' registry as the sign-in pages know it.

@@ -45,17 +45,6 @@ func parseBearer(header string) (token string, present bool) {
 	return token, true
 }
 
-// BasicCredentials reads the client credentials of a request as this door does
-// (RFC 6749, section 2.3.1). ok is whether there are any that can be read.
-func BasicCredentials(r *http.Request) (id, secret string, ok bool) {
-	lines := r.Header["Authorization"]
-	if len(lines) != 1 {
-		return "", "", false
-	}
-	id, secret, _, ok = parseBasic(lines[0])
-	return id, secret, ok
-}
-
 // BearerToken reads the access token in the header of a request as this door
 // does (RFC 6750, section 2.1). ok is whether there is one that can be read.
 func BearerToken(r *http.Request) (token string, ok bool) {

@@ -16,6 +16,7 @@ import (
 type caller struct {
 	*client.Client
 	credential string // id of the credential it used; "" for a public client
+	method     *clientAuth
 }
 
 // presented is what a request shows of the client's credentials.
@@ -30,12 +31,13 @@ type presented struct {
 
 // clientAuth is one way in which clients authenticate (OpenID Connect Core,
 // section 9). shown reports whether the request uses it, name which client it
-// claims to be, and prove whether it is that client.
+// claims to be, and prove whether it is that client. again asks later whether
+// the same proof would still be taken, and spends nothing.
 type clientAuth struct {
-	method client.AuthMethod
-	shown  func(p *presented) bool
-	name   func(p *presented) string
-	prove  func(ctx context.Context, s *Server, p *presented, c *client.Client) (credential string, err error)
+	method       client.AuthMethod
+	shown        func(p *presented) bool
+	name         func(p *presented) string
+	prove, again func(ctx context.Context, s *Server, p *presented, c *client.Client) (credential string, err error)
 }
 
 // clientAuths has every method the endpoints accept, in the order of
@@ -51,11 +53,14 @@ var clientAuths = [...]clientAuth{
 // authenticate finds out which client calls. Who is refused is told no more
 // than RFC 6749, section 5.2 asks; the log is told why.
 func (s *Server) authenticate(r *http.Request, rl *realm.Realm, params web.Params) (caller, error) {
-	p := &presented{realm: rl, params: params}
+	return s.known(r, &presented{realm: rl, params: params})
+}
+
+func (s *Server) known(r *http.Request, p *presented) (caller, error) {
 	c, err := s.identify(r, p)
 	var refused *Error
 	if errors.As(err, &refused) && refused.Code == "invalid_client" {
-		s.log.Activity(rl.Name, from(r), audit.Activity{Action: "client.refuse", Target: p.claimed, Reason: refused.Description})
+		s.log.Activity(p.realm.Name, from(r), audit.Activity{Action: "client.refuse", Target: p.claimed, Reason: refused.Description})
 	}
 	return c, err
 }
@@ -99,7 +104,7 @@ func (s *Server) identify(r *http.Request, p *presented) (caller, error) {
 	if err != nil {
 		return caller{}, err
 	}
-	return caller{c, credential}, nil
+	return caller{c, credential, method}, nil
 }
 
 // method picks the one method the request uses.

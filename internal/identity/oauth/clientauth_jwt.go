@@ -32,6 +32,17 @@ var authPrivateKeyJWT = clientAuth{
 	},
 	name:  claimedClient,
 	prove: proveAssertion,
+	again: signedStill,
+}
+
+// signedStill asks whether a key that the client has today signed the
+// assertion, which counted when it came: it is not asked for its times again.
+func signedStill(ctx context.Context, s *Server, p *presented, c *client.Client) (string, error) {
+	_, credential, err := s.verifyAssertion(ctx, c, p.params.Get("client_assertion"))
+	if err != nil {
+		return "", s.badAssertion(p, err)
+	}
+	return credential, nil
 }
 
 // claimedClient reads who an assertion claims to be, to find the keys that may

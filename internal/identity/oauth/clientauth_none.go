@@ -12,7 +12,10 @@ var authNone = clientAuth{
 	method: client.None,
 	shown:  func(p *presented) bool { return p.params.Get("client_id") != "" },
 	name:   func(p *presented) string { return p.params.Get("client_id") },
-	prove: func(context.Context, *Server, *presented, *client.Client) (string, error) {
-		return "", nil
-	},
+	prove:  proveNothing,
+	again:  proveNothing,
+}
+
+func proveNothing(context.Context, *Server, *presented, *client.Client) (string, error) {
+	return "", nil
 }

@@ -14,12 +14,15 @@ var authBasic = clientAuth{
 	method: client.SecretBasic,
 	shown:  func(p *presented) bool { return p.basic },
 	name:   func(p *presented) string { return p.id },
-	prove: func(ctx context.Context, s *Server, p *presented, c *client.Client) (string, error) {
-		if !p.basicOK {
-			return "", s.badClient(p, "the Basic credentials cannot be read")
-		}
-		return s.proveSecret(ctx, p, c, p.secret)
-	},
+	prove:  proveBasic,
+	again:  proveBasic,
+}
+
+func proveBasic(ctx context.Context, s *Server, p *presented, c *client.Client) (string, error) {
+	if !p.basicOK {
+		return "", s.badClient(p, "the Basic credentials cannot be read")
+	}
+	return s.proveSecret(ctx, p, c, p.secret)
 }
 
 // authPost reads id and secret from the body.
@@ -27,9 +30,12 @@ var authPost = clientAuth{
 	method: client.SecretPost,
 	shown:  func(p *presented) bool { return p.params.Get("client_secret") != "" },
 	name:   func(p *presented) string { return p.params.Get("client_id") },
-	prove: func(ctx context.Context, s *Server, p *presented, c *client.Client) (string, error) {
-		return s.proveSecret(ctx, p, c, p.params.Get("client_secret"))
-	},
+	prove:  provePosted,
+	again:  provePosted,
+}
+
+func provePosted(ctx context.Context, s *Server, p *presented, c *client.Client) (string, error) {
+	return s.proveSecret(ctx, p, c, p.params.Get("client_secret"))
 }
 
 // proveSecret compares a secret with the client's live ones, in memory and in

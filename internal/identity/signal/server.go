@@ -41,9 +41,10 @@ type Options struct {
 	Log   Log
 	Keys  Keys
 	Index Index
-	// Authorize decides whether a request may follow the stream of the realm in
-	// its context. It is asked again while the stream lasts.
-	Authorize func(r *http.Request) error
+	// Authorize decides whether a request, a POST by its form, may follow the
+	// stream of the realm in its context. It returns the question whether that
+	// still holds, which is asked again while the stream lasts.
+	Authorize func(w http.ResponseWriter, r *http.Request) (still func(context.Context) error, err error)
 	Now       func() time.Time     // the database's time
 	Elapsed   func() time.Duration // a clock that never goes back, such as db.Boottime
 	Logger    *slog.Logger

@@ -203,7 +203,12 @@ func (i *issuer) clock() time.Time {
 	return time.Now().Add(time.Duration(i.now.Load()) * time.Millisecond)
 }
 
-func (i *issuer) authorize(r *http.Request) error {
+func (i *issuer) authorize(_ http.ResponseWriter, r *http.Request) (func(context.Context) error, error) {
+	still := func(context.Context) error { return i.allows(r) }
+	return still, i.allows(r)
+}
+
+func (i *issuer) allows(r *http.Request) error {
 	if user, pass, _ := r.BasicAuth(); user != "cli_api" || pass != "secret" || i.refuse.Load() {
 		return fault.New(fault.Unauthenticated, "credential_missing", "no")
 	}

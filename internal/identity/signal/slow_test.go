@@ -43,10 +43,14 @@ func newStanding(t *testing.T) (*standing, *Server) {
 		t.Fatal(err)
 	}
 	l := &standing{key: key}
-	s := New(Options{Log: l, Keys: l, Index: l, Authorize: func(*http.Request) error { return nil },
+	s := New(Options{Log: l, Keys: l, Index: l, Authorize: anybody,
 		Now: time.Now, Elapsed: func() time.Duration { return 0 }, MaxStreams: 2})
 	t.Cleanup(s.Close)
 	return l, s
+}
+
+func anybody(http.ResponseWriter, *http.Request) (func(context.Context) error, error) {
+	return func(context.Context) error { return nil }, nil
 }
 
 // stuck is a client that takes nothing until it is let go.

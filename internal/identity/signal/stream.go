@@ -1,6 +1,7 @@
 package signal
 
 import (
+	"context"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -11,15 +12,16 @@ import (
 	"github.com/cardea-id/cardea/internal/web"
 )
 
-// stream answers GET /status-lists/stream with server-sent events: a snapshot
-// or, to a client that names where it was, what it missed; then deltas and
-// signed heads for as long as both sides and the credential last.
+// stream answers GET and POST /status-lists/stream with server-sent events: a
+// snapshot or, to a client that names where it was, what it missed; then deltas
+// and signed heads for as long as both sides and the credential last.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	rl := realm.From(r.Context())
 	if rl == nil {
 		return fault.New(fault.NotFound, "not_found", "there is nothing at this address")
 	}
-	if err := s.o.Authorize(r); err != nil {
+	still, err := s.o.Authorize(w, r)
+	if err != nil {
 		return err
 	}
 	if err := s.o.Log.Live(); err != nil {
@@ -41,7 +43,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	defer out.close()
 	// The status has been sent: from here on an error can only end the stream.
 	out.add(start)
-	s.pump(out, r, h, next)
+	s.pump(out, r, h, next, still)
 	return nil
 }
 
@@ -60,7 +62,7 @@ func (h *hub) begin(r *http.Request) (start []byte, next int64, err error) {
 }
 
 // pump sends frames until something ends the stream.
-func (s *Server) pump(out *writer, r *http.Request, h *hub, next int64) {
+func (s *Server) pump(out *writer, r *http.Request, h *hub, next int64, still func(context.Context) error) {
 	ask := time.NewTicker(s.again + rand.N(s.again/4+1)) // spread, so that 1,000 are not asked at once
 	defer ask.Stop()
 	stopping := web.Stopping(r.Context())
@@ -79,7 +81,7 @@ func (s *Server) pump(out *writer, r *http.Request, h *hub, next int64) {
 		select {
 		case <-more:
 		case <-ask.C:
-			if s.o.Authorize(r) != nil {
+			if still(r.Context()) != nil {
 				return
 			}
 		case <-h.ended:
