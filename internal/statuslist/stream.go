@@ -20,7 +20,7 @@ const (
 	CutIssuer    = "issuer"    // every token of the issuer
 	CutClient    = "client"    // tokens with this client_id
 	CutKey       = "key"       // whatever this kid signed; the position does not matter, a stolen key can write any
-	CutPrincipal = "principal" // tokens with this sub
+	CutPrincipal = "principal" // tokens with this sub; pairwise subjects and what the principal owns die by their bits
 )
 
 // Cutoff kills at once all tokens of one issuer, client, key or principal that
