@@ -15,8 +15,8 @@ import (
 // those do not know yet.
 var errBehind = errors.New("stream is behind the token")
 
-// cutoffLife is how long a cut-off is kept after it was heard of: longer than
-// any access token lives.
+// cutoffLife is how long a cut-off is kept of which the issuer does not say how
+// long it is needed: longer than any access token lives.
 const cutoffLife = 25 * time.Hour
 
 // state is what is dead. Reading it takes no lock that a writer holds for long.
@@ -44,8 +44,8 @@ type view struct {
 type cutKey struct{ kind, id string }
 
 type cut struct {
-	pos  statuslist.Position
-	seen time.Time
+	pos   statuslist.Position
+	until time.Time // when the last token that falls under it has expired
 }
 
 func newState(c *Config) *state {
@@ -128,7 +128,7 @@ func (s *state) load(p *statuslist.Snapshot) (revoked int, err error) {
 		next.lists[l.URI] = list
 	}
 	for k, c := range old.cutoffs {
-		if now.Sub(c.seen) < cutoffLife {
+		if now.Before(c.until) {
 			next.cutoffs[k] = c
 		}
 	}
@@ -193,17 +193,24 @@ func (s *state) apply(d *statuslist.Delta) (revoked int, err error) {
 	return revoked + len(d.JTIs), nil
 }
 
+// cut adds cut-offs and forgets those that are over. One that is known already
+// only grows: a forged delta must not make a real one end sooner.
 func (v *view) cut(cutoffs []statuslist.Cutoff, now time.Time) {
-	for k, c := range v.cutoffs {
-		if now.Sub(c.seen) >= cutoffLife {
-			delete(v.cutoffs, k)
-		}
-	}
+	maps.DeleteFunc(v.cutoffs, func(_ cutKey, c cut) bool { return !now.Before(c.until) })
 	for _, c := range cutoffs {
 		k := cutKey{c.Kind, c.ID}
-		if known, ok := v.cutoffs[k]; !ok || known.pos.Before(c.Pos) {
-			v.cutoffs[k] = cut{c.Pos, now}
+		next := cut{c.Pos, now.Add(cutoffLife)}
+		if c.Exp != 0 {
+			next.until = time.Unix(c.Exp, 0)
 		}
+		known := v.cutoffs[k]
+		if next.pos.Before(known.pos) {
+			next.pos = known.pos
+		}
+		if next.until.Before(known.until) {
+			next.until = known.until
+		}
+		v.cutoffs[k] = next
 	}
 }
 

@@ -288,7 +288,7 @@ func TestStreamMessagesSurviveJSON(t *testing.T) {
 		t.Error("the chain does not depend on content and order")
 	}
 	in := Snapshot{Issuer: "https://id", IssuedAt: 1_900_000_000_123, Boot: "b", Pos: Position{1, 2}, Chain: chain,
-		Lists: []List{{"u", 64, "x"}}, Cutoffs: []Cutoff{{CutClient, "cli_1", Position{1, 1}}}, JTIs: []DeadToken{{"j", 5}}}
+		Lists: []List{{"u", 64, "x"}}, Cutoffs: []Cutoff{{CutClient, "cli_1", Position{1, 1}, 1_900_000_600}}, JTIs: []DeadToken{{"j", 5}}}
 	text, err := json.Marshal(in)
 	if err != nil {
 		t.Fatal(err)

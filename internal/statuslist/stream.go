@@ -29,6 +29,9 @@ type Cutoff struct {
 	Kind string   `json:"kind"`
 	ID   string   `json:"id"`
 	Pos  Position `json:"pos"`
+	// Exp is when the last token that falls under it has expired, in seconds
+	// since 1970. Zero says nothing: any token may.
+	Exp int64 `json:"exp,omitempty"`
 }
 
 // DeadToken is one token killed by its jti until it would have expired anyway.

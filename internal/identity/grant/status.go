@@ -12,10 +12,6 @@ import (
 	"github.com/cardea-id/cardea/internal/statuslist"
 )
 
-// MaxTokenLife bounds the life of every token that a status list or a cut-off
-// speaks about; it is the longest that a realm's settings allow, and a margin.
-const MaxTokenLife = 24*time.Hour + 10*time.Minute
-
 // Status holds in memory what is dead: the bitmaps of each realm in use, its
 // cut-offs, and single dead tokens. The event log is the truth and is followed;
 // the database keeps pages of the bitmaps with their position, so that a start
@@ -181,17 +177,20 @@ func (s *Status) Snapshot(ctx context.Context, realmName string) (statuslist.Sta
 	if err != nil {
 		return statuslist.State{}, err
 	}
+	now := s.db.Now()
+	d.mu.Lock()
+	d.forget(now, r)
+	d.mu.Unlock()
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	state := statuslist.State{Pos: statuslist.Position(d.at)}
 	for id, l := range d.lists {
 		state.Lists = append(state.Lists, listState(r.Issuer, id, l))
 	}
-	now := s.db.Now()
 	for _, c := range d.cuts {
-		if now.Before(c.Until) {
-			state.Cutoffs = append(state.Cutoffs, c.Cutoff)
-		}
+		told := c.Cutoff
+		told.Exp = c.ends(r).Unix()
+		state.Cutoffs = append(state.Cutoffs, told)
 	}
 	for jti, exp := range d.tokens {
 		if now.Unix() < exp {
@@ -199,6 +198,18 @@ func (s *Status) Snapshot(ctx context.Context, realmName string) (statuslist.Sta
 		}
 	}
 	return state, nil
+}
+
+// CutoffEnds returns what says until when a cut-off of a kind that was made at an
+// instant is needed, by the realm as it is now: see lastToken.
+func (s *Status) CutoffEnds(ctx context.Context, realmName string) (func(kind string, at time.Time) time.Time, error) {
+	r, err := s.realms.ByName(ctx, realmName)
+	if err != nil {
+		return nil, err
+	}
+	return func(kind string, at time.Time) time.Time {
+		return cutoff{Cutoff: statuslist.Cutoff{Kind: kind}, Until: at.Add(MaxTokenLife)}.ends(r)
+	}, nil
 }
 
 // ListBits copies one list. It is fault.NotFound when the realm has no such

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/statuslist"
 )
 
@@ -51,7 +52,9 @@ func (d *dead) follow(r audit.Record) {
 	if r.JTI != nil {
 		d.tokens[r.JTI.JTI] = r.JTI.Expires.Unix()
 	}
-	d.events++
+	if d.events++; d.events%flushAfter == 0 {
+		d.forget(r.At, nil) // on nodes that never store pages
+	}
 	if d.at.Before(r.Position) {
 		d.at = r.Position
 	}
@@ -76,9 +79,10 @@ func (d *dead) cut(c cutoff) {
 	d.dirty = true
 }
 
-// forget drops what no living token can fall under any more.
-func (d *dead) forget(now time.Time) {
-	maps.DeleteFunc(d.cuts, func(_ cut, c cutoff) bool { return now.After(c.Until) })
+// forget drops what no living token can fall under any more, by the settings of
+// r or, if it is nil, by the longest life there is.
+func (d *dead) forget(now time.Time, r *realm.Realm) {
+	maps.DeleteFunc(d.cuts, func(_ cut, c cutoff) bool { return !now.Before(c.ends(r)) })
 	maps.DeleteFunc(d.tokens, func(_ string, exp int64) bool { return now.Unix() > exp })
 }
 

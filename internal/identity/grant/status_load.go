@@ -144,8 +144,12 @@ func (s *Status) Flush(ctx context.Context) error {
 }
 
 func (s *Status) flush(ctx context.Context, name string, d *dead) error {
+	r, err := s.realms.ByName(ctx, name)
+	if err != nil {
+		r = nil // deleted, or it cannot be told now: then nothing is forgotten early
+	}
 	d.mu.Lock()
-	d.forget(s.db.Now())
+	d.forget(s.db.Now(), r)
 	to, changed := d.pending()
 	d.mu.Unlock()
 	if to == nil {
@@ -153,7 +157,7 @@ func (s *Status) flush(ctx context.Context, name string, d *dead) error {
 	}
 	// Where another node has stored a later position, its pages hold all that
 	// ours do, and what we have to store is stored.
-	err := s.db.UpdateRC(ctx, name, func(tx *db.Tx) error {
+	err = s.db.UpdateRC(ctx, name, func(tx *db.Tx) error {
 		if news, err := advanceCheckpoint(tx, *to); err != nil || !news {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/statuslist"
 )
 
@@ -108,11 +109,21 @@ type checkpoint struct {
 	cutoffs  []cutoff
 }
 
-// cutoff is a cut-off with the time from which no token can fall under it.
+// cutoff is a cut-off with the time from which no token can fall under it,
+// whatever the realm's settings: MaxTokenLife after it was made.
 type cutoff struct {
 	statuslist.Cutoff
 	Until time.Time `json:"until"`
 	Alone bool      `json:"alone,omitempty"` // what the principal owns is not meant
+}
+
+// ends returns from when no token can fall under the cut-off; r may be nil. What a
+// stolen key signed claims any times, so a key's cut-off stays as long as any.
+func (c cutoff) ends(r *realm.Realm) time.Time {
+	if r == nil || c.Kind == statuslist.CutKey {
+		return c.Until
+	}
+	return lastToken(r, c.Until.Add(-MaxTokenLife))
 }
 
 // key is what a cut-off is found by. A realm has one issuer, by whatever name.

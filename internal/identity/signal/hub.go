@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
@@ -33,8 +34,9 @@ type hub struct {
 	chain   statuslist.Chain
 	changed chan struct{} // closed when frames were added
 
-	dirty chan struct{} // a head is due
-	ended chan struct{} // closed by stop
+	ends  atomic.Pointer[func(kind string, at time.Time) time.Time] // of cut-offs; nil before learn
+	dirty chan struct{}                                             // a head is due
+	ended chan struct{}                                             // closed by stop
 	once  sync.Once
 
 	snapMu sync.Mutex
@@ -51,6 +53,19 @@ type frame struct {
 func newHub(s *Server, realm, issuer string, start statuslist.Position) *hub {
 	return &hub{s: s, realm: realm, issuer: issuer, boot: rand.Text()[:16], base: start, pos: start,
 		changed: make(chan struct{}), dirty: make(chan struct{}, 1), ended: make(chan struct{})}
+}
+
+// learn asks how long cut-offs count. That is asked once the hub hears every
+// record, since a change of the realm that comes later ends the hub.
+func (h *hub) learn(ctx context.Context) error {
+	if h.ends.Load() != nil {
+		return nil
+	}
+	ends, err := h.s.o.Index.CutoffEnds(ctx, h.realm)
+	if err == nil {
+		h.ends.Store(&ends)
+	}
+	return err
 }
 
 func (h *hub) stop() { h.once.Do(func() { close(h.ended) }) }
@@ -100,6 +115,9 @@ func (h *hub) delta(r audit.Record) statuslist.Delta {
 		cut := statuslist.Cutoff{Kind: c.Kind, ID: c.ID, Pos: d.Pos}
 		if c.Kind == statuslist.CutIssuer {
 			cut.ID = h.issuer
+		}
+		if ends := h.ends.Load(); ends != nil {
+			cut.Exp = (*ends)(c.Kind, r.At).Unix()
 		}
 		d.Cutoffs = append(d.Cutoffs, cut)
 	}

@@ -32,6 +32,9 @@ type Index interface {
 	// Snapshot returns all that is dead in a realm. State.Pos is the position of
 	// the realm's last record in it, or later. The bits are copies.
 	Snapshot(ctx context.Context, realm string) (statuslist.State, error)
+	// CutoffEnds returns what says from when no token can fall under a cut-off,
+	// as long as the realm is not changed.
+	CutoffEnds(ctx context.Context, realm string) (func(kind string, at time.Time) time.Time, error)
 	// ListBits returns one list, or fault.NotFound.
 	ListBits(ctx context.Context, realm, listID string) (statuslist.ListState, error)
 }

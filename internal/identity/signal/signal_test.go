@@ -1,8 +1,10 @@
 package signal_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -53,7 +55,7 @@ func (l *fakeLog) append(realm string, e audit.Event) audit.Position {
 	defer l.mu.Unlock()
 	p := l.Applied()
 	p.Seq++
-	r := audit.Record{Position: p, Realm: realm, Event: e}
+	r := audit.Record{Position: p, Realm: realm, At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Event: e}
 	for _, f := range l.apply {
 		f(r)
 	}
@@ -108,6 +110,13 @@ func (x *index) Snapshot(_ context.Context, realm string) (statuslist.State, err
 	}
 	s.Cutoffs = append([]statuslist.Cutoff(nil), s.Cutoffs...)
 	return s, nil
+}
+
+// cutoffLife is how long cut-offs of this index are told.
+const cutoffLife = 20 * time.Minute
+
+func (x *index) CutoffEnds(context.Context, string) (func(string, time.Time) time.Time, error) {
+	return func(_ string, at time.Time) time.Time { return at.Add(cutoffLife) }, nil
 }
 
 func (x *index) ListBits(_ context.Context, realm, list string) (statuslist.ListState, error) {
@@ -344,6 +353,42 @@ func TestCutoffsAndSingleTokens(t *testing.T) {
 
 	i.log.append("test", audit.Event{Action: "realm.kill", Cut: &audit.Cutoff{Kind: "issuer", ID: "test"}})
 	until(t, "all tokens die", func() bool { return revoked(web) && revoked(two) })
+}
+
+// Whoever follows is told until when a cut-off is needed, in a delta as in a
+// snapshot, and forgets it then.
+func TestCutoffsTellTheirEnd(t *testing.T) {
+	i := newIssuer(t)
+	r, err := http.NewRequestWithContext(t.Context(), "GET", i.realm.Issuer+statuslist.StreamPath, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth("cli_api", "secret")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, 1<<20)
+	cut := false
+	for lines.Scan() {
+		text, data := strings.CutPrefix(lines.Text(), "data: ")
+		if data && !cut { // the snapshot has come
+			i.log.append("test", audit.Event{Action: "principal.suspend", Cut: &audit.Cutoff{Kind: "principal", ID: "usr_1"}})
+			cut = true
+			continue
+		}
+		var d statuslist.Delta
+		if data && strings.HasPrefix(text, "{") && json.Unmarshal([]byte(text), &d) == nil {
+			if len(d.Cutoffs) != 1 || d.Cutoffs[0].Exp != at.Add(cutoffLife).Unix() {
+				t.Errorf("told: %+v", d.Cutoffs)
+			}
+			return
+		}
+	}
+	t.Fatal("the stream ended")
 }
 
 func TestARevokedKeyDiesWithAllItSigned(t *testing.T) {

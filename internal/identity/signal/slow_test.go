@@ -27,6 +27,9 @@ func (l *standing) Signer(context.Context, string, string) (*jose.Key, error) { 
 func (l *standing) Snapshot(context.Context, string) (statuslist.State, error) {
 	return statuslist.State{}, nil
 }
+func (l *standing) CutoffEnds(context.Context, string) (func(string, time.Time) time.Time, error) {
+	return func(string, time.Time) time.Time { return time.Unix(1, 0) }, nil
+}
 func (l *standing) ListBits(context.Context, string, string) (s statuslist.ListState, err error) {
 	return s, errors.New("no list")
 }

@@ -32,6 +32,9 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer s.leave(h)
+	if err := h.learn(r.Context()); err != nil {
+		return err
+	}
 	start, next, err := h.begin(r)
 	if err != nil {
 		return err
