@@ -179,7 +179,7 @@ func (a *App) cores(master []byte) (err error) {
 		a.closers = append(a.closers, func() { _ = breached.Close() })
 	}
 	a.Ring = keyring.New(a.DB, a.Log, box, keyring.Options{})
-	a.Once = once.New(a.DB, func() int64 { return a.Log.Applied().Epoch })
+	a.Once = once.New(a.DB, a.Log.Epoch)
 	a.People = principal.NewDirectory(a.DB, a.Log)
 	a.Credentials = credential.NewStore(a.DB, a.Log)
 	a.Passwords = credential.NewPasswords(a.DB, a.Log, a.Realms, credential.PasswordOptions{Breached: breached})

@@ -307,6 +307,9 @@ func TestALaggingFailoverRaisesTheEpoch(t *testing.T) {
 		if got := <-epochs; got != kept.Epoch+1 {
 			t.Errorf("epoch %d, want %d", got, kept.Epoch+1)
 		}
+		if n, began := e.Log.Epoch(); n != kept.Epoch+1 || !began.Equal(e.Clock.Now()) {
+			t.Errorf("Epoch = %d, %v; want %d, now", n, began, kept.Epoch+1)
+		}
 		eventually(t, "the death is told again", func() bool {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -318,7 +321,34 @@ func TestALaggingFailoverRaisesTheEpoch(t *testing.T) {
 			t.Errorf("%d resets, want 1", r.resets)
 		}
 		eventually(t, "the node says yes again", func() bool { return e.Log.Live() == nil })
+		// A node that starts later, and further changes, do not forget it.
+		began := e.Clock.Now()
+		e.Clock.Advance(time.Minute)
+		if err := change(e, dbtest.Realm, audit.Event{Action: "a.later", Target: "later", Invalidates: true}); err != nil {
+			t.Fatal(err)
+		}
+		stored, err := view(e, func(tx *db.Tx) (db.Time, error) {
+			return db.One(tx, db.Scalar[db.Time], `SELECT began_at FROM log_heads WHERE realm = ''`)
+		})
+		if err != nil || !stored.Equal(began) {
+			t.Errorf("the row says %v, %v; want %v", stored, err, began)
+		}
+		t.Run("a later node", func(t *testing.T) {
+			later := e.Node(t)
+			later.Start(t)
+			if n, at := later.Log.Epoch(); n != kept.Epoch+1 || !at.Equal(began) {
+				t.Errorf("Epoch = %d, %v; want %d, %v", n, at, kept.Epoch+1, began)
+			}
+		})
 	})
+}
+
+func view[T any](e *audittest.Env, read func(tx *db.Tx) (T, error)) (v T, err error) {
+	err = e.DB.SystemView(context.Background(), func(tx *db.Tx) error {
+		v, err = read(tx)
+		return err
+	})
+	return v, err
 }
 
 func signer() audit.Signer {

@@ -120,7 +120,7 @@ func (l *Log) failover(ctx context.Context, why *otherPast) error {
 		}
 		if h.Epoch <= old.Epoch {
 			next := h
-			next.Epoch = old.Epoch + 1
+			next.Epoch, next.began = old.Epoch+1, latest(tx.Now, l.db.Now())
 			moved, err := moveHead(tx, h, next)
 			if err == nil && !moved {
 				err = errRaced
@@ -139,6 +139,7 @@ func (l *Log) failover(ctx context.Context, why *otherPast) error {
 		f.reset()
 	}
 	l.mu.Lock()
+	l.began.Store(&h.began)
 	l.applied.Store(&h.Position)
 	l.chain = h.chain
 	close(l.changed)
@@ -155,6 +156,15 @@ func (l *Log) failover(ctx context.Context, why *otherPast) error {
 		poke(l.follow)
 	})
 	return nil
+}
+
+// latest keeps an epoch from beginning before what this node has told already:
+// the clock of the database that took over may be behind.
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // tellAgain appends the deaths of the last ten minutes anew. A cut-off told

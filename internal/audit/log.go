@@ -50,7 +50,8 @@ type Log struct {
 	onEpoch   []func(ctx context.Context, epoch int64, recent []Record)
 
 	applied  atomic.Pointer[Position]
-	chain    []byte // of the applied position; follower goroutine only
+	began    atomic.Pointer[time.Time] // of the applied epoch
+	chain    []byte                    // of the applied position; follower goroutine only
 	lease    atomic.Int64
 	reseated atomic.Bool // a failover is being dealt with: no lease meanwhile
 
@@ -102,6 +103,7 @@ func New(d *db.DB, opts Options) *Log {
 		l.opts.Name = l.node
 	}
 	l.applied.Store(&Position{})
+	l.began.Store(&time.Time{})
 	l.acks.changed = make(chan struct{})
 	l.act.init()
 	d.SetJournal(l)
@@ -146,6 +148,7 @@ func (l *Log) Start(ctx context.Context) error {
 		return err
 	}
 	l.applied.Store(&head.Position)
+	l.began.Store(&head.began)
 	l.chain = head.chain
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	l.cancel = cancel
@@ -191,6 +194,13 @@ func (l *Log) poll() time.Duration {
 // Applied is the position up to which this node has applied the log. A token
 // carries it as the position at which it was minted.
 func (l *Log) Applied() Position { return *l.applied.Load() }
+
+// Epoch gives the epoch that this node is in, and when it began: what the
+// database was told before may have been lost. The first epoch has no beginning.
+func (l *Log) Epoch() (n int64, began time.Time) {
+	n = l.Applied().Epoch
+	return n, *l.began.Load()
+}
 
 // Live returns nil while this node may say yes. A node whose lease has run out
 // may not know of a revocation, so it says nothing at all (503).

@@ -105,6 +105,7 @@ func link(chain []byte, leaf [sha256.Size]byte) []byte {
 type head struct {
 	Position
 	chain []byte
+	began time.Time // of the epoch; zero in the first one
 }
 
 func (l *Log) readHead(ctx context.Context) (h head, err error) {

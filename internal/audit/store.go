@@ -9,14 +9,18 @@ import (
 )
 
 func loadHead(tx *db.Tx, realm string) (head, error) {
-	return db.One(tx, func(r db.Row) (h head, err error) { return h, r.Scan(&h.Epoch, &h.Seq, &h.chain) },
-		`SELECT epoch, seq, chain FROM log_heads WHERE realm = $1`, realm)
+	return db.One(tx, func(r db.Row) (h head, err error) {
+		var began db.Time
+		err = r.Scan(&h.Epoch, &h.Seq, &h.chain, &began)
+		h.began = began.Time
+		return h, err
+	}, `SELECT epoch, seq, chain, began_at FROM log_heads WHERE realm = $1`, realm)
 }
 
 // moveHead is the compare-and-set by which one sequencer wins.
 func moveHead(tx *db.Tx, from, to head) (bool, error) {
-	n, err := tx.Exec(`UPDATE log_heads SET epoch = $1, seq = $2, chain = $3 WHERE realm = '' AND epoch = $4 AND seq = $5`,
-		to.Epoch, to.Seq, to.chain, from.Epoch, from.Seq)
+	n, err := tx.Exec(`UPDATE log_heads SET epoch = $1, seq = $2, chain = $3, began_at = $6 WHERE realm = '' AND epoch = $4 AND seq = $5`,
+		to.Epoch, to.Seq, to.chain, from.Epoch, from.Seq, db.At(to.began))
 	return n == 1, err
 }
 

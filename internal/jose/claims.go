@@ -123,14 +123,10 @@ func (c Claims) checkParties(e Expect) error {
 }
 
 func (c Claims) checkTimes(e Expect) error {
-	var exp, nbf, iat time.Time
-	for name, to := range map[string]*time.Time{"exp": &exp, "nbf": &nbf, "iat": &iat} {
-		var err error
-		if *to, err = c.Time(name); err != nil {
-			return err
-		}
-	}
+	exp, nbf, iat, err := c.times()
 	switch {
+	case err != nil:
+		return err
 	case !c.Has("exp") && !e.NoExpiry:
 		return bad(ErrClaim, "exp is missing")
 	case c.Has("exp") && !e.Now.Before(exp.Add(e.Skew)):
@@ -145,4 +141,31 @@ func (c Claims) checkTimes(e Expect) error {
 		return bad(ErrClaim, "iat lies ahead")
 	}
 	return nil
+}
+
+// Earliest is the first instant at which Check could have let the claims pass;
+// the zero time if they do not say.
+func (c Claims) Earliest(e Expect) (time.Time, error) {
+	exp, nbf, iat, err := c.times()
+	var first time.Time
+	later := func(name string, t time.Time) {
+		if c.Has(name) && t.After(first) {
+			first = t
+		}
+	}
+	later("nbf", nbf.Add(-MaxSkew))
+	later("iat", iat.Add(-MaxSkew))
+	if e.MaxLife > 0 {
+		later("exp", exp.Add(-e.MaxLife-MaxSkew))
+	}
+	return first, err
+}
+
+func (c Claims) times() (exp, nbf, iat time.Time, err error) {
+	for name, to := range map[string]*time.Time{"exp": &exp, "nbf": &nbf, "iat": &iat} {
+		if *to, err = c.Time(name); err != nil {
+			return exp, nbf, iat, err
+		}
+	}
+	return exp, nbf, iat, nil
 }

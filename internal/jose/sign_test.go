@@ -198,3 +198,37 @@ func TestClaimsAreChecked(t *testing.T) {
 		})
 	}
 }
+
+func TestEarliestIsWhenCheckBeginsToPass(t *testing.T) {
+	at := func(second int64) time.Time { return time.Unix(second, 0) }
+	for name, c := range map[string]struct {
+		claims string
+		life   time.Duration
+		want   time.Time
+	}{
+		"nothing said":          {`{"exp":1900000100}`, 0, time.Time{}},
+		"the longest life":      {`{"exp":1900000400}`, 5 * time.Minute, at(1900000040)},
+		"when it was issued":    {`{"exp":1900000400,"iat":1900000390}`, 5 * time.Minute, at(1900000330)},
+		"not before":            {`{"exp":1900000400,"iat":1900000001,"nbf":1900000380}`, 5 * time.Minute, at(1900000320)},
+		"the last of all three": {`{"exp":1900000400,"iat":1,"nbf":2}`, 5 * time.Minute, at(1900000040)},
+	} {
+		o, err := ParseObject([]byte(c.claims))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := Expect{MaxLife: c.life}
+		got, err := Claims{o}.Earliest(e)
+		if err != nil || !got.Equal(c.want) {
+			t.Errorf("%s: %v, %v; want %v", name, got, err, c.want)
+		}
+		if c.want.IsZero() {
+			continue
+		}
+		for _, step := range []time.Duration{-time.Millisecond, 0} {
+			e.Now = got.Add(step)
+			if err := (Claims{o}).checkTimes(e); (err == nil) != (step == 0) {
+				t.Errorf("%s: %v after Earliest: %v", name, step, err)
+			}
+		}
+	}
+}

@@ -36,7 +36,7 @@ func newWorld(t *testing.T, e *audittest.Env) *world {
 	w := &world{Env: e, realm: "operated"}
 	w.people = principal.NewDirectory(e.DB, e.Log)
 	w.passwords = credential.NewPasswords(e.DB, e.Log, realms, credential.PasswordOptions{Workers: 2})
-	links := once.New(e.DB, func() int64 { return e.Log.Applied().Epoch })
+	links := once.New(e.DB, e.Log.Epoch)
 	w.operators = operator.New(e.DB, e.Log, links, w.passwords)
 	e.Start(t)
 	for _, name := range []string{w.realm, "next-door"} {

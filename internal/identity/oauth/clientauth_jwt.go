@@ -63,10 +63,11 @@ func proveAssertion(ctx context.Context, s *Server, p *presented, c *client.Clie
 	if err != nil {
 		return "", s.badAssertion(p, err)
 	}
-	if err := verified.Claims.Check(s.expectAssertion(p, c)); err != nil {
+	expected := s.expectAssertion(p, c)
+	if err := verified.Claims.Check(expected); err != nil {
 		return "", s.badAssertion(p, err)
 	}
-	return credential, s.spendAssertion(ctx, p, c, verified.Claims)
+	return credential, s.spendAssertion(ctx, p, c, verified.Claims, expected)
 }
 
 // verifyAssertion checks the signature with the client's keys and names the
@@ -98,8 +99,9 @@ func (s *Server) expectAssertion(p *presented, c *client.Client) jose.Expect {
 	return jose.Expect{Now: s.now(), Issuer: c.ID, Subject: c.ID, Audience: audience, AloneAud: true, Skew: 10 * time.Second, MaxLife: maxAssertionLife}
 }
 
-// spendAssertion lets each assertion through once, on any node.
-func (s *Server) spendAssertion(ctx context.Context, p *presented, c *client.Client, claims jose.Claims) error {
+// spendAssertion lets each assertion through once, on any node, and none that
+// the database may have forgotten in a failover.
+func (s *Server) spendAssertion(ctx context.Context, p *presented, c *client.Client, claims jose.Claims, expected jose.Expect) error {
 	jti, err := claims.String("jti")
 	if err != nil || jti == "" || len(jti) > maxJTI {
 		return s.badClient(p, "the assertion needs a jti of at most 256 bytes")
@@ -108,12 +110,16 @@ func (s *Server) spendAssertion(ctx context.Context, p *presented, c *client.Cli
 	if err != nil {
 		return s.badAssertion(p, err)
 	}
-	seen, err := s.once.Seen(ctx, p.realm.Name, assertionJTI, c.ID, jti, expires.Add(time.Minute))
+	from, err := claims.Earliest(expected)
+	if err != nil {
+		return s.badAssertion(p, err)
+	}
+	seen, err := s.once.Seen(ctx, p.realm.Name, once.Key{Purpose: assertionJTI, Client: c.ID, Value: jti, From: from, Until: expires.Add(time.Minute)})
 	if err != nil {
 		return err
 	}
 	if seen {
-		return s.badClient(p, "the assertion was used before")
+		return s.badClient(p, "the assertion was used before, or may have been before a failover; make a new one")
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/jose"
 )
@@ -203,4 +204,93 @@ func TestPrivateKeyJWT(t *testing.T) {
 			d.Errorf("the new key: %+v", now)
 		}
 	})
+}
+
+// P-10, CL-02: the database fails over to a standby that never heard of an
+// assertion. It is not accepted again, nor is any that could have been used
+// before; one made a minute later is. Set From to now in spendAssertion to see
+// it fail.
+func TestAnAssertionIsNotReplayedAfterAFailover(t *testing.T) {
+	run(t, func(d *door) {
+		d.crossed = true
+		key, _ := jose.Generate("k1", jose.ES256)
+		d.app("jwt", func(s *client.Settings) {
+			s.AuthMethod, s.JWKS = client.PrivateKeyJWT, string(jose.Set{key.Public()}.JSON())
+		})
+		ask := func(assertion string) reply {
+			d.Helper()
+			return d.token("", "", "grant_type", "client_credentials", "client_assertion", assertion,
+				"client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+		}
+		if got := ask(d.assertion(key, "jwt", nil)); got.Access == "" { // makes the standing grant
+			d.Fatalf("a good assertion: %+v", got)
+		}
+		kept := d.logHeads()
+		life := map[string]any{"exp": d.Clock.Now().Add(5 * time.Minute).Unix()}
+		used, later := d.assertion(key, "jwt", life), d.assertion(key, "jwt", life)
+		for _, a := range []string{used, later} {
+			if got := ask(a); got.Access == "" {
+				d.Fatalf("a good assertion: %+v", got)
+			}
+		}
+		d.Person(d.T, d.realm, "lost@example.com")
+		d.failOver(kept)
+		d.refuse(ask(used), 401, "invalid_client")
+		d.refuse(ask(d.assertion(key, "jwt", nil)), 401, "invalid_client")
+		d.Clock.Advance(jose.MaxSkew + time.Second)
+		d.refuse(ask(later), 401, "invalid_client")
+		if got := ask(d.assertion(key, "jwt", nil)); got.Access == "" {
+			d.Errorf("one made later: %+v", got)
+		}
+	})
+}
+
+// logHead is a row of log_heads.
+type logHead struct {
+	realm           string
+	seq             int64
+	chain, frontier []byte
+}
+
+func (d *door) logHeads() (heads []logHead) {
+	d.Helper()
+	err := d.DB.SystemView(context.Background(), func(tx *db.Tx) (err error) {
+		heads, err = db.All(tx, func(r db.Row) (h logHead, err error) { return h, r.Scan(&h.realm, &h.seq, &h.chain, &h.frontier) },
+			`SELECT realm, seq, chain, frontier FROM log_heads ORDER BY realm`)
+		return err
+	})
+	if err != nil {
+		d.Fatal(err)
+	}
+	return heads
+}
+
+// failOver gives the database the look of a standby that had got the log up to
+// kept and no assertion id, and waits until the node says yes again.
+func (d *door) failOver(kept []logHead) {
+	d.Helper()
+	old := d.Env.Log.Applied().Epoch
+	err := d.DB.System(context.Background(), func(tx *db.Tx) error {
+		if _, err := tx.Exec(`DELETE FROM once_seen`); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`DELETE FROM events WHERE position > $1`, kept[0].seq); err != nil {
+			return err
+		}
+		for _, h := range kept {
+			if _, err := tx.Exec(`UPDATE log_heads SET seq = $2, chain = $3, frontier = $4 WHERE realm = $1`, h.realm, h.seq, append([]byte{}, h.chain...), append([]byte{}, h.frontier...)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		d.Fatal(err)
+	}
+	for deadline := time.Now().Add(15 * time.Second); d.Env.Log.Applied().Epoch == old || d.Env.Log.Live() != nil; {
+		if time.Now().After(deadline) {
+			d.Fatal("the node does not come back")
+		}
+		<-time.After(5 * time.Millisecond)
+	}
 }

@@ -84,16 +84,25 @@ func (o Outcome) String() string {
 
 // Store keeps single-use values.
 type Store struct {
-	db    *db.DB
-	epoch func() int64
-	quota quota
+	db      *db.DB
+	current Epoch
+	quota   quota
 }
 
-// New returns the store. epoch tells the current epoch of the event log: after
-// a failover that may have lost consumptions the epoch rises, and every value
-// of the old one is dead.
-func New(d *db.DB, epoch func() int64) *Store {
-	return &Store{db: d, epoch: epoch}
+// Epoch tells the current epoch of the event log and when it began; the first
+// one has no beginning.
+type Epoch func() (n int64, began time.Time)
+
+// New returns the store. After a failover that may have lost consumptions the
+// epoch rises: every value of the old one is dead, and so is every key that
+// could have been seen in it.
+func New(d *db.DB, epoch Epoch) *Store {
+	return &Store{db: d, current: epoch}
+}
+
+func (s *Store) epoch() int64 {
+	n, _ := s.current()
+	return n
 }
 
 // Put stores v under the secret value, which the caller hands out. v.Expires

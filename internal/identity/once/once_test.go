@@ -19,14 +19,20 @@ type env struct {
 	*dbtest.Env
 	*once.Store
 	epoch int64
+	began time.Time
 }
 
 func run(t *testing.T, fn func(t *testing.T, e *env)) {
 	dbtest.Run(t, func(t *testing.T, d *dbtest.Env) {
 		e := &env{Env: d, epoch: 1}
-		e.Store = once.New(d.DB, func() int64 { return e.epoch })
+		e.Store = once.New(d.DB, func() (int64, time.Time) { return e.epoch, e.began })
 		fn(t, e)
 	})
+}
+
+// key is one that is first shown now.
+func (e *env) key(p once.Purpose, client, value string, until time.Time) once.Key {
+	return once.Key{Purpose: p, Client: client, Value: value, From: e.Clock.Now(), Until: until}
 }
 
 func (e *env) mustPut(t *testing.T, realm string, v once.Value) secret.Text {
@@ -165,6 +171,45 @@ func TestValuesOfAnOldEpochAreDead(t *testing.T) {
 	})
 }
 
+// Spine 4, failover: what was seen may be forgotten, so a key that could have
+// been accepted before the epoch began is refused. Compare with k.Until instead
+// of k.From in SeenTx to see this fail.
+func TestAKeyOfAnOldEpochIsRefused(t *testing.T) {
+	run(t, func(t *testing.T, e *env) {
+		old := e.key("assertion", "cli_a", "jti-1", e.Clock.Now().Add(5*time.Minute))
+		if seen, err := e.Seen(t.Context(), dbtest.Realm, old); err != nil || seen {
+			t.Fatalf("before the failover: %v, %v; want new", seen, err)
+		}
+		e.Clock.Advance(time.Second)
+		e.epoch, e.began = e.epoch+1, e.Clock.Now()
+		err := e.DB.UpdateRC(t.Context(), dbtest.Realm, func(tx *db.Tx) error { // the standby had not got it
+			_, err := tx.Exec(`DELETE FROM once_seen WHERE realm = $1`, tx.Realm)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, c := range map[string]struct {
+			from time.Time
+			want bool
+		}{
+			"the same again":              {old.From, true},
+			"acceptable as it began":      {e.began, true},
+			"acceptable only after it":    {e.began.Add(time.Millisecond), false},
+			"long after it, as seen once": {e.began.Add(time.Minute), false},
+		} {
+			k := old
+			k.Value, k.From = name, c.from
+			if c.from.Equal(old.From) {
+				k = old
+			}
+			if seen, err := e.Seen(t.Context(), dbtest.Realm, k); err != nil || seen != c.want {
+				t.Errorf("%s: %v, %v; want %v", name, seen, err, c.want)
+			}
+		}
+	})
+}
+
 func TestPeekAndAmend(t *testing.T) {
 	run(t, func(t *testing.T, e *env) {
 		value := e.mustPut(t, dbtest.Realm, code())
@@ -220,7 +265,7 @@ func TestAnAssertionIsAcceptedOnce(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 64 {
 			wg.Go(func() {
-				seen, err := e.Seen(t.Context(), dbtest.Realm, "assertion", "cli_a", "jti-1", until)
+				seen, err := e.Seen(t.Context(), dbtest.Realm, e.key("assertion", "cli_a", "jti-1", until))
 				if err != nil {
 					t.Error(err)
 				}
@@ -240,11 +285,11 @@ func TestAnAssertionIsAcceptedOnce(t *testing.T) {
 			"another purpose": {dbtest.Realm, "dpop", "cli_a"},
 			"another realm":   {dbtest.Neighbour, "assertion", "cli_a"},
 		} {
-			if seen, err := e.Seen(t.Context(), at[0], once.Purpose(at[1]), at[2], "jti-1", until); err != nil || seen {
+			if seen, err := e.Seen(t.Context(), at[0], e.key(once.Purpose(at[1]), at[2], "jti-1", until)); err != nil || seen {
 				t.Errorf("%s: seen = %v, %v; want new", name, seen, err)
 			}
 		}
-		if seen, err := e.Seen(t.Context(), dbtest.Realm, "assertion", "cli_a", "jti-2", e.Clock.Now()); err != nil || !seen {
+		if seen, err := e.Seen(t.Context(), dbtest.Realm, e.key("assertion", "cli_a", "jti-2", e.Clock.Now())); err != nil || !seen {
 			t.Errorf("an assertion that has expired: seen = %v, %v; want refused", seen, err)
 		}
 	})
@@ -254,7 +299,7 @@ func TestCollectForgetsOnlyWhatNoLongerMatters(t *testing.T) {
 	run(t, func(t *testing.T, e *env) {
 		old := e.mustPut(t, dbtest.Realm, code())
 		other := e.mustPut(t, dbtest.Neighbour, code())
-		if _, err := e.Seen(t.Context(), dbtest.Realm, "assertion", "cli_a", "jti", e.Clock.Now().Add(time.Minute)); err != nil {
+		if _, err := e.Seen(t.Context(), dbtest.Realm, e.key("assertion", "cli_a", "jti", e.Clock.Now().Add(time.Minute))); err != nil {
 			t.Fatal(err)
 		}
 		collect := func(want int64) {
@@ -315,14 +360,14 @@ func TestAClientsAssertionsAreBounded(t *testing.T) {
 			}
 		}
 		fill(once.SeenPerClient)
-		if _, err := e.Seen(t.Context(), dbtest.Realm, "assertion", "cli_a", "one too many", until); !fault.Is(err, fault.TooMany) {
+		if _, err := e.Seen(t.Context(), dbtest.Realm, e.key("assertion", "cli_a", "one too many", until)); !fault.Is(err, fault.TooMany) {
 			t.Errorf("past the bound: %v, want too many", err)
 		}
-		if seen, err := e.Seen(t.Context(), dbtest.Realm, "assertion", "cli_b", "mine", until); err != nil || seen {
+		if seen, err := e.Seen(t.Context(), dbtest.Realm, e.key("assertion", "cli_b", "mine", until)); err != nil || seen {
 			t.Errorf("another client: %v, %v; want new", seen, err)
 		}
 		e.Clock.Advance(2 * time.Minute)
-		if seen, err := e.Seen(t.Context(), dbtest.Realm, "assertion", "cli_a", "later", e.Clock.Now().Add(time.Minute)); err != nil || seen {
+		if seen, err := e.Seen(t.Context(), dbtest.Realm, e.key("assertion", "cli_a", "later", e.Clock.Now().Add(time.Minute))); err != nil || seen {
 			t.Errorf("when the others have expired: %v, %v; want new", seen, err)
 		}
 	})

@@ -7,7 +7,6 @@ import (
 
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
-	"github.com/cardea-id/cardea/internal/secret"
 )
 
 // SeenPerClient bounds how many unexpired keys one client may have remembered
@@ -17,14 +16,26 @@ const SeenPerClient = 100_000
 // maxQuotas bounds how many clients a node counts for at a time.
 const maxQuotas = 10_000
 
-// Seen remembers key for a client until the given time and reports whether it
-// had been seen before: true means refuse. It is how the jti of a client
-// assertion (RFC 7523, section 3) is accepted once over all nodes and
-// restarts. A client that fills its bound is told to wait.
-func (s *Store) Seen(ctx context.Context, realm string, p Purpose, client, key string, until time.Time) (bool, error) {
+// Key is something that a client may show once, such as the jti of a client
+// assertion (RFC 7523, section 3).
+type Key struct {
+	Purpose Purpose
+	Client  string
+	Value   string
+	// From is the first instant at which it would have been accepted. If the
+	// log's current epoch began later, the memory of it may have been lost.
+	From time.Time
+	// Until is when it is refused in any case, and may be forgotten.
+	Until time.Time
+}
+
+// Seen remembers a key and reports whether it was, or may have been, seen
+// before: true means refuse. So it is accepted once over all nodes, restarts
+// and failovers. A client that fills its bound is told to wait.
+func (s *Store) Seen(ctx context.Context, realm string, k Key) (bool, error) {
 	var fresh bool
 	err := s.db.UpdateRC(ctx, realm, func(tx *db.Tx) error {
-		seen, err := s.SeenTx(tx, p, client, key, until)
+		seen, err := s.SeenTx(tx, k)
 		fresh = err == nil && !seen
 		return err
 	})
@@ -32,15 +43,20 @@ func (s *Store) Seen(ctx context.Context, realm string, p Purpose, client, key s
 }
 
 // SeenTx is [Store.Seen] inside the caller's transaction.
-func (s *Store) SeenTx(tx *db.Tx, p Purpose, client, key string, until time.Time) (bool, error) {
-	if !until.After(tx.Now) {
+func (s *Store) SeenTx(tx *db.Tx, k Key) (bool, error) {
+	if !k.Until.After(tx.Now) {
 		return true, nil
 	}
-	if err := s.quota.take(tx, p, client, until); err != nil {
+	if err := s.quota.take(tx, k.Purpose, k.Client, k.Until); err != nil {
 		return true, err
 	}
-	fresh, err := note(tx, p, client, secret.Hash(key), db.At(until))
-	return !fresh, err
+	fresh, err := note(tx, k)
+	if err != nil || !fresh {
+		return true, err
+	}
+	// Asked after the statement: an epoch that rose meanwhile counts.
+	_, began := s.current()
+	return !k.From.After(began), nil
 }
 
 // quota counts, per client, what this node let into the table in the current

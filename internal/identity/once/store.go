@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/secret"
 )
 
 const columns = `purpose, subject, client, binding, payload, version, issued, created_at, expires_at, consumed_at, epoch`
@@ -61,9 +62,9 @@ func (s *Store) remove(tx *db.Tx, hash []byte, p Purpose) error {
 }
 
 // note remembers that a key was seen and reports whether it is new.
-func note(tx *db.Tx, p Purpose, client string, hash []byte, until db.Time) (bool, error) {
+func note(tx *db.Tx, k Key) (bool, error) {
 	n, err := tx.Exec(`INSERT INTO once_seen (realm, purpose, client, hash, expires_at) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT DO NOTHING`, tx.Realm, string(p), client, hash, until)
+		ON CONFLICT DO NOTHING`, tx.Realm, string(k.Purpose), k.Client, secret.Hash(k.Value), db.At(k.Until))
 	return n == 1, err
 }
 

@@ -67,7 +67,7 @@ func newWorld(t *testing.T, e *audittest.Env) *world {
 	must(t, err)
 	assets, err := look.Assets()
 	must(t, err)
-	w.Server, err = New(Options{DB: e.DB, Once: once.New(e.DB, func() int64 { return e.Log.Applied().Epoch }), Sessions: c.Sessions,
+	w.Server, err = New(Options{DB: e.DB, Once: once.New(e.DB, e.Log.Epoch), Sessions: c.Sessions,
 		Passwords: credential.NewPasswords(e.DB, e.Log, realms, credential.PasswordOptions{}), People: c.Principals, Clients: c.Clients,
 		Grants: grant.NewStore(e.DB, e.Log, c), Words: words, Assets: assets, FormKey: []byte("0123456789abcdef"), SetUp: w.setup, Links: w.links})
 	must(t, err)
