@@ -7,6 +7,7 @@ import (
 
 	wire "github.com/cardea-id/cardea/api"
 	"github.com/cardea-id/cardea/internal/admin/operator"
+	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/credential"
@@ -92,10 +93,23 @@ func (s *Server) disableClient(ctx context.Context, c *Caller, in *ByID) (*answe
 
 func (s *Server) deleteClient(ctx context.Context, c *Caller, in *ByID) (*nothing, error) {
 	found, err := s.touchableClient(ctx, c, in.ID)
+	if fault.Is(err, fault.NotFound) {
+		return nil, s.Grants.DeleteClient(ctx, c.By, c.Realm.Name, in.ID, 0, func(tx *db.Tx) error { return deletedBefore(tx, in.ID) })
+	}
 	if err != nil {
 		return nil, err
 	}
 	return nil, s.Grants.DeleteClient(ctx, c.By, c.Realm.Name, in.ID, 0, s.guard(c, found.Principal))
+}
+
+// deletedBefore lets a deletion be repeated, and nothing else: a client made
+// since it was not found is one that nobody has asked the caller's rights for.
+func deletedBefore(tx *db.Tx, id string) error {
+	deleted, err := client.DeletedTx(tx, id)
+	if err == nil && !deleted {
+		return fault.New(fault.Conflict, "client_new", "client %q has just been made; look at it before you delete it", id)
+	}
+	return err
 }
 
 func (s *Server) listSecrets(ctx context.Context, c *Caller, in *ByID) (*page[wire.Credential], error) {

@@ -11,6 +11,9 @@ import (
 	wire "github.com/cardea-id/cardea/api"
 )
 
+// repeatable is what every DELETE promises (RFC 9110, section 9.2.2).
+const repeatable = "It can be sent again, after an answer was lost: what is gone already is gone, which is answered once every node knows, and leaves no second event. What the realm never had, or no longer remembers, is not found."
+
 // describe turns a declaration into huma's, documents included.
 func (s *Server) describe(o Operation) huma.Operation {
 	resource, _, _ := strings.Cut(strings.TrimPrefix(o.Path, "/"), "/")
@@ -21,6 +24,9 @@ func (s *Server) describe(o Operation) huma.Operation {
 		Responses: map[string]*huma.Response{"default": {Description: "The request was refused.",
 			Content: map[string]*huma.MediaType{"application/problem+json": {Schema: problems}}}},
 		Extensions: map[string]any{"x-permission": string(o.Permission), "x-rate-class": string(o.Class)},
+	}
+	if o.Method == remove {
+		h.Description = repeatable
 	}
 	if o.Event != NoEvent {
 		h.Extensions["x-event"] = o.Event

@@ -57,7 +57,7 @@ func (s *Server) activate(ctx context.Context, c *Caller, id string, kind princi
 }
 
 // bury ends a principal for ever, with what it has open and the rights it has.
-// One that is deleted already is not found, but only once every node knows.
+// One that is deleted already stays so, which is said once every node knows.
 func (s *Server) bury(ctx context.Context, c *Caller, id string, kind principal.Kind) error {
 	if _, err := s.one(ctx, c, id, kind); err != nil {
 		return err

@@ -24,6 +24,7 @@ type world struct {
 	operators *operator.Registry
 	people    *principal.Directory
 	passwords *credential.Passwords
+	hold      *audittest.Hold
 	realm     string
 }
 
@@ -38,6 +39,7 @@ func newWorld(t *testing.T, e *audittest.Env) *world {
 	w.passwords = credential.NewPasswords(e.DB, e.Log, realms, credential.PasswordOptions{Workers: 2})
 	links := once.New(e.DB, e.Log.Epoch)
 	w.operators = operator.New(e.DB, e.Log, links, w.passwords)
+	w.hold = e.Hold()
 	e.Start(t)
 	for _, name := range []string{w.realm, "next-door"} {
 		if _, err := realms.Create(context.Background(), audit.System, realm.New{Name: name}); err != nil {
@@ -212,8 +214,9 @@ func TestStaleVersionChangesNothing(t *testing.T) {
 		if got := w.role(t, o.Principal); got != "" {
 			t.Errorf("a removed operator is still %s", got)
 		}
-		if err := w.operators.Remove(ctx, owner, w.realm, o.Principal, 0); !fault.Is(err, fault.NotFound) {
-			t.Errorf("remove twice: %v", err)
+		w.hold.Waits(t, "removing twice", func() error { return w.operators.Remove(ctx, owner, w.realm, o.Principal, 0) })
+		if err := w.operators.Remove(ctx, owner, w.realm, "usr_00000000000000000000000000", 0); !fault.Is(err, fault.NotFound) {
+			t.Errorf("removing nobody: %v", err)
 		}
 	})
 }

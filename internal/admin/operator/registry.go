@@ -135,17 +135,14 @@ func (r *Registry) AssignTx(tx *db.Tx, by audit.Actor, principal string, version
 }
 
 // Remove takes every right from an operator, by the rules of [Registry.Assign].
+// A principal that has none, any more or ever, is no error, and the commit
+// waits like the first time; one that never was is fault.NotFound.
 func (r *Registry) Remove(ctx context.Context, by audit.Actor, realm, principal string, version int64) error {
-	gone := false
-	err := r.db.Update(ctx, realm, func(tx *db.Tx) error {
-		gone = false
+	return r.db.Update(ctx, realm, func(tx *db.Tx) error {
 		old, err := byPrincipal(tx, principal)
 		if db.Missing(err) {
-			// Somebody else may have removed it; the answer waits until every
-			// node knows.
-			gone = true
 			audit.Barrier(tx)
-			return nil
+			return known(tx, principal)
 		}
 		if err == nil {
 			err = remember(tx)
@@ -171,7 +168,11 @@ func (r *Registry) Remove(ctx context.Context, by audit.Actor, realm, principal 
 			Data: map[string]any{"former_role": string(old.Role)}})
 		return nil
 	})
-	if err == nil && gone {
+}
+
+func known(tx *db.Tx, principal string) error {
+	_, err := who.ByIDTx(tx, principal)
+	if fault.Is(err, fault.NotFound) {
 		return unknown(principal)
 	}
 	return err

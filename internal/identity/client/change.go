@@ -88,8 +88,13 @@ func (r *Registry) DisableTx(tx *db.Tx, by audit.Actor, id string, version int64
 }
 
 // DeleteTx is DisableTx for good. The id stays taken, the service principal
-// and its credentials die too. Built-in clients can only be disabled.
+// and its credentials die too. Built-in clients can only be disabled. A client
+// that is deleted already stays so, and the commit waits as for the first time.
 func (r *Registry) DeleteTx(tx *db.Tx, by audit.Actor, id string, version int64) error {
+	if deleted, err := DeletedTx(tx, id); err != nil || deleted {
+		audit.Barrier(tx)
+		return err
+	}
 	c, err := readFor(tx, id, version)
 	if err != nil {
 		return err

@@ -89,6 +89,19 @@ func askClient(tx *db.Tx, id string) func() (*Client, error) {
 	}
 }
 
+// DeletedTx reports whether a client was deleted. It is fault.NotFound if there
+// never was one.
+func DeletedTx(tx *db.Tx, id string) (bool, error) {
+	if !ValidID(id) {
+		return false, unknown(id)
+	}
+	deleted, err := tombstone(tx, id)
+	if db.Missing(err) {
+		return false, unknown(id)
+	}
+	return deleted, err
+}
+
 // ByPrincipal finds the client that a service principal belongs to.
 func (r *Registry) ByPrincipal(ctx context.Context, realm, principal string) (c *Client, err error) {
 	err = r.db.View(ctx, realm, func(tx *db.Tx) error {

@@ -22,12 +22,13 @@ type world struct {
 	*audittest.Env
 	clients     *client.Registry
 	credentials *credential.Store
+	hold        *audittest.Hold
 }
 
 func run(t *testing.T, fn func(w *world)) {
 	t.Helper()
 	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
-		w := &world{T: t, Env: e, clients: client.New(e.DB, e.Log), credentials: credential.NewStore(e.DB, e.Log)}
+		w := &world{T: t, Env: e, clients: client.New(e.DB, e.Log), credentials: credential.NewStore(e.DB, e.Log), hold: e.Hold()}
 		e.Start(t)
 		fn(w)
 	})
@@ -117,6 +118,15 @@ func TestClientIDsAreChosenOnce(t *testing.T) {
 		}
 		if _, err := w.clients.ByID(ctx, dbtest.Realm, "app"); !fault.Is(err, fault.NotFound) {
 			w.Errorf("deleted, read: %v", err)
+		}
+		remove := func(id string) error {
+			return w.tx(func(tx *db.Tx) error { return w.clients.DeleteTx(tx, audittest.By, id, 0) })
+		}
+		w.hold.Waits(w.T, "deleting twice", func() error { return remove("app") })
+		for _, id := range []string{"nothing", "NOT AN ID"} {
+			if err := remove(id); !fault.Is(err, fault.NotFound) {
+				w.Errorf("deleting %q: %v", id, err)
+			}
 		}
 		for _, id := range []string{"a", "App", "usr_0198f2c4a1b3kq7m2x9d5tz8wr", "cli_0198f2c4a1b3kq7m2x9d5tz8wr", "-app", "app-", "a b", "a/b", "ä-app", strings.Repeat("a", 65)} {
 			if err := again(id); !fault.Is(err, fault.Invalid) {

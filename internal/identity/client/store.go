@@ -27,6 +27,11 @@ func askByID(tx *db.Tx, id string) *db.Answer[*Client] {
 	return db.Ask(tx, scan, `SELECT `+columns+` FROM clients WHERE realm = $1 AND id = $2 AND NOT deleted`, tx.Realm, id)
 }
 
+// tombstone reads whether a client, known by id, was deleted.
+func tombstone(tx *db.Tx, id string) (bool, error) {
+	return db.One(tx, db.Scalar[bool], `SELECT deleted FROM clients WHERE realm = $1 AND id = $2`, tx.Realm, id)
+}
+
 func byPrincipal(tx *db.Tx, principal string) (*Client, error) {
 	return db.One(tx, scan, `SELECT `+columns+` FROM clients WHERE realm = $1 AND principal = $2 AND NOT deleted`, tx.Realm, principal)
 }

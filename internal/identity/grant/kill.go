@@ -7,6 +7,7 @@ import (
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 )
@@ -191,7 +192,7 @@ func (s *Store) EndRevoked(ctx context.Context, by audit.Actor, realm, principal
 }
 
 // RevokeConsent forgets what a principal consented to for a client and kills
-// the grants that rest on it.
+// the grants that rest on it. A client that never was is fault.NotFound.
 func (s *Store) RevokeConsent(ctx context.Context, by audit.Actor, realm, principal, client, reason string) error {
 	err := s.db.Update(ctx, realm, func(tx *db.Tx) error {
 		was, err := deleteConsent(tx, principal, client)
@@ -200,7 +201,7 @@ func (s *Store) RevokeConsent(ctx context.Context, by audit.Actor, realm, princi
 		}
 		if !was {
 			audit.Barrier(tx)
-			return nil
+			return known(tx, client)
 		}
 		audit.Append(tx, by, audit.Event{Action: "consent.revoke", TargetType: "consent", Target: consentKey(principal, client), Invalidates: true,
 			Data: map[string]any{"principal": principal, "client": client, "reason": reason}})
@@ -209,6 +210,11 @@ func (s *Store) RevokeConsent(ctx context.Context, by audit.Actor, realm, princi
 	return finish(ctx, err, func(ctx context.Context) error {
 		return s.endBelow(ctx, by, realm, ancestor{Kind: "consent", ID: principal, Client: client}, reason)
 	})
+}
+
+func known(tx *db.Tx, id string) error {
+	_, err := client.DeletedTx(tx, id)
+	return err
 }
 
 // DisableClient stops a client and kills all that was granted to it. That is a

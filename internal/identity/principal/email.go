@@ -2,6 +2,8 @@ package principal
 
 import (
 	"context"
+	"errors"
+	"slices"
 
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
@@ -41,9 +43,17 @@ func (d *Directory) SetPrimaryEmail(ctx context.Context, by audit.Actor, realm, 
 }
 
 // RemoveEmail takes an address from a person. The primary one goes only when it
-// is the last, and the last only from somebody who has a username.
+// is the last, and the last only from somebody who has a username. One that
+// they do not have, any more or ever, is no error, and the commit waits like the
+// first time.
 func (d *Directory) RemoveEmail(ctx context.Context, by audit.Actor, realm, id, address string) error {
+	if checkEmail(address) != nil {
+		return found(0, nil)
+	}
 	return d.changeEmails(ctx, by, realm, id, "principal.email.remove", func(tx *db.Tx, p *Principal) error {
+		if !slices.ContainsFunc(p.Emails, func(e Email) bool { return Canonical(e.Address) == Canonical(address) }) {
+			return errUnchanged
+		}
 		if len(p.Emails) == 1 && p.Name == "" {
 			return fault.New(fault.Conflict, "email_needed", "a person without username needs an e-mail address")
 		}
@@ -54,13 +64,19 @@ func (d *Directory) RemoveEmail(ctx context.Context, by audit.Actor, realm, id, 
 	})
 }
 
+// errUnchanged says that things are already as they should become.
+var errUnchanged = errors.New("unchanged")
+
 func (d *Directory) changeEmails(ctx context.Context, by audit.Actor, realm, id, action string, change func(*db.Tx, *Principal) error) error {
 	return d.db.Update(ctx, realm, func(tx *db.Tx) error {
 		p, err := undeleted(tx, id, 0)
 		if err != nil {
 			return err
 		}
-		if err := change(tx, p); err != nil {
+		if err := change(tx, p); errors.Is(err, errUnchanged) {
+			audit.Barrier(tx)
+			return nil
+		} else if err != nil {
 			return err
 		}
 		p.Version, p.UpdatedAt = p.Version+1, tx.Now

@@ -81,7 +81,9 @@ func checkNesting(tx *db.Tx, container, group string) error {
 	return nil
 }
 
-// RemoveMember takes a principal out of a group or organization.
+// RemoveMember takes a principal out of a group or organization. One that is
+// not in it, any more or ever, is no error, and the commit waits like the first
+// time; one that never was at all is fault.NotFound.
 func (d *Directory) RemoveMember(ctx context.Context, by audit.Actor, realm, container, member string) error {
 	return d.db.Update(ctx, realm, func(tx *db.Tx) error {
 		n, err := deleteMember(tx, container, member)
@@ -89,7 +91,9 @@ func (d *Directory) RemoveMember(ctx context.Context, by audit.Actor, realm, con
 			return err
 		}
 		if n == 0 {
-			return fault.New(fault.NotFound, "member_unknown", "%q is not a member of %q", member, container)
+			audit.Barrier(tx)
+			_, err := byID(tx, member)
+			return err
 		}
 		audit.Append(tx, by, audit.Event{Action: "principal.member.remove", TargetType: "container", Target: container,
 			Data: map[string]any{"member": member}, Invalidates: true})
