@@ -15,7 +15,7 @@ const activityKept = 90 * 24 * time.Hour
 // dead is so before it is swept.
 func (a *App) tasks() []job.Task {
 	return []job.Task{
-		{Name: "status-pages", Every: 30 * time.Second, Run: a.Grants.Status.Flush},
+		{Name: "status-pages", Every: 30 * time.Second, Run: job.Whole(a.Grants.Status.Flush)},
 		{Name: "key-rotation", Every: time.Hour, Run: a.everyRealm(func(ctx context.Context, name string) error {
 			r, err := a.Realms.ByName(ctx, name)
 			if err != nil {
@@ -50,25 +50,7 @@ func drained(ctx context.Context, name string, sweep func(context.Context, strin
 // sweepEnough is fewer rows than any sweep deletes at once when there are more.
 const sweepEnough = 500
 
-// everyRealm does something for one realm after the other. One that fails does
-// not keep the others from their turn.
-func (a *App) everyRealm(do func(ctx context.Context, name string) error) func(context.Context) error {
-	return func(ctx context.Context) error {
-		var failed []error
-		after := ""
-		for {
-			page, next, err := a.Realms.List(ctx, after, 100)
-			if err != nil {
-				return errors.Join(append(failed, err)...)
-			}
-			for _, r := range page {
-				if err := do(ctx, r.Name); err != nil {
-					failed = append(failed, err)
-				}
-			}
-			if after = next; next == "" {
-				return errors.Join(failed...)
-			}
-		}
-	}
+// everyRealm does something for one realm after the other.
+func (a *App) everyRealm(do func(ctx context.Context, name string) error) func(context.Context, string) (string, error) {
+	return func(ctx context.Context, after string) (string, error) { return a.Realms.Walk(ctx, after, do) }
 }

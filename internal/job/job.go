@@ -17,9 +17,16 @@ import (
 type Task struct {
 	Name  string
 	Every time.Duration
-	// Run does the work. It is stopped after hold, and may run again on another
-	// node if this one dies midway.
-	Run func(ctx context.Context) error
+	// Run does the work, from behind where the last run got to; "" is the
+	// beginning. It is stopped after hold, and then says where to go on, which
+	// happens soon, after the other tasks had their turn; "" says that it came to
+	// the end. It may run again on another node if this one dies midway.
+	Run func(ctx context.Context, after string) (next string, err error)
+}
+
+// Whole is the Run of work that is not done in parts.
+func Whole(do func(ctx context.Context) error) func(context.Context, string) (string, error) {
+	return func(ctx context.Context, _ string) (string, error) { return "", do(ctx) }
 }
 
 // Schedule runs tasks when they are due.
@@ -74,9 +81,10 @@ func (s *Schedule) Close() {
 // fails is tried again at its next turn, and its error is kept in its row.
 func (s *Schedule) RunDue(ctx context.Context) error {
 	for _, t := range s.tasks {
-		mine := false
+		var mine bool
+		var after string
 		err := s.db.SystemRC(ctx, func(tx *db.Tx) (err error) {
-			mine, err = claim(tx, t.Name, s.node, hold)
+			after, mine, err = claim(tx, t.Name, s.node, hold)
 			return err
 		})
 		if err != nil {
@@ -85,17 +93,26 @@ func (s *Schedule) RunDue(ctx context.Context) error {
 		if !mine {
 			continue
 		}
-		said := ""
-		run, cancel := context.WithTimeout(ctx, hold)
-		if err := t.Run(run); err != nil {
-			said = err.Error()
-			s.log.Warn("a recurring task", "task", t.Name, "err", err)
-		}
-		cancel()
-		err = s.db.SystemRC(ctx, func(tx *db.Tx) error { return finish(tx, t.Name, s.node, tx.Now.Add(t.Every), said) })
-		if err != nil {
+		if err := s.run(ctx, t, after); err != nil {
 			return fmt.Errorf("finish %s: %w", t.Name, err)
 		}
 	}
 	return nil
+}
+
+func (s *Schedule) run(ctx context.Context, t Task, after string) error {
+	held, cancel := context.WithTimeout(ctx, hold)
+	next, err := t.Run(held, after)
+	cancel()
+	said := ""
+	if err != nil {
+		said = err.Error()
+		s.log.Warn("a recurring task", "task", t.Name, "err", err)
+	}
+	wait := t.Every
+	if next != "" && next != after { // one that gets nowhere waits for its turn
+		wait = 0
+		s.log.Info("a recurring task goes on soon", "task", t.Name, "after", next)
+	}
+	return s.db.SystemRC(ctx, func(tx *db.Tx) error { return finish(tx, t.Name, s.node, tx.Now.Add(wait), next, said) })
 }

@@ -2,6 +2,8 @@ package realm
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 
@@ -286,4 +288,33 @@ func hostTaken(host string) error {
 
 func stale(name string) error {
 	return fault.New(fault.Precondition, "version_mismatch", "realm %q has changed since it was read", name)
+}
+
+// walkPage is how many realms Walk reads at once.
+const walkPage = 100
+
+// Walk does something for one active realm after the other by name, beginning
+// behind after. One that fails does not keep the others from their turn. When
+// ctx ends it stops and gives the realm that it was at, so that even one that
+// never gets done does not hold up those behind it; "" says that all are done.
+func (r *Registry) Walk(ctx context.Context, after string, do func(ctx context.Context, name string) error) (next string, err error) {
+	var failed []error
+	for {
+		page, more, err := r.List(ctx, after, walkPage)
+		if err != nil {
+			return after, errors.Join(append(failed, err)...)
+		}
+		for _, one := range page {
+			after = one.Name
+			if err := do(ctx, one.Name); err != nil && ctx.Err() == nil {
+				failed = append(failed, fmt.Errorf("realm %s: %w", one.Name, err))
+			}
+			if ctx.Err() != nil {
+				return after, errors.Join(failed...)
+			}
+		}
+		if more == "" {
+			return "", errors.Join(failed...)
+		}
+	}
 }
