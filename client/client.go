@@ -115,7 +115,8 @@ type request struct {
 	path   string // below /api/v1, segments already escaped
 	query  url.Values
 	body   any
-	match  int64 // the version to insist on; 0 insists on none
+	match  int64  // the version to insist on; 0 insists on none
+	key    string // by which the server knows a request that is sent again
 }
 
 // do sends a request and decodes the answer into out, if out is not nil. A 503
@@ -160,6 +161,9 @@ func (c *Client) once(ctx context.Context, req request, body []byte, out any) (*
 	}
 	if req.match > 0 {
 		r.Header.Set("If-Match", strconv.Quote(strconv.FormatInt(req.match, 10)))
+	}
+	if req.key != "" {
+		r.Header.Set("Idempotency-Key", strconv.Quote(req.key))
 	}
 	if c.token != nil {
 		token, err := c.token(ctx)

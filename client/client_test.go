@@ -188,3 +188,19 @@ func TestIssuerMustBeAURLThatIsEncryptedOrHere(t *testing.T) {
 		}
 	}
 }
+
+// A secret is made once, however often the request is sent; another call has
+// another key.
+func TestARequestForASecretKeepsItsKey(t *testing.T) {
+	busy := says(503, `{"title":"Service Unavailable","status":503,"code":"unconfirmed"}`, "Content-Type", "application/problem+json")
+	f, c, _ := start(t, busy, says(201, `{"id":"crd_1","secret":"s"}`))
+	for range 2 {
+		if s, err := c.Clients.AddSecret(context.Background(), "shop", 0); err != nil || s.ID != "crd_1" {
+			t.Fatalf("got %+v, %v", s, err)
+		}
+	}
+	key := func(i int) string { return f.asked[i].Header.Get("Idempotency-Key") }
+	if len(f.asked) != 3 || len(key(0)) < 16 || key(0) != key(1) || key(0) == key(2) {
+		t.Errorf("the keys were %q", []string{key(0), key(1), key(2)})
+	}
+}

@@ -29,7 +29,7 @@ func (s Clients) Get(ctx context.Context, id string) (api.Client, error) {
 
 // Create registers a client and gives its secret, if it has one, this once.
 func (s Clients) Create(ctx context.Context, n api.ClientCreate) (api.ClientWithSecret, error) {
-	return send[api.ClientWithSecret](ctx, s.c, http.MethodPost, "/clients", n, 0)
+	return mint[api.ClientWithSecret](ctx, s.c, "/clients", n)
 }
 
 // Replace replaces the settings of a client as a whole. version is the one the
@@ -60,7 +60,7 @@ func (s Clients) Secrets(ctx context.Context, id string) (api.Page[api.Credentia
 
 // AddSecret makes another secret; two can be live. life 0 is without end.
 func (s Clients) AddSecret(ctx context.Context, id string, life time.Duration) (api.ClientSecret, error) {
-	return send[api.ClientSecret](ctx, s.c, http.MethodPost, at("clients", id, "secrets"), api.ClientSecretCreate{ExpiresIn: int64(life / time.Second)}, 0)
+	return mint[api.ClientSecret](ctx, s.c, at("clients", id, "secrets"), api.ClientSecretCreate{ExpiresIn: int64(life / time.Second)})
 }
 
 // RevokeSecret ends a secret and everything that was obtained with it.

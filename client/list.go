@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
 	"iter"
 	"net/http"
 	"net/url"
@@ -72,6 +73,14 @@ func get[T any](ctx context.Context, c *Client, path string) (T, error) {
 func send[T any](ctx context.Context, c *Client, method, path string, body any, match int64) (T, error) {
 	var out T
 	err := c.do(ctx, request{method: method, path: path, body: body, match: match}, &out)
+	return out, err
+}
+
+// mint is send for a POST that makes a secret: sent again after a 503, it makes
+// no second one.
+func mint[T any](ctx context.Context, c *Client, path string, body any) (T, error) {
+	var out T
+	err := c.do(ctx, request{method: http.MethodPost, path: path, body: body, key: rand.Text()}, &out)
 	return out, err
 }
 

@@ -69,6 +69,7 @@ type App struct {
 	Handler     http.Handler
 
 	control *db.DB // sequencing and leases have connections of their own
+	answers *once.Answers
 	signals *signal.Server
 	jobs    *job.Schedule
 	metrics *metrics
@@ -180,6 +181,7 @@ func (a *App) cores(master []byte) (err error) {
 	}
 	a.Ring = keyring.New(a.DB, a.Log, box, keyring.Options{})
 	a.Once = once.New(a.DB, a.Log.Epoch)
+	a.answers = once.NewAnswers(a.Once, box)
 	a.People = principal.NewDirectory(a.DB, a.Log)
 	a.Credentials = credential.NewStore(a.DB, a.Log)
 	a.Passwords = credential.NewPasswords(a.DB, a.Log, a.Realms, credential.PasswordOptions{Breached: breached})

@@ -21,18 +21,27 @@ func (s *Server) listClients(ctx context.Context, c *Caller, in *Paging) (*page[
 	return paged(found, next, clientOf), nil
 }
 
-type createClientInput struct{ Body wire.ClientCreate }
+type createClientInput struct {
+	Repeatable
+	Body wire.ClientCreate
+}
 
 func (s *Server) createClient(ctx context.Context, c *Caller, in *createClientInput) (*answer[wire.ClientWithSecret], error) {
 	settings := settingsIn(in.Body.ClientSettings)
 	if err := privileged(c, settings); err != nil {
 		return nil, err
 	}
-	made, err := s.Clients.Create(ctx, c.By, c.Realm.Name, client.Draft{ID: in.Body.ID, Settings: settings})
+	made, err := repeatable(ctx, s, c, in.Repeatable, "create-client", "", in.Body, func(tx *db.Tx) (wire.ClientWithSecret, error) {
+		made, err := client.CreateTx(tx, c.By, client.Draft{ID: in.Body.ID, Settings: settings})
+		if err != nil {
+			return wire.ClientWithSecret{}, err
+		}
+		return withSecret(made).Body, nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	return withSecret(made), nil
+	return versioned(made, made.Client.Version), nil
 }
 
 func (s *Server) showClient(ctx context.Context, c *Caller, in *ByID) (*answer[wire.Client], error) {
@@ -127,6 +136,7 @@ func (s *Server) listSecrets(ctx context.Context, c *Caller, in *ByID) (*page[wi
 
 type addSecretInput struct {
 	ByID
+	Repeatable
 	Body wire.ClientSecretCreate
 }
 
@@ -138,11 +148,14 @@ func (s *Server) addSecret(ctx context.Context, c *Caller, in *addSecretInput) (
 	if found.AuthMethod != client.SecretBasic && found.AuthMethod != client.SecretPost {
 		return nil, fault.New(fault.Conflict, "client_without_secret", "client %q authenticates with %s, not with a secret", in.ID, found.AuthMethod)
 	}
-	made, text, err := s.Credentials.AddSecret(ctx, c.By, c.Realm.Name, found.Principal, "", time.Duration(in.Body.ExpiresIn)*time.Second)
+	made, err := repeatable(ctx, s, c, in.Repeatable, "add-client-secret", in.ID, in.Body, func(tx *db.Tx) (wire.ClientSecret, error) {
+		made, text, err := credential.AddSecretTx(tx, c.By, found.Principal, "", time.Duration(in.Body.ExpiresIn)*time.Second)
+		return wire.ClientSecret{ID: made.ID, Secret: string(text), ExpiresAt: optional(made.ExpiresAt)}, err
+	})
 	if err != nil {
 		return nil, err
 	}
-	return plain(wire.ClientSecret{ID: made.ID, Secret: string(text), ExpiresAt: optional(made.ExpiresAt)}), nil
+	return plain(made), nil
 }
 
 type secretInput struct {

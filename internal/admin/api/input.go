@@ -1,12 +1,16 @@
 package api
 
 import (
+	"context"
+	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
 
 	wire "github.com/cardea-id/cardea/api"
+	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/once"
 )
 
 // nothing is the input of an operation that takes none, and the output of one
@@ -34,6 +38,32 @@ func (m Matching) version() (int64, error) {
 		return 0, fault.New(fault.Invalid, "if_match_invalid", "If-Match is not an ETag of this API").WithField("header.If-Match", `want a number in quotes, such as "3"`)
 	}
 	return n, nil
+}
+
+// Repeatable lets a request that makes a secret be sent again.
+type Repeatable struct {
+	Key string `header:"Idempotency-Key" minLength:"16" maxLength:"255" doc:"A text that nobody else would make up, such as a UUID. For ten minutes, the same request with the same key makes nothing new and gets the same answer (draft-ietf-httpapi-idempotency-key-header). Without it, a request that is sent again makes another secret."`
+}
+
+// repeatable does an operation that makes a secret, or gives what it answered before.
+// about is the thing that the path names.
+func repeatable[T any](ctx context.Context, s *Server, c *Caller, in Repeatable, operation, about string, body any, do func(tx *db.Tx) (T, error)) (out T, err error) {
+	content, err := json.Marshal(body)
+	if err != nil {
+		return out, err
+	}
+	q := once.Request{By: c.By.ID, Operation: operation + " " + about, Key: in.Key, Content: content}
+	answer, err := s.Answers.Once(ctx, c.Realm.Name, q, func(tx *db.Tx) ([]byte, error) {
+		made, err := do(tx)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(made)
+	})
+	if err != nil {
+		return out, err
+	}
+	return out, json.Unmarshal(answer, &out)
 }
 
 // Paging says which page of a list is asked for.

@@ -11,8 +11,8 @@ import (
 	wire "github.com/cardea-id/cardea/api"
 )
 
-// repeatable is what every DELETE promises (RFC 9110, section 9.2.2).
-const repeatable = "It can be sent again, after an answer was lost: what is gone already is gone, which is answered once every node knows, and leaves no second event. What the realm never had, or no longer remembers, is not found."
+// deletedTwice is what every DELETE promises (RFC 9110, section 9.2.2).
+const deletedTwice = "It can be sent again, after an answer was lost: what is gone already is gone, which is answered once every node knows, and leaves no second event. What the realm never had, or no longer remembers, is not found."
 
 // describe turns a declaration into huma's, documents included.
 func (s *Server) describe(o Operation) huma.Operation {
@@ -26,7 +26,7 @@ func (s *Server) describe(o Operation) huma.Operation {
 		Extensions: map[string]any{"x-permission": string(o.Permission), "x-rate-class": string(o.Class)},
 	}
 	if o.Method == remove {
-		h.Description = repeatable
+		h.Description = deletedTwice
 	}
 	if o.Event != NoEvent {
 		h.Extensions["x-event"] = o.Event

@@ -18,6 +18,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/keyring"
+	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -41,6 +42,7 @@ type Options struct {
 	Clients     *client.Registry
 	Keys        *keyring.Ring
 	Grants      *grant.Store
+	Answers     *once.Answers
 }
 
 // Server is the door.
