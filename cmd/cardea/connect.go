@@ -26,7 +26,7 @@ func (c *console) remoteFlags(cmd *cobra.Command) {
 }
 
 // admin gives a client of the admin API.
-func (c *console) admin() (*client.Client, error) {
+func (c *console) admin(opts ...client.Option) (*client.Client, error) {
 	store, err := c.tokens()
 	if err != nil {
 		return nil, err
@@ -35,16 +35,16 @@ func (c *console) admin() (*client.Client, error) {
 	if issuer == "" {
 		return nil, errors.New("no server is named: run cardea login ISSUER, or give --issuer")
 	}
-	agent := client.WithUserAgent("cardea-cli/" + version)
+	opts = append(opts, client.WithUserAgent("cardea-cli/"+version))
 	if token := firstOf(c.remote.token, c.getenv("CARDEA_TOKEN")); token != "" {
-		return client.New(issuer, agent, client.WithToken(token))
+		return client.New(issuer, append(opts, client.WithToken(token))...)
 	}
 	if _, ok := store.Logins[issuer]; !ok {
 		return nil, fmt.Errorf("you are not logged in at %s: run cardea login %s", issuer, issuer)
 	}
-	return client.New(issuer, agent, client.WithTokenSource(func(ctx context.Context) (string, error) {
+	return client.New(issuer, append(opts, client.WithTokenSource(func(ctx context.Context) (string, error) {
 		return c.freshToken(ctx, issuer)
-	}))
+	}))...)
 }
 
 // freshToken gives the saved access token, refreshed if it is about to expire.

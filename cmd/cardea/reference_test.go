@@ -23,7 +23,7 @@ func TestReferencePageIsCurrent(t *testing.T) {
 	b.WriteString(`# Command line
 
 Every command explains itself with ` + "`--help`" + `; ` + "`cardea completion bash|zsh|fish|powershell`" + ` prints a
-script that completes commands and flags. The commands that administer a realm speak to its
+script that completes commands, flags, and the names and ids that the admin API lists. The commands that administer a realm speak to its
 [admin API](api.md), as whom ` + "`cardea login`" + ` left or as the access token in ` + "`CARDEA_TOKEN`" + `.
 Those that run a server take every setting of [configuration.md](configuration.md) as a flag.
 

@@ -45,6 +45,9 @@ machine, after "cardea login".`,
 		for _, cmd := range commands {
 			cmd.GroupID = group
 			root.AddCommand(cmd)
+			if group == "admin" {
+				c.completes(cmd)
+			}
 		}
 	}
 	add("run", c.serveCommand(), c.devCommand(), c.migrateCommand(), c.setupCommand(), c.configCommand(),

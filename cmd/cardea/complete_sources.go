@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"iter"
+	"strings"
+
+	"github.com/cardea-id/cardea/api"
+	"github.com/cardea-id/cardea/client"
+)
+
+// argumentSources say what can stand for the placeholders in the use lines. A
+// key with the command's own words is about that command alone.
+var argumentSources = map[string]source{
+	"USER":         users,
+	"MEMBER":       users,
+	"PRINCIPAL":    users,
+	"GROUP":        groups,
+	"ORGANIZATION": organizations,
+	"SERVICE":      services,
+	"CLIENT":       clients,
+	"KEY":          signingKeys,
+	"SESSION":      sessions,
+	"GRANT":        grants,
+	"REALM":        realms,
+	"ROLE":         oneOf("owner", "admin", "helpdesk", "viewer"),
+	"SECRET-ID":    secrets,
+	"CREDENTIAL":   credentials,
+	"ADDRESS":      addresses,
+
+	"email add ADDRESS":          nil, // a new one
+	"group remove MEMBER":        listOf(groupMembers, memberCandidate),
+	"organization remove MEMBER": listOf(organizationMembers, memberCandidate),
+	"operator remove PRINCIPAL":  operators,
+}
+
+// flagSources say what can be the value of flags. Whatever the command, a flag
+// of a name takes the same.
+var flagSources = map[string]source{
+	"type":         oneOf("web", "spa", "native", "service"),
+	"grant-type":   oneOf("authorization_code", "refresh_token", "client_credentials"),
+	"auth-method":  oneOf("none", "client_secret_basic", "client_secret_post", "private_key_jwt"),
+	"access-token": oneOf("jwt", "opaque"),
+	"subject-type": oneOf("public", "pairwise"),
+	"id-token-alg": oneOf("ES256", "RS256", "PS256", "EdDSA"),
+	"algorithm":    oneOf("ES256", "RS256", "PS256", "EdDSA"),
+	"state":        oneOf("active", "suspended", "deleted"),
+	"user":         userIDs,
+	"principal":    userIDs,
+	"actor":        userIDs,
+	"owner":        userIDs,
+	"client":       clients,
+	"session":      sessions,
+}
+
+var (
+	users = listOf(searchUsers, func(u api.User) candidate {
+		return candidate{[]string{u.Username, primary(u.Emails), unlessDeleted(u.State, u.ID)}, firstOf(u.DisplayName, primary(u.Emails), u.Username)}
+	})
+	userIDs = listOf(searchUsers, func(u api.User) candidate {
+		return candidate{[]string{unlessDeleted(u.State, u.ID)}, firstOf(u.DisplayName, primary(u.Emails), u.Username)}
+	})
+	groups = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Group, error] {
+		return cl.Groups.All(ctx, nil)
+	}, func(g api.Group) candidate { return candidate{[]string{g.ID}, firstOf(g.DisplayName, g.Name)} })
+	organizations = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Organization, error] {
+		return cl.Organizations.All(ctx, nil)
+	}, func(o api.Organization) candidate { return candidate{[]string{o.ID}, firstOf(o.DisplayName, o.Name)} })
+	services = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Service, error] {
+		return cl.Services.All(ctx, nil)
+	}, func(s api.Service) candidate {
+		return candidate{[]string{unlessDeleted(s.State, s.ID)}, firstOf(s.DisplayName, s.Name)}
+	})
+	clients = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Client, error] {
+		return cl.Clients.All(ctx, nil)
+	}, func(x api.Client) candidate { return candidate{[]string{x.ID}, x.Name} })
+	signingKeys = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.SigningKey, error] {
+		page, err := cl.SigningKeys.List(ctx)
+		return pageOf(page, err)
+	}, func(k api.SigningKey) candidate { return candidate{[]string{k.ID}, k.Algorithm + " " + k.State} })
+	sessions = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Session, error] {
+		return cl.Sessions.All(ctx, nil)
+	}, func(s api.Session) candidate {
+		return candidate{[]string{s.ID}, s.User + " since " + moment(s.SignedInAt)}
+	})
+	grants = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Grant, error] {
+		return cl.Grants.All(ctx, nil)
+	}, func(g api.Grant) candidate { return candidate{[]string{g.ID}, g.Client + " for " + g.Principal} })
+	realms = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Realm, error] {
+		return cl.Realms.All(ctx)
+	}, func(r api.Realm) candidate { return candidate{[]string{r.Name}, firstOf(r.DisplayName, r.Issuer)} })
+	operators = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Operator, error] {
+		return cl.Operators.All(ctx)
+	}, func(o api.Operator) candidate { return candidate{[]string{o.Principal}, o.Name + " " + o.Role} })
+	secrets = listOf(func(ctx context.Context, cl *client.Client, args []string, _ string) iter.Seq2[api.Credential, error] {
+		page, err := cl.Clients.Secrets(ctx, args[0])
+		return pageOf(page, err)
+	}, credentialCandidate)
+	credentials = listOf(func(ctx context.Context, cl *client.Client, args []string, _ string) iter.Seq2[api.Credential, error] {
+		page, err := cl.Services.Credentials(ctx, args[0])
+		return pageOf(page, err)
+	}, credentialCandidate)
+	addresses = listOf(func(ctx context.Context, cl *client.Client, args []string, _ string) iter.Seq2[api.Email, error] {
+		u, err := cl.Users.Get(ctx, args[0])
+		return pageOf(api.Page[api.Email]{Items: u.Emails}, err)
+	}, func(e api.Email) candidate { return candidate{[]string{e.Address}, describeEmail(e)} })
+)
+
+// unlessDeleted is an id of what can still be named.
+func unlessDeleted(state, id string) string {
+	if state == "deleted" {
+		return ""
+	}
+	return id
+}
+
+// searchUsers has the server find names and addresses; it does not search ids.
+func searchUsers(ctx context.Context, cl *client.Client, _ []string, typed string) iter.Seq2[api.User, error] {
+	if strings.HasPrefix(typed, "usr_") {
+		typed = ""
+	}
+	return cl.Users.All(ctx, client.Filter{"q": typed})
+}
+
+func groupMembers(ctx context.Context, cl *client.Client, args []string, _ string) iter.Seq2[api.Member, error] {
+	return cl.Groups.Members(ctx, args[0])
+}
+
+func organizationMembers(ctx context.Context, cl *client.Client, args []string, _ string) iter.Seq2[api.Member, error] {
+	return cl.Organizations.Members(ctx, args[0])
+}
+
+func memberCandidate(m api.Member) candidate { return candidate{[]string{m.ID}, m.Name} }
+
+func credentialCandidate(x api.Credential) candidate {
+	return candidate{[]string{x.ID}, x.Type + " of " + moment(x.CreatedAt)}
+}
+
+// pageOf walks a list that has one page.
+func pageOf[T any](page api.Page[T], err error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		if err != nil {
+			var zero T
+			yield(zero, err)
+			return
+		}
+		for _, item := range page.Items {
+			if !yield(item, nil) {
+				return
+			}
+		}
+	}
+}
