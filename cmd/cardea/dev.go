@@ -121,8 +121,9 @@ func (c *console) present(ctx context.Context, a *app.App, cfg *config.Config, f
 	if err != nil {
 		return nil, fmt.Errorf("demo person: %w", err)
 	}
+	c.printPerson(password) // at once: whatever fails from here on, it is not told again
 	if f.noDemo {
-		c.printPerson(password)
+		fmt.Fprintln(c.out)
 		return nil, nil
 	}
 	appURL, apiURL := demo.LocalURL(cfg.Demo.AppListen), demo.LocalURL(cfg.Demo.APIListen)
@@ -149,17 +150,16 @@ func (c *console) present(ctx context.Context, a *app.App, cfg *config.Config, f
 	if err := show.Start(ctx); err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(c.out, "demo app        %s\ndemo API        %s\n", appURL, apiURL)
-	c.printPerson(password)
+	fmt.Fprintf(c.out, "demo app        %s\ndemo API        %s\n\n", appURL, apiURL)
 	return show, nil
 }
 
 func (c *console) printPerson(password secret.Text) {
 	if password == "" {
-		fmt.Fprintf(c.out, "sign in as      %s (the password was printed at the first start; --new-password makes another)\n\n", demoEmail)
+		fmt.Fprintf(c.out, "sign in as      %s (the password was printed at the first start; --new-password makes another)\n", demoEmail)
 		return
 	}
-	fmt.Fprintf(c.out, "sign in as      %s\npassword        %s\n\n", demoEmail, string(password))
+	fmt.Fprintf(c.out, "sign in as      %s\npassword        %s\n", demoEmail, string(password))
 }
 
 // demoPerson makes the demo person. The password is empty when they have one

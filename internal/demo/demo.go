@@ -115,10 +115,17 @@ func (d *Demo) Start(ctx context.Context) error {
 	return nil
 }
 
-// Close stops both and waits for them.
+// drainTime is how long requests may take to end.
+const drainTime = 2 * time.Second
+
+// Close stops both, lets running requests end, and waits for them.
 func (d *Demo) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
 	for _, s := range d.servers {
-		_ = s.Close()
+		if s.Shutdown(ctx) != nil {
+			_ = s.Close()
+		}
 	}
 	if d.stop != nil {
 		d.stop()
