@@ -223,3 +223,33 @@ func TestAReaderThatGoesAwayHarmsNobody(t *testing.T) {
 		}
 	})
 }
+
+// The pages of a list hold each item once, whatever size is asked for.
+func TestPagesJoinUp(t *testing.T) {
+	dbtest.Run(t, func(t *testing.T, e *dbtest.Env) {
+		table(t, e.DB)
+		for _, id := range []string{"a", "b", "c", "d"} {
+			if err := put(e.DB, t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for limit, want := range map[int]string{-1: "a|b|c|d", 0: "a|b|c|d", 1: "a|b|c|d", 2: "ab|cd", 3: "abc|d", 4: "abc|d"} {
+			var pages []string
+			for after := ""; ; {
+				page, next, err := db.Page(t.Context(), e.DB, dbtest.Realm, limit, 3, func(tx *db.Tx, limit int) ([]string, error) {
+					return db.All(tx, db.Scalar[string], `SELECT id FROM things WHERE realm = $1 AND id > $2 ORDER BY id LIMIT $3`, tx.Realm, after, limit)
+				}, func(id string) string { return id })
+				if err != nil {
+					t.Fatal(err)
+				}
+				if pages = append(pages, strings.Join(page, "")); next == "" {
+					break
+				}
+				after = next
+			}
+			if got := strings.Join(pages, "|"); got != want {
+				t.Errorf("limit %d: %s, want %s", limit, got, want)
+			}
+		}
+	})
+}

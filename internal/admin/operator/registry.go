@@ -62,19 +62,8 @@ func (r *Registry) ByPrincipal(ctx context.Context, realm, principal string) (Op
 // List returns up to limit operators after the principal in cursor, and the
 // cursor of the next page, "" at the end.
 func (r *Registry) List(ctx context.Context, realm, cursor string, limit int) (page []Operator, next string, err error) {
-	limit = min(max(limit, 1), 500)
-	err = r.db.View(ctx, realm, func(tx *db.Tx) error {
-		page, err = list(tx, cursor, limit+1)
-		return err
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	if len(page) > limit {
-		page = page[:limit]
-		next = page[limit-1].Principal
-	}
-	return page, next, nil
+	return db.Page(ctx, r.db, realm, limit, 500, func(tx *db.Tx, limit int) ([]Operator, error) { return list(tx, cursor, limit) },
+		func(o Operator) string { return o.Principal })
 }
 
 // Assign makes principal an operator with the given role, or changes the role

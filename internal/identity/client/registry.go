@@ -133,19 +133,8 @@ func (r *Registry) AllowsOrigin(ctx context.Context, realm, origin string) (bool
 // List returns up to limit clients after the id in cursor, and the cursor for
 // the next page, "" at the end.
 func (r *Registry) List(ctx context.Context, realm, cursor string, limit int) (page []*Client, next string, err error) {
-	limit = min(max(limit, 1), 200)
-	err = r.db.View(ctx, realm, func(tx *db.Tx) error {
-		page, err = list(tx, cursor, limit+1)
-		return err
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	if len(page) > limit {
-		page = page[:limit]
-		next = page[limit-1].ID
-	}
-	return page, next, nil
+	return db.Page(ctx, r.db, realm, limit, 200, func(tx *db.Tx, limit int) ([]*Client, error) { return list(tx, cursor, limit) },
+		func(c *Client) string { return c.ID })
 }
 
 // chosenID reports whether s has the shape of a client id picked by an operator. It has no

@@ -107,21 +107,9 @@ func (s *Store) Consents(ctx context.Context, realm string, f Filter, limit int)
 	if (f.Principal == "") == (f.Client == "") {
 		return nil, "", fault.New(fault.Invalid, "filter_invalid", "consents are listed by principal or by client")
 	}
-	limit = pageSize(limit)
-	err = s.db.View(ctx, realm, func(tx *db.Tx) error {
-		if f.Principal != "" {
-			page, err = consentsOfPrincipal(tx, f.Principal, f.After, limit+1)
-		} else {
-			page, err = consentsOfClient(tx, f.Client, f.After, limit+1)
-		}
-		return err
-	})
-	if err != nil || len(page) <= limit {
-		return page, "", err
+	of, about, other := consentsOfPrincipal, f.Principal, func(c *Consent) string { return c.Client }
+	if f.Principal == "" {
+		of, about, other = consentsOfClient, f.Client, func(c *Consent) string { return c.Principal }
 	}
-	page = page[:limit]
-	if f.Principal != "" {
-		return page, page[limit-1].Client, nil
-	}
-	return page, page[limit-1].Principal, nil
+	return db.Page(ctx, s.db, realm, pageSize(limit), maxPage, func(tx *db.Tx, limit int) ([]*Consent, error) { return of(tx, about, f.After, limit) }, other)
 }

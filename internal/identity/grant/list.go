@@ -29,7 +29,6 @@ func pageSize(limit int) int {
 // List returns at most limit grants, oldest first, and where the next page
 // begins, empty at the end.
 func (s *Store) List(ctx context.Context, realm string, f Filter, limit int) (page []*Grant, next string, err error) {
-	limit = pageSize(limit)
 	query := listAll
 	switch {
 	case f.Principal != "":
@@ -39,15 +38,8 @@ func (s *Store) List(ctx context.Context, realm string, f Filter, limit int) (pa
 	case f.Session != "":
 		query = listBySession
 	}
-	err = s.db.View(ctx, realm, func(tx *db.Tx) error {
-		page, err = query(tx, f, limit+1)
-		return err
-	})
-	if err != nil || len(page) <= limit {
-		return page, "", err
-	}
-	page = page[:limit]
-	return page, page[limit-1].ID, nil
+	return db.Page(ctx, s.db, realm, pageSize(limit), maxPage, func(tx *db.Tx, limit int) ([]*Grant, error) { return query(tx, f, limit) },
+		func(g *Grant) string { return g.ID })
 }
 
 // ByID reads a grant, dead ones too. It is fault.NotFound when there is none.

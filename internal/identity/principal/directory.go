@@ -197,19 +197,8 @@ func (d *Directory) List(ctx context.Context, realm string, f Filter, after stri
 	if after != "" && !ValidID(after) {
 		return nil, "", invalid("page", "is not one that was given out")
 	}
-	limit = min(max(limit, 1), 500)
-	err = d.db.View(ctx, realm, func(tx *db.Tx) error {
-		page, err = list(tx, f, after, limit+1)
-		return err
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	if len(page) > limit {
-		page = page[:limit]
-		next = page[limit-1].ID
-	}
-	return page, next, nil
+	return db.Page(ctx, d.db, realm, limit, 500, func(tx *db.Tx, limit int) ([]*Principal, error) { return list(tx, f, after, limit) },
+		func(p *Principal) string { return p.ID })
 }
 
 // Update changes a principal. If version is not 0 and not the principal's,

@@ -121,19 +121,7 @@ func (d *Directory) pageOfMembers(ctx context.Context, realm, after string, limi
 	if after != "" && !ValidID(after) {
 		return nil, "", invalid("page", "is not one that was given out")
 	}
-	limit = min(max(limit, 1), 500)
-	err = d.db.View(ctx, realm, func(tx *db.Tx) error {
-		page, err = read(tx, limit+1)
-		return err
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	if len(page) > limit {
-		page = page[:limit]
-		next = key(page[limit-1])
-	}
-	return page, next, nil
+	return db.Page(ctx, d.db, realm, limit, 500, read, key)
 }
 
 // OrganizationNames lists what the organizations of a principal are called, by

@@ -116,17 +116,6 @@ func (s *Store) List(ctx context.Context, name string, f Filter, after string, l
 	if after != "" && !id.Valid("ses", after) {
 		return nil, "", fault.New(fault.Invalid, "page_invalid", "the page is not one that was given out").WithField("page", "is not one that was given out")
 	}
-	limit = min(max(limit, 1), 500)
-	err = s.db.View(ctx, name, func(tx *db.Tx) error {
-		page, err = list(tx, f, after, limit+1)
-		return err
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	if len(page) > limit {
-		page = page[:limit]
-		next = page[limit-1].ID
-	}
-	return page, next, nil
+	return db.Page(ctx, s.db, name, limit, 500, func(tx *db.Tx, limit int) ([]*Session, error) { return list(tx, f, after, limit) },
+		func(e *Session) string { return e.ID })
 }
