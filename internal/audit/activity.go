@@ -20,13 +20,13 @@ import (
 // event of the log, so that a segment cannot be changed later. A kill of the
 // process loses at most the last tenth of a second of it.
 type Activity struct {
-	At     time.Time         `json:"at"`
-	Action string            `json:"action"` // such as token.issue, signin.refuse
-	Actor  Actor             `json:"actor"`
-	Target string            `json:"target,omitempty"`
-	Reason string            `json:"reason,omitempty"` // why it was refused
-	Count  int               `json:"count,omitempty"`  // how many like it, where they are counted and not listed
-	Data   map[string]string `json:"data,omitempty"`
+	At     time.Time `json:"at"`
+	Action string    `json:"action"` // such as token.issue, signin.refuse
+	Actor  Actor     `json:"actor"`
+	Target string    `json:"target,omitempty"`
+	Reason string    `json:"reason,omitempty"` // why it was refused
+	Count  int       `json:"count,omitempty"`  // how many like it, where they are counted and not listed
+	Data   Details   `json:"data,omitempty"`
 }
 
 const (
@@ -145,17 +145,14 @@ func (l *Log) writeSegment(ctx context.Context, realm string, s *pendingSegment)
 	for f, n := range s.extra {
 		records = append(records, Activity{At: now, Action: f.action, Reason: f.reason, Actor: Actor{Kind: "anonymous", IP: f.ip}, Count: n})
 	}
-	var text strings.Builder
-	enc := json.NewEncoder(&text)
-	for _, a := range records {
-		if err := enc.Encode(a); err != nil {
-			return err
-		}
+	text := make([]byte, 0, 256*len(records))
+	for i := range records {
+		text = records[i].append(text)
 	}
-	sum := sha256.Sum256([]byte(text.String()))
+	sum := sha256.Sum256(text)
 	return l.db.UpdateRC(ctx, realm, func(tx *db.Tx) error {
 		seg := id.New("act", tx.Now)
-		if err := insertSegment(tx, seg, l.node, len(records), text.String()); err != nil {
+		if err := insertSegment(tx, seg, l.node, len(records), string(text)); err != nil {
 			return err
 		}
 		Append(tx, System, Event{Action: "activity.segment", TargetType: "activity", Target: seg,

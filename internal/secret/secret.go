@@ -47,8 +47,10 @@ func New(prefix string) Text {
 
 // Encode gives bytes the outer form of a secret: prefix, base64url, checksum.
 func Encode(prefix string, b []byte) string {
-	body := prefix + base64.RawURLEncoding.EncodeToString(b)
-	return body + checksum(body)
+	size := len(prefix) + base64.RawURLEncoding.EncodedLen(len(b))
+	body := append(make([]byte, 0, size+checksumChars), prefix...)
+	body = base64.RawURLEncoding.AppendEncode(body, b)
+	return string(appendChecksum(body, body))
 }
 
 // Decode takes apart what Encode made and reports whether prefix, alphabet and
@@ -78,10 +80,12 @@ func Valid(prefix, s string) bool {
 	return ok
 }
 
-func checksum(body string) string {
-	var b [4]byte
-	binary.BigEndian.PutUint32(b[:], crc32.ChecksumIEEE([]byte(body)))
-	return sumEncoding.EncodeToString(b[:])
+func checksum(body string) string { return string(appendChecksum(nil, []byte(body))) }
+
+func appendChecksum(to, body []byte) []byte {
+	var sum [4]byte
+	binary.BigEndian.PutUint32(sum[:], crc32.ChecksumIEEE(body))
+	return sumEncoding.AppendEncode(to, sum[:])
 }
 
 // Hash returns the SHA-256 of s, which is what is stored: secrets made by New

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/fault"
@@ -52,9 +53,10 @@ func (s *Sealer) Seal(plain []byte, place ...string) []byte {
 	out := make([]byte, sealedHeader, SealOverhead+len(plain))
 	out[0] = sealedV1
 	binary.BigEndian.PutUint32(out[1:], s.current.number)
-	nonce := out[5:sealedHeader]
-	rand.Read(nonce)
-	return s.current.aead(nonce).Seal(out, nonce[12:], plain, additional(out[:5], place))
+	nonce, run := out[5:sealedHeader], s.current.series()
+	copy(nonce, run.first[:])
+	rand.Read(nonce[firstBytes:])
+	return run.aead.Seal(out, nonce[firstBytes:], plain, additional(out[:5], place))
 }
 
 // Open decrypts what Seal made for the same place, or returns ErrUnsealable.
@@ -67,7 +69,7 @@ func (s *Sealer) Open(sealed []byte, place ...string) ([]byte, error) {
 		return nil, ErrUnsealable
 	}
 	nonce := sealed[5:sealedHeader]
-	plain, err := key.aead(nonce).Open(nil, nonce[12:], sealed[sealedHeader:], additional(sealed[:5], place))
+	plain, err := key.opener(nonce).Open(nil, nonce[firstBytes:], sealed[sealedHeader:], additional(sealed[:5], place))
 	if err != nil {
 		return nil, ErrUnsealable
 	}
@@ -87,15 +89,56 @@ func additional(head []byte, place []string) []byte {
 	return b
 }
 
-// sealKey is one sealing key. It encrypts with XAES-256-GCM (C2SP): each
-// message has a key of its own, derived from half of a 24-byte random nonce, so
-// that no number of tokens brings a nonce to repeat, as the 12 bytes of plain
-// AES-GCM would after some billions.
+// sealKey is one sealing key. It encrypts with XAES-256-GCM (C2SP): the key of
+// a message is derived from the first half of a 24-byte random nonce, so that no
+// number of tokens brings a nonce to repeat, as the 12 bytes of plain AES-GCM
+// would after some billions. A series of messages shares the first half, since
+// the derivation costs more than the sealing.
 type sealKey struct {
 	number               uint32
 	activeFrom, retireAt time.Time
 	block                cipher.Block
 	k1                   [aes.BlockSize]byte
+	sealing, opening     *atomic.Pointer[series] // the last of each
+}
+
+// series is what messages have in common whose nonces begin alike.
+type series struct {
+	first [firstBytes]byte
+	aead  cipher.AEAD
+	left  atomic.Int64 // how many messages may still be sealed in it
+}
+
+const (
+	firstBytes = 12
+	// seriesLength bounds the messages of one derived key. Their 96 random bits
+	// of nonce are good for 2^32 (NIST SP 800-38D, section 8.3).
+	seriesLength = 1 << 20
+)
+
+// series is the one to seal the next message in.
+func (s *sealKey) series() *series {
+	if run := s.sealing.Load(); run != nil && run.left.Add(-1) >= 0 {
+		return run
+	}
+	fresh := new(series)
+	rand.Read(fresh.first[:])
+	fresh.aead = s.aead(fresh.first[:])
+	fresh.left.Store(seriesLength - 1)
+	s.sealing.Store(fresh)
+	return fresh
+}
+
+// opener is AES-256-GCM under the key of a message.
+func (s *sealKey) opener(nonce []byte) cipher.AEAD {
+	for _, known := range [...]*atomic.Pointer[series]{s.sealing, s.opening} {
+		if run := known.Load(); run != nil && [firstBytes]byte(nonce[:firstBytes]) == run.first {
+			return run.aead
+		}
+	}
+	met := &series{first: [firstBytes]byte(nonce[:firstBytes]), aead: s.aead(nonce)}
+	s.opening.Store(met)
+	return met.aead
 }
 
 func newSealKey(row secretRow, key []byte) (sealKey, error) {
@@ -106,7 +149,8 @@ func newSealKey(row secretRow, key []byte) (sealKey, error) {
 	if err != nil {
 		return sealKey{}, err
 	}
-	s := sealKey{number: uint32(row.generation), activeFrom: row.activeFrom, retireAt: row.retireAt, block: block}
+	s := sealKey{number: uint32(row.generation), activeFrom: row.activeFrom, retireAt: row.retireAt, block: block,
+		sealing: new(atomic.Pointer[series]), opening: new(atomic.Pointer[series])}
 	block.Encrypt(s.k1[:], s.k1[:])
 	var carry byte
 	for i := len(s.k1) - 1; i >= 0; i-- {
@@ -116,7 +160,7 @@ func newSealKey(row secretRow, key []byte) (sealKey, error) {
 	return s, nil
 }
 
-// aead returns AES-256-GCM under the message's own key.
+// aead returns AES-256-GCM under the key that belongs to a nonce.
 func (s *sealKey) aead(nonce []byte) cipher.AEAD {
 	var key [32]byte
 	for i := range byte(2) {

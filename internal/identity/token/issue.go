@@ -50,7 +50,7 @@ func (g *Gate) Issue(ctx context.Context, by audit.Actor, q Request) (Issued, er
 			return Issued{}, err
 		}
 	}
-	g.log.Activity(t.Realm, by, audit.Activity{Action: "token.issue", Target: t.Grant, Data: map[string]string{"jti": t.ID, "client": t.Client}})
+	g.log.Activity(t.Realm, by, audit.Activity{Action: "token.issue", Target: t.Grant, Data: audit.Details{"jti", t.ID, "client", t.Client}})
 	return issued, nil
 }
 
