@@ -49,6 +49,7 @@ func (l *Log) Committed(ctx context.Context, _ string, entries []any) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmLimit)
 	defer cancel()
+	defer l.giveUpStale(ctx, cancel)()
 	var p Position
 	var err error
 	if barrier {
@@ -80,6 +81,16 @@ func (l *Log) tell(now bool) {
 	default:
 		poke(l.sequenceSoon)
 	}
+}
+
+// giveUpStale cancels when, after a silence, this node has no lease: then the
+// database is away, and waiting on would only delay the 503 (P-16).
+func (l *Log) giveUpStale(ctx context.Context, cancel func()) (stop func() bool) {
+	return time.AfterFunc(silence, func() {
+		for l.Live() == nil && wait(ctx, nil, renewEvery) {
+		}
+		cancel()
+	}).Stop
 }
 
 // positionOf waits until this node has applied the event and returns where it stands.

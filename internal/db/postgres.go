@@ -18,6 +18,8 @@ import (
 type postgres struct {
 	db     *DB
 	pool   *pgxpool.Pool
+	size   int32 // most connections in it
+	canary *canary
 	listen *listener
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -46,11 +48,12 @@ func openPostgres(ctx context.Context, d *DB, o Options) (engine, error) {
 	cfg.ConnConfig.RuntimeParams["application_name"] = "cardea"
 	cfg.MaxConnIdleTime = 5 * time.Minute
 	cfg.HealthCheckPeriod = time.Minute
+	cfg.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false } // see open
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
 	}
-	p := &postgres{db: d, pool: pool}
+	p := &postgres{db: d, pool: pool, size: cfg.MaxConns, canary: &canary{config: cfg.ConnConfig.Copy()}}
 	if err := p.safe(ctx); err != nil {
 		pool.Close()
 		return nil, err
@@ -91,16 +94,21 @@ func (p *postgres) safe(ctx context.Context) error {
 	return nil
 }
 
+// A node that loses its network leaves its transactions behind, and PostgreSQL
+// keeps their locks for as long as TCP takes to notice, which is hours. Nothing
+// here waits for anything within a transaction, so one that idles is such a one.
 const (
 	beginSerializable  = `BEGIN ISOLATION LEVEL SERIALIZABLE`
 	beginReadCommitted = `BEGIN ISOLATION LEVEL READ COMMITTED`
 	beginReadOnly      = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`
-	readClock          = `SELECT clock_timestamp()`
+	readClock          = `SELECT clock_timestamp() FROM set_config('idle_in_transaction_session_timeout', '3000', TRUE)`
 )
 
 func (p *postgres) update(ctx context.Context, m mode, realm string, fn func(*Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, txTimeout)
 	defer cancel()
+	ctx, stop := p.watched(ctx)
+	defer stop()
 	begin := beginSerializable
 	if m == readCommitted {
 		begin = beginReadCommitted
@@ -108,7 +116,7 @@ func (p *postgres) update(ctx context.Context, m mode, realm string, fn func(*Tx
 	for attempt := 1; ; attempt++ {
 		err := p.try(ctx, begin, realm, fn, true)
 		if !conflict(err) || attempt == maxAttempts {
-			return repanic(err)
+			return orSilent(ctx, repanic(err))
 		}
 		if err := pause(ctx, attempt); err != nil {
 			return err
@@ -132,21 +140,17 @@ func pause(ctx context.Context, attempt int) error {
 func (p *postgres) view(ctx context.Context, realm string, fn func(*Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
 	defer cancel()
-	return repanic(p.try(ctx, beginReadOnly, realm, fn, false))
+	ctx, stop := p.watched(ctx)
+	defer stop()
+	return orSilent(ctx, repanic(p.try(ctx, beginReadOnly, realm, fn, false)))
 }
 
 func (p *postgres) try(ctx context.Context, begin, realm string, fn func(*Tx) error, commit bool) error {
-	acquire, cancel := context.WithTimeout(ctx, acquireTimeout)
-	c, err := p.pool.Acquire(acquire)
-	cancel()
+	c, now, err := p.open(ctx, begin)
 	if err != nil {
 		return err
 	}
-	defer c.Release() // a connection left inside a transaction is destroyed by the pool
-	now, err := p.begin(ctx, c.Conn(), begin)
-	if err != nil {
-		return err
-	}
+	defer giveBack(c)
 	conn := &pgConn{Conn: c.Conn()}
 	tx := &Tx{Realm: realm, Now: now, ctx: ctx, conn: conn, kind: Postgres, fresh: begin == beginReadCommitted}
 	err = guarded(fn, tx)
@@ -171,6 +175,27 @@ func (p *postgres) try(ctx context.Context, begin, realm string, fn func(*Tx) er
 
 // idle is PostgreSQL's word for a connection outside of any transaction.
 const idle = 'I'
+
+// open begins a transaction. A connection that turns out to be broken is no
+// failure while there are others: a server that restarted breaks them all.
+func (p *postgres) open(ctx context.Context, begin string) (c *pgxpool.Conn, now time.Time, err error) {
+	acquire, cancel := context.WithTimeout(ctx, acquireTimeout)
+	defer cancel()
+	for range p.size + 1 {
+		if c, err = p.pool.Acquire(acquire); err != nil {
+			return nil, now, err
+		}
+		if now, err = p.begin(ctx, c.Conn(), begin); err == nil {
+			return c, now, nil
+		}
+		broken := c.Conn().IsClosed()
+		giveBack(c)
+		if !broken || ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, now, err
+}
 
 // begin also reads the database's clock, in the same round trip.
 func (p *postgres) begin(ctx context.Context, c *pgx.Conn, begin string) (now time.Time, err error) {
@@ -197,7 +222,7 @@ func (p *postgres) end(ctx context.Context, c *pgx.Conn, how string) {
 func (p *postgres) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, acquireTimeout)
 	defer cancel()
-	return p.pool.Ping(ctx)
+	return p.view(ctx, "", func(*Tx) error { return nil })
 }
 
 func (p *postgres) notify(payload string) { p.listen.tell(payload) }

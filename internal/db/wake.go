@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // wakers are told when something was announced, by this node or another.
@@ -37,6 +38,10 @@ func (d *DB) Wake(payload string) { d.engine.notify(payload) }
 
 // channel is the one LISTEN channel.
 const channel = "cardea"
+
+// listenSilence is how long nothing may be heard before asking whether the
+// connection still stands.
+const listenSilence = 5 * time.Second
 
 // listener holds one connection that listens and one that notifies.
 type listener struct {
@@ -98,12 +103,28 @@ func (l *listener) hear(ctx context.Context, c *pgx.Conn) error {
 	}
 	l.db.wakers.wake("") // whatever was announced meanwhile was missed
 	for {
-		n, err := c.WaitForNotification(ctx)
+		n, err := l.next(ctx, c)
 		if err != nil {
 			return err
 		}
-		l.db.wakers.wake(n.Payload)
+		if n != nil {
+			l.db.wakers.wake(n.Payload)
+		}
 	}
+}
+
+// next waits for a notification. After a long silence it asks whether anybody
+// is still there, and returns nil if so: a dead connection does not say it is.
+func (l *listener) next(ctx context.Context, c *pgx.Conn) (*pgconn.Notification, error) {
+	patience, cancel := context.WithTimeout(ctx, listenSilence)
+	defer cancel()
+	n, err := c.WaitForNotification(patience)
+	if err == nil || ctx.Err() != nil || patience.Err() == nil {
+		return n, err
+	}
+	ping, cancel := context.WithTimeout(ctx, acquireTimeout)
+	defer cancel()
+	return nil, c.Ping(ping)
 }
 
 func (l *listener) speak(ctx context.Context, c *pgx.Conn) error {
@@ -118,9 +139,16 @@ func (l *listener) speak(ctx context.Context, c *pgx.Conn) error {
 		l.pending = map[string]bool{}
 		l.mu.Unlock()
 		for payload := range told {
-			if _, err := c.Exec(ctx, `SELECT pg_notify($1, $2)`, channel, payload); err != nil {
+			if err := l.announce(ctx, c, payload); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+func (l *listener) announce(ctx context.Context, c *pgx.Conn, payload string) error {
+	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
+	defer cancel()
+	_, err := c.Exec(ctx, `SELECT pg_notify($1, $2)`, channel, payload)
+	return err
 }

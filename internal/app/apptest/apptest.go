@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"maps"
 	"testing"
 
 	"github.com/cardea-id/cardea/internal/app"
@@ -32,6 +33,7 @@ type Env struct {
 	Clock *dbtest.Clock
 	url   string
 	key   []byte
+	more  map[string]string // settings besides the usual ones
 }
 
 // Run runs fn on SQLite, and on PostgreSQL where there is a server for tests.
@@ -61,7 +63,7 @@ func Start(t testing.TB, engine db.Engine) *Env {
 // shares the clock.
 func (e *Env) Node(t testing.TB) *Env {
 	t.Helper()
-	other := &Env{Clock: e.Clock, url: e.url, key: e.key}
+	other := &Env{Clock: e.Clock, url: e.url, key: e.key, more: e.more}
 	other.App = other.start(t)
 	return other
 }
@@ -72,6 +74,7 @@ func (e *Env) start(t testing.TB) *app.App {
 		"CARDEA_ISSUER": Issuer, "CARDEA_LISTEN": "127.0.0.1:0", "CARDEA_DATA": t.TempDir(), "CARDEA_DATABASE_URL": e.url,
 		"CARDEA_MASTER_KEY": base64.StdEncoding.EncodeToString(e.key), "CARDEA_LOG_LEVEL": "error",
 	}
+	maps.Copy(env, e.more)
 	settings, err := config.Load(config.Input{Getenv: func(name string) string { return env[name] }})
 	if err != nil {
 		t.Fatal(err)
