@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # long.sh: what takes longer than a developer waits: the race detector, long
-# kill -9 campaigns, two nodes under load and fuzzing for a fixed time. Thirty minutes on two cores
+# kill -9 campaigns, two nodes under load, measurements of time and fuzzing for a fixed time. Thirty minutes on two cores
 # are the budget of this and test.sh together with room to spare.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,6 +21,11 @@ kills() {
 soak() {
   build_binary
   CARDEA_BIN=$PWD/bin/cardea CARDEA_TEST_SOAK=60s scripts/postgres.sh go test -count=1 -v -timeout 10m ./e2e/soak
+}
+
+# What measures time runs alone: what else happens on the machine disturbs it.
+timing() {
+  CARDEA_TEST_TIMING=1 scripts/postgres.sh go test -count=1 -timeout 15m -run '^TestTiming$' -v ./internal/app/apptest
 }
 
 # Every fuzz target gets its share of FUZZ_SECONDS, at least five seconds.
@@ -51,5 +56,6 @@ began=$SECONDS
 stage "race detector" races
 stage "200 kills on each database" kills
 stage "a minute of load on two nodes" soak
+stage "time of failed sign-ins" timing
 stage "fuzzing" fuzz
 say "all of it: $((SECONDS - began)) s"
