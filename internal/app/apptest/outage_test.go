@@ -192,7 +192,7 @@ func openDocuments(t *testing.T, w *town) {
 	for _, path := range []string{"/oauth2/jwks", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/healthz"} {
 		c := w.ask("GET", path, nil, nil)
 		if c.Code != http.StatusOK || c.took > time.Second {
-			t.Fatal(fmt.Sprintf("%s: %d after %v", path, c.Code, c.took))
+			t.Fatalf("%s: %d after %v", path, c.Code, c.took)
 		}
 	}
 }
