@@ -15,7 +15,7 @@ races() {
 
 kills() {
   build_binary
-  CARDEA_BIN=$PWD/bin/cardea CARDEA_TEST_KILLS=200 scripts/postgres.sh go test -count=1 -timeout 15m ./e2e/kill
+  CARDEA_BIN=$PWD/bin/cardea CARDEA_TEST_KILLS=200 CARDEA_TEST_CRASHES=5 scripts/postgres.sh go test -count=1 -timeout 15m ./e2e/kill
 }
 
 soak() {
@@ -54,7 +54,7 @@ fuzz_one() {
 
 began=$SECONDS
 stage "race detector" races
-stage "200 kills on each database" kills
+stage "200 kills on each database, and crashes of PostgreSQL" kills
 stage "a minute of load on two nodes" soak
 stage "time of failed sign-ins" timing
 stage "fuzzing" fuzz
