@@ -1,0 +1,207 @@
+package kill
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	_ "modernc.org/sqlite" // to look at the file when the server has ended
+
+	"github.com/cardea-id/cardea/api"
+	"github.com/cardea-id/cardea/client"
+	"github.com/cardea-id/cardea/e2e/live"
+)
+
+// P-17: the disk of a SQLite node is full. What changes something is refused with
+// 503, reading and verifying go on, and when there is space again everything
+// works by itself; nothing is corrupt and nothing acknowledged is lost.
+func TestDiskFull(t *testing.T) {
+	disk := smallDisk(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	binary, err := live.Build(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Symlink(disk, filepath.Join(dir, "data")); err != nil {
+		t.Fatal(err)
+	}
+	server, err := live.Install(ctx, live.Options{Binary: binary, Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	defer server.Kill()
+	w, err := newWorld(ctx, server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := w.code(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens, _, err := w.redeem(ctx, code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var made []string
+	for round := range 3 {
+		ballast := filepath.Join(disk, "ballast")
+		fill(t, ballast)
+		made = append(made, untilFull(ctx, t, w, round)...)
+		for i := range 20 {
+			_, err := w.server.Admin.Users.Create(ctx, api.UserCreate{Username: fmt.Sprintf("nobody-%d-%d", round, i)})
+			var p *client.Problem
+			if !errors.As(err, &p) || p.Status != http.StatusServiceUnavailable {
+				t.Fatalf("round %d: a change on a full disk: %v\n%s", round, err, server.Log(3000))
+			}
+		}
+		for _, path := range []string{"/readyz", "/oauth2/jwks", "/.well-known/openid-configuration"} {
+			get(ctx, t, w.server.Issuer+path, "")
+		}
+		get(ctx, t, w.server.Issuer+"/oauth2/userinfo", tokens.Access)
+		for _, id := range made {
+			if _, err := w.server.Admin.Users.Get(ctx, id); err != nil {
+				t.Fatalf("round %d: reading on a full disk: %v", round, err)
+			}
+		}
+		if err := os.Remove(ballast); err != nil {
+			t.Fatal(err)
+		}
+		made = append(made, afterwards(ctx, t, w, round))
+		if err := w.verify(ctx); err != nil {
+			t.Fatalf("round %d: %v\n%s", round, err, server.Log(3000))
+		}
+	}
+	for _, id := range made {
+		if _, err := w.server.Admin.Users.Get(ctx, id); err != nil {
+			t.Errorf("acknowledged and gone: %v", err)
+		}
+	}
+	server.Stop()
+	intact(t, filepath.Join(disk, "cardea.db"))
+}
+
+// smallDisk mounts a few mebibytes of memory as a file system.
+func smallDisk(t *testing.T) string {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("skipped: only root can mount a small disk")
+	}
+	dir, err := os.MkdirTemp("", "cardea-disk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(dir) })
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=24m,mode=0700", "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("skipped: a small disk cannot be mounted here: %v %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v %s", err, out)
+		}
+	})
+	return dir
+}
+
+// fill takes all the space there is.
+func fill(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for size := 1 << 20; size > 0; size /= 2 {
+		for err = nil; err == nil; {
+			_, err = f.Write(make([]byte, size))
+		}
+		if !errors.Is(err, syscall.ENOSPC) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// untilFull makes people until one is refused: the files have some room inside.
+func untilFull(ctx context.Context, t *testing.T, w *world, round int) (made []string) {
+	t.Helper()
+	for i := range 20_000 {
+		u, err := w.server.Admin.Users.Create(ctx, api.UserCreate{Emails: []api.Email{{Address: fmt.Sprintf("full%d-%d@example.com", round, i)}}})
+		if err == nil {
+			made = append(made, u.ID)
+			continue
+		}
+		var p *client.Problem
+		if !errors.As(err, &p) || p.Status != http.StatusServiceUnavailable && p.Status != http.StatusTooManyRequests {
+			t.Fatalf("round %d: the first change without space: %v\n%s", round, err, w.server.Log(3000))
+		}
+		if p.Status == http.StatusServiceUnavailable {
+			return made
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+	t.Fatal("the disk does not get full")
+	return nil
+}
+
+// afterwards makes somebody within the five seconds in which all must be well.
+func afterwards(ctx context.Context, t *testing.T, w *world, round int) string {
+	t.Helper()
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		u, err := w.server.Admin.Users.Create(ctx, api.UserCreate{Username: fmt.Sprintf("after-%d", round)})
+		if err == nil {
+			return u.ID
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("there is space, and still: %v\n%s", err, w.server.Log(3000))
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
+func get(ctx context.Context, t *testing.T, address, token string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(resp.Body)
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("%s on a full disk: %d %.300s", address, resp.StatusCode, text)
+	}
+}
+
+// intact has SQLite check the whole file.
+func intact(t *testing.T, path string) {
+	t.Helper()
+	d, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	var said string
+	if err := d.QueryRow(`PRAGMA integrity_check`).Scan(&said); err != nil || said != "ok" {
+		t.Errorf("integrity_check: %s, %v", said, err)
+	}
+}
