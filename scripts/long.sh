@@ -28,6 +28,9 @@ timing() {
   CARDEA_TEST_TIMING=1 scripts/postgres.sh go test -count=1 -timeout 15m -run '^TestTiming$' -v ./internal/app/apptest
 }
 
+# As many slow clients as docs/promises.md speaks of.
+slow() { CARDEA_TEST_SLOW=2000 go test -count=1 -timeout 5m -run '^TestSlowClients' -v ./internal/app/apptest; }
+
 # Every fuzz target gets its share of FUZZ_SECONDS, at least five seconds.
 fuzz() {
   local total=${FUZZ_SECONDS:-240} targets share pkg name failed=0
@@ -57,5 +60,6 @@ stage "race detector" races
 stage "200 kills on each database, and crashes of PostgreSQL" kills
 stage "a minute of load on two nodes" soak
 stage "time of failed sign-ins" timing
+stage "six thousand slow clients" slow
 stage "fuzzing" fuzz
 say "all of it: $((SECONDS - began)) s"
