@@ -18,7 +18,8 @@ import (
 type postgres struct {
 	db     *DB
 	pool   *pgxpool.Pool
-	size   int32 // most connections in it
+	size   int32  // most connections in it
+	clock  string // what reads the clock as a transaction begins
 	canary *canary
 	listen *listener
 	cancel context.CancelFunc
@@ -46,6 +47,12 @@ func openPostgres(ctx context.Context, d *DB, o Options) (engine, error) {
 	}
 	cfg.ConnConfig.ConnectTimeout = acquireTimeout
 	cfg.ConnConfig.RuntimeParams["application_name"] = "cardea"
+	clock := readClock
+	if o.DirectURL == "" {
+		cfg.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = idleLimit
+	} else {
+		clock = readClockPooled
+	}
 	cfg.MaxConnIdleTime = 5 * time.Minute
 	cfg.HealthCheckPeriod = time.Minute
 	cfg.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false } // see open
@@ -53,7 +60,7 @@ func openPostgres(ctx context.Context, d *DB, o Options) (engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
 	}
-	p := &postgres{db: d, pool: pool, size: cfg.MaxConns, canary: &canary{config: cfg.ConnConfig.Copy()}}
+	p := &postgres{db: d, pool: pool, size: cfg.MaxConns, clock: clock, canary: &canary{config: cfg.ConnConfig.Copy()}}
 	if err := p.safe(ctx); err != nil {
 		pool.Close()
 		return nil, err
@@ -97,11 +104,15 @@ func (p *postgres) safe(ctx context.Context) error {
 // A node that loses its network leaves its transactions behind, and PostgreSQL
 // keeps their locks for as long as TCP takes to notice, which is hours. Nothing
 // here waits for anything within a transaction, so one that idles is such a one.
+// It is a setting of the connection, or behind a pooler, where connections
+// change hands, of each transaction.
 const (
+	idleLimit          = "3000"
 	beginSerializable  = `BEGIN ISOLATION LEVEL SERIALIZABLE`
 	beginReadCommitted = `BEGIN ISOLATION LEVEL READ COMMITTED`
 	beginReadOnly      = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`
-	readClock          = `SELECT clock_timestamp() FROM set_config('idle_in_transaction_session_timeout', '3000', TRUE)`
+	readClock          = `SELECT clock_timestamp()`
+	readClockPooled    = `SELECT clock_timestamp() FROM set_config('idle_in_transaction_session_timeout', '` + idleLimit + `', TRUE)`
 )
 
 func (p *postgres) update(ctx context.Context, m mode, realm string, fn func(*Tx) error) error {
@@ -201,7 +212,7 @@ func (p *postgres) open(ctx context.Context, begin string) (c *pgxpool.Conn, now
 func (p *postgres) begin(ctx context.Context, c *pgx.Conn, begin string) (now time.Time, err error) {
 	batch := &pgx.Batch{}
 	batch.Queue(begin)
-	batch.Queue(readClock)
+	batch.Queue(p.clock)
 	results := c.SendBatch(ctx, batch)
 	if _, err = results.Exec(); err == nil {
 		err = results.QueryRow().Scan(&now)
