@@ -10,6 +10,7 @@ type clock struct {
 	fixed  func() time.Time // tests
 	anchor atomic.Pointer[anchor]
 	last   atomic.Int64 // milliseconds already told, never undercut
+	read   atomic.Int64 // when the database's clock was last read, by the boot-time clock; 0: never
 }
 
 // anchor pairs a reading of the database's clock with the boot-time clock.
@@ -71,5 +72,22 @@ func (c *clock) remote(ms int64) time.Time {
 	}
 	t := time.UnixMilli(ms).UTC()
 	c.advance(t)
+	c.read.Store(int64(Boottime()))
 	return t
+}
+
+// knownFor is how long a reading of the database's clock is good for
+// transactions that do without one of their own.
+const knownFor = time.Second
+
+// known is now, if the database's clock was read a moment ago.
+func (c *clock) known() (time.Time, bool) {
+	if c.fixed != nil {
+		return c.now(), true
+	}
+	read := c.read.Load()
+	if read == 0 || Boottime()-time.Duration(read) > knownFor {
+		return time.Time{}, false
+	}
+	return c.now(), true
 }

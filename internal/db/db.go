@@ -84,6 +84,7 @@ type mode int
 const (
 	serializable mode = iota
 	readCommitted
+	hot
 )
 
 // Open connects. It does not migrate; see [DB.Migrate].
@@ -139,6 +140,15 @@ func (d *DB) Update(ctx context.Context, realm string, fn func(*Tx) error) error
 // guarantee is carried by single conditional statements or unique constraints.
 func (d *DB) UpdateRC(ctx context.Context, realm string, fn func(*Tx) error) error {
 	return d.run(ctx, readCommitted, realm, fn)
+}
+
+// UpdateHot is UpdateRC without the round trip that begins the transaction and
+// reads the clock: Tx.Now is what Now tells, as long as the database's clock was
+// read within the last second. It never lies ahead, but may lie a round trip
+// behind that of a transaction that another node has committed. So it is for
+// transactions in which no instant of another one matters to that precision.
+func (d *DB) UpdateHot(ctx context.Context, realm string, fn func(*Tx) error) error {
+	return d.run(ctx, hot, realm, fn)
 }
 
 // View runs fn in a transaction of one realm that only reads one snapshot.

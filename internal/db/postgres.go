@@ -121,11 +121,14 @@ func (p *postgres) update(ctx context.Context, m mode, realm string, fn func(*Tx
 	ctx, stop := p.watched(ctx)
 	defer stop()
 	begin := beginSerializable
-	if m == readCommitted {
+	if m != serializable {
 		begin = beginReadCommitted
 	}
 	for attempt := 1; ; attempt++ {
-		err := p.try(ctx, begin, realm, fn, true)
+		err := p.try(ctx, begin, realm, fn, m == hot && attempt == 1, true)
+		if errors.Is(err, errUnbegun) && attempt < maxAttempts {
+			continue
+		}
 		if !conflict(err) || attempt == maxAttempts {
 			return orSilent(ctx, repanic(err))
 		}
@@ -153,20 +156,30 @@ func (p *postgres) view(ctx context.Context, realm string, fn func(*Tx) error) e
 	defer cancel()
 	ctx, stop := p.watched(ctx)
 	defer stop()
-	return orSilent(ctx, repanic(p.try(ctx, beginReadOnly, realm, fn, false)))
+	return orSilent(ctx, repanic(p.try(ctx, beginReadOnly, realm, fn, false, false)))
 }
 
-func (p *postgres) try(ctx context.Context, begin, realm string, fn func(*Tx) error, commit bool) error {
-	c, now, err := p.open(ctx, begin)
+// errUnbegun says that a connection turned out to be broken before anything was
+// to be committed on it.
+var errUnbegun = errors.New("db: the connection was broken")
+
+// try runs fn once. A transaction that is put off begins with its first
+// statement.
+func (p *postgres) try(ctx context.Context, begin, realm string, fn func(*Tx) error, putOff, commit bool) error {
+	c, conn, now, err := p.start(ctx, begin, putOff)
 	if err != nil {
 		return err
 	}
 	defer giveBack(c)
-	conn := &pgConn{Conn: c.Conn()}
 	tx := &Tx{Realm: realm, Now: now, ctx: ctx, conn: conn, kind: Postgres, fresh: begin == beginReadCommitted}
 	err = guarded(fn, tx)
+	if err != nil && putOff && c.Conn().IsClosed() && ctx.Err() == nil {
+		return fmt.Errorf("%w: %w", errUnbegun, err)
+	}
 	if err != nil || !commit {
-		p.end(ctx, c.Conn(), "ROLLBACK")
+		if c.Conn().PgConn().TxStatus() != idle {
+			p.end(ctx, c.Conn(), "ROLLBACK")
+		}
 		return err
 	}
 	tag, err := conn.commit(ctx)
@@ -186,6 +199,28 @@ func (p *postgres) try(ctx context.Context, begin, realm string, fn func(*Tx) er
 
 // idle is PostgreSQL's word for a connection outside of any transaction.
 const idle = 'I'
+
+// start begins a transaction, or puts that off where the database's time is
+// known without asking.
+func (p *postgres) start(ctx context.Context, begin string, putOff bool) (*pgxpool.Conn, *pgConn, time.Time, error) {
+	now, known := p.db.clock.known()
+	if !putOff || !known {
+		c, now, err := p.open(ctx, begin)
+		if err != nil {
+			return nil, nil, now, err
+		}
+		return c, &pgConn{Conn: c.Conn()}, now, nil
+	}
+	acquire, cancel := context.WithTimeout(ctx, acquireTimeout)
+	defer cancel()
+	c, err := p.pool.Acquire(acquire)
+	if err != nil {
+		return nil, nil, now, err
+	}
+	conn := &pgConn{Conn: c.Conn()}
+	conn.ask(ctx, begin, nil, nil)
+	return c, conn, now, nil
+}
 
 // open begins a transaction. A connection that turns out to be broken is no
 // failure while there are others: a server that restarted breaks them all.

@@ -67,14 +67,14 @@ CREATE TABLE refresh_tokens (
     grant_id    TEXT    NOT NULL,
     client      TEXT    NOT NULL,
     epoch       BIGINT  NOT NULL,
+    generation  BIGINT  NOT NULL,
     predecessor BYTEA,
     issued_at   BIGINT  NOT NULL,
     idle_at     BIGINT  NOT NULL,
     expires_at  BIGINT  NOT NULL,
     consumed_at BIGINT  NOT NULL,
-    PRIMARY KEY (realm, hash)
+    PRIMARY KEY (realm, hash),
+    UNIQUE (grant_id, generation, realm)
 );
-
-CREATE UNIQUE INDEX refresh_tokens_live ON refresh_tokens (grant_id, realm) WHERE consumed_at = 0;
 
 CREATE INDEX refresh_tokens_expiry ON refresh_tokens (realm, idle_at) WHERE issued_at > 0;

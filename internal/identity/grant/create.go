@@ -68,7 +68,7 @@ func (s *Store) CreateTx(tx *db.Tx, by audit.Actor, slot Slot, n New) (*Grant, s
 	if !n.Refresh {
 		return g, "", nil
 	}
-	t := refreshToken{hash: secret.Hash(string(refresh)), grant: g.ID, client: g.Client, epoch: slot.epoch, issued: tx.Now,
+	t := refreshToken{hash: secret.Hash(string(refresh)), grant: g.ID, client: g.Client, epoch: slot.epoch, generation: 1, issued: tx.Now,
 		idle: earliest(tx.Now.Add(refreshIdle(slot.realm, c)), g.Expires), expires: g.Expires}
 	return g, refresh, insertRefresh(tx, t)
 }
@@ -189,6 +189,11 @@ func proveConsent(tx *db.Tx, g *Grant) error {
 	}
 	if !c.Covers(g.Scopes) {
 		return dies(g.ID, "the consent does not cover its scopes")
+	}
+	if g.Created.Before(c.Created) {
+		// Given on another node a moment ago; a grant is no older than what it
+		// rests on.
+		g.Created = c.Created
 	}
 	return nil
 }

@@ -69,9 +69,9 @@ func (s *Store) Refresh(ctx context.Context, by audit.Actor, c *client.Client, t
 	idle := refreshIdle(r, c)
 
 	var out Rotation
-	// READ COMMITTED: consumeRefresh alone decides who rotates, and the unique
-	// index on living tokens of a grant holds even if it did not.
-	err = s.db.UpdateRC(ctx, c.Realm, func(tx *db.Tx) error {
+	// READ COMMITTED: consumeRefresh alone decides who rotates, and that a family
+	// has one token of each generation holds even if it did not.
+	err = s.db.UpdateHot(ctx, c.Realm, func(tx *db.Tx) error {
 		out = Rotation{}
 		used, g, err := consumeRefresh(tx, hash, c.ID, s.epoch(), c.Life)
 		switch {
@@ -93,7 +93,7 @@ func (s *Store) Refresh(ctx context.Context, by audit.Actor, c *client.Client, t
 
 // succeed makes the successor of a token that was just consumed.
 func (s *Store) succeed(tx *db.Tx, by audit.Actor, used refreshToken, g *Grant, next secret.Text, idle time.Duration, out *Rotation) error {
-	t := refreshToken{hash: secret.Hash(string(next)), grant: used.grant, client: used.client, epoch: used.epoch, predecessor: used.hash,
+	t := refreshToken{hash: secret.Hash(string(next)), grant: used.grant, client: used.client, epoch: used.epoch, generation: used.generation + 1, predecessor: used.hash,
 		issued: tx.Now, idle: earliest(tx.Now.Add(idle), used.expires), expires: used.expires}
 	if err := insertRefresh(tx, t); err != nil {
 		return err

@@ -68,8 +68,8 @@ func TestARefreshTokenIsItsClients(t *testing.T) {
 	})
 }
 
-// P-06, TK-04. Remove `AND consumed_at = 0` from consumeRefresh and the unique
-// index refresh_tokens_live to see this fail.
+// P-06, TK-04. Remove `AND r.consumed_at = 0` from consume and the unique
+// generation of refresh_tokens to see this fail.
 func TestOfManyRefreshesAtOnceOneRotates(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		nodes := []*world{w}

@@ -13,6 +13,7 @@ type refreshToken struct {
 	grant       string
 	client      string
 	epoch       int64
+	generation  int64 // counts from 1 within the family: whatever else fails, a token has one successor
 	predecessor []byte
 	issued      time.Time
 	idle        time.Time // when it dies unused
@@ -20,7 +21,7 @@ type refreshToken struct {
 	consumed    time.Time // zero while unused
 }
 
-const refreshColumns = `hash, grant_id, client, epoch, predecessor, issued_at, idle_at, expires_at, consumed_at`
+const refreshColumns = `hash, grant_id, client, epoch, generation, predecessor, issued_at, idle_at, expires_at, consumed_at`
 
 func scanRefresh(r db.Row) (refreshToken, error) {
 	var t refreshRow
@@ -36,7 +37,7 @@ type refreshRow struct {
 
 // columns are where refreshColumns go.
 func (r *refreshRow) columns() []any {
-	return []any{&r.t.hash, &r.t.grant, &r.t.client, &r.t.epoch, &r.t.predecessor, &r.issued, &r.idle, &r.expires, &r.consumed}
+	return []any{&r.t.hash, &r.t.grant, &r.t.client, &r.t.epoch, &r.t.generation, &r.t.predecessor, &r.issued, &r.idle, &r.expires, &r.consumed}
 }
 
 func (r *refreshRow) token() refreshToken {
@@ -45,8 +46,8 @@ func (r *refreshRow) token() refreshToken {
 }
 
 func insertRefresh(tx *db.Tx, t refreshToken) error {
-	return tx.Later(`INSERT INTO refresh_tokens (realm, `+refreshColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0)`,
-		tx.Realm, t.hash, t.grant, t.client, t.epoch, t.predecessor, db.At(t.issued), db.At(t.idle), db.At(t.expires))
+	return tx.Later(`INSERT INTO refresh_tokens (realm, `+refreshColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)`,
+		tx.Realm, t.hash, t.grant, t.client, t.epoch, t.generation, t.predecessor, db.At(t.issued), db.At(t.idle), db.At(t.expires))
 }
 
 func refreshByHash(tx *db.Tx, hash []byte) (refreshToken, error) {
@@ -73,15 +74,14 @@ func consumeRefresh(tx *db.Tx, hash []byte, client string, epoch, life int64) (r
 
 // Both statements look rows up by their whole keys. What keeps the planner of
 // PostgreSQL from other ways, where it knows nothing of the tables yet, is
-// OFFSET 0 (a subquery is not made a join), and consumed_at < 1 (the index on
-// living tokens is not offered).
+// OFFSET 0: a subquery is not made a join.
 const (
 	consume = `UPDATE refresh_tokens AS r SET consumed_at = $1
-		WHERE r.realm = $2 AND r.hash = $3 AND r.client = $4 AND r.epoch = $5 AND r.consumed_at < 1 AND r.idle_at > $1 AND r.expires_at > $1
+		WHERE r.realm = $2 AND r.hash = $3 AND r.client = $4 AND r.epoch = $5 AND r.consumed_at = 0 AND r.idle_at > $1 AND r.expires_at > $1
 		AND EXISTS (SELECT 1 FROM grants g WHERE g.realm = $2 AND g.id = r.grant_id AND g.revoked_at = 0 AND g.expires_at > $1 AND g.client_life = $6
 			AND (NOT g.consent OR EXISTS (SELECT 1 FROM consents c WHERE c.realm = $2 AND c.principal = g.principal AND c.client = g.client AND c.created_at <= g.created_at))
 			LIMIT 1 OFFSET 0) RETURNING ` + refreshColumns
-	consumeWithGrant = `WITH used AS (` + consume + `) SELECT u.hash, u.grant_id, u.client, u.epoch, u.predecessor, u.issued_at, u.idle_at, u.expires_at, u.consumed_at, ` + grantColumnsOfG + `
+	consumeWithGrant = `WITH used AS (` + consume + `) SELECT u.hash, u.grant_id, u.client, u.epoch, u.generation, u.predecessor, u.issued_at, u.idle_at, u.expires_at, u.consumed_at, ` + grantColumnsOfG + `
 		FROM used u CROSS JOIN LATERAL (SELECT * FROM grants WHERE realm = $2 AND id = u.grant_id OFFSET 0) AS g`
 )
 

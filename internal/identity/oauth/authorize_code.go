@@ -56,7 +56,7 @@ func (s *Server) giveCode(w http.ResponseWriter, r *http.Request, a *authorizati
 		err = s.rememberAnd(r, by, a, p, put)
 	} else {
 		// One insert of a fresh secret: nothing for isolation to do.
-		err = s.db.UpdateRC(r.Context(), a.realm.Name, put)
+		err = s.db.UpdateHot(r.Context(), a.realm.Name, put)
 	}
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ func (codeGrant) prove(s *Server, a *asking) (proved, error) {
 	var outcome once.Outcome
 	// READ COMMITTED: the one statement that consumes decides, and the birth
 	// holds the rows of all it hangs on.
-	err = s.db.UpdateRC(ctx, a.realm.Name, func(tx *db.Tx) error {
+	err = s.db.UpdateHot(ctx, a.realm.Name, func(tx *db.Tx) error {
 		p = proved{}
 		id := grant.NewID(tx.Now)
 		value, outcome, err = s.once.Consume(tx, code, once.Use{Purpose: once.Code, Client: c.ID, Binding: binding, Issues: id})
