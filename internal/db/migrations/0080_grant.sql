@@ -30,8 +30,7 @@ CREATE TABLE grants (
     revoked_at  BIGINT  NOT NULL,
     reason      TEXT    NOT NULL,
     version     BIGINT  NOT NULL,
-    PRIMARY KEY (realm, id),
-    UNIQUE (list, idx, realm)
+    PRIMARY KEY (realm, id)
 );
 
 CREATE UNIQUE INDEX grants_standing ON grants (realm, standing) WHERE standing IS NOT NULL AND revoked_at = 0;

@@ -134,6 +134,13 @@ func AskAlive(tx *db.Tx, id string) func() (*Client, error) {
 	}
 }
 
+// PeekAlive is Live for a transaction, which must not wait for another one: it
+// reports false unless the client is in memory and enabled.
+func (r *Registry) PeekAlive(realm, id string) (*Client, bool) {
+	c, ok := r.clients.Peek(realm, id)
+	return c, ok && c.Enabled
+}
+
 // Live is AliveTx from memory.
 func (r *Registry) Live(ctx context.Context, realm, id string) (*Client, error) {
 	c, err := r.ByID(ctx, realm, id)

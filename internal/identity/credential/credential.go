@@ -121,6 +121,13 @@ func (s *Store) Live(ctx context.Context, realm, credential string) (Credential,
 	return c, err
 }
 
+// PeekAlive reports whether a credential is known, from memory and without
+// waiting, to be neither revoked nor expired.
+func (s *Store) PeekAlive(realm, credential string, now time.Time) bool {
+	c, ok := s.byID.Peek(realm, credential)
+	return ok && c.alive(now)
+}
+
 // Revoked lists the ids of a principal's credentials that were revoked within the
 // given time.
 func (s *Store) Revoked(ctx context.Context, realm, principal string, within time.Duration) (ids []string, err error) {

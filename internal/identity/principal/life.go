@@ -17,6 +17,19 @@ func (d *Directory) Live(ctx context.Context, realm, id string) (Life, error) {
 	return chain(id, d.db.Now(), func(id string) (*Principal, error) { return d.Cached(ctx, realm, id) })
 }
 
+// PeekLive is Live for a transaction, which must not wait for another one: it
+// reports false unless all that it takes is in memory and alive.
+func (d *Directory) PeekLive(realm, id string, now time.Time) (Life, bool) {
+	life, err := chain(id, now, func(id string) (*Principal, error) {
+		p, ok := d.cached.Peek(realm, id)
+		if !ok {
+			return nil, unknown(id)
+		}
+		return p, nil
+	})
+	return life, err == nil
+}
+
 // LiveTx is Live for what is to be born below the principal in this
 // transaction, and keeps the era.
 func LiveTx(tx *db.Tx, id string) (Life, error) { return AskLive(tx, id)() }

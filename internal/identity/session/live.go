@@ -277,11 +277,16 @@ func (s *Store) seen(ctx context.Context, name string, e *Session) (*Session, er
 // holds the session's row until the commit, at any isolation, so that no death
 // can come between. A death that waits is not overtaken by further births.
 func LiveTx(tx *db.Tx, id string) (*Session, error) {
-	return AskLive(tx, id, func(e *Session) (principal.Life, error) { return principal.LiveTx(tx, e.Principal) })()
+	return AskLive(tx, id, func(e *Session) (principal.Life, error) {
+		if _, err := credential.AliveTx(tx, e.Credential); err != nil {
+			return principal.Life{}, err
+		}
+		return principal.LiveTx(tx, e.Principal)
+	})()
 }
 
-// AskLive asks for what LiveTx returns, without waiting yet. life tells the life
-// of the session's principal.
+// AskLive asks for what LiveTx returns, without waiting yet. life proves that the
+// credential of the session is alive, and tells the life of its principal.
 func AskLive(tx *db.Tx, id string, life func(*Session) (principal.Life, error)) func() (*Session, error) {
 	answer := held(tx, id)
 	return func() (*Session, error) {
@@ -298,9 +303,6 @@ func AskLive(tx *db.Tx, id string, life func(*Session) (principal.Life, error)) 
 		}
 		if who.Era != e.era {
 			return nil, dead()
-		}
-		if _, err := credential.AliveTx(tx, e.Credential); err != nil {
-			return nil, gone(err)
 		}
 		return e, nil
 	}
