@@ -51,7 +51,8 @@ type Options struct {
 
 // Journal receives what transactions note down with [Tx.Journal].
 type Journal interface {
-	// Flush writes the entries, as the transaction's last statements.
+	// Flush writes the entries, as the transaction's last statements. On SQLite
+	// they may be those of several callers whose changes are committed together.
 	Flush(tx *Tx, entries []any) error
 	// Committed runs after the commit on the caller's goroutine. An error means
 	// that the change is durable but not yet known to hold everywhere.
@@ -178,13 +179,14 @@ func (d *DB) run(ctx context.Context, m mode, realm string, fn func(*Tx) error) 
 		if err := fn(tx); err != nil {
 			return err
 		}
-		if len(tx.entries) > 0 && d.journal != nil {
-			if err := d.journal.Flush(tx, tx.entries); err != nil {
-				return err
-			}
-			entries = tx.entries
+		if d.journal == nil {
+			return nil
 		}
-		return nil
+		entries = tx.entries
+		if len(entries) == 0 || d.kind == SQLite {
+			return nil // SQLite's writer flushes once for a whole group
+		}
+		return d.journal.Flush(tx, entries)
 	})
 	if err != nil {
 		return outcome(err)

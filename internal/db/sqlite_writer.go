@@ -16,8 +16,10 @@ type liteCall struct {
 	ctx   context.Context
 	realm string
 	fn    func(*Tx) error
-	err   error
-	done  chan struct{}
+	// entries are what fn journalled.
+	entries []any
+	err     error
+	done    chan struct{}
 }
 
 // maxGroup bounds how many callers wait for one commit.
@@ -95,6 +97,7 @@ func (l *lite) group(c *liteConn, first *liteCall) {
 		}
 		break
 	}
+	broken = broken || l.flush(c, calls) != nil
 	if !broken {
 		_, err := c.exec(ctx, "COMMIT", nil)
 		if err == nil {
@@ -112,7 +115,7 @@ func (l *lite) group(c *liteConn, first *liteCall) {
 		return
 	}
 	l.rollback(c)
-	if len(calls) == 1 {
+	if len(calls) == 1 && first.err != nil {
 		return
 	}
 	// The engine gave up the whole transaction for one call's sake: each gets
@@ -126,6 +129,11 @@ func (l *lite) group(c *liteConn, first *liteCall) {
 			continue
 		}
 		if l.one(c, call) {
+			l.rollback(c)
+			continue
+		}
+		if err := l.flush(c, []*liteCall{call}); err != nil {
+			call.err = err
 			l.rollback(c)
 			continue
 		}
@@ -154,8 +162,10 @@ func (l *lite) one(c *liteConn, call *liteCall) (broken bool) {
 		return true
 	}
 	tx := &Tx{Realm: call.realm, Now: l.db.clock.local(), ctx: ctx, conn: c, kind: SQLite}
-	call.err = guarded(call.fn, tx)
-	if call.err != nil {
+	call.entries, call.err = nil, guarded(call.fn, tx)
+	if call.err == nil {
+		call.entries = tx.entries
+	} else {
 		if lost(call.err) {
 			return true
 		}
@@ -170,6 +180,19 @@ func (l *lite) one(c *liteConn, call *liteCall) (broken bool) {
 		return true
 	}
 	return false
+}
+
+// flush writes what all these callers have journalled.
+func (l *lite) flush(c *liteConn, calls []*liteCall) error {
+	var all []any
+	for _, call := range calls {
+		all = append(all, call.entries...)
+	}
+	if len(all) == 0 || l.db.journal == nil {
+		return nil
+	}
+	tx := &Tx{Now: l.db.clock.local(), ctx: context.Background(), conn: c, kind: SQLite}
+	return guarded(func(tx *Tx) error { return l.db.journal.Flush(tx, all) }, tx)
 }
 
 // guarded runs fn and turns a panic into an error, to be raised again on the

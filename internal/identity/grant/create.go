@@ -119,14 +119,14 @@ func (s *Store) prove(tx *db.Tx, slot Slot, n New) (*Grant, *client.Client, erro
 // has in memory is as good as the row, and costs no statement.
 
 func (s *Store) askLife(tx *db.Tx, id string) func() (principal.Life, error) {
-	if life, ok := s.Principals.PeekLive(tx.Realm, id, tx.Now); ok && tx.Engine() == db.Postgres {
+	if life, ok := s.Principals.PeekLive(tx.Realm, id, tx.Now); ok {
 		return func() (principal.Life, error) { return life, nil }
 	}
 	return principal.AskLive(tx, id)
 }
 
 func (s *Store) askClient(tx *db.Tx, id string) func() (*client.Client, error) {
-	if c, ok := s.Clients.PeekAlive(tx.Realm, id); ok && tx.Engine() == db.Postgres {
+	if c, ok := s.Clients.PeekAlive(tx.Realm, id); ok {
 		return func() (*client.Client, error) { return c, nil }
 	}
 	return client.AskAlive(tx, id)
@@ -135,7 +135,7 @@ func (s *Store) askClient(tx *db.Tx, id string) func() (*client.Client, error) {
 // credentialAlive proves the credential of a session that is held: the death of
 // a credential ends its sessions, and so waits for this transaction.
 func (s *Store) credentialAlive(tx *db.Tx, id string) error {
-	if tx.Engine() == db.Postgres && s.Credentials.PeekAlive(tx.Realm, id, tx.Now) {
+	if s.Credentials.PeekAlive(tx.Realm, id, tx.Now) {
 		return nil
 	}
 	_, err := credential.AliveTx(tx, id)
