@@ -24,9 +24,9 @@ import (
 
 type options struct {
 	binary, limit, postgres, only, engine string
-	seconds                       float64
-	rounds, principals, verifiers int
-	conns                         []int
+	seconds                               float64
+	rounds, principals, verifiers         int
+	conns                                 []int
 }
 
 func main() {
