@@ -28,10 +28,19 @@ type ClientSettings struct {
 	ResponseModes                  []string `json:"response_modes,omitempty" maxItems:"20" nullable:"false"`
 	Scopes                         []string `json:"scopes,omitempty" maxItems:"200" nullable:"false" doc:"What the client may ask for; nothing if empty."`
 	Resources                      []string `json:"resources,omitempty" maxItems:"100" nullable:"false" doc:"Audiences the client may ask tokens for (RFC 8707)."`
-	TokenEndpointAuthMethod        string   `json:"token_endpoint_auth_method,omitempty" enum:"none,client_secret_basic,client_secret_post,private_key_jwt"`
+	TokenEndpointAuthMethod        string   `json:"token_endpoint_auth_method,omitempty" enum:"none,client_secret_basic,client_secret_post,private_key_jwt,tls_client_auth,self_signed_tls_client_auth"`
 	TokenEndpointAuthSigningAlg    string   `json:"token_endpoint_auth_signing_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA" doc:"The one algorithm its assertions may be signed with; any of its keys if empty."`
 	JWKS                           string   `json:"jwks,omitempty" maxLength:"65536" doc:"Public keys as a JWK set, JSON in a string."`
 	JWKSURI                        string   `json:"jwks_uri,omitempty" maxLength:"2000"`
+	TLSClientAuthSubjectDN         string   `json:"tls_client_auth_subject_dn,omitempty" maxLength:"500" doc:"Subject of the certificate as RFC 4514 writes it, such as CN=orders,O=Example; for tls_client_auth, as are the next five."`
+	TLSClientAuthSANDNS            string   `json:"tls_client_auth_san_dns,omitempty" maxLength:"500" doc:"A DNS name in the certificate."`
+	TLSClientAuthSANURI            string   `json:"tls_client_auth_san_uri,omitempty" maxLength:"500" doc:"A URI in the certificate."`
+	TLSClientAuthSANIP             string   `json:"tls_client_auth_san_ip,omitempty" maxLength:"45" doc:"An IP address in the certificate."`
+	TLSClientAuthSANEmail          string   `json:"tls_client_auth_san_email,omitempty" maxLength:"500" doc:"An e-mail address in the certificate."`
+	TLSClientCA                    string   `json:"tls_client_ca,omitempty" maxLength:"16384" doc:"CAs of its certificate as PEM, instead of the realm's."`
+	DPoPBoundAccessTokens          bool     `json:"dpop_bound_access_tokens,omitempty" doc:"Token requests without a DPoP proof are refused (RFC 9449)."`
+	DPoPRequireNonce               bool     `json:"dpop_require_nonce,omitempty" doc:"DPoP proofs must hold a nonce of the server."`
+	TLSBoundAccessTokens           bool     `json:"tls_client_certificate_bound_access_tokens,omitempty" doc:"Access tokens are bound to the certificate of the connection (RFC 8705)."`
 	AccessTokenFormat              string   `json:"access_token_format,omitempty" enum:"jwt,opaque"`
 	AccessTokenSignedResponseAlg   string   `json:"access_token_signed_response_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA"`
 	IDTokenSignedResponseAlg       string   `json:"id_token_signed_response_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA"`

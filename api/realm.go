@@ -30,6 +30,8 @@ type RealmSettings struct {
 	MaxTokenBytes     int    `json:"max_token_bytes,omitempty" minimum:"0" doc:"An access token larger than this is not issued."`
 	KeyRotation       string `json:"key_rotation,omitempty" maxLength:"20" doc:"A signing key signs for so long before the next takes over."`
 	DefaultLanguage   string `json:"default_language,omitempty" maxLength:"35" doc:"Language of pages for browsers that ask for none there is."`
+	DPoPNonce         string `json:"dpop_nonce,omitempty" enum:"optional,required" doc:"Whether DPoP proofs must hold a nonce of the server."`
+	TLSClientCA       string `json:"tls_client_ca,omitempty" maxLength:"16384" doc:"CAs of the certificates of clients, as PEM (RFC 8705)."`
 }
 
 // RealmCreate makes a realm.

@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -78,6 +80,24 @@ type Config struct {
 	// MaxStateBytes bounds the revocation state that the stream may send.
 	// Default 64 MiB, room for some hundred million grants with few dead.
 	MaxStateBytes int64
+	// URL is the origin under which callers reach this API, such as
+	// https://api.example.com, with the path that a proxy takes away, if any:
+	// DPoP proofs name it (RFC 9449). It is never taken from a request. Default:
+	// the origin of Audience, if that is a URL. Where there is neither, tokens
+	// that are bound to a key are refused.
+	URL string
+	// ClientCertificate finds the certificate of a request, for tokens that are
+	// bound to one (RFC 8705). Default CertificateFromTLS.
+	ClientCertificate func(*http.Request) (*x509.Certificate, error)
+	// SeenProof remembers the id of a DPoP proof until a time and reports whether
+	// it had been seen before. Default: the memory of this process, which bounds
+	// how many it holds and refuses beyond that. Set it where several processes
+	// serve the same URL, or demand nonces under a key that is new with each start:
+	// what this process remembers ends with it.
+	SeenProof func(ctx context.Context, id string, until time.Time) (bool, error)
+	// DPoPNonceKey, if set, demands nonces in DPoP proofs (RFC 9449, section 9):
+	// at least 32 random bytes, the same for all processes behind one URL.
+	DPoPNonceKey []byte
 	// Now replaces the clock in tests.
 	Now func() time.Time
 }
@@ -117,6 +137,21 @@ func (c Config) checked() (Config, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.URL == "" {
+		c.URL = originOf(c.Audience)
+	}
+	if c.URL = strings.TrimSuffix(c.URL, "/"); c.URL != "" && originOf(c.URL) == "" {
+		problems = append(problems, fmt.Errorf("verify: URL %q is not where an API is: want https://host", c.URL))
+	}
+	if c.DPoPNonceKey != nil && len(c.DPoPNonceKey) < 32 {
+		problems = append(problems, errors.New("verify: DPoPNonceKey needs at least 32 random bytes"))
+	}
+	if c.ClientCertificate == nil {
+		c.ClientCertificate = CertificateFromTLS
+	}
+	if c.SeenProof == nil {
+		c.SeenProof = (&seenProofs{now: c.Now, most: maxProofs}).seen
 	}
 	client := http.Client{}
 	if c.HTTPClient != nil {

@@ -24,6 +24,15 @@
 // identifier was not revoked, and that no cut-off has killed every token of its
 // client, subject, key or issuer.
 //
+// # Bound tokens
+//
+// A token that is bound to a key (DPoP, RFC 9449) or a certificate (mutual TLS,
+// RFC 8705) is worth nothing to whoever steals it: [Verifier.Protect] and
+// [Verifier.Request] demand the proof or the certificate, and refuse such a
+// token as a bearer token. Proofs are compared with Config.URL, the address
+// that callers know; behind a proxy set it, and where the proxy ends TLS set
+// Config.ClientCertificate to [CertificateFromHeader].
+//
 // # When the stream is silent
 //
 // A verifier that has not had a signed sign of life for MaxStaleness cannot

@@ -20,7 +20,8 @@ var (
 
 // Error says why a token is refused.
 type Error struct {
-	// Kind is ErrInvalid, ErrExpired, ErrRevoked, ErrStale or ErrScope.
+	// Kind is ErrInvalid, ErrExpired, ErrRevoked, ErrStale or ErrScope, or of a
+	// request ErrProof, ErrNonce or ErrBound.
 	Kind error
 	// Detail is for logs and developers. It never contains the token.
 	Detail string

@@ -26,6 +26,11 @@ type Token struct {
 	ACR      string    // how strongly they did
 	AMR      []string  // by which methods
 
+	// What it is bound to, and only good with: the thumbprint of a key (RFC 9449)
+	// and of a certificate (RFC 8705). Both empty: a bearer token.
+	KeyThumbprint  string
+	CertThumbprint string
+
 	claims jose.Claims
 	keyID  string
 	status statuslist.Ref
@@ -101,6 +106,13 @@ func readToken(v *jose.Verified) (*Token, error) {
 		Scopes: strings.Fields(r.text("scope")), ID: r.text("jti"), GrantID: r.text("gid"),
 		IssuedAt: r.time("iat"), Expires: r.time("exp"), AuthTime: r.time("auth_time"),
 		ACR: r.text("acr"), AMR: r.texts("amr"), claims: v.Claims, keyID: v.Kid,
+	}
+	if v.Claims.Has("cnf") {
+		cnf := r.object("cnf")
+		t.KeyThumbprint, t.CertThumbprint = cnf.text("jkt"), cnf.text("x5t#S256")
+		if cnf.err != nil || t.KeyThumbprint == "" && t.CertThumbprint == "" {
+			return nil, fmt.Errorf("cnf says nothing that is understood here")
+		}
 	}
 	pos := r.text("mpos")
 	list := r.object("status").object("status_list")

@@ -19,6 +19,7 @@ type Verifier struct {
 	state  *state
 	tokens *tokenCache
 	lists  *poller
+	nonces jose.Nonces
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
 }
@@ -35,7 +36,7 @@ func New(ctx context.Context, c Config) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Verifier{c: c, tokens: newTokenCache(max(c.CacheTokens, 0))}
+	v := &Verifier{c: c, tokens: newTokenCache(max(c.CacheTokens, 0)), nonces: jose.NewNonces(c.DPoPNonceKey)}
 	v.keys = &keySource{c: &v.c, withdrawn: v.tokens.clear}
 	v.state = newState(&v.c)
 	v.lists = newPoller(v)
@@ -83,9 +84,23 @@ type Status struct {
 // Status returns how the verifier fares.
 func (v *Verifier) Status() Status { return v.state.status() }
 
-// Verify checks token (without "Bearer") and returns what it says, or an
-// [*Error]. It asks the network only for a key or list it has not seen.
+// Verify checks a bearer token (without "Bearer") and returns what it says, or
+// an [*Error]. A token that is bound to a key or certificate is refused: only
+// Request and Protect see what a request shows. It asks the network only for a
+// key or list it has not seen.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Token, error) {
+	t, err := v.living(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	if t.KeyThumbprint != "" || t.CertThumbprint != "" {
+		return nil, refuse(ErrBound, "a bound token is no bearer token")
+	}
+	return t, nil
+}
+
+// living is Verify, but for what the token is bound to.
+func (v *Verifier) living(ctx context.Context, token string) (*Token, error) {
 	t, err := v.genuine(ctx, token)
 	if err != nil {
 		return nil, err

@@ -64,6 +64,7 @@ func (c *console) clientCommand() *cobra.Command {
 type clientFlags struct {
 	settings api.ClientSettings
 	jwks     string
+	ca       string
 	file     string
 }
 
@@ -77,7 +78,7 @@ func (f *clientFlags) add(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&s.GrantTypes, "grant-type", nil, "authorization_code, refresh_token or client_credentials")
 	flags.StringSliceVar(&s.Scopes, "scope", nil, "what it may ask for")
 	flags.StringSliceVar(&s.Resources, "resource", nil, "audiences it may ask tokens for")
-	flags.StringVar(&s.TokenEndpointAuthMethod, "auth-method", "", "none, client_secret_basic, client_secret_post or private_key_jwt")
+	flags.StringVar(&s.TokenEndpointAuthMethod, "auth-method", "", "none, client_secret_basic, client_secret_post, private_key_jwt, tls_client_auth or self_signed_tls_client_auth")
 	flags.StringVar(&f.jwks, "jwks", "", "file with its public keys, a JWK set")
 	flags.StringVar(&s.JWKSURI, "jwks-uri", "", "where its public keys are")
 	flags.StringVar(&s.AccessTokenFormat, "access-token", "", "jwt or opaque")
@@ -86,6 +87,13 @@ func (f *clientFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.FirstParty, "first-party", false, "ask nobody for consent")
 	flags.StringVar(&s.SubjectType, "subject-type", "", "public or pairwise")
 	flags.StringVar(&s.IDTokenSignedResponseAlg, "id-token-alg", "", "ES256, RS256, PS256 or EdDSA")
+	flags.BoolVar(&s.DPoPBoundAccessTokens, "dpop", false, "its tokens are bound to a key that it proves to have (DPoP)")
+	flags.BoolVar(&s.DPoPRequireNonce, "dpop-nonce", false, "its proofs must hold a nonce of the server")
+	flags.BoolVar(&s.TLSBoundAccessTokens, "tls-bound", false, "its tokens are bound to the certificate of its connection")
+	flags.StringVar(&s.TLSClientAuthSubjectDN, "tls-subject", "", "subject of its certificate, such as CN=orders,O=Example")
+	flags.StringVar(&s.TLSClientAuthSANDNS, "tls-dns", "", "or a DNS name in its certificate")
+	flags.StringVar(&s.TLSClientAuthSANURI, "tls-uri", "", "or a URI in its certificate")
+	flags.StringVar(&f.ca, "tls-ca", "", "PEM file of the CAs of its certificate, instead of the realm's")
 	flags.BoolVar(&s.PKCEOptional, "pkce-optional", false, "relaxed: a confidential client may leave PKCE out")
 }
 
@@ -118,6 +126,14 @@ func (f *clientFlags) onto(cmd *cobra.Command, base api.ClientSettings, stdin io
 		"first-party": func() { s.FirstParty = from.FirstParty }, "subject-type": func() { s.SubjectType = from.SubjectType },
 		"id-token-alg": func() { s.IDTokenSignedResponseAlg = from.IDTokenSignedResponseAlg }, "pkce-optional": func() { s.PKCEOptional = from.PKCEOptional },
 	}
+	for name, set := range map[string]func(){
+		"dpop": func() { s.DPoPBoundAccessTokens = from.DPoPBoundAccessTokens }, "dpop-nonce": func() { s.DPoPRequireNonce = from.DPoPRequireNonce },
+		"tls-bound":   func() { s.TLSBoundAccessTokens = from.TLSBoundAccessTokens },
+		"tls-subject": func() { s.TLSClientAuthSubjectDN = from.TLSClientAuthSubjectDN },
+		"tls-dns":     func() { s.TLSClientAuthSANDNS = from.TLSClientAuthSANDNS }, "tls-uri": func() { s.TLSClientAuthSANURI = from.TLSClientAuthSANURI },
+	} {
+		apply[name] = set
+	}
 	for name, set := range apply {
 		if cmd.Flags().Changed(name) {
 			set()
@@ -132,6 +148,13 @@ func (f *clientFlags) onto(cmd *cobra.Command, base api.ClientSettings, stdin io
 			return base, err
 		}
 		s.JWKS = string(data)
+	}
+	if f.ca != "" {
+		data, err := os.ReadFile(f.ca)
+		if err != nil {
+			return base, err
+		}
+		s.TLSClientCA = string(data)
 	}
 	return base, nil
 }

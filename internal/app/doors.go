@@ -57,7 +57,8 @@ func (a *App) doors(master []byte) error {
 	}
 	protocol := oauth.New(oauth.Options{DB: a.DB, Log: a.Log, Ring: a.Ring, Principals: a.People, Credentials: a.Credentials,
 		Clients: a.Clients, Grants: a.Grants, Tokens: a.Tokens, Once: a.Once, Pages: pages,
-		Fetch: web.NewFetcher(web.FetchOptions{}), Locales: languages})
+		Fetch: web.NewFetcher(web.FetchOptions{}), Locales: languages,
+		MTLS: oauth.MTLS{On: a.Settings.MTLS.Asks(), URL: a.Settings.MTLS.URL}})
 	a.signals = signal.New(signal.Options{Log: a.Log, Keys: a.Ring, Index: a.Grants.Status, Authorize: mayFollow{a.Tokens, protocol}.authorize,
 		Now: a.DB.Now, Elapsed: db.Boottime, Logger: a.slog})
 
@@ -66,13 +67,13 @@ func (a *App) doors(master []byte) error {
 	assets.Mount(a.Mux)
 	protocol.Mount(a.Mux)
 	a.signals.Routes(a.Mux.Door("signal", signal.Fail))
-	a.API = api.New(a.Mux, api.Options{Authenticate: a.operatorToken, Log: a.Log, Limiter: limiter, Realms: a.Realms,
+	a.API = api.New(a.Mux, api.Options{Authenticate: operatorToken{protocol}.read, Log: a.Log, Limiter: limiter, Realms: a.Realms,
 		Operators: a.Operators, Links: a.Links, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
 		Clients: a.Clients, Keys: a.Ring, Grants: a.Grants, Answers: a.answers})
 	a.health(a.Mux)
 
 	a.metrics = newMetrics(a.Log)
-	a.Handler = web.Front(web.Options{Now: time.Now, Log: a.lines, Proxies: web.NewProxies(a.Settings.TrustedProxies),
+	a.Handler = web.Front(web.Options{Now: time.Now, Log: a.lines, Proxies: web.NewProxies(a.Settings.TrustedProxies), CertHeader: a.Settings.MTLS.Header,
 		HTTPS: strings.HasPrefix(a.Settings.Issuer, "https:"), Resolve: a.resolve, Observe: a.metrics.observe, Fail: pages.FailAny}, a.Mux)
 	return nil
 }
@@ -86,11 +87,13 @@ func (a *App) resolve(r *http.Request) (web.Site, error) {
 	return web.Site{Context: realm.With(r.Context(), found), Path: rest, Name: found.Name}, nil
 }
 
-// operatorToken reads an access token for the admin API.
-func (a *App) operatorToken(ctx context.Context, r *realm.Realm, bearer string) (api.Token, error) {
-	t, err := a.Tokens.Recognise(ctx, r.Name, bearer)
+// operatorToken reads access tokens for the admin API.
+type operatorToken struct{ door *oauth.Server }
+
+func (o operatorToken) read(w http.ResponseWriter, r *http.Request, rl *realm.Realm, p api.Presented) (api.Token, error) {
+	t, err := o.door.Accept(w, r, rl, oauth.Presented{Token: p.Token, DPoP: p.DPoP})
 	if err != nil {
-		return api.Token{}, err
+		return api.Token{}, oauth.Elsewhere(err)
 	}
 	return api.Token{Principal: t.Principal, Client: t.Client, Scopes: t.Scopes, Audience: t.Audience}, nil
 }

@@ -21,7 +21,7 @@ type mayFollow struct {
 }
 
 func (m mayFollow) authorize(w http.ResponseWriter, r *http.Request) (still func(context.Context) error, err error) {
-	bearer, ok := oauth.BearerToken(r)
+	shown, ok := oauth.ReadPresented(r)
 	switch {
 	case r.Method == http.MethodPost:
 		return m.client(w, r)
@@ -31,7 +31,11 @@ func (m mayFollow) authorize(w http.ResponseWriter, r *http.Request) (still func
 		return nil, notForYou()
 	}
 	found := realm.From(r.Context())
-	still = func(ctx context.Context) error { return m.token(ctx, found, bearer) }
+	if _, err := m.clients.Accept(w, r, found, shown); err != nil {
+		return nil, unless503(oauth.Elsewhere(err), notForYou())
+	}
+	// What the token is bound to has been shown once for the whole stream.
+	still = func(ctx context.Context) error { return m.token(ctx, found, shown.Token) }
 	return still, still(r.Context())
 }
 

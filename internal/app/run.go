@@ -32,6 +32,9 @@ func (a *App) Run(ctx context.Context, ready func(net.Addr)) error {
 	defer stop(nil)
 	if certs != nil {
 		secure = certs.Config()
+		if a.Settings.MTLS.Request {
+			secure = certs.Asking()
+		}
 		go certs.Watch(ctx, a.slog)
 	}
 	ln, err := net.Listen("tcp", a.Settings.Listen)
@@ -42,6 +45,13 @@ func (a *App) Run(ctx context.Context, ready func(net.Addr)) error {
 	// Streams never end of their own accord, so they are told first.
 	context.AfterFunc(ctx, a.signals.Close)
 	wg.Go(func() { stop(web.NewServer(a.Handler, secure, a.slog).Serve(ctx, ln)) })
+	if a.Settings.MTLS.Listen != "" && certs != nil {
+		asking, err := net.Listen("tcp", a.Settings.MTLS.Listen)
+		if err != nil {
+			return fmt.Errorf("mtls.listen: %w", err)
+		}
+		wg.Go(func() { stop(web.NewServer(a.Handler, certs.Asking(), a.slog).Serve(ctx, asking)) })
+	}
 	if a.Settings.Metrics.Listen != "" {
 		wg.Go(func() {
 			if err := a.serveMetrics(ctx); err != nil {

@@ -52,6 +52,10 @@ type Config struct {
 	// Serving https directly, without a proxy that does it.
 	TLS TLS `key:"tls"`
 
+	// How clients show certificates (RFC 8705). Without any of these settings
+	// nobody is asked for one and none counts.
+	MTLS MTLS `key:"mtls"`
+
 	// The listener for metrics and profiles.
 	Metrics Metrics `key:"metrics"`
 
@@ -95,6 +99,29 @@ type TLS struct {
 
 	// The private key as a PEM file that other users of the machine cannot read.
 	KeyFile string `key:"key_file" help:"PEM file of the private key"`
+}
+
+// MTLS says how clients show certificates.
+type MTLS struct {
+	// Whether the address in listen asks for certificates. Browsers that have
+	// some may then ask people to choose one; a second address spares them.
+	Request bool `key:"request" default:"false" help:"ask for client certificates on listen"`
+
+	// A second address that serves the same with the same certificate and asks
+	// for the client's. Both need tls.cert_file.
+	Listen string `key:"listen" help:"second address, which asks for client certificates"`
+
+	// The origin under which clients that show a certificate reach Cardea, if it
+	// is not the issuer's, such as https://mtls.id.example.com. Discovery
+	// announces it as mtls_endpoint_aliases.
+	URL string `key:"url" help:"origin for clients with certificates, if not the issuer's"`
+
+	// The header in which the proxies of trusted_proxies pass on the client's
+	// certificate, when they end TLS: Client-Cert means RFC 9440, any other name
+	// a PEM certificate in URL encoding, as nginx has it in
+	// $ssl_client_escaped_cert. The proxy must remove the header from what
+	// clients send. From all others it is ignored.
+	Header string `key:"header" help:"header with the client certificate, from trusted proxies only"`
 }
 
 // Metrics is the listener for operators' tools.

@@ -41,6 +41,14 @@ func (c *Certificates) Config() *tls.Config {
 	}
 }
 
+// Asking is Config for a server that asks clients for a certificate. Whoever
+// shows one has its key; who vouches for it is for others to judge.
+func (c *Certificates) Asking() *tls.Config {
+	asking := c.Config()
+	asking.ClientAuth = tls.RequestClientCert
+	return asking
+}
+
 // Reload reads the files if they changed and reports whether they did. After
 // an error the former certificate stays in use. It is not for concurrent use.
 func (c *Certificates) Reload() (bool, error) {

@@ -51,6 +51,7 @@ func (c *Config) validate(report reporter) {
 	}
 	c.validateDatabase(at)
 	c.validateTLS(at)
+	c.validateMTLS(at)
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {
 		at("log.level", "want debug, info, warn or error")
 	}

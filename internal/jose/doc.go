@@ -6,7 +6,8 @@
 // It knows no encryption, no compression, no symmetric algorithm and no "none":
 // no type here can hold such a key, so no header can ask for one. What a token
 // says about its own key (jwk, jku, x5u, x5c, crit, b64) is refused, and the
-// algorithm belongs to the key, never to the token.
+// algorithm belongs to the key, never to the token. Only a proof of possession
+// brings its key along, and says nothing but that somebody has it.
 package jose
 
 // The signature algorithms of RFC 7518 and RFC 8037 that the product speaks.

@@ -14,6 +14,7 @@ type Unverified struct {
 	payload   []byte
 	signed    string
 	signature []byte
+	jwk       []byte // the key that a proof of possession brings; nil in all else
 }
 
 // Issuer returns the unverified iss claim: good for choosing whose keys to
@@ -35,6 +36,11 @@ func (u *Unverified) text(name string) string {
 // valid encoding and verifies nothing. Size and dots are checked before
 // anything is decoded.
 func Parse(token string, maxBytes int) (*Unverified, error) {
+	return parse(token, maxBytes, false)
+}
+
+// parse is Parse. Only a proof of possession may bring its key along.
+func parse(token string, maxBytes int, proof bool) (*Unverified, error) {
 	if maxBytes == 0 {
 		maxBytes = MaxBytes
 	}
@@ -47,7 +53,7 @@ func Parse(token string, maxBytes int) (*Unverified, error) {
 	head, rest, _ := strings.Cut(token, ".")
 	body, tail, _ := strings.Cut(rest, ".")
 	u := &Unverified{signed: token[:len(head)+1+len(body)]}
-	if err := u.readHeader(head); err != nil {
+	if err := u.readHeader(head, proof); err != nil {
 		return nil, err
 	}
 	var err error
@@ -74,7 +80,7 @@ func refused(name string) bool {
 	return false
 }
 
-func (u *Unverified) readHeader(encoded string) error {
+func (u *Unverified) readHeader(encoded string, proof bool) error {
 	raw, err := decode(encoded)
 	if err != nil {
 		return err
@@ -84,6 +90,10 @@ func (u *Unverified) readHeader(encoded string) error {
 		return err
 	}
 	for _, m := range o.Members() {
+		if proof && m.Name == "jwk" {
+			u.jwk = m.Raw
+			continue
+		}
 		if refused(m.Name) {
 			return bad(ErrHeader, "%s", m.Name)
 		}

@@ -45,6 +45,11 @@ type Settings struct {
 	// DefaultLanguage is the language of pages for browsers that ask for none
 	// that there is, as a BCP 47 tag.
 	DefaultLanguage string
+	// DPoPNonce is "required" where every DPoP proof must hold a nonce of ours
+	// (RFC 9449, section 8), or "optional".
+	DPoPNonce string
+	// TLSClientCA are the CAs of clients' certificates, as PEM (RFC 8705).
+	TLSClientCA string
 }
 
 // Field describes one setting: for validation, for the reference page and for
@@ -56,6 +61,7 @@ type Field struct {
 	Min, Max        string // inclusive; empty for text
 	least, most     int64  // nanoseconds for durations
 	pattern         *regexp.Regexp
+	check           func(string) error // of a text, besides its pattern; may be nil
 	duration        func(*Settings) *time.Duration
 	integer         func(*Settings) *int
 	text            func(*Settings) *string
@@ -80,7 +86,14 @@ var fields = []Field{
 	duration("key_rotation", "a signing key signs for so long before the next takes over", 90*day, day, 800*day, func(s *Settings) *time.Duration { return &s.KeyRotation }),
 	{Name: "default_language", Help: "language of pages for browsers that ask for none there is", Kind: "text", Default: "en",
 		pattern: regexp.MustCompile(`^[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}$`), text: func(s *Settings) *string { return &s.DefaultLanguage }},
+	{Name: "dpop_nonce", Help: "whether DPoP proofs must hold a nonce of ours: optional or required", Kind: "text", Default: "optional",
+		pattern: regexp.MustCompile(`^(optional|required)$`), text: func(s *Settings) *string { return &s.DPoPNonce }},
+	{Name: "tls_client_ca", Help: "CAs of the certificates of clients, as PEM", Kind: "text",
+		pattern: regexp.MustCompile(`^[ -~\r\n]*$`), check: checkCAs, text: func(s *Settings) *string { return &s.TLSClientCA }},
 }
+
+// DPoPNonceRequired reports whether every DPoP proof must hold a nonce of ours.
+func (s *Settings) DPoPNonceRequired() bool { return s.DPoPNonce == "required" }
 
 // Fields lists every setting with its default and bounds.
 func Fields() []Field { return slices.Clone(fields) }
@@ -196,6 +209,11 @@ func (f Field) set(s *Settings, v any) error {
 		text, ok := v.(string)
 		if !ok || !f.pattern.MatchString(text) {
 			return fmt.Errorf("must look like %q", f.Default)
+		}
+		if f.check != nil {
+			if err := f.check(text); err != nil {
+				return err
+			}
 		}
 		*f.text(s) = text
 	}

@@ -14,15 +14,16 @@ import (
 // response writer in one allocation.
 type exchange struct {
 	context.Context
-	out   response
-	id    [16]byte
-	addr  netip.Addr
-	site  string
-	start time.Time
-	route *Route
-	notes [8]note
-	noted int
-	front *Options
+	out     response
+	id      [16]byte
+	addr    netip.Addr
+	proxied bool // the peer is a proxy that is believed
+	site    string
+	start   time.Time
+	route   *Route
+	notes   [8]note
+	noted   int
+	front   *Options
 }
 
 type note struct{ key, value string }

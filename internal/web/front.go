@@ -15,10 +15,13 @@ type Options struct {
 	Now     func() time.Time // required; its monotonic part times requests
 	Log     *Log             // where request lines go; nil writes none
 	Proxies Proxies          // whom to believe about the client's address
-	HTTPS   bool             // browsers reach us by https only: adds HSTS
-	Resolve Resolve          // whose request this is; nil: one site at the root
-	Fail    Fail             // for what fails before and around the doors; nil is Problem
-	Observe func(Summary)    // called once for each request; nil: nobody counts
+	// CertHeader is where proxies that are believed pass on the certificate of
+	// the client (see [Certificate]); "" nowhere.
+	CertHeader string
+	HTTPS      bool          // browsers reach us by https only: adds HSTS
+	Resolve    Resolve       // whose request this is; nil: one site at the root
+	Fail       Fail          // for what fails before and around the doors; nil is Problem
+	Observe    func(Summary) // called once for each request; nil: nobody counts
 }
 
 // Resolve says which site a request is for. An error is written by Fail.
@@ -60,6 +63,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.front = &f.Options
 	x.start = f.Now()
 	if f.Proxies.trusts(x.addr) {
+		x.proxied = true
 		x.addr = f.Proxies.client(x.addr, r.Header)
 	}
 	f.headers.set(w.Header())

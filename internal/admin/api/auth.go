@@ -12,6 +12,7 @@ import (
 	"github.com/cardea-id/cardea/internal/admin/operator"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web"
 )
@@ -23,6 +24,13 @@ type Token struct {
 	Session   string
 	Scopes    []string
 	Audience  []string
+}
+
+// Presented is an access token as a request presents it: with a proof of
+// possession (RFC 9449, section 7.1), or as it is.
+type Presented struct {
+	Token string
+	DPoP  bool
 }
 
 // Caller is an operator who asks.
@@ -37,13 +45,14 @@ type Caller struct {
 type challenge struct {
 	fault *fault.Error
 	code  string // invalid_token, insufficient_scope or "" when there was no token
+	dpop  bool   // the token was presented with a proof
 }
 
 func (c *challenge) Error() string { return c.fault.Error() }
 func (c *challenge) Unwrap() error { return c.fault }
 
 func unauthenticated(code, format string, args ...any) error {
-	return &challenge{fault.New(fault.Unauthenticated, firstWord(code, "token_missing"), format, args...), code}
+	return &challenge{fault.New(fault.Unauthenticated, firstWord(code, "token_missing"), format, args...), code, false}
 }
 
 func firstWord(a, b string) string {
@@ -54,8 +63,8 @@ func firstWord(a, b string) string {
 }
 
 // authenticate finds out who asks. It counts those it refuses, per address.
-func (s *Server) authenticate(r *http.Request) (*Caller, error) {
-	c, err := s.caller(r)
+func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (*Caller, error) {
+	c, err := s.caller(w, r)
 	if err == nil || !fault.Is(err, fault.Unauthenticated) && !fault.Is(err, fault.Forbidden) {
 		return c, err
 	}
@@ -65,7 +74,7 @@ func (s *Server) authenticate(r *http.Request) (*Caller, error) {
 	return nil, err
 }
 
-func (s *Server) caller(r *http.Request) (*Caller, error) {
+func (s *Server) caller(w http.ResponseWriter, r *http.Request) (*Caller, error) {
 	ctx := r.Context()
 	rl := realm.From(ctx)
 	if rl == nil {
@@ -74,13 +83,16 @@ func (s *Server) caller(r *http.Request) (*Caller, error) {
 	if r.URL.Query().Has("access_token") {
 		return nil, unauthenticated("invalid_request", "a token in an address is not accepted: addresses are logged")
 	}
-	bearer, err := bearerOf(r)
+	shown, err := presentedIn(r)
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.Authenticate(ctx, rl, bearer)
+	t, err := s.Authenticate(w, r, rl, shown)
+	if code := fault.Code(err); code == "invalid_dpop_proof" || code == "use_dpop_nonce" {
+		return nil, &challenge{fault.New(fault.Unauthenticated, code, "%s", err.Error()), code, shown.DPoP}
+	}
 	if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.Forbidden) || fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) {
-		return nil, unauthenticated("invalid_token", "the access token is not valid here, has expired or was revoked")
+		return nil, &challenge{fault.New(fault.Unauthenticated, "invalid_token", "the access token is not valid here, has expired, was revoked or is bound otherwise"), "invalid_token", shown.DPoP}
 	}
 	if err != nil {
 		return nil, err
@@ -89,7 +101,7 @@ func (s *Server) caller(r *http.Request) (*Caller, error) {
 		return nil, unauthenticated("invalid_token", "the access token is not for this API")
 	}
 	if !slices.Contains(t.Scopes, wire.Scope) {
-		return nil, &challenge{fault.New(fault.Forbidden, "insufficient_scope", "the access token lacks the scope %s", wire.Scope), "insufficient_scope"}
+		return nil, &challenge{fault.New(fault.Forbidden, "insufficient_scope", "the access token lacks the scope %s", wire.Scope), "insufficient_scope", shown.DPoP}
 	}
 	o, err := s.Operators.ByPrincipal(ctx, rl.Name, t.Principal)
 	if fault.Is(err, fault.NotFound) {
@@ -105,17 +117,18 @@ func (s *Server) caller(r *http.Request) (*Caller, error) {
 	return &Caller{Realm: rl, Role: o.Role, By: by}, nil
 }
 
-// bearerOf takes the token from the one place where it may be.
-func bearerOf(r *http.Request) (string, error) {
+// presentedIn takes the token from the one place where it may be.
+func presentedIn(r *http.Request) (Presented, error) {
 	all := r.Header.Values("Authorization")
 	if len(all) == 0 {
-		return "", unauthenticated("", "an access token is needed")
+		return Presented{}, unauthenticated("", "an access token is needed")
 	}
 	scheme, token, _ := strings.Cut(all[0], " ")
-	if len(all) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > 16<<10 || strings.ContainsAny(token, " ,\t") {
-		return "", unauthenticated("invalid_request", "want one header: Authorization: Bearer TOKEN")
+	dpop := strings.EqualFold(scheme, "DPoP")
+	if len(all) > 1 || !dpop && !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > 16<<10 || strings.ContainsAny(token, " ,\t") {
+		return Presented{}, unauthenticated("invalid_request", "want one header: Authorization: Bearer TOKEN, or DPoP TOKEN")
 	}
-	return token, nil
+	return Presented{token, dpop}, nil
 }
 
 // authorize checks what the caller may do, and how often.
@@ -155,9 +168,16 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (c *challenge) header(ctx context.Context) string {
-	h := `Bearer realm="` + realmName(ctx) + `", scope="` + wire.Scope + `"`
+	scheme := "Bearer"
+	if c.dpop {
+		scheme = "DPoP"
+	}
+	h := scheme + ` realm="` + realmName(ctx) + `", scope="` + wire.Scope + `"`
 	if c.code != "" {
 		h += `, error="` + c.code + `", error_description="` + c.fault.Detail + `"`
+	}
+	if c.dpop {
+		h += `, algs="` + strings.Join(client.Algorithms(), " ") + `"`
 	}
 	return h
 }

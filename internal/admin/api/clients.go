@@ -213,6 +213,9 @@ func settingsIn(w wire.ClientSettings) client.Settings {
 		SubjectType: client.SubjectType(w.SubjectType), Sector: w.SectorIdentifier, FirstParty: w.FirstParty, PKCEOptional: w.PKCEOptional,
 		LegacyAssertionAudience: w.LegacyAssertionAudience, IntrospectAny: w.IntrospectAny, DefaultMaxAge: w.DefaultMaxAge, RequireAuthTime: w.RequireAuthTime,
 		AccessTokenTTL: w.AccessTokenTTL, IDTokenTTL: w.IDTokenTTL, RefreshIdleTTL: w.RefreshIdleTTL, RefreshAbsoluteTTL: w.RefreshAbsoluteTTL,
+		TLSSubjectDN: w.TLSClientAuthSubjectDN, TLSSANDNS: w.TLSClientAuthSANDNS, TLSSANURI: w.TLSClientAuthSANURI, TLSSANIP: w.TLSClientAuthSANIP,
+		TLSSANEmail: w.TLSClientAuthSANEmail, TLSClientCA: w.TLSClientCA, DPoPBoundAccessTokens: w.DPoPBoundAccessTokens,
+		DPoPRequireNonce: w.DPoPRequireNonce, TLSBoundAccessTokens: w.TLSBoundAccessTokens,
 		Contacts: w.Contacts, ClientURI: w.ClientURI, PolicyURI: w.PolicyURI, TermsURI: w.TermsURI,
 	}
 }
@@ -227,6 +230,9 @@ func settingsOut(s client.Settings) wire.ClientSettings {
 		SubjectType: string(s.SubjectType), SectorIdentifier: s.Sector, FirstParty: s.FirstParty, PKCEOptional: s.PKCEOptional,
 		LegacyAssertionAudience: s.LegacyAssertionAudience, IntrospectAny: s.IntrospectAny, DefaultMaxAge: s.DefaultMaxAge, RequireAuthTime: s.RequireAuthTime,
 		AccessTokenTTL: s.AccessTokenTTL, IDTokenTTL: s.IDTokenTTL, RefreshIdleTTL: s.RefreshIdleTTL, RefreshAbsoluteTTL: s.RefreshAbsoluteTTL,
+		TLSClientAuthSubjectDN: s.TLSSubjectDN, TLSClientAuthSANDNS: s.TLSSANDNS, TLSClientAuthSANURI: s.TLSSANURI, TLSClientAuthSANIP: s.TLSSANIP,
+		TLSClientAuthSANEmail: s.TLSSANEmail, TLSClientCA: s.TLSClientCA, DPoPBoundAccessTokens: s.DPoPBoundAccessTokens,
+		DPoPRequireNonce: s.DPoPRequireNonce, TLSBoundAccessTokens: s.TLSBoundAccessTokens,
 		Contacts: s.Contacts, ClientURI: s.ClientURI, PolicyURI: s.PolicyURI, TermsURI: s.TermsURI,
 	}
 }

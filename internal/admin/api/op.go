@@ -65,7 +65,7 @@ func op[I, O any](s *Server, o Operation, h handler[I, O]) {
 	s.operations = append(s.operations, o)
 	body, hasBody := bodyOf[I]()
 	s.adapter.admit = func(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
-		c, err := s.authenticate(r)
+		c, err := s.authenticate(w, r)
 		if err != nil {
 			return nil, err
 		}

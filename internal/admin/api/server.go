@@ -5,7 +5,7 @@
 package api
 
 import (
-	"context"
+	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -28,8 +28,9 @@ import (
 // Options is what the door stands on.
 type Options struct {
 	// Authenticate reads an access token of a realm. It answers from memory and
-	// refuses, with a fault, a token that is not alive in every respect.
-	Authenticate func(ctx context.Context, r *realm.Realm, bearer string) (Token, error)
+	// refuses, with a fault, a token that is not alive in every respect or is
+	// presented in another way than it is bound. w takes headers of the answer.
+	Authenticate func(w http.ResponseWriter, r *http.Request, rl *realm.Realm, p Presented) (Token, error)
 
 	Log         *audit.Log
 	Limiter     *web.Limiter // with the classes of Limits; nil limits nothing

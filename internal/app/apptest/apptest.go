@@ -73,6 +73,7 @@ func (e *Env) start(t testing.TB) *app.App {
 	env := map[string]string{
 		"CARDEA_ISSUER": Issuer, "CARDEA_LISTEN": "127.0.0.1:0", "CARDEA_DATA": t.TempDir(), "CARDEA_DATABASE_URL": e.url,
 		"CARDEA_MASTER_KEY": base64.StdEncoding.EncodeToString(e.key), "CARDEA_LOG_LEVEL": "error",
+		"CARDEA_TRUSTED_PROXIES": "10.9.9.9/32", "CARDEA_MTLS_HEADER": "Client-Cert",
 	}
 	maps.Copy(env, e.more)
 	settings, err := config.Load(config.Input{Getenv: func(name string) string { return env[name] }})

@@ -30,6 +30,8 @@ const (
 	SecretBasic   AuthMethod = "client_secret_basic"
 	SecretPost    AuthMethod = "client_secret_post"
 	PrivateKeyJWT AuthMethod = "private_key_jwt"
+	TLSClientAuth AuthMethod = "tls_client_auth"             // RFC 8705, section 2.1
+	SelfSignedTLS AuthMethod = "self_signed_tls_client_auth" // RFC 8705, section 2.2
 )
 
 // Grant types a client may be allowed.
@@ -100,6 +102,23 @@ type Settings struct {
 	AuthSigningAlg string `json:"token_endpoint_auth_signing_alg,omitempty"`
 	JWKS           string `json:"jwks,omitempty"`     // public keys as a JWK set
 	JWKSURI        string `json:"jwks_uri,omitempty"` // or where they are
+
+	// The certificate of tls_client_auth: exactly one of the five names it
+	// must bear, and CAs as PEM that count instead of the realm's.
+	TLSSubjectDN string `json:"tls_client_auth_subject_dn,omitempty"` // RFC 4514
+	TLSSANDNS    string `json:"tls_client_auth_san_dns,omitempty"`
+	TLSSANURI    string `json:"tls_client_auth_san_uri,omitempty"`
+	TLSSANIP     string `json:"tls_client_auth_san_ip,omitempty"`
+	TLSSANEmail  string `json:"tls_client_auth_san_email,omitempty"`
+	TLSClientCA  string `json:"tls_client_ca,omitempty"`
+
+	// DPoPBoundAccessTokens refuses token requests without a DPoP proof (RFC
+	// 9449, section 5.2). DPoPRequireNonce demands a nonce of ours in it.
+	DPoPBoundAccessTokens bool `json:"dpop_bound_access_tokens,omitempty"`
+	DPoPRequireNonce      bool `json:"dpop_require_nonce,omitempty"`
+	// TLSBoundAccessTokens binds its tokens to the certificate of the
+	// connection (RFC 8705, section 3.4).
+	TLSBoundAccessTokens bool `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 
 	AccessTokenFormat TokenFormat `json:"access_token_format,omitempty"`
 	// The algorithms below are ES256, RS256, PS256 or EdDSA. Userinfo and

@@ -101,12 +101,12 @@ func fit(tx *db.Tx, by audit.Actor, c *Client, before *Settings) (changed Change
 		keys, err = revokeAll(tx, by, c.Principal, credential.PublicKey)
 	}
 	changed.Revoked = append(changed.Revoked, keys...)
-	if err != nil || c.JWKSURI == before.JWKSURI {
+	if err != nil || c.keySource() == before.keySource() {
 		return changed, err
 	}
 	keys, err = revokeAll(tx, by, c.Principal, credential.KeySet)
-	if err == nil && c.JWKSURI != "" {
-		_, err = credential.AddKeySetTx(tx, by, c.Principal, c.JWKSURI)
+	if err == nil && c.keySource() != "" {
+		_, err = credential.AddKeySetTx(tx, by, c.Principal, c.keySource())
 	}
 	changed.Revoked = append(changed.Revoked, keys...)
 	return changed, err

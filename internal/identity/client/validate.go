@@ -199,20 +199,21 @@ func (s *Settings) checkAuthentication(p *problems) {
 		if s.PKCEOptional {
 			p.add("pkce_optional", "is for confidential clients only")
 		}
-	case SecretBasic, SecretPost, PrivateKeyJWT:
+	case SecretBasic, SecretPost, PrivateKeyJWT, TLSClientAuth, SelfSignedTLS:
 		if s.Type == SPA {
 			p.add("token_endpoint_auth_method", "a single-page application cannot keep a secret; use none")
 		}
 	default:
-		p.add("token_endpoint_auth_method", "is %q and must be none, client_secret_basic, client_secret_post or private_key_jwt", s.AuthMethod)
+		p.add("token_endpoint_auth_method", "is %q and must be none, client_secret_basic, client_secret_post, private_key_jwt, tls_client_auth or self_signed_tls_client_auth", s.AuthMethod)
 	}
 	s.checkKeys(p)
+	s.checkCertificate(p)
 }
 
 func (s *Settings) checkKeys(p *problems) {
 	if s.AuthMethod != PrivateKeyJWT {
-		if s.JWKS != "" || s.JWKSURI != "" {
-			p.add("jwks", "is for private_key_jwt only")
+		if (s.JWKS != "" || s.JWKSURI != "") && s.AuthMethod != SelfSignedTLS {
+			p.add("jwks", "is for private_key_jwt and self_signed_tls_client_auth only")
 		}
 		if s.AuthSigningAlg != "" {
 			p.add("token_endpoint_auth_signing_alg", "is for private_key_jwt only")
@@ -220,6 +221,8 @@ func (s *Settings) checkKeys(p *problems) {
 		if s.LegacyAssertionAudience {
 			p.add("legacy_assertion_audience", "is for private_key_jwt only")
 		}
+	}
+	if s.AuthMethod != PrivateKeyJWT && s.AuthMethod != SelfSignedTLS {
 		return
 	}
 	if (s.JWKS == "") == (s.JWKSURI == "") {

@@ -42,6 +42,9 @@ type New struct {
 
 	// Refresh asks for a refresh token.
 	Refresh bool
+	// Bound is the key or certificate that must be shown with the refresh
+	// token, if any (RFC 9449, section 5; RFC 8705, section 4).
+	Bound string
 }
 
 // NewID makes the id of a grant that is to be born at now.
@@ -68,7 +71,7 @@ func (s *Store) CreateTx(tx *db.Tx, by audit.Actor, slot Slot, n New) (*Grant, s
 	if !n.Refresh {
 		return g, "", nil
 	}
-	t := refreshToken{hash: secret.Hash(string(refresh)), grant: g.ID, client: g.Client, epoch: slot.epoch, generation: 1, issued: tx.Now,
+	t := refreshToken{hash: secret.Hash(string(refresh)), grant: g.ID, client: g.Client, bound: n.Bound, epoch: slot.epoch, generation: 1, issued: tx.Now,
 		idle: earliest(tx.Now.Add(refreshIdle(slot.realm, c)), g.Expires), expires: g.Expires}
 	return g, refresh, insertRefresh(tx, t)
 }

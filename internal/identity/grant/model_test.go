@@ -64,7 +64,7 @@ func TestARefreshFamilyIsARegister(t *testing.T) {
 			default:
 				want = Reused
 			}
-			r, err := w.Refresh(w.ctx(), by, by1, one.text)
+			r, err := w.Refresh(w.ctx(), by, by1, one.text, "")
 			if err != nil {
 				t.Fatal(err)
 			}

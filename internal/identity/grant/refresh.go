@@ -45,14 +45,16 @@ type Rotation struct {
 }
 
 // Refresh uses a refresh token of an authenticated client up and makes its
-// successor. Of any number of attempts one rotates; one more within [Grace]
+// successor. A token that is bound to a key or certificate needs the same one,
+// named by bound; one that is not is bound by it from here on, unless bound is
+// empty. Of any number of attempts one rotates; one more within [Grace]
 // gets the same successor; any other has seen a token that two parties hold, so
 // the grant dies with all its tokens (P-06). Every refusal is an outcome and
 // not an error: what it marks is committed.
 //
 // That the principal, the session and the client are alive and that the scopes
 // asked for are the grant's is checked by the Issue gate afterwards.
-func (s *Store) Refresh(ctx context.Context, by audit.Actor, c *client.Client, token string) (Rotation, error) {
+func (s *Store) Refresh(ctx context.Context, by audit.Actor, c *client.Client, token, bound string) (Rotation, error) {
 	if !secret.Valid(RefreshPrefix, token) {
 		return Rotation{}, nil
 	}
@@ -73,12 +75,13 @@ func (s *Store) Refresh(ctx context.Context, by audit.Actor, c *client.Client, t
 	// has one token of each generation holds even if it did not.
 	err = s.db.UpdateHot(ctx, c.Realm, func(tx *db.Tx) error {
 		out = Rotation{}
-		used, g, err := consumeRefresh(tx, hash, c.ID, s.epoch(), c.Life)
+		used, g, err := consumeRefresh(tx, hash, c.ID, bound, s.epoch(), c.Life)
 		switch {
 		case err == nil:
+			used.bound = bound // the same, or the first
 			return s.succeed(tx, by, used, g, next, idle, &out)
 		case db.Missing(err):
-			return s.refuse(tx, by, hash, next, c.ID, &out)
+			return s.refuse(tx, by, hash, next, holder{c.ID, bound}, &out)
 		}
 		return err
 	})
@@ -93,7 +96,7 @@ func (s *Store) Refresh(ctx context.Context, by audit.Actor, c *client.Client, t
 
 // succeed makes the successor of a token that was just consumed.
 func (s *Store) succeed(tx *db.Tx, by audit.Actor, used refreshToken, g *Grant, next secret.Text, idle time.Duration, out *Rotation) error {
-	t := refreshToken{hash: secret.Hash(string(next)), grant: used.grant, client: used.client, epoch: used.epoch, generation: used.generation + 1, predecessor: used.hash,
+	t := refreshToken{hash: secret.Hash(string(next)), grant: used.grant, client: used.client, bound: used.bound, epoch: used.epoch, generation: used.generation + 1, predecessor: used.hash,
 		issued: tx.Now, idle: earliest(tx.Now.Add(idle), used.expires), expires: used.expires}
 	if err := insertRefresh(tx, t); err != nil {
 		return err
@@ -103,9 +106,17 @@ func (s *Store) succeed(tx *db.Tx, by audit.Actor, used refreshToken, g *Grant, 
 	return nil
 }
 
+// holder is who presents a refresh token.
+type holder struct{ client, bound string }
+
+// has reports whether the token may be his.
+func (h holder) has(t refreshToken) bool {
+	return t.client == h.client && (t.bound == "" || t.bound == h.bound)
+}
+
 // refuse finds out why a token could not be consumed, and kills its grant if
 // somebody else has used it.
-func (s *Store) refuse(tx *db.Tx, by audit.Actor, hash []byte, next secret.Text, client string, out *Rotation) error {
+func (s *Store) refuse(tx *db.Tx, by audit.Actor, hash []byte, next secret.Text, who holder, out *Rotation) error {
 	t, err := refreshByHash(tx, hash)
 	if db.Missing(err) {
 		return nil
@@ -114,13 +125,13 @@ func (s *Store) refuse(tx *db.Tx, by audit.Actor, hash []byte, next secret.Text,
 		return err
 	}
 	if t.consumed.IsZero() {
-		if t.client == client && (t.epoch != s.epoch() || !tx.Now.Before(t.idle)) {
+		if who.has(t) && (t.epoch != s.epoch() || !tx.Now.Before(t.idle)) {
 			out.Outcome = Expired
 		}
 		return nil
 	}
-	if t.client == client && tx.Now.Sub(t.consumed) <= Grace {
-		repeated, err := s.repeat(tx, t, next, out)
+	if who.has(t) && tx.Now.Sub(t.consumed) <= Grace {
+		repeated, err := s.repeat(tx, t, next, who, out)
 		if err != nil || repeated {
 			return err
 		}
@@ -135,12 +146,12 @@ func (s *Store) refuse(tx *db.Tx, by audit.Actor, hash []byte, next secret.Text,
 
 // repeat gives the successor once more while nobody has used it and the grant
 // is alive.
-func (s *Store) repeat(tx *db.Tx, used refreshToken, next secret.Text, out *Rotation) (bool, error) {
+func (s *Store) repeat(tx *db.Tx, used refreshToken, next secret.Text, who holder, out *Rotation) (bool, error) {
 	t, err := refreshByHash(tx, secret.Hash(string(next)))
 	if db.Missing(err) {
 		return false, nil
 	}
-	if err != nil || !t.consumed.IsZero() || !bytes.Equal(t.predecessor, used.hash) || t.epoch != s.epoch() || !tx.Now.Before(t.idle) {
+	if err != nil || !who.has(t) || !t.consumed.IsZero() || !bytes.Equal(t.predecessor, used.hash) || t.epoch != s.epoch() || !tx.Now.Before(t.idle) {
 		return false, err
 	}
 	g, err := byID(tx, t.grant)

@@ -88,7 +88,7 @@ func TestOfManyRefreshesAtOnceOneRotates(t *testing.T) {
 			for i := range 64 {
 				n := nodes[i%len(nodes)]
 				wg.Go(func() {
-					r, err := n.Refresh(t.Context(), by, c, token)
+					r, err := n.Refresh(t.Context(), by, c, token, "")
 					if err != nil {
 						t.Error(err)
 					}
@@ -133,7 +133,7 @@ func TestTwoHoldersNeverBothGoOn(t *testing.T) {
 				if step%2 == 1 {
 					holder = &thief
 				}
-				r, err := w.Refresh(t.Context(), by, c, *holder)
+				r, err := w.Refresh(t.Context(), by, c, *holder, "")
 				must(t, err)
 				if r.Token != "" {
 					*holder = string(r.Token)
@@ -213,7 +213,7 @@ func TestARefreshTokenDiesWithItsGrantConsentAndClient(t *testing.T) {
 			g, token := w.mustGrant(t, dbtest.Realm, grantFor(p, c, consented))
 			token = string(w.mustRefresh(t, c, token, OK).Token)
 			c = kill(t, g, c)
-			if r, err := w.Refresh(t.Context(), by, c, token); err != nil || r.Outcome != Unknown {
+			if r, err := w.Refresh(t.Context(), by, c, token, ""); err != nil || r.Outcome != Unknown {
 				t.Errorf("%s: %v, %v; want unknown", name, r.Outcome, err)
 			}
 		}

@@ -181,7 +181,7 @@ func TestTheDeadStayDeadWhenTheDatabaseForgets(t *testing.T) {
 		}
 		mustKnow(t, "after", w.Status, dead, alive)
 		// The row says that the grant lives; this node knows better, and says so.
-		if r, err := w.Refresh(t.Context(), by, c, refresh); err != nil || r.Outcome != Unknown || r.Token != "" {
+		if r, err := w.Refresh(t.Context(), by, c, refresh, ""); err != nil || r.Outcome != Unknown || r.Token != "" {
 			t.Errorf("refresh = %v, %v; want unknown", r.Outcome, err)
 		}
 		w.mustBe(t, g, true)

@@ -12,6 +12,7 @@ type refreshToken struct {
 	hash        []byte
 	grant       string
 	client      string
+	bound       string // the key or certificate it needs; "" none
 	epoch       int64
 	generation  int64 // counts from 1 within the family: whatever else fails, a token has one successor
 	predecessor []byte
@@ -21,7 +22,7 @@ type refreshToken struct {
 	consumed    time.Time // zero while unused
 }
 
-const refreshColumns = `hash, grant_id, client, epoch, generation, predecessor, issued_at, idle_at, expires_at, consumed_at`
+const refreshColumns = `hash, grant_id, client, bound, epoch, generation, predecessor, issued_at, idle_at, expires_at, consumed_at`
 
 func scanRefresh(r db.Row) (refreshToken, error) {
 	var t refreshRow
@@ -37,7 +38,7 @@ type refreshRow struct {
 
 // columns are where refreshColumns go.
 func (r *refreshRow) columns() []any {
-	return []any{&r.t.hash, &r.t.grant, &r.t.client, &r.t.epoch, &r.t.generation, &r.t.predecessor, &r.issued, &r.idle, &r.expires, &r.consumed}
+	return []any{&r.t.hash, &r.t.grant, &r.t.client, &r.t.bound, &r.t.epoch, &r.t.generation, &r.t.predecessor, &r.issued, &r.idle, &r.expires, &r.consumed}
 }
 
 func (r *refreshRow) token() refreshToken {
@@ -46,8 +47,8 @@ func (r *refreshRow) token() refreshToken {
 }
 
 func insertRefresh(tx *db.Tx, t refreshToken) error {
-	return tx.Later(`INSERT INTO refresh_tokens (realm, `+refreshColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)`,
-		tx.Realm, t.hash, t.grant, t.client, t.epoch, t.generation, t.predecessor, db.At(t.issued), db.At(t.idle), db.At(t.expires))
+	return tx.Later(`INSERT INTO refresh_tokens (realm, `+refreshColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0)`,
+		tx.Realm, t.hash, t.grant, t.client, t.bound, t.epoch, t.generation, t.predecessor, db.At(t.issued), db.At(t.idle), db.At(t.expires))
 }
 
 func refreshByHash(tx *db.Tx, hash []byte) (refreshToken, error) {
@@ -55,11 +56,11 @@ func refreshByHash(tx *db.Tx, hash []byte) (refreshToken, error) {
 }
 
 // consumeRefresh is the one statement that uses a refresh token up. It passes
-// only for the client it was given to, in time, in the epoch it was made in,
+// only for the client and with the key it was given to, in time, in the epoch it was made in,
 // and while its grant, and the consent below that, are alive. It returns the
 // grant as well.
-func consumeRefresh(tx *db.Tx, hash []byte, client string, epoch, life int64) (refreshToken, *Grant, error) {
-	args := []any{db.At(tx.Now), tx.Realm, hash, client, epoch, life}
+func consumeRefresh(tx *db.Tx, hash []byte, client, bound string, epoch, life int64) (refreshToken, *Grant, error) {
+	args := []any{db.At(tx.Now), tx.Realm, hash, client, epoch, life, bound}
 	if tx.Engine() == db.Postgres { // SQLite has no such WITH
 		both, err := db.One(tx, scanConsumed, consumeWithGrant, args...)
 		return both.token, both.grant, err
@@ -77,11 +78,11 @@ func consumeRefresh(tx *db.Tx, hash []byte, client string, epoch, life int64) (r
 // OFFSET 0: a subquery is not made a join.
 const (
 	consume = `UPDATE refresh_tokens AS r SET consumed_at = $1
-		WHERE r.realm = $2 AND r.hash = $3 AND r.client = $4 AND r.epoch = $5 AND r.consumed_at = 0 AND r.idle_at > $1 AND r.expires_at > $1
+		WHERE r.realm = $2 AND r.hash = $3 AND r.client = $4 AND r.bound IN ('', $7) AND r.epoch = $5 AND r.consumed_at = 0 AND r.idle_at > $1 AND r.expires_at > $1
 		AND EXISTS (SELECT 1 FROM grants g WHERE g.realm = $2 AND g.id = r.grant_id AND g.revoked_at = 0 AND g.expires_at > $1 AND g.client_life = $6
 			AND (NOT g.consent OR EXISTS (SELECT 1 FROM consents c WHERE c.realm = $2 AND c.principal = g.principal AND c.client = g.client AND c.created_at <= g.created_at))
 			LIMIT 1 OFFSET 0) RETURNING ` + refreshColumns
-	consumeWithGrant = `WITH used AS (` + consume + `) SELECT u.hash, u.grant_id, u.client, u.epoch, u.generation, u.predecessor, u.issued_at, u.idle_at, u.expires_at, u.consumed_at, ` + grantColumnsOfG + `
+	consumeWithGrant = `WITH used AS (` + consume + `) SELECT u.hash, u.grant_id, u.client, u.bound, u.epoch, u.generation, u.predecessor, u.issued_at, u.idle_at, u.expires_at, u.consumed_at, ` + grantColumnsOfG + `
 		FROM used u CROSS JOIN LATERAL (SELECT * FROM grants WHERE realm = $2 AND id = u.grant_id OFFSET 0) AS g`
 )
 

@@ -162,7 +162,7 @@ func (w *world) mustGrant(t testing.TB, realm string, n New) (*Grant, string) {
 
 func (w *world) mustRefresh(t testing.TB, c *client.Client, token string, want Outcome) Rotation {
 	t.Helper()
-	r, err := w.Refresh(context.Background(), by, c, token)
+	r, err := w.Refresh(context.Background(), by, c, token, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,12 +21,13 @@ const (
 	Derive   Purpose = "derive"   // successors of refresh tokens
 	Permute  Purpose = "permute"  // the order of status list indexes
 	Pairwise Purpose = "pairwise" // subjects that differ per client
+	Nonce    Purpose = "nonce"    // nonces of DPoP proofs, which change with time
 )
 
 // sealing is the purpose of the rotating keys behind Sealer.
 const sealing Purpose = "seal"
 
-func purposes() []Purpose { return []Purpose{sealing, Derive, Permute, Pairwise} }
+func purposes() []Purpose { return []Purpose{sealing, Derive, Permute, Pairwise, Nonce} }
 
 // Secret returns the realm's 32-byte key for a purpose. Do not change it.
 func (r *Ring) Secret(ctx context.Context, realm string, p Purpose) ([]byte, error) {

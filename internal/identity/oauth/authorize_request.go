@@ -25,6 +25,7 @@ type authorization struct {
 	resources []string
 	challenge string // S256, or "" for a client that may leave PKCE out
 	nonce     string
+	jkt       string // the key that the code shall be bound to, or ""
 	prompt    prompt
 	maxAge    int64  // seconds; -1: none
 	subject   string // whom the client expects, as it knows them; "" anybody
@@ -63,6 +64,7 @@ var requestSteps = []step{
 	checkScope,
 	checkPKCE,
 	checkNonce,
+	checkDPoP,
 	checkPrompt,
 	checkMaxAge,
 	checkLocales,

@@ -28,30 +28,31 @@ func parseBasic(header string) (id, secret string, present, ok bool) {
 	return id, secret, true, errID == nil && errSecret == nil
 }
 
-// parseBearer reads the token of an Authorization header (RFC 6750, section
-// 2.1). present is whether it names the Bearer scheme at all.
-func parseBearer(header string) (token string, present bool) {
-	const prefix = "bearer "
-	if len(header) < len(prefix) || !strings.EqualFold(header[:len(prefix)], prefix) {
-		return "", false
+// parsePresented reads the token of an Authorization header (RFC 6750, section
+// 2.1; RFC 9449, section 7.1). present is whether it names one of the schemes.
+func parsePresented(header string) (p Presented, present bool) {
+	scheme, token, _ := strings.Cut(header, " ")
+	if p.DPoP = strings.EqualFold(scheme, "DPoP"); !p.DPoP && !strings.EqualFold(scheme, "Bearer") {
+		return Presented{}, false
 	}
-	token = strings.TrimLeft(header[len(prefix):], " ")
+	token = strings.TrimLeft(token, " ")
 	for i := 0; i < len(token); i++ {
 		c := token[i]
 		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~+/=", c) >= 0) {
-			return "", true
+			return p, true
 		}
 	}
-	return token, true
+	p.Token = token
+	return p, true
 }
 
-// BearerToken reads the access token in the header of a request as this door
-// does (RFC 6750, section 2.1). ok is whether there is one that can be read.
-func BearerToken(r *http.Request) (token string, ok bool) {
+// ReadPresented reads the access token in the header of a request as this door
+// does. ok is whether there is one that can be read.
+func ReadPresented(r *http.Request) (p Presented, ok bool) {
 	lines := r.Header["Authorization"]
 	if len(lines) != 1 {
-		return "", false
+		return Presented{}, false
 	}
-	token, present := parseBearer(lines[0])
-	return token, present && token != ""
+	p, present := parsePresented(lines[0])
+	return p, present && p.Token != ""
 }

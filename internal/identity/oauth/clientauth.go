@@ -21,8 +21,9 @@ type caller struct {
 
 // presented is what a request shows of the client's credentials.
 type presented struct {
-	realm  *realm.Realm
-	params web.Params
+	request *http.Request
+	realm   *realm.Realm
+	params  web.Params
 	// Basic credentials of the Authorization header.
 	basic, basicOK bool
 	id, secret     string
@@ -47,6 +48,8 @@ var clientAuths = [...]clientAuth{
 	authBasic,
 	authPost,
 	authPrivateKeyJWT,
+	authTLS,
+	authSelfSigned,
 	authNone,
 }
 
@@ -57,6 +60,7 @@ func (s *Server) authenticate(r *http.Request, rl *realm.Realm, params web.Param
 }
 
 func (s *Server) known(r *http.Request, p *presented) (caller, error) {
+	p.request = r
 	c, err := s.identify(r, p)
 	var refused *Error
 	if errors.As(err, &refused) && refused.Code == "invalid_client" {
@@ -97,6 +101,9 @@ func (s *Server) identify(r *http.Request, p *presented) (caller, error) {
 		return caller{}, err
 	}
 	web.Note(r.Context(), "client", c.ID)
+	if certified := byCertificate(c); certified != nil && method.method == client.None {
+		method = certified
+	}
 	if c.AuthMethod != method.method {
 		return caller{}, s.badClient(p, "the client is registered for another authentication method")
 	}

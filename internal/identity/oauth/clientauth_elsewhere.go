@@ -27,12 +27,12 @@ func (s *Server) Authenticate(w http.ResponseWriter, r *http.Request) (*Caller, 
 	if r.Method == http.MethodPost {
 		var err error
 		if p.params, err = readForm(w, r); err != nil {
-			return nil, elsewhere(err)
+			return nil, Elsewhere(err)
 		}
 	}
 	who, err := s.known(r, p)
 	if err != nil {
-		return nil, elsewhere(err)
+		return nil, Elsewhere(err)
 	}
 	c := &Caller{s, p, who}
 	_, err = c.alive(r.Context(), who.Client)
@@ -55,7 +55,7 @@ func (c *Caller) Still(ctx context.Context) (*client.Client, error) {
 	}
 	credential, err := c.was.method.again(ctx, c.s, c.shown, now)
 	if err != nil {
-		return nil, elsewhere(err)
+		return nil, Elsewhere(err)
 	}
 	if credential != c.was.credential {
 		return nil, ended()
@@ -83,8 +83,8 @@ func ended() error {
 	return fault.New(fault.Unauthenticated, "invalid_client", "the client or its credential has ended")
 }
 
-// elsewhere puts a refusal of ours into the words of all doors.
-func elsewhere(err error) error {
+// Elsewhere puts a refusal of ours into the words of all doors.
+func Elsewhere(err error) error {
 	var refused *Error
 	switch {
 	case !errors.As(err, &refused):

@@ -70,12 +70,18 @@ type metadata struct {
 	RequestParameter      bool     `json:"request_parameter_supported"`
 	RequestURIParameter   bool     `json:"request_uri_parameter_supported"`
 	IssInResponse         bool     `json:"authorization_response_iss_parameter_supported"`
+	DPoPAlgs              []string `json:"dpop_signing_alg_values_supported"`
+	TLSBoundTokens        bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
+	MTLS                  *aliases `json:"mtls_endpoint_aliases,omitempty"`
 }
 
 func (s *Server) describe(rl *realm.Realm) (*document, error) {
 	at := func(path string) string { return rl.Issuer + path }
 	methods := []string{}
 	for _, m := range clientAuths {
+		if (m.method == client.TLSClientAuth || m.method == client.SelfSignedTLS) && !s.mtls.On {
+			continue
+		}
 		methods = append(methods, string(m.method))
 	}
 	confidential := slices.DeleteFunc(slices.Clone(methods), func(m string) bool { return m == string(client.None) })
@@ -110,6 +116,9 @@ func (s *Server) describe(rl *realm.Realm) (*document, error) {
 		Locales:               s.locales,
 		ClaimsParameter:       true,
 		IssInResponse:         true,
+		DPoPAlgs:              client.Algorithms(),
+		TLSBoundTokens:        s.mtls.On,
+		MTLS:                  s.mtls.aliases(rl),
 	})
 	if err != nil {
 		return nil, err

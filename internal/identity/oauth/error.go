@@ -16,6 +16,8 @@ type Error struct {
 	Description string
 	// Challenge is the value of WWW-Authenticate, or "".
 	Challenge string
+	// OrDPoP says in a second challenge that proofs of possession are taken.
+	OrDPoP bool
 }
 
 func (e *Error) Error() string { return e.Code + ": " + e.Description }
@@ -62,6 +64,9 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if e.Challenge != "" {
 		h.Set("WWW-Authenticate", e.Challenge)
+	}
+	if e.OrDPoP {
+		h.Add("WWW-Authenticate", "DPoP algs="+quoted(proofTypes()))
 	}
 	noStore(h)
 	h["Content-Type"] = contentJSON

@@ -30,7 +30,7 @@ func FuzzBasic(f *testing.F) {
 				t.Fatalf("%q: %q %q, then %q %q", header, id, secret, again, secretAgain)
 			}
 		}
-		parseBearer(header)
+		parsePresented(header)
 	})
 }
 

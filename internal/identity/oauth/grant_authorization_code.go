@@ -44,6 +44,9 @@ func (codeGrant) prove(s *Server, a *asking) (proved, error) {
 		if err != nil {
 			return err
 		}
+		if payload.JKT != "" && payload.JKT != a.bound.JKT {
+			return badGrant("the code is bound to another key") // rolls back: the code is as good as before
+		}
 		g, refresh, err := s.grants.CreateTx(tx, by, slot, n)
 		if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.NotFound) {
 			return badGrant("what the code stands for has ended")
@@ -109,7 +112,7 @@ func (a *asking) newGrant(id string, v once.Value) (grant.New, codePayload, erro
 	return grant.New{
 		ID: id, Kind: grant.Authorization, Principal: v.Subject, Client: c.ID, Session: p.Session, Consent: p.Consent && !c.FirstParty, Offline: offline,
 		Scopes: scopes, Audience: p.Audience, Claims: p.Claims, ACR: p.ACR, AMR: p.AMR, AuthTime: p.AuthTime,
-		Refresh: offline && c.AllowsGrant(client.RefreshToken),
+		Refresh: offline && c.AllowsGrant(client.RefreshToken), Bound: a.refreshBound(),
 	}, p, nil
 }
 

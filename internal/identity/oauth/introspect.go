@@ -89,7 +89,8 @@ func mayRead(c *client.Client, t *token.Token) bool {
 }
 
 func describeToken(rl *realm.Realm, t *token.Token) []byte {
-	b := append(make([]byte, 0, 512), `{"active":true,"token_type":"Bearer","scope":"`...)
+	b := append(make([]byte, 0, 512), `{"active":true,"token_type":"`...)
+	b = append(append(b, tokenType(t)...), `","scope":"`...)
 	b = append(append(b, strings.Join(t.Scopes, " ")...), '"')
 	b = member(b, "client_id", t.Client)
 	b = member(b, "sub", t.Subject)
@@ -99,6 +100,9 @@ func describeToken(rl *realm.Realm, t *token.Token) []byte {
 	b = number(b, "iat", t.Issued)
 	b = member(b, "jti", t.ID)
 	b = member(b, "gid", t.Grant)
+	if t.Bound != (token.Binding{}) {
+		b = t.Bound.AppendJSON(append(b, `,"cnf":`...))
+	}
 	if t.ACR != "" {
 		b = member(b, "acr", t.ACR)
 	}

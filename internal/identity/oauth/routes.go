@@ -53,8 +53,8 @@ func (s *Server) Mount(root *web.Mux) {
 func (s *Server) scripts(methods string) web.CORS {
 	return web.CORS{
 		Methods: methods,
-		Headers: "Authorization, Content-Type",
-		Expose:  "WWW-Authenticate, Retry-After",
+		Headers: "Authorization, Content-Type, DPoP",
+		Expose:  "WWW-Authenticate, Retry-After, DPoP-Nonce",
 		Allow: func(r *http.Request, origin string) bool {
 			ok, err := s.clients.AllowsOrigin(r.Context(), realm.From(r.Context()).Name, origin)
 			return err == nil && ok

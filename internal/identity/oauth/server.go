@@ -39,7 +39,8 @@ type Options struct {
 	Once        *once.Store
 	Pages       *signin.Server
 	Fetch       *web.Fetcher // for clients' jwks_uri
-	Locales     []string     // languages of the pages, for discovery
+	MTLS        MTLS
+	Locales     []string // languages of the pages, for discovery
 }
 
 // Server answers the protocol's endpoints, for every realm.
@@ -55,6 +56,7 @@ type Server struct {
 	once        *once.Store
 	pages       *signin.Server
 	fetch       *web.Fetcher
+	mtls        MTLS
 	locales     []string
 
 	fetched   fetchedSets
@@ -65,7 +67,7 @@ type Server struct {
 func New(o Options) *Server {
 	return &Server{
 		db: o.DB, log: o.Log, ring: o.Ring, principals: o.Principals, credentials: o.Credentials, clients: o.Clients,
-		grants: o.Grants, tokens: o.Tokens, once: o.Once, pages: o.Pages, fetch: o.Fetch, locales: o.Locales,
+		grants: o.Grants, tokens: o.Tokens, once: o.Once, pages: o.Pages, fetch: o.Fetch, mtls: o.MTLS, locales: o.Locales,
 		documents: cache.New("discovery documents", 16<<20, 1<<20, func(d *document) int { return len(d.body) }),
 	}
 }

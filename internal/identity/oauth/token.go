@@ -20,7 +20,8 @@ type asking struct {
 	realm     *realm.Realm
 	params    web.Params
 	caller    caller
-	resources []string // asked for by this request, each allowed for the client
+	bound     token.Binding // what access tokens will be bound to
+	resources []string      // asked for by this request, each allowed for the client
 }
 
 // proved is what a grant type has shown: under which grant tokens may be
@@ -60,9 +61,12 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 	if a.caller, err = s.authenticate(r, a.realm, params); err != nil {
 		return err
 	}
-	// 2. May it ask in this way?
+	// 2. May it ask in this way, and what will its tokens be bound to?
 	kind, err := a.grantType()
 	if err != nil {
+		return err
+	}
+	if a.bound, err = s.binding(w, r, a.realm, a.caller.Client); err != nil {
 		return err
 	}
 	// 3. May it ask for these resources?
@@ -111,7 +115,7 @@ func (a *asking) grantType() (grantType, error) {
 
 // issue passes the gate.
 func (s *Server) issue(a *asking, p proved) (token.Issued, error) {
-	req := token.Request{Grant: p.grant, Scopes: p.scopes, Audience: p.audience}
+	req := token.Request{Grant: p.grant, Scopes: p.scopes, Audience: p.audience, Bound: a.bound}
 	if p.idToken {
 		claims, err := s.idTokenClaims(a.request.Context(), a.realm, a.caller.Client, p.grant)
 		if err != nil {
@@ -133,7 +137,8 @@ func (s *Server) issue(a *asking, p proved) (token.Issued, error) {
 // answerTokens is the body of RFC 6749, section 5.1.
 func answerTokens(p proved, issued token.Issued) []byte {
 	b := make([]byte, 0, 256+len(issued.Access)+len(issued.ID)+len(p.refresh))
-	b = append(append(append(b, `{"access_token":"`...), issued.Access...), `","token_type":"Bearer","expires_in":`...)
+	b = append(append(append(b, `{"access_token":"`...), issued.Access...), `","token_type":"`...)
+	b = append(append(b, tokenType(issued.Token)...), `","expires_in":`...)
 	b = strconv.AppendInt(b, int64(issued.Expires/time.Second), 10)
 	if issued.ID != "" {
 		b = append(append(append(b, `,"id_token":"`...), issued.ID...), '"')
@@ -149,4 +154,13 @@ func answerTokens(p proved, issued token.Issued) []byte {
 		b = append(b, scope...) // scopes hold neither quotes nor backslashes (RFC 6749, appendix A.4)
 	}
 	return append(b, `"}`...)
+}
+
+// tokenType is the scheme under which a token is presented (RFC 6749, section
+// 7.1; RFC 9449, section 5). A certificate changes nothing about it.
+func tokenType(t *token.Token) string {
+	if t.Bound.JKT != "" {
+		return "DPoP"
+	}
+	return "Bearer"
 }

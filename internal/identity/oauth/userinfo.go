@@ -6,6 +6,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/jose"
 	"github.com/cardea-id/cardea/internal/realm"
 )
@@ -21,23 +22,23 @@ func (s *Server) userinfo(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !t.Allows(client.ScopeOpenID) {
-		return tooLittle(rl, client.ScopeOpenID)
+		return tooLittle(rl, t, client.ScopeOpenID)
 	}
 	if !slices.Contains(t.Audience, rl.Issuer) {
 		// RFC 9068, section 4: a token that does not name us is not for us.
-		return badToken(rl)
+		return badToken(rl, presentedAs(t))
 	}
 	c, err := s.clients.Live(r.Context(), rl.Name, t.Client)
 	if err != nil {
-		return gone(rl, err)
+		return gone(rl, t, err)
 	}
 	person, err := s.principals.Cached(r.Context(), rl.Name, t.Principal)
 	if err != nil {
-		return gone(rl, err)
+		return gone(rl, t, err)
 	}
 	asked, err := s.claimsOf(r, rl, c, t.Grant)
 	if err != nil {
-		return gone(rl, err)
+		return gone(rl, t, err)
 	}
 	b := appendString(append(make([]byte, 0, 512), `{"sub":`...), t.Subject)
 	b = appendClaims(b, person, t.Scopes, asked.UserInfo)
@@ -77,9 +78,12 @@ func (s *Server) signedUserinfo(w http.ResponseWriter, r *http.Request, rl *real
 }
 
 // gone turns the end of what a token rests on into the end of the token.
-func gone(rl *realm.Realm, err error) error {
+func gone(rl *realm.Realm, t *token.Token, err error) error {
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Forbidden) || fault.Is(err, fault.Unauthenticated) {
-		return badToken(rl)
+		return badToken(rl, presentedAs(t))
 	}
 	return err
 }
+
+// presentedAs is how a token that was accepted has been presented.
+func presentedAs(t *token.Token) Presented { return Presented{DPoP: t.Bound.JKT != ""} }

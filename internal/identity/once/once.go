@@ -26,6 +26,9 @@ type Purpose string
 // Code is the purpose of authorization codes (RFC 6749, section 4.1.2).
 const Code Purpose = "code"
 
+// Proof is the purpose of the ids of DPoP proofs (RFC 9449, section 11.1).
+const Proof Purpose = "dpop_proof"
+
 // Value is a single-use value as it is stored: all but the value itself.
 type Value struct {
 	Purpose Purpose

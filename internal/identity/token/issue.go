@@ -250,6 +250,7 @@ func (g *Gate) compose(ctx context.Context, p *passed, q Request, minted audit.P
 	t := &Token{Realm: p.grant.Realm, ID: base64.RawURLEncoding.EncodeToString(jti[:]), Subject: subject, Principal: p.grant.Principal,
 		Client: p.client.ID, Grant: p.grant.ID, Scopes: q.Scopes, Audience: q.Audience, Issued: issued,
 		Expires: p.end(p.now.Add(life(p.realm.Settings.AccessTokenTTL, p.client.AccessTokenLife()))),
+		Bound:   q.Bound,
 		ACR:     p.grant.ACR, AMR: p.grant.AMR, AuthTime: p.grant.AuthTime, Status: p.grant.Status, Minted: minted}
 	if !p.now.Before(t.Expires) {
 		return nil, refusal(dead("it ends within the second"))

@@ -60,6 +60,9 @@ func appendClaims(b []byte, issuer string, t *Token) []byte {
 		b = appendWords(append(b, `,"scope":`...), t.Scopes)
 	}
 	b = appendPerson(b, t.ACR, t.AMR, t.AuthTime)
+	if t.Bound != (Binding{}) {
+		b = t.Bound.AppendJSON(append(b, `,"cnf":`...))
+	}
 	b = appendText(append(b, `,"gid":`...), t.Grant)
 	b = strconv.AppendInt(append(b, `,"status":{"status_list":{"idx":`...), t.Status.Index, 10)
 	b = appendText(append(b, `,"uri":`...), statuslist.URI(issuer, t.Status.List))

@@ -46,7 +46,7 @@ func appendOpaque(b []byte, t *Token) ([]byte, error) {
 		return nil, errors.New("token: jti is not 16 bytes")
 	}
 	b = append(append(b, opaqueV1), jti...)
-	for _, s := range []string{t.Subject, t.Principal, t.Client, t.Grant, t.Status.List, t.ACR} {
+	for _, s := range []string{t.Subject, t.Principal, t.Client, t.Grant, t.Status.List, t.ACR, t.Bound.JKT, t.Bound.X5T} {
 		b = appendField(b, s)
 	}
 	for _, list := range [][]string{t.Scopes, t.Audience, t.AMR} {
@@ -108,7 +108,7 @@ func readOpaque(b []byte) (*Token, bool) {
 		return nil, false
 	}
 	t := &Token{ID: base64.RawURLEncoding.EncodeToString(r.take(16))}
-	for _, s := range []*string{&t.Subject, &t.Principal, &t.Client, &t.Grant, &t.Status.List, &t.ACR} {
+	for _, s := range []*string{&t.Subject, &t.Principal, &t.Client, &t.Grant, &t.Status.List, &t.ACR, &t.Bound.JKT, &t.Bound.X5T} {
 		*s = r.field()
 	}
 	for _, list := range []*[]string{&t.Scopes, &t.Audience, &t.AMR} {

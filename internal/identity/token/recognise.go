@@ -153,6 +153,9 @@ func readClaims(r *realm.Realm, v *jose.Verified) (*Token, error) {
 	if issuer != r.Issuer || t.Subject == "" || t.ID == "" || t.Client == "" || t.Grant == "" || t.Expires.IsZero() || t.Issued.IsZero() || len(t.Audience) == 0 {
 		return nil, errInvalid
 	}
+	if t.Bound, err = readBinding(v.Claims); err != nil {
+		return nil, err
+	}
 	t.Status, err = readStatus(r.Issuer, v.Claims)
 	return t, err
 }

@@ -48,6 +48,8 @@ type Token struct {
 	AMR      []string
 	AuthTime time.Time
 
+	Bound Binding // what must be shown with it; zero: nothing
+
 	Status audit.Bit
 	Minted audit.Position // the log as the minting node had applied it
 	Key    string         // kid of the signing key; empty when sealed
@@ -86,6 +88,8 @@ type Request struct {
 	Audience []string
 	// ACR is the least assurance demanded, or empty.
 	ACR string
+	// Bound is what the access token is bound to.
+	Bound Binding
 	// ID asks for an ID token as well.
 	ID *IDRequest
 }
