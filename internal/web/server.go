@@ -56,6 +56,7 @@ func NewServer(h http.Handler, tlsConfig *tls.Config, log *slog.Logger) *Server 
 // end for DrainTime. It closes ln. It returns nil after a complete drain.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	served := make(chan error, 1)
+	ln = watchDeadlines(ln)
 	go func() {
 		if s.http.TLSConfig != nil {
 			served <- s.http.ServeTLS(ln, "", "")
