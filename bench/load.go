@@ -105,7 +105,10 @@ func (c *conn) readChunks() error {
 // request builds the bytes of one HTTP request.
 func request(method, path string, header map[string]string, body string) []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\n", method, path)
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n", method, path)
+	if header["Host"] == "" {
+		b.WriteString("Host: 127.0.0.1\r\n")
+	}
 	for name, value := range header {
 		fmt.Fprintf(&b, "%s: %s\r\n", textproto.CanonicalMIMEHeaderKey(name), value)
 	}

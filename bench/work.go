@@ -23,12 +23,14 @@ const verifier = "0123456789abcdefghijklmnopqrstuvwxyz-0123456789"
 // works builds every work for a prepared installation.
 func works(f *fixture) []work {
 	form := func(id, secret, path string, values url.Values) []byte {
-		return request(http.MethodPost, path, map[string]string{"Authorization": basic(id, secret)}, values.Encode())
+		return request(http.MethodPost, path, f.headers("Authorization", basic(id, secret)), values.Encode())
 	}
 	credentials := url.Values{"grant_type": {"client_credentials"}, "scope": {scope}}
 	introspect := form(f.api.id, f.api.secret, "/oauth2/introspect", url.Values{"token": {f.accessToken}})
-	userinfo := request(http.MethodGet, "/oauth2/userinfo", map[string]string{"Authorization": "Bearer " + f.userToken}, "")
-	get := func(path string) func(int) unit { return repeat(request(http.MethodGet, path, nil, ""), 200) }
+	userinfo := request(http.MethodGet, "/oauth2/userinfo", f.headers("Authorization", "Bearer "+f.userToken), "")
+	get := func(path string) func(int) unit {
+		return repeat(request(http.MethodGet, path, f.headers("Accept", "*/*"), ""), 200)
+	}
 	post := func(path, body string) func(int) unit {
 		return repeat(request(http.MethodPost, path, map[string]string{"Authorization": basic("limit", "limit")}, body), 200)
 	}
@@ -40,7 +42,7 @@ func works(f *fixture) []work {
 		{"introspection", 0.70, repeat(introspect, 200), post("/active/introspect", "token="+f.accessToken), false},
 		{"userinfo", 0.70, repeat(userinfo, 200), get("/active/userinfo"), false},
 		{"refresh with rotation", 0.60, f.refreshing, func(int) unit { return refreshingAtLimit() }, true},
-		{"code + PKCE, both requests", 0.50, f.signingIn, func(int) unit { return signingInAtLimit() }, true},
+		{"code + PKCE, both requests", 0.50, f.signingIn, func(int) unit { return f.signingInAtLimit() }, true},
 	}
 }
 
@@ -50,7 +52,7 @@ func (f *fixture) refreshing(i int) unit {
 	token := f.refreshTokens[i]
 	return func(c *conn) error {
 		form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}
-		status, _, body, err := c.send(request(http.MethodPost, "/oauth2/token", map[string]string{"Authorization": basic(f.web.id, f.web.secret)}, form.Encode()))
+		status, _, body, err := c.send(request(http.MethodPost, "/oauth2/token", f.headers("Authorization", basic(f.web.id, f.web.secret)), form.Encode()))
 		if err != nil {
 			return err
 		}
@@ -87,16 +89,16 @@ func refreshingAtLimit() unit {
 
 // signingIn asks for a code with an existing session and redeems it.
 func (f *fixture) signingIn(i int) unit {
-	authorize := request(http.MethodGet, f.authorizePath(), map[string]string{"Cookie": f.cookies[i%len(f.cookies)]}, "")
-	return codeUnit(authorize, "/oauth2/token", f.web, f.redirectURI)
+	authorize := request(http.MethodGet, f.authorizePath(), f.headers("Cookie", f.cookies[i%len(f.cookies)]), "")
+	return f.codeUnit(authorize, "/oauth2/token", f.web, f.redirectURI)
 }
 
-func signingInAtLimit() unit {
-	authorize := request(http.MethodGet, "/authorize?response_type=code&client_id=limit&state=1234567890", map[string]string{"Cookie": "session=" + strings.Repeat("x", 50)}, "")
-	return codeUnit(authorize, "/refresh", account{"limit", "limit"}, "http://127.0.0.1/callback")
+func (f *fixture) signingInAtLimit() unit {
+	authorize := request(http.MethodGet, "/authorize?response_type=code&client_id=limit&state=1234567890", f.headers("Cookie", "session="+strings.Repeat("x", 50)), "")
+	return f.codeUnit(authorize, "/refresh", account{"limit", "limit"}, "http://127.0.0.1/callback")
 }
 
-func codeUnit(authorize []byte, tokenPath string, a account, redirectURI string) unit {
+func (f *fixture) codeUnit(authorize []byte, tokenPath string, a account, redirectURI string) unit {
 	return func(c *conn) error {
 		status, location, body, err := c.send(authorize)
 		if err != nil {
@@ -107,12 +109,17 @@ func codeUnit(authorize []byte, tokenPath string, a account, redirectURI string)
 			return fmt.Errorf("authorize answered %d to %s %.300s", status, location, body)
 		}
 		form := url.Values{"grant_type": {"authorization_code"}, "code": {u.Query().Get("code")}, "redirect_uri": {redirectURI}, "code_verifier": {verifier}}
-		status, _, body, err = c.send(request(http.MethodPost, tokenPath, map[string]string{"Authorization": basic(a.id, a.secret)}, form.Encode()))
+		status, _, body, err = c.send(request(http.MethodPost, tokenPath, f.headers("Authorization", basic(a.id, a.secret)), form.Encode()))
 		if err == nil && status != http.StatusOK {
 			err = fmt.Errorf("code answered %d %.300s", status, body)
 		}
 		return err
 	}
+}
+
+// headers are those of a request that reaches the server under its own name.
+func (f *fixture) headers(name, value string) map[string]string {
+	return map[string]string{"Host": strings.TrimPrefix(f.server.Issuer, "http://"), name: value}
 }
 
 func basic(id, secret string) string {

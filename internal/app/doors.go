@@ -84,7 +84,7 @@ func (a *App) resolve(r *http.Request) (web.Site, error) {
 	if err != nil {
 		return web.Site{}, err
 	}
-	return web.Site{Context: realm.With(r.Context(), found), Path: rest, Name: found.Name}, nil
+	return web.Site{Path: rest, Name: found.Name, Key: realm.Key{}, Value: found}, nil
 }
 
 // operatorToken reads access tokens for the admin API.

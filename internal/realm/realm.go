@@ -95,15 +95,16 @@ func checkHost(host string) error {
 	return nil
 }
 
-type contextKey struct{}
+// Key is the key under which a context carries a [*Realm].
+type Key struct{}
 
 // With returns a context that carries r, for handlers below the router.
 func With(ctx context.Context, r *Realm) context.Context {
-	return context.WithValue(ctx, contextKey{}, r)
+	return context.WithValue(ctx, Key{}, r)
 }
 
 // From returns the realm that With put into ctx, or nil.
 func From(ctx context.Context) *Realm {
-	r, _ := ctx.Value(contextKey{}).(*Realm)
+	r, _ := ctx.Value(Key{}).(*Realm)
 	return r
 }

@@ -15,13 +15,20 @@ type CORS struct {
 	Expose  string                                    // response headers that scripts may read
 }
 
+// Made once and shared, like those of the baseline.
+var anyOrigin, varyOrigin = []string{"*"}, []string{"Origin"}[:1:1]
+
 // answer adds what lets the asking origin read this answer.
 func (c *CORS) answer(h http.Header, r *http.Request) bool {
 	if c.Any {
-		h.Set(hAllowOrigin, "*")
+		h[hAllowOrigin] = anyOrigin
 		return true
 	}
-	h.Add(hVary, "Origin")
+	if h[hVary] == nil {
+		h[hVary] = varyOrigin
+	} else {
+		h.Add(hVary, "Origin")
+	}
 	origin := r.Header.Get("Origin")
 	if origin == "" || origin == "null" || c.Allow == nil || !c.Allow(r, origin) {
 		return false

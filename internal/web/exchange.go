@@ -19,11 +19,13 @@ type exchange struct {
 	addr    netip.Addr
 	proxied bool // the peer is a proxy that is believed
 	site    string
-	start   time.Time
-	route   *Route
-	notes   [8]note
-	noted   int
-	front   *Options
+	// what the site adds to the context
+	siteKey, siteValue any
+	start              time.Time
+	route              *Route
+	notes              [8]note
+	noted              int
+	front              *Options
 }
 
 type note struct{ key, value string }
@@ -34,6 +36,9 @@ type exchangeKey struct{}
 func (x *exchange) Value(key any) any {
 	if key == (exchangeKey{}) {
 		return x
+	}
+	if x.siteKey != nil && key == x.siteKey {
+		return x.siteValue
 	}
 	return x.Context.Value(key)
 }

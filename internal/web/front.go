@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -29,9 +28,10 @@ type Resolve func(r *http.Request) (Site, error)
 
 // Site is one of several sites behind one front.
 type Site struct {
-	Context context.Context // the request's context, with what the site adds
-	Path    string          // the path within the site
-	Name    string          // for the log
+	Path string // the path within the site
+	Name string // for the log
+	// Key and Value are what the site adds to the request's context.
+	Key, Value any
 }
 
 // Summary is one finished request, for counting.
@@ -81,7 +81,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.Fail(&x.out, r.WithContext(x), err)
 		return
 	}
-	x.Context, x.site = site.Context, site.Name
+	x.site, x.siteKey, x.siteValue = site.Name, site.Key, site.Value
 	in := r.WithContext(x)
 	if site.Path != r.URL.Path {
 		u := *r.URL

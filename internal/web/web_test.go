@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -268,7 +267,7 @@ func TestSitesAreResolved(t *testing.T) {
 		if !found {
 			return Site{}, fault.New(fault.NotFound, "realm_unknown", "no such realm")
 		}
-		return Site{context.WithValue(r.Context(), key{}, "acme"), rest, "acme"}, nil
+		return Site{Path: rest, Name: "acme", Key: key{}, Value: "acme"}, nil
 	}}, m)
 	if got := get(h, "GET", "/realms/acme/x?a=b").Body.String(); got != "acme /x?a=b" {
 		t.Errorf("got %q", got)

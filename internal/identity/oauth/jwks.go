@@ -25,14 +25,15 @@ func (s *Server) jwks(w http.ResponseWriter, r *http.Request) error {
 func public(w http.ResponseWriter, r *http.Request, body []byte, etag string, cacheControl []string) error {
 	h := w.Header()
 	h["Cache-Control"] = cacheControl
-	h["Etag"] = []string{etag}
-	if r.Header.Get("If-None-Match") == etag {
+	values := [...]string{etag, strconv.Itoa(len(body))}
+	h["Etag"] = values[0:1:1]
+	if known := r.Header["If-None-Match"]; len(known) == 1 && known[0] == etag {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
 	h["Content-Type"] = contentJSON
 	// Without a length, a body of this size would go out in chunks.
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	h["Content-Length"] = values[1:2:2]
 	_, err := w.Write(body)
 	return err
 }

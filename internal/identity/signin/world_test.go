@@ -111,7 +111,7 @@ func (w *world) mount(t *testing.T, assets *web.Assets) {
 		if err != nil {
 			return web.Site{}, err
 		}
-		return web.Site{Context: realm.With(r.Context(), re), Path: rest, Name: re.Name}, nil
+		return web.Site{Path: rest, Name: re.Name, Key: realm.Key{}, Value: re}, nil
 	}}, mux)
 }
 
