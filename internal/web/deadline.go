@@ -25,6 +25,7 @@ type watchedListener struct {
 	net.Listener
 	mu    sync.Mutex
 	conns map[*watchedConn]struct{}
+	now   atomic.Int64 // when the last sweep was, in nanoseconds since 1970
 	done  chan struct{}
 	once  sync.Once
 }
@@ -44,6 +45,7 @@ func (l *watchedListener) Accept() (net.Conn, error) {
 	}
 	w := &watchedConn{Conn: c, of: l}
 	w.read.end, w.write.end = c.SetReadDeadline, c.SetWriteDeadline
+	w.read.now, w.write.now = &l.now, &l.now
 	l.mu.Lock()
 	l.conns[w] = struct{}{}
 	l.mu.Unlock()
@@ -58,15 +60,14 @@ func (l *watchedListener) Close() error {
 func (l *watchedListener) sweep() {
 	tick := time.NewTicker(deadlineTick)
 	defer tick.Stop()
-	for closed := false; ; {
+	for done := l.done; ; {
 		select {
-		case <-tick.C:
-		case <-l.done:
-			closed = true
-			<-tick.C
-		}
-		if l.look(time.Now()) == 0 && closed {
-			return
+		case now := <-tick.C:
+			if l.look(now) == 0 && done == nil {
+				return
+			}
+		case <-done:
+			done = nil
 		}
 	}
 }
@@ -75,9 +76,10 @@ func (l *watchedListener) sweep() {
 func (l *watchedListener) look(now time.Time) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.now.Store(now.UnixNano())
 	for c := range l.conns {
-		c.read.expire(now)
-		c.write.expire(now)
+		c.read.expire()
+		c.write.expire()
 	}
 	return len(l.conns)
 }
@@ -95,6 +97,7 @@ type deadline struct {
 	at  atomic.Int64 // nanoseconds since 1970; 0: none
 	cut atomic.Bool  // the connection beneath has been given one in the past
 	mu  sync.Mutex   // held while cut changes
+	now *atomic.Int64
 	end func(time.Time) error
 }
 
@@ -120,21 +123,23 @@ func (d *deadline) set(t time.Time) error {
 }
 
 // expire ends what waits in this direction when the deadline is over.
-func (d *deadline) expire(now time.Time) {
-	if !d.over(now) || d.cut.Load() {
+func (d *deadline) expire() {
+	if !d.over() || d.cut.Load() {
 		return
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.over(now) {
+	if d.over() {
 		d.cut.Store(true)
 		_ = d.end(past)
 	}
 }
 
-func (d *deadline) over(now time.Time) bool {
+// over reports whether the deadline is long past, or was when the last sweep
+// came.
+func (d *deadline) over() bool {
 	at := d.at.Load()
-	return at != 0 && at <= now.UnixNano()
+	return at != 0 && (at <= past.UnixNano() || at <= d.now.Load())
 }
 
 // revive lets the direction be used again, unless the deadline is over, and
@@ -143,7 +148,7 @@ func (d *deadline) over(now time.Time) bool {
 func (d *deadline) revive() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.over(time.Now()) {
+	if d.over() {
 		return false
 	}
 	if !d.cut.Load() {

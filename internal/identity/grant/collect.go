@@ -21,7 +21,6 @@ func (s *Store) Collect(ctx context.Context, realm string) (deleted int64, err e
 	err = s.db.UpdateRC(ctx, realm, func(tx *db.Tx) error {
 		deleted = 0
 		for _, sweep := range []func() (int64, error){
-			func() (int64, error) { return sweepRefresh(tx, tx.Now, collectChunk) },
 			func() (int64, error) { return sweepGrants(tx, tx.Now.Add(-keep), collectChunk) },
 			func() (int64, error) { return sweepDeadTokens(tx, collectChunk) },
 		} {

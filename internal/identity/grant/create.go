@@ -60,20 +60,17 @@ func (s *Store) CreateTx(tx *db.Tx, by audit.Actor, slot Slot, n New) (*Grant, s
 		return nil, "", err
 	}
 	var refresh secret.Text
+	var first lastRefresh
 	if n.Refresh {
-		refresh = secret.New(RefreshPrefix)
+		refresh = firstRefresh(g.ID).encode(slot.key, tx.Realm)
+		first = lastRefresh{hash: secret.Hash(string(refresh)), generation: 1, bound: n.Bound, epoch: slot.epoch, idle: earliest(tx.Now.Add(refreshIdle(slot.realm, c)), g.Expires)}
 	}
-	if err := insertGrant(tx, g); err != nil {
+	if err := insertGrant(tx, g, first); err != nil {
 		return nil, "", err
 	}
 	audit.Append(tx, by, audit.Event{Action: "grant.create", TargetType: "grant", Target: g.ID, Data: map[string]any{
 		"kind": string(g.Kind), "principal": g.Principal, "client": g.Client, "scope": join(g.Scopes), "offline": g.Offline}})
-	if !n.Refresh {
-		return g, "", nil
-	}
-	t := refreshToken{hash: secret.Hash(string(refresh)), grant: g.ID, client: g.Client, bound: n.Bound, epoch: slot.epoch, generation: 1, issued: tx.Now,
-		idle: earliest(tx.Now.Add(refreshIdle(slot.realm, c)), g.Expires), expires: g.Expires}
-	return g, refresh, insertRefresh(tx, t)
+	return g, refresh, nil
 }
 
 // prove reads every ancestor and computes how long the grant may live: never

@@ -3,7 +3,6 @@ package grant
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
@@ -12,9 +11,6 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/keyring"
 	"github.com/cardea-id/cardea/internal/secret"
 )
-
-// RefreshPrefix begins every refresh token.
-const RefreshPrefix = "cdr_"
 
 // Grace is how long a client may repeat a refresh whose answer it lost. It gets
 // the same successor as the first time, as long as that was not used.
@@ -55,9 +51,6 @@ type Rotation struct {
 // That the principal, the session and the client are alive and that the scopes
 // asked for are the grant's is checked by the Issue gate afterwards.
 func (s *Store) Refresh(ctx context.Context, by audit.Actor, c *client.Client, token, bound string) (Rotation, error) {
-	if !secret.Valid(RefreshPrefix, token) {
-		return Rotation{}, nil
-	}
 	r, err := s.Realms.ByName(ctx, c.Realm)
 	if err != nil {
 		return Rotation{}, err
@@ -66,24 +59,29 @@ func (s *Store) Refresh(ctx context.Context, by audit.Actor, c *client.Client, t
 	if err != nil {
 		return Rotation{}, err
 	}
-	hash := secret.Hash(token)
-	next := successor(key, c.Realm, hash)
+	shown, ok := readRefresh(key, c.Realm, token)
+	if !ok {
+		return Rotation{}, nil
+	}
+	next := shown.next().encode(key, c.Realm)
+	try := rotation{grant: shown.grant, used: secret.Hash(token), next: secret.Hash(string(next)), client: c.ID, life: c.Life, bound: bound, epoch: s.epoch()}
 	idle := refreshIdle(r, c)
 
 	var out Rotation
-	// READ COMMITTED: consumeRefresh alone decides who rotates, and that a family
-	// has one token of each generation holds even if it did not.
+	// READ COMMITTED: rotate alone decides who goes on, and it is one row.
 	err = s.db.UpdateHot(ctx, c.Realm, func(tx *db.Tx) error {
 		out = Rotation{}
-		used, g, err := consumeRefresh(tx, hash, c.ID, bound, s.epoch(), c.Life)
-		switch {
-		case err == nil:
-			used.bound = bound // the same, or the first
-			return s.succeed(tx, by, used, g, next, idle, &out)
-		case db.Missing(err):
-			return s.refuse(tx, by, hash, next, holder{c.ID, bound}, &out)
+		try.idleUntil = tx.Now.Add(idle)
+		g, dies, err := rotate(tx, try)
+		if db.Missing(err) {
+			return s.refuse(tx, by, shown, try, next, &out)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		audit.Append(tx, by, audit.Event{Action: "grant.refresh", TargetType: "refresh", Target: g.ID})
+		out = Rotation{OK, g, next, dies}
+		return nil
 	})
 	if err != nil {
 		return Rotation{}, err
@@ -94,79 +92,36 @@ func (s *Store) Refresh(ctx context.Context, by audit.Actor, c *client.Client, t
 	return s.guard(ctx, by, out)
 }
 
-// succeed makes the successor of a token that was just consumed.
-func (s *Store) succeed(tx *db.Tx, by audit.Actor, used refreshToken, g *Grant, next secret.Text, idle time.Duration, out *Rotation) error {
-	t := refreshToken{hash: secret.Hash(string(next)), grant: used.grant, client: used.client, bound: used.bound, epoch: used.epoch, generation: used.generation + 1, predecessor: used.hash,
-		issued: tx.Now, idle: earliest(tx.Now.Add(idle), used.expires), expires: used.expires}
-	if err := insertRefresh(tx, t); err != nil {
-		return err
-	}
-	audit.Append(tx, by, audit.Event{Action: "grant.refresh", TargetType: "refresh", Target: used.grant})
-	*out = Rotation{OK, g, next, t.idle}
-	return nil
-}
-
-// holder is who presents a refresh token.
-type holder struct{ client, bound string }
-
-// has reports whether the token may be his.
-func (h holder) has(t refreshToken) bool {
-	return t.client == h.client && (t.bound == "" || t.bound == h.bound)
-}
-
-// refuse finds out why a token could not be consumed, and kills its grant if
-// somebody else has used it.
-func (s *Store) refuse(tx *db.Tx, by audit.Actor, hash []byte, next secret.Text, who holder, out *Rotation) error {
-	t, err := refreshByHash(tx, hash)
+// refuse finds out why a token could not be used, and kills its grant if
+// somebody else has used it before.
+func (s *Store) refuse(tx *db.Tx, by audit.Actor, shown refreshText, try rotation, next secret.Text, out *Rotation) error {
+	g, f, err := withLast(tx, shown.grant)
 	if db.Missing(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if t.consumed.IsZero() {
-		if who.has(t) && (t.epoch != s.epoch() || !tx.Now.Before(t.idle)) {
+	holds := g.Client == try.client && (f.bound == "" || f.bound == try.bound)
+	usable := f.epoch == s.epoch() && tx.Now.Before(f.idle)
+	switch {
+	case shown.generation == f.generation && bytes.Equal(f.hash, try.used):
+		if holds && !usable {
 			out.Outcome = Expired
 		}
 		return nil
+	case shown.generation >= f.generation:
+		return nil // of a future that a restored backup does not know
+	case shown.generation == f.generation-1 && holds && usable && bytes.Equal(f.hash, try.next) && tx.Now.Sub(f.rotated) <= Grace && g.Alive(tx.Now):
+		// Nobody has used the successor: its answer may have been lost.
+		*out = Rotation{Repeated, g, next, f.idle}
+		return nil
 	}
-	if who.has(t) && tx.Now.Sub(t.consumed) <= Grace {
-		repeated, err := s.repeat(tx, t, next, who, out)
-		if err != nil || repeated {
-			return err
-		}
-	}
-	g, err := s.killOne(tx, by, t.grant, "refresh_reuse")
-	if err != nil {
+	if g, err = s.killOne(tx, by, g.ID, "refresh_reuse"); err != nil {
 		return err
 	}
 	*out = Rotation{Outcome: Reused, Grant: g}
 	return nil
-}
-
-// repeat gives the successor once more while nobody has used it and the grant
-// is alive.
-func (s *Store) repeat(tx *db.Tx, used refreshToken, next secret.Text, who holder, out *Rotation) (bool, error) {
-	t, err := refreshByHash(tx, secret.Hash(string(next)))
-	if db.Missing(err) {
-		return false, nil
-	}
-	if err != nil || !who.has(t) || !t.consumed.IsZero() || !bytes.Equal(t.predecessor, used.hash) || t.epoch != s.epoch() || !tx.Now.Before(t.idle) {
-		return false, err
-	}
-	g, err := byID(tx, t.grant)
-	if err != nil || !g.Alive(tx.Now) {
-		return false, err
-	}
-	*out = Rotation{Repeated, g, next, t.idle}
-	return true, nil
-}
-
-// successor computes the token that follows another. Only a holder of the
-// realm's key can, so the database alone does not tell it.
-func successor(key []byte, realm string, hash []byte) secret.Text {
-	b := secret.Derive(key, "refresh token successor", realm, base64.RawURLEncoding.EncodeToString(hash))
-	return secret.Text(secret.Encode(RefreshPrefix, b))
 }
 
 // guard refuses a grant that this node knows to be dead although the database
@@ -182,42 +137,43 @@ func (s *Store) guard(ctx context.Context, by audit.Actor, out Rotation) (Rotati
 	return Rotation{}, s.Revoke(ctx, by, out.Grant.Realm, out.Grant.ID, "died before a failover")
 }
 
-// KnowsRefresh finds the grant and client of a refresh token, whether it is
-// still good or not, for revocation (RFC 7009). It is NotFound when there is none.
-func (s *Store) KnowsRefresh(ctx context.Context, realm, token string) (g *Grant, err error) {
-	if !secret.Valid(RefreshPrefix, token) {
-		return nil, unknown("")
-	}
-	err = s.db.View(ctx, realm, func(tx *db.Tx) error {
-		t, err := refreshByHash(tx, secret.Hash(token))
-		if err != nil {
-			return err
-		}
-		g, err = byID(tx, t.grant)
-		return err
-	})
+// KnowsRefresh finds the grant of a refresh token, whether it is still good or
+// not, for revocation (RFC 7009). It is NotFound when there is none.
+func (s *Store) KnowsRefresh(ctx context.Context, realm, token string) (*Grant, error) {
+	g, _, _, err := s.findRefresh(ctx, realm, token)
 	return g, err
 }
 
 // LiveRefresh is KnowsRefresh for introspection: the token must be unused, in
 // time and of a living grant. It also returns when the token dies unused.
-func (s *Store) LiveRefresh(ctx context.Context, realm, token string) (g *Grant, idle time.Time, err error) {
-	if !secret.Valid(RefreshPrefix, token) {
-		return nil, time.Time{}, unknown("")
+func (s *Store) LiveRefresh(ctx context.Context, realm, token string) (*Grant, time.Time, error) {
+	g, f, now, err := s.findRefresh(ctx, realm, token)
+	if err != nil {
+		return nil, time.Time{}, err
 	}
-	err = s.db.View(ctx, realm, func(tx *db.Tx) error {
-		t, err := refreshByHash(tx, secret.Hash(token))
-		if err != nil {
-			return err
-		}
-		if !t.consumed.IsZero() || t.epoch != s.epoch() || !tx.Now.Before(t.idle) {
-			return unknown(t.grant)
-		}
-		idle = t.idle
-		if g, err = byID(tx, t.grant); err == nil && !g.Alive(tx.Now) {
-			return unknown(t.grant)
+	if !bytes.Equal(f.hash, secret.Hash(token)) || f.epoch != s.epoch() || !now.Before(f.idle) || !g.Alive(now) {
+		return nil, time.Time{}, unknown(g.ID)
+	}
+	return g, f.idle, nil
+}
+
+// findRefresh reads the grant that a token of ours names, and the time.
+func (s *Store) findRefresh(ctx context.Context, realm, token string) (g *Grant, f lastRefresh, now time.Time, err error) {
+	key, err := s.Ring.Secret(ctx, realm, keyring.Derive)
+	if err != nil {
+		return nil, f, now, err
+	}
+	shown, ok := readRefresh(key, realm, token)
+	if !ok {
+		return nil, f, now, unknown("")
+	}
+	err = s.db.View(ctx, realm, func(tx *db.Tx) (err error) {
+		now = tx.Now
+		g, f, err = withLast(tx, shown.grant)
+		if db.Missing(err) {
+			return unknown(shown.grant)
 		}
 		return err
 	})
-	return g, idle, err
+	return g, f, now, err
 }

@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"bytes"
 	"sync"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
 	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/secret"
 )
 
 func TestRefreshRotatesAndTheGraceRepeats(t *testing.T) {
@@ -68,8 +70,7 @@ func TestARefreshTokenIsItsClients(t *testing.T) {
 	})
 }
 
-// P-06, TK-04. Remove `AND r.consumed_at = 0` from consume and the unique
-// generation of refresh_tokens to see this fail.
+// P-06, TK-04. Remove `AND refresh_hash = $4` from rotateText to see this fail.
 func TestOfManyRefreshesAtOnceOneRotates(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		nodes := []*world{w}
@@ -102,25 +103,26 @@ func TestOfManyRefreshesAtOnceOneRotates(t *testing.T) {
 			if outcomes[OK] != 1 || outcomes[Repeated] != 63 || len(tokens) != 1 {
 				t.Fatalf("%v with %d different tokens; want one rotation and one successor", outcomes, len(tokens))
 			}
-			if n := w.liveLeaves(t, g); n != 1 {
-				t.Fatalf("%d living refresh tokens, want 1", n)
+			if n := w.generation(t, g); n != 2 {
+				t.Fatalf("%d tokens were made, want 2", n)
 			}
 		}
 	})
 }
 
-func (w *world) liveLeaves(t testing.TB, g *Grant) (n int64) {
+// generation is how many tokens of its family a grant has had.
+func (w *world) generation(t testing.TB, g *Grant) (n int64) {
 	t.Helper()
 	must(t, w.Env.DB.View(t.Context(), g.Realm, func(tx *db.Tx) (err error) {
-		n, err = db.One(tx, db.Scalar[int64], `SELECT COUNT(*) FROM refresh_tokens WHERE realm = $1 AND grant_id = $2 AND consumed_at = 0`, tx.Realm, g.ID)
+		n, err = db.One(tx, db.Scalar[int64], `SELECT refresh_generation FROM grants WHERE realm = $1 AND id = $2`, tx.Realm, g.ID)
 		return err
 	}))
 	return n
 }
 
 // Two parties hold the same token and use it turn by turn, with any gaps: at no
-// time are there two living leaves, and once both have come outside the grace
-// nobody gets anything.
+// time can both go on, and once both have come outside the grace nobody gets
+// anything.
 func TestTwoHoldersNeverBothGoOn(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		c := w.mustClient(t, dbtest.Realm)
@@ -138,8 +140,8 @@ func TestTwoHoldersNeverBothGoOn(t *testing.T) {
 				if r.Token != "" {
 					*holder = string(r.Token)
 				}
-				if n := w.liveLeaves(t, g); n > 1 {
-					t.Fatalf("gap %v, step %d: %d living leaves", gap, step, n)
+				if victim != thief && w.lives(t, g, victim) && w.lives(t, g, thief) {
+					t.Fatalf("gap %v, step %d: two living leaves", gap, step)
 				}
 				w.Clock.Advance(gap)
 			}
@@ -148,6 +150,12 @@ func TestTwoHoldersNeverBothGoOn(t *testing.T) {
 			}
 		}
 	})
+}
+
+func (w *world) lives(t testing.TB, g *Grant, token string) bool {
+	t.Helper()
+	_, _, err := w.LiveRefresh(t.Context(), g.Realm, token)
+	return err == nil
 }
 
 func TestRefreshTokensExpireIdleAndForGood(t *testing.T) {
@@ -172,8 +180,8 @@ func TestRefreshTokensExpireIdleAndForGood(t *testing.T) {
 	})
 }
 
-// TK-07, what the statement itself re-checks. Remove the EXISTS clauses from
-// consumeRefresh to see this fail.
+// TK-07, what the statement itself re-checks. Remove `revoked_at = 0`, the
+// EXISTS clause or `client_life = $7` from rotateText to see this fail.
 func TestARefreshTokenDiesWithItsGrantConsentAndClient(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		p := w.mustPerson(t, dbtest.Realm)
@@ -220,11 +228,80 @@ func TestARefreshTokenDiesWithItsGrantConsentAndClient(t *testing.T) {
 	})
 }
 
-func TestTheDatabaseAloneDoesNotTellTheSuccessor(t *testing.T) {
-	a, b := successor([]byte("key of one realm"), "test", []byte("hash")), successor([]byte("key of another"), "test", []byte("hash"))
-	if a == b || a != successor([]byte("key of one realm"), "test", []byte("hash")) || a == successor([]byte("key of one realm"), "neighbour", []byte("hash")) {
-		t.Error("a successor must depend on the key and the realm, and on nothing else but its predecessor")
+func TestARefreshTokenIsReadOnlyWithItsKeyInItsRealm(t *testing.T) {
+	key := []byte("key of one realm")
+	first := firstRefresh(NewID(time.Unix(1e9, 0)))
+	text := string(first.encode(key, "test"))
+	if got, ok := readRefresh(key, "test", text); !ok || got != first {
+		t.Fatalf("read %+v, %t; want %+v", got, ok, first)
 	}
+	if got, ok := readRefresh(key, "test", string(first.next().encode(key, "test"))); !ok || got != first.next() || got.generation != 2 {
+		t.Errorf("the successor reads as %+v, %t", got, ok)
+	}
+	if other := firstRefresh(first.grant); other.seed == first.seed {
+		t.Error("two families have the same seed")
+	}
+	if _, ok := readRefresh([]byte("key of another"), "test", text); ok {
+		t.Error("read with the key of another realm")
+	}
+	if _, ok := readRefresh(key, "neighbour", text); ok {
+		t.Error("read in another realm")
+	}
+	b, _ := secret.Decode(RefreshPrefix, text)
+	for i := range b {
+		forged := bytes.Clone(b)
+		forged[i] ^= 1
+		if got, ok := readRefresh(key, "test", secret.Encode(RefreshPrefix, forged)); ok {
+			t.Errorf("byte %d changed: read as %+v", i, got)
+		}
+	}
+	for n := range b {
+		if _, ok := readRefresh(key, "test", secret.Encode(RefreshPrefix, b[:n])); ok {
+			t.Errorf("cut to %d bytes: read", n)
+		}
+	}
+}
+
+// What names a grant but was not made by us must not end it: the id of a grant
+// is no secret.
+func TestAForgedRefreshTokenKillsNothing(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		c := w.mustClient(t, dbtest.Realm)
+		g, first := w.mustGrant(t, dbtest.Realm, grantFor(w.mustPerson(t, dbtest.Realm), c))
+		second := string(w.mustRefresh(t, c, first, OK).Token)
+		w.Clock.Advance(time.Hour)
+		w.mustRefresh(t, c, string(firstRefresh(g.ID).encode([]byte("a guess"), dbtest.Realm)), Unknown)
+		w.mustBe(t, g, false)
+		w.mustRefresh(t, c, second, OK)
+	})
+}
+
+// A backup that was put back knows less than a client: its token is refused and
+// ends nothing.
+func TestARefreshTokenOfTheFutureIsRefused(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		c := w.mustClient(t, dbtest.Realm)
+		g, first := w.mustGrant(t, dbtest.Realm, grantFor(w.mustPerson(t, dbtest.Realm), c))
+		second := string(w.mustRefresh(t, c, first, OK).Token)
+		third := string(w.mustRefresh(t, c, second, OK).Token)
+		must(t, w.Env.DB.Update(t.Context(), g.Realm, func(tx *db.Tx) error {
+			_, err := tx.Exec(`UPDATE grants SET refresh_hash = $1, refresh_generation = 2 WHERE realm = $2 AND id = $3`, secret.Hash(second), tx.Realm, g.ID)
+			return err
+		}))
+		w.mustRefresh(t, c, third, Unknown)
+		w.mustBe(t, g, false)
+	})
+}
+
+func FuzzRefreshToken(f *testing.F) {
+	key := []byte("key of one realm")
+	f.Add(string(firstRefresh(NewID(time.Unix(1e9, 0))).encode(key, "test")))
+	f.Add("cdr_")
+	f.Fuzz(func(t *testing.T, text string) {
+		if got, ok := readRefresh(key, "test", text); ok && string(got.encode(key, "test")) != text {
+			t.Errorf("%q is a second text of %+v", text, got)
+		}
+	})
 }
 
 func TestKnowsAndLiveRefresh(t *testing.T) {

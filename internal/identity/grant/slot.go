@@ -35,6 +35,7 @@ type Slot struct {
 	realm *realm.Realm
 	epoch int64
 	bit   audit.Bit
+	key   []byte // of the realm's refresh tokens
 }
 
 // blocks are the indexes this node has taken and not yet given out.
@@ -65,8 +66,12 @@ func (s *Store) Reserve(ctx context.Context, realmName string, p Purpose) (Slot,
 	if err != nil {
 		return Slot{}, err
 	}
+	key, err := s.Ring.Secret(ctx, realmName, keyring.Derive)
+	if err != nil {
+		return Slot{}, err
+	}
 	bit, epoch, err := s.nextIndex(ctx, realmName, p)
-	return Slot{r, epoch, bit}, err
+	return Slot{realm: r, epoch: epoch, bit: bit, key: key}, err
 }
 
 func (s *Store) nextIndex(ctx context.Context, realmName string, p Purpose) (audit.Bit, int64, error) {

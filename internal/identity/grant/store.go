@@ -60,14 +60,16 @@ func null(s string) *string {
 	return &s
 }
 
-const insertGrantText = `INSERT INTO grants (` + grantColumns + `)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, '', 0, 0, '[]', $23, $24, 0, '', 1)`
+const insertGrantText = `INSERT INTO grants (` + grantColumns + `, ` + lastColumns + `)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, '', 0, 0, '[]', $23, $24, 0, '', 1, $25, $26, $27, $28, $29, $30)`
 
-func insertGrant(tx *db.Tx, g *Grant) error { return tx.Later(insertGrantText, grantArgs(g)...) }
+func insertGrant(tx *db.Tx, g *Grant, f lastRefresh) error {
+	return tx.Later(insertGrantText, append(grantArgs(g), f.args()...)...)
+}
 
 // insertStanding reports whether there was no living grant of the same standing.
 func insertStanding(tx *db.Tx, g *Grant) (bool, error) {
-	n, err := tx.Exec(insertGrantText+` ON CONFLICT (realm, standing) WHERE standing IS NOT NULL AND revoked_at = 0 DO NOTHING`, grantArgs(g)...)
+	n, err := tx.Exec(insertGrantText+` ON CONFLICT (realm, standing) WHERE standing IS NOT NULL AND revoked_at = 0 DO NOTHING`, append(grantArgs(g), lastRefresh{}.args()...)...)
 	return n == 1, err
 }
 
@@ -190,8 +192,7 @@ func listAll(tx *db.Tx, f Filter, most int) ([]*Grant, error) {
 		AND (revoked_at = 0 AND (expires_at = 0 OR expires_at > $3) OR $4) ORDER BY id LIMIT $5`, tx.Realm, f.After, db.At(tx.Now), f.Dead, most)
 }
 
-// sweepGrants deletes grants that ended by time before the given instant. Their
-// refresh tokens ended no later and are swept by themselves.
+// sweepGrants deletes grants that ended by time before the given instant.
 func sweepGrants(tx *db.Tx, before time.Time, most int) (int64, error) {
 	return tx.Exec(`DELETE FROM grants WHERE realm = $1 AND id IN
 		(SELECT id FROM grants WHERE realm = $1 AND expires_at > 0 AND expires_at < $2 ORDER BY expires_at LIMIT $3)`, tx.Realm, db.At(before), most)

@@ -18,7 +18,7 @@ type Purpose string
 // The purposes whose keys Secret returns. They are never rotated, because what
 // is derived from them must come out the same again.
 const (
-	Derive   Purpose = "derive"   // successors of refresh tokens
+	Derive   Purpose = "derive"   // refresh tokens, so that their successors can be computed
 	Permute  Purpose = "permute"  // the order of status list indexes
 	Pairwise Purpose = "pairwise" // subjects that differ per client
 	Nonce    Purpose = "nonce"    // nonces of DPoP proofs, which change with time
