@@ -68,6 +68,11 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	f.headers.set(w.Header())
 	defer f.finish(x, r)
+	if headerSize(r) > maxHeader {
+		f.Fail(&x.out, r.WithContext(x), &statusError{http.StatusRequestHeaderFieldsTooLarge,
+			fault.New(fault.Invalid, "headers_too_large", "address and header fields are limited to %d bytes together", maxHeader)})
+		return
+	}
 	if !cleanPath(r.URL) {
 		f.Fail(&x.out, r.WithContext(x), notFound())
 		return
@@ -89,6 +94,19 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		in.URL = &u
 	}
 	f.next.ServeHTTP(&x.out, in)
+}
+
+// headerSize is how many bytes request line and header fields take in HTTP/1.1
+// without needless blanks. What net/http lets pass depends on the protocol and on
+// what the connection carried before; this does not.
+func headerSize(r *http.Request) int {
+	n := len(r.Method) + len(r.RequestURI) + len(r.Proto) + len("  \r\nHost: \r\n\r\n") + len(r.Host)
+	for name, values := range r.Header {
+		for _, v := range values {
+			n += len(name) + len(v) + len(": \r\n")
+		}
+	}
+	return n
 }
 
 // finish recovers from a panic, so that one request's bug is one request's

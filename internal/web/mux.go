@@ -204,14 +204,18 @@ func (m *Mux) unknown(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Allow", strings.Join(allow, ", "))
-	m.table.Fail(w, r, &methodError{fault.New(fault.Invalid, "method_not_allowed", "%s is not answered here", safeMethod(r.Method))})
+	m.table.Fail(w, r, &statusError{http.StatusMethodNotAllowed,
+		fault.New(fault.Invalid, "method_not_allowed", "%s is not answered here", safeMethod(r.Method))})
 }
 
-// methodError is a fault whose status is 405, which no core ever means.
-type methodError struct{ fault *fault.Error }
+// statusError is a fault with a status that no core ever means.
+type statusError struct {
+	status int
+	fault  *fault.Error
+}
 
-func (e *methodError) Error() string { return e.fault.Error() }
-func (e *methodError) Unwrap() error { return e.fault }
+func (e *statusError) Error() string { return e.fault.Error() }
+func (e *statusError) Unwrap() error { return e.fault }
 
 func safeMethod(m string) string {
 	if len(m) > 16 {

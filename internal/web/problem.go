@@ -52,9 +52,10 @@ func Problem(w http.ResponseWriter, r *http.Request, err error) {
 // error that is no fault is logged, once, and told as a bare internal error; so
 // every door's Fail calls Explain exactly once.
 func Explain(ctx context.Context, err error) (*fault.Error, int) {
-	var m *methodError
-	if errors.As(err, &m) {
-		return m.fault, http.StatusMethodNotAllowed
+	var s *statusError
+	if errors.As(err, &s) {
+		Note(ctx, "code", s.fault.Code)
+		return s.fault, s.status
 	}
 	var f *fault.Error
 	if errors.As(err, &f) {

@@ -17,8 +17,7 @@ const (
 	bodyTimeout   = 10 * time.Second
 	writeTimeout  = 30 * time.Second
 	idleTimeout   = 90 * time.Second
-	maxHeader     = 16 << 10
-	headerSlack   = 4 << 10 // net/http reads this much more than it is told to
+	maxHeader     = 16 << 10 // net/http reads some KiB more; Front measures what it read
 )
 
 // DrainTime is how long requests may take to end after a server was told to stop.
@@ -43,7 +42,7 @@ func NewServer(h http.Handler, tlsConfig *tls.Config, log *slog.Logger) *Server 
 		ReadTimeout:       bodyTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader - headerSlack,
+		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context {
 			return context.WithValue(context.Background(), stoppingKey{}, s.stopping)

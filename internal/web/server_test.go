@@ -4,12 +4,16 @@ import (
 	"bufio"
 	"compress/gzip"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"html/template"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -20,13 +24,18 @@ import (
 // it and returns what Serve returned.
 func start(t *testing.T, h http.Handler) (addr string, stop func() error) {
 	t.Helper()
+	return run(t, NewServer(h, nil, slog.New(slog.DiscardHandler)))
+}
+
+func run(t *testing.T, s *Server) (addr string, stop func() error) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- NewServer(h, nil, slog.New(slog.DiscardHandler)).Serve(ctx, ln) }()
+	go func() { done <- s.Serve(ctx, ln) }()
 	stopped := false
 	var result error
 	stop = func() error {
@@ -41,20 +50,161 @@ func start(t *testing.T, h http.Handler) (addr string, stop func() error) {
 	return ln.Addr().String(), stop
 }
 
+// secured is a server with TLS, and a client that trusts it and prefers HTTP/2.
+func secured(t *testing.T, h http.Handler) (*Server, *http.Client) {
+	t.Helper()
+	lender := httptest.NewTLSServer(nil) // it has a certificate
+	t.Cleanup(lender.Close)
+	pool := x509.NewCertPool()
+	pool.AddCert(lender.Certificate())
+	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: pool}}
+	t.Cleanup(transport.CloseIdleConnections)
+	return NewServer(h, &tls.Config{Certificates: lender.TLS.Certificates}, slog.New(slog.DiscardHandler)), &http.Client{Transport: transport}
+}
+
+// P-21. Remove the comparison with maxHeader from front.ServeHTTP to see a byte
+// too much pass on each connection, MaxHeaderBytes from NewServer to see the
+// server read on and on.
 func TestServerBoundsHeaders(t *testing.T) {
 	addr, _ := start(t, Front(Options{Now: time.Now}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {})))
-	for size, want := range map[int]string{8 << 10: "200", 17 << 10: "431"} {
+	dial := func() (net.Conn, *bufio.Reader) {
 		c, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: x\r\nX-Long: %s\r\n\r\n", strings.Repeat("a", size))
-		line, _ := bufio.NewReader(c).ReadString('\n')
-		c.Close()
-		if !strings.Contains(line, " "+want+" ") {
-			t.Errorf("%d bytes: got %q, want %s", size, line, want)
+		t.Cleanup(func() { c.Close() })
+		return c, bufio.NewReader(c)
+	}
+	// ask sends a request of size bytes and gives the status.
+	ask := func(c net.Conn, answers *bufio.Reader, size int) int {
+		const begin, end = "GET / HTTP/1.1\r\nHost: x\r\nX-Long: ", "\r\n\r\n"
+		fmt.Fprint(c, begin+strings.Repeat("a", size-len(begin+end))+end)
+		res, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatalf("%d bytes: %v", size, err)
+		}
+		defer res.Body.Close()
+		_, _ = io.Copy(io.Discard, res.Body)
+		return res.StatusCode
+	}
+	kept, answers := dial()
+	for _, step := range []struct{ size, want int }{{16 << 10, 200}, {16<<10 + 1, 431}, {100, 200}, {16 << 10, 200}, {20 << 10, 431}, {16 << 10, 200}, {16<<10 + 1, 431}, {64 << 10, 431}} {
+		if got := ask(kept, answers, step.size); got != step.want {
+			t.Errorf("%d bytes on a kept connection: %d, want %d", step.size, got, step.want)
+		}
+		fresh, first := dial()
+		if got := ask(fresh, first, step.size); got != step.want {
+			t.Errorf("%d bytes on a new connection: %d, want %d", step.size, got, step.want)
 		}
 	}
+	_ = kept.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := answers.ReadByte(); err != io.EOF {
+		t.Errorf("the connection is kept after four times too much: %v", err)
+	}
+}
+
+// The same over HTTP/2, whose fields arrive compressed.
+func TestServerBoundsHeadersOfHTTP2(t *testing.T) {
+	s, client := secured(t, Front(Options{Now: time.Now}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Size", strconv.Itoa(headerSize(r)))
+	})))
+	addr, _ := run(t, s)
+	ask := func(long int) (status, size int) {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+addr, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Long", strings.Repeat("a", long))
+		res, err := client.Do(r)
+		if err != nil && strings.Contains(err.Error(), "larger than peer's advertised limit") {
+			return 431, 0 // the server had said so, and this client believes it
+		}
+		if err != nil {
+			t.Fatalf("%d bytes: %v", long, err)
+		}
+		defer res.Body.Close()
+		if res.ProtoMajor != 2 {
+			t.Fatalf("the answer came by %s", res.Proto)
+		}
+		size, _ = strconv.Atoi(res.Header.Get("X-Size"))
+		return res.StatusCode, size
+	}
+	_, size := ask(0)
+	if size < 50 || size > 200 {
+		t.Fatalf("an empty request is counted as %d bytes", size)
+	}
+	room := 16<<10 - size
+	for _, step := range []struct{ long, want int }{{room, 200}, {room + 1, 431}, {room, 200}, {20 << 10, 431}, {64 << 10, 431}, {room, 200}} {
+		if got, _ := ask(step.long); got != step.want {
+			t.Errorf("a field of %d bytes: %d, want %d", step.long, got, step.want)
+		}
+	}
+}
+
+// P-21: who takes an answer too slowly, or not at all, is cut off, over HTTP/2
+// too. Remove WriteTimeout from NewServer to see it fail.
+func TestSlowReadersAreCutOff(t *testing.T) {
+	const short = 300 * time.Millisecond
+	ended := make(chan time.Duration, 1)
+	endless := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began, part := time.Now(), make([]byte, 64<<10)
+		for {
+			if _, err := w.Write(part); err != nil {
+				ended <- time.Since(began)
+				return
+			}
+		}
+	})
+	hurry := func(s *Server) string {
+		if s.http.WriteTimeout != writeTimeout || writeTimeout > 30*time.Second {
+			t.Errorf("an answer may take %v", s.http.WriteTimeout)
+		}
+		s.http.WriteTimeout = short
+		addr, _ := run(t, s)
+		return addr
+	}
+	wait := func(kind string) {
+		t.Helper()
+		select {
+		case took := <-ended:
+			if took < short/2 {
+				t.Errorf("%s was cut off after %v already", kind, took)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s holds its handler for good", kind)
+		}
+	}
+	plain := hurry(NewServer(Front(Options{Now: time.Now}, endless), nil, slog.New(slog.DiscardHandler)))
+	for kind, every := range map[string]time.Duration{"who reads nothing": 0, "who reads a little now and then": 20 * time.Millisecond} {
+		c, err := net.Dial("tcp", plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		if every > 0 {
+			go func() {
+				tick := time.NewTicker(every)
+				defer tick.Stop()
+				for b := make([]byte, 100); ; <-tick.C {
+					if _, err := c.Read(b); err != nil {
+						return
+					}
+				}
+			}()
+		}
+		wait(kind)
+		c.Close()
+	}
+	s, client := secured(t, Front(Options{Now: time.Now}, endless))
+	res, err := client.Get("https://" + hurry(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.ProtoMajor != 2 {
+		t.Fatalf("the answer came by %s", res.Proto)
+	}
+	wait("a stream of HTTP/2")
 }
 
 func TestServerRefusesAmbiguousLengths(t *testing.T) {
