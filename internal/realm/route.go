@@ -30,7 +30,7 @@ func (r *Registry) Resolve(ctx context.Context, host, path string) (*Realm, stri
 	}
 	name, rest, ok := r.split(path)
 	if !ok {
-		return nil, "", unknown(path)
+		return nil, "", fault.New(fault.NotFound, "realm_unknown", "there is no realm at this address")
 	}
 	found, err := r.ByName(ctx, name)
 	if err != nil {

@@ -30,7 +30,8 @@ type Option func(*Route)
 func Rate(class string) Option { return func(r *Route) { r.Rate = class } }
 
 // Page declares a route that people's browsers show. Its unsafe methods are
-// refused to other origins.
+// refused to other origins, and so is an address whose parameters can be read in
+// two ways.
 func Page(r *Route) { r.Page = true }
 
 // LeaseOff declares a route whose answer says nothing that may have been
@@ -168,6 +169,9 @@ func (m *Mux) admit(route *Route, x *exchange, r *http.Request) error {
 	if route.Page {
 		if err := m.table.origin.Check(r); err != nil {
 			return fault.New(fault.Forbidden, "cross_origin", "this form was sent from another site, open the page here and try again")
+		}
+		if _, err := Query(r); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -20,8 +20,10 @@ type account struct {
 	text string // the session's secret
 }
 
+// The names of all other cookies have a dot where these have a hyphen. No realm's
+// name holds a dot, so that no realm can be named after another cookie.
 func sessionCookie(re *realm.Realm) string { return "__Host-cardea-" + re.Name }
-func browserCookie(re *realm.Realm) string { return "__Host-cardea-browser-" + re.Name }
+func browserCookie(re *realm.Realm) string { return "__Host-cardea.browser-" + re.Name }
 
 // accounts are those signed in with this browser, the current one first. What
 // the cookie holds beyond them is malformed, unknown or over, and is nobody.

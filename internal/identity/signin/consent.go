@@ -109,7 +109,10 @@ func (s *Server) decideConsent(w http.ResponseWriter, r *http.Request) error {
 	// The account that was shown is the one that agreed, whatever becomes the
 	// current one.
 	f.Account = using.ID
-	f.Consented = form.Get("do") == "allow"
-	f.Denied = !f.Consented
+	if form.Get("do") == "allow" {
+		f.Agreed = using.ID
+	} else {
+		f.Denied = true
+	}
 	return s.saveAndNext(w, r, f)
 }

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	flowCookie  = "__Host-cardea-flow" // names the browser: see web.Forms
+	flowCookie  = "__Host-cardea.flow" // names the browser: see web.Forms
 	flowPrefix  = "cdw_"
 	flowLife    = 30 * time.Minute
 	flowPurpose = once.Purpose("signin_flow")
@@ -58,12 +58,12 @@ type Outcome struct {
 // flow is a Flow on its way.
 type flow struct {
 	Flow
-	Started   time.Time `json:"started"`
-	Account   string    `json:"account,omitempty"`  // id of the session to use
-	Fresh     bool      `json:"fresh,omitempty"`    // Account was proved within the flow
-	Selected  bool      `json:"selected,omitempty"` // Account was chosen within the flow
-	Consented bool      `json:"consented,omitempty"`
-	Denied    bool      `json:"denied,omitempty"`
+	Started  time.Time `json:"started"`
+	Account  string    `json:"account,omitempty"`  // id of the session to use
+	Fresh    bool      `json:"fresh,omitempty"`    // Account was proved within the flow
+	Selected bool      `json:"selected,omitempty"` // Account was chosen within the flow
+	Agreed   string    `json:"agreed,omitempty"`   // id of the session whose owner consented
+	Denied   bool      `json:"denied,omitempty"`
 
 	text    string // the secret that names it
 	version int64
@@ -109,7 +109,11 @@ func (f *flow) encode() (json.RawMessage, error) {
 // unknown, expired, of another browser, ended before, or not at its end is
 // fault.NotFound.
 func (s *Server) Resume(w http.ResponseWriter, r *http.Request) (*Flow, *Outcome, error) {
-	f, err := s.flow(r, r.URL.Query().Get("flow"))
+	query, err := web.Query(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := s.flow(r, query.Get("flow"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -135,12 +139,12 @@ func (s *Server) Resume(w http.ResponseWriter, r *http.Request) (*Flow, *Outcome
 	if outcome != once.OK {
 		return nil, nil, noFlow()
 	}
-	o := &Outcome{Reauthenticated: f.Fresh, Selected: f.Selected, Consented: f.Consented, Denied: f.Denied, Started: f.Started}
+	o := &Outcome{Reauthenticated: f.Fresh, Selected: f.Selected, Denied: f.Denied, Started: f.Started}
 	if account != nil {
 		o.Session = account.Session
-	}
-	if f.Consented {
-		o.Scopes = f.Consent
+		if o.Consented = f.agreed(account); o.Consented {
+			o.Scopes = f.Consent
+		}
 	}
 	return &f.Flow, o, nil
 }

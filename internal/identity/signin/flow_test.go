@@ -242,6 +242,46 @@ func TestConsentIsTheShownAccounts(t *testing.T) {
 	})
 }
 
+// Ada agreed, and before her browser went on, somebody else took over the flow.
+// Have agreed report whether f.Agreed is anything to see it fail.
+func TestConsentIsNobodyElses(t *testing.T) {
+	for name, takeOver := range map[string]func(b *browser, flow string){
+		"another account is chosen": func(b *browser, flow string) {
+			b.get("/accounts?"+flow).submit("account", b.sessions()[1].ID, "do", "choose")
+		},
+		"another account is signed in": func(b *browser, flow string) {
+			b.get("/signin?other=1&"+flow).submit("identifier", "alan", "password", password)
+		},
+		"her session ends": func(b *browser, flow string) {
+			must(b.t, b.w.Grants.EndSession(context.Background(), audittest.By, dbtest.Realm, b.sessions()[0].ID, "test"))
+			b.get("/signin?"+flow).submit("identifier", "alan", "password", password)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T, w *world) {
+				for _, who := range []string{"ada", "grace", "alan"} {
+					w.mustPerson(t, dbtest.Realm, who, strings.ToUpper(who))
+				}
+				w.toPhotoBook()
+				b := w.browser(t, dbtest.Realm).signIn("grace").signIn("ada").get("/go").isAt("/consent").shows(200, "ADA")
+				flow := b.at.RawQuery
+				b.stays = true
+				b.submit("do", "allow").shows(303)
+				b.stays = false
+				takeOver(b, flow)
+				b.isAt("/consent")
+				if w.outcome != nil {
+					t.Fatalf("somebody agreed without being asked: %+v", w.outcome)
+				}
+				b.submit("do", "allow").isAt("/back")
+				if o := w.outcome; !o.Consented || o.Session.ID != b.sessions()[0].ID {
+					t.Errorf("outcome %+v", o)
+				}
+			})
+		})
+	}
+}
+
 func TestDeadAccountsEndTheFlow(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.mustPerson(t, dbtest.Realm, "ada", "")

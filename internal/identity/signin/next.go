@@ -69,7 +69,7 @@ func (f *flow) step(all []account) (step, *account) {
 		return stepSignIn, nil
 	case f.Reauth && !f.proved(using):
 		return stepSignIn, using
-	case len(f.Consent) > 0 && !f.Consented:
+	case len(f.Consent) > 0 && !f.agreed(using):
 		return stepConsent, using
 	}
 	return stepReturn, using
@@ -90,3 +90,7 @@ func (f *flow) using(all []account) *account {
 
 // proved reports whether the account's owner signed in within the flow.
 func (f *flow) proved(a *account) bool { return f.Fresh && f.Account == a.ID }
+
+// agreed reports whether the account's owner consented within the flow. What one
+// agreed to is not agreed to by whoever uses the flow after.
+func (f *flow) agreed(a *account) bool { return f.Agreed == a.ID }

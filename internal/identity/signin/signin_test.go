@@ -10,9 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/audit/audittest"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
 	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web"
 )
 
@@ -27,7 +29,7 @@ func TestSignInBeginsASession(t *testing.T) {
 			if len(all) != 1 || all[0].ACR != ACRPassword || len(all[0].AMR) != 1 || all[0].AMR[0] != "pwd" {
 				t.Fatalf("%s: sessions %+v", identifier, all)
 			}
-			if b.cookie("__Host-cardea-browser-test") == "" {
+			if b.cookie("__Host-cardea.browser-test") == "" {
 				t.Errorf("%s: the browser was not marked", identifier)
 			}
 		}
@@ -152,7 +154,7 @@ func TestFormsOfOthersAreRefused(t *testing.T) {
 			r := httptest.NewRequest("POST", b.base+"/signin", strings.NewReader(url.Values{"form": {own}, "identifier": {"ada"}, "password": {password}}.Encode()))
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			r.Header.Set("Sec-Fetch-Site", site)
-			r.Header.Set("Cookie", "__Host-cardea-flow="+b.cookie("__Host-cardea-flow"))
+			r.Header.Set("Cookie", "__Host-cardea.flow="+b.cookie("__Host-cardea.flow"))
 			rec := httptest.NewRecorder()
 			w.handler.ServeHTTP(rec, r)
 			if rec.Code != http.StatusForbidden {
@@ -316,6 +318,60 @@ func TestRoutesAreLimitedAndNeedALease(t *testing.T) {
 		for _, route := range mux.Routes() {
 			if !route.Page || route.LeaseOff || route.CORS != nil || route.Rate == "" {
 				t.Errorf("%+v", route)
+			}
+		}
+	})
+}
+
+// However a realm is named, its sessions do not get in the way of anything else
+// that a browser keeps. Give one of the other cookies the name __Host-cardea-flow,
+// -language or -browser-test to see it fail.
+func TestCookiesOfRealmsAreTheirOwn(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		names := []string{dbtest.Realm, "flow", "language", "browser-" + dbtest.Realm, "browser"}
+		for _, name := range names {
+			if name != dbtest.Realm {
+				_, err := w.realms.Create(context.Background(), audit.System, realm.New{Name: name})
+				must(t, err)
+			}
+			w.mustPerson(t, name, "ada", "Ada of "+name)
+		}
+		b := w.browser(t, dbtest.Realm)
+		in := func(name string) *browser { b.base = "https://id.example.com/realms/" + name; return b }
+		for range 2 {
+			for _, name := range names {
+				in(name).get("/?lang=de")
+				b.signIn("ada").isAt("/")
+			}
+		}
+		for _, name := range names {
+			in(name).get("/").shows(200, "Ada of "+name, `lang="de"`)
+			if len(b.sessions()) != 1 {
+				t.Errorf("%s: %d sessions", name, len(b.sessions()))
+			}
+		}
+	})
+}
+
+// A page about a strange address leads nowhere but here.
+func TestErrorPagesLinkToNoOtherSite(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		for _, path := range []string{"//evil.example/", "//evil.example//x", "/%5cevil.example/", "/\\evil.example/", "/x%2f%2fevil.example/..", "/realms/test//evil.example", "/a%3Fb"} {
+			r := httptest.NewRequest("GET", "https://id.example.com/", nil)
+			u, err := url.ParseRequestURI(path)
+			must(t, err)
+			r.URL = u
+			r.Header.Set("Accept", "text/html")
+			rec := httptest.NewRecorder()
+			w.handler.ServeHTTP(rec, r)
+			if rec.Code != 404 || !strings.Contains(rec.Body.String(), "lang=de") {
+				t.Fatalf("%s: %d %s", path, rec.Code, rec.Body)
+			}
+			for _, m := range regexp.MustCompile(`(?:href|src|action)="([^"]*)"`).FindAllStringSubmatch(rec.Body.String(), -1) {
+				to, err := r.URL.Parse(unescaper.Replace(m[1]))
+				if err != nil || to.Host != "" || strings.Contains(m[1], "\\") {
+					t.Errorf("%s links to %s", path, m[1])
+				}
 			}
 		}
 	})

@@ -106,7 +106,7 @@ func (w *world) mount(t *testing.T, assets *web.Assets) {
 	m.Handle("GET /post", func(rw http.ResponseWriter, r *http.Request) error {
 		return w.FormPost(rw, r, r.URL.Query().Get("to"), [][2]string{{"code", "c"}, {"state", `"><script>`}})
 	})
-	w.handler = web.Front(web.Options{Now: w.Clock.Now, HTTPS: true, Resolve: func(r *http.Request) (web.Site, error) {
+	w.handler = web.Front(web.Options{Now: w.Clock.Now, HTTPS: true, Fail: w.FailAny, Resolve: func(r *http.Request) (web.Site, error) {
 		re, rest, err := w.realms.Resolve(r.Context(), r.Host, r.URL.Path)
 		if err != nil {
 			return web.Site{}, err
@@ -158,6 +158,7 @@ type browser struct {
 	header   http.Header
 	body     string
 	outside  string // where it was sent outside of the issuer
+	stays    bool   // it follows no redirections
 }
 
 func (w *world) browser(t *testing.T, realm string) *browser {
@@ -201,6 +202,9 @@ func (b *browser) send(method, target string, form url.Values) {
 		b.w.handler.ServeHTTP(rec, r)
 		b.jar.SetCookies(u, rec.Result().Cookies())
 		b.at, b.status, b.header, b.body = u, rec.Code, rec.Header(), rec.Body.String()
+		if b.stays {
+			return
+		}
 		method, target, form = "GET", rec.Header().Get("Location"), nil
 		if m := refreshTag.FindStringSubmatch(b.body); m != nil {
 			target = unescaper.Replace(m[1])

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/cardea-id/cardea/internal/i18n"
 	"github.com/cardea-id/cardea/internal/web"
@@ -18,7 +19,7 @@ var files embed.FS
 
 const (
 	assetsPath     = "/assets/"
-	languageCookie = "__Host-cardea-language"
+	languageCookie = "__Host-cardea.language"
 )
 
 // Look renders pages of one tree in the common layout.
@@ -122,7 +123,18 @@ func (p *Page) Languages() []Language {
 	for _, l := range p.words.Locales() {
 		q := p.here.Query()
 		q.Set("lang", l.Tag())
-		all = append(all, Language{l.Tag(), l.Name(), p.Site.Path + p.here.Path + "?" + q.Encode(), l.Tag() == p.Tag()})
+		all = append(all, Language{l.Tag(), l.Name(), p.path() + "?" + q.Encode(), l.Tag() == p.Tag()})
 	}
 	return all
+}
+
+// path is that of this page. A page about an address that is nobody's may have
+// been asked for at one that links must not repeat: to a browser "//host/" is
+// another site.
+func (p *Page) path() string {
+	path := p.here.EscapedPath()
+	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") {
+		path = "/"
+	}
+	return p.Site.Path + path
 }
