@@ -75,10 +75,14 @@ func op[I, O any](s *Server, o Operation, h handler[I, O]) {
 		if _, err := web.Query(r); err != nil {
 			return nil, err
 		}
-		if hasBody {
+		switch {
+		case hasBody:
 			if r, err = strictly(w, r, body); err != nil {
 				return nil, err
 			}
+		case r.ContentLength != 0:
+			w.Header().Set("Connection", "close")
+			return nil, fault.New(fault.Invalid, "body_unexpected", "this operation takes no body")
 		}
 		return r.WithContext(context.WithValue(r.Context(), callerKey{}, c)), nil
 	}
@@ -105,10 +109,13 @@ func bodyOf[I any]() (reflect.Type, bool) {
 // strictly refuses a body that could be read in two ways, before anything reads
 // it: a key twice, a key in another case, a key that there is not.
 func strictly(w http.ResponseWriter, r *http.Request, t reflect.Type) (*http.Request, error) {
-	data, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody+1))
-	if err != nil || len(data) > maxBody {
+	data, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if len(data) > maxBody {
 		w.Header().Set("Connection", "close")
 		return nil, fault.New(fault.TooLarge, "too_large", "the body is limited to %d bytes", maxBody)
+	}
+	if err != nil || r.ContentLength >= 0 && int64(len(data)) != r.ContentLength {
+		return nil, fault.New(fault.Invalid, "invalid_request", "the body did not arrive whole")
 	}
 	copied := *r
 	copied.Body, copied.ContentLength = io.NopCloser(bytes.NewReader(data)), int64(len(data))

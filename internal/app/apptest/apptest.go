@@ -47,7 +47,14 @@ func Run(t *testing.T, fn func(t *testing.T, e *Env)) {
 // the test.
 func Start(t testing.TB, engine db.Engine) *Env {
 	t.Helper()
-	e := &Env{Clock: dbtest.NewClock(), url: dbtest.URL(t, engine), key: bytes.Repeat([]byte{7}, 32)}
+	return StartWith(t, engine, nil)
+}
+
+// StartWith is Start with settings besides the usual ones, by the names of their
+// environment variables.
+func StartWith(t testing.TB, engine db.Engine, more map[string]string) *Env {
+	t.Helper()
+	e := &Env{Clock: dbtest.NewClock(), url: dbtest.URL(t, engine), key: bytes.Repeat([]byte{7}, 32), more: more}
 	e.App = e.start(t)
 	ctx := context.Background()
 	if _, err := e.Realms.Create(ctx, audit.System, realm.New{Name: Neighbour}); err != nil {

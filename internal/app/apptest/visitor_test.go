@@ -55,8 +55,9 @@ func (c call) text(name string) string {
 // A town is a program with people and applications in it.
 type town struct {
 	*Env
-	app, server string // secrets of the application and of the API
-	admin       string // an access token of the realm's owner, a program
+	app, server string              // secrets of the application and of the API
+	owner       func(*http.Request) // how the realm's owner, a program, asks for tokens
+	admin       string              // an access token of the owner
 }
 
 func settle(t testing.TB, e *Env) *town {
@@ -69,11 +70,18 @@ func settle(t testing.TB, e *Env) *town {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := e.ask("POST", "/oauth2/token", url.Values{"grant_type": {"client_credentials"}, "scope": {wire.Scope}, "resource": {Issuer + wire.Path}}, basic(owner.ID, string(owner.Secret)))
+	w.owner = basic(owner.ID, string(owner.Secret))
+	w.administer(t)
+	return w
+}
+
+// administer gets the owner a fresh access token.
+func (w *town) administer(t testing.TB) {
+	t.Helper()
+	got := w.ask("POST", "/oauth2/token", url.Values{"grant_type": {"client_credentials"}, "scope": {wire.Scope}, "resource": {Issuer + wire.Path}}, w.owner)
 	if w.admin = got.text("access_token"); w.admin == "" {
 		t.Fatalf("no token for the owner: %d %s", got.Code, got.Body)
 	}
-	return w
 }
 
 // A visitor is somebody's browser.

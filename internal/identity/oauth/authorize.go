@@ -37,6 +37,9 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) error {
 // GET lets it (OpenID Connect Core, section 3.1.2.1).
 func (s *Server) authorizePost(w http.ResponseWriter, r *http.Request) error {
 	params, err := web.Form(w, r, "resource")
+	if fault.Is(err, fault.TooLarge) {
+		return err
+	}
 	if err != nil {
 		return &pageError{"request_malformed"}
 	}

@@ -3,7 +3,6 @@ package oauth
 import (
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/token"
@@ -100,7 +99,11 @@ func unauthorized(err error) error {
 }
 
 func presentedIn(w http.ResponseWriter, r *http.Request) (Presented, error) {
-	if strings.Contains(r.URL.RawQuery, "access_token=") {
+	query, err := web.Query(r)
+	if err != nil {
+		return Presented{}, err
+	}
+	if query.Has("access_token") {
 		return Presented{}, badRequest("a token in the address would end in logs and histories; send it in the Authorization header")
 	}
 	var fromHeader Presented
@@ -111,7 +114,7 @@ func presentedIn(w http.ResponseWriter, r *http.Request) (Presented, error) {
 		}
 		fromHeader = p
 	}
-	if r.Method != http.MethodPost || r.Header.Get("Content-Type") == "" {
+	if r.Method != http.MethodPost || r.ContentLength == 0 && r.Header.Get("Content-Type") == "" {
 		return fromHeader, nil
 	}
 	params, err := web.Form(w, r)

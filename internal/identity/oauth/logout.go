@@ -50,6 +50,9 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
 // cookie of ours comes along.
 func (s *Server) logoutPost(w http.ResponseWriter, r *http.Request) error {
 	params, err := web.Form(w, r)
+	if fault.Is(err, fault.TooLarge) {
+		return err
+	}
 	if err != nil {
 		return &pageError{"request_malformed"}
 	}

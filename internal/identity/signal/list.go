@@ -12,6 +12,7 @@ import (
 	"github.com/cardea-id/cardea/internal/jose"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/statuslist"
+	"github.com/cardea-id/cardea/internal/web"
 )
 
 // How long a signed list counts. Copy, cache and verifier together stay below
@@ -36,6 +37,9 @@ type signedList struct {
 // list answers GET /status-lists/{id} with a Status List Token
 // (draft-ietf-oauth-status-list, section 8.1). Anybody may ask.
 func (s *Server) list(w http.ResponseWriter, r *http.Request) error {
+	if _, err := web.Query(r); err != nil {
+		return err
+	}
 	rl := realm.From(r.Context())
 	listID := r.PathValue("id")
 	if rl == nil || !id.Valid("slt", listID) {

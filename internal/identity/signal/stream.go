@@ -20,6 +20,9 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	if rl == nil {
 		return fault.New(fault.NotFound, "not_found", "there is nothing at this address")
 	}
+	if _, err := web.Query(r); err != nil {
+		return err
+	}
 	still, err := s.o.Authorize(w, r)
 	if err != nil {
 		return err
