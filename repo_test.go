@@ -1,6 +1,7 @@
 package cardea_test
 
 import (
+	"go/ast"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -199,3 +200,33 @@ func read(t *testing.T, path string) string {
 }
 
 func exists(path string) bool { _, err := os.Stat(path); return err == nil }
+
+// parsers are the fuzz targets of what strangers send. What was found with them
+// is committed, so that every run of the tests begins there.
+var parsers = map[string]string{
+	"tokens": "internal/jose/FuzzParse", "claims of tokens": "internal/jose/FuzzParseObject", "key sets": "internal/jose/FuzzParseSet", "proofs of possession": "internal/jose/FuzzProof",
+	"opaque tokens": "internal/identity/token/FuzzReadOpaque", "forms": "internal/web/FuzzParams", "cookies": "internal/web/FuzzCookie", "session cookies": "internal/identity/session/FuzzCookie",
+	"redirect URIs": "internal/identity/client/FuzzRedirect", "JSON": "internal/web/FuzzStrictJSON", "configuration": "internal/config/FuzzFile",
+	"authorization requests": "internal/identity/oauth/FuzzAuthorize", "claims parameters": "internal/identity/oauth/FuzzClaims", "client credentials": "internal/identity/oauth/FuzzBasic",
+	"forwarding headers": "internal/web/FuzzForwardedFor", "paths": "internal/web/FuzzCleanPath", "languages": "internal/i18n/FuzzMatch", "realms in addresses": "internal/realm/FuzzResolve",
+	"names": "internal/identity/principal/FuzzCanonical", "passwords": "internal/identity/credential/FuzzRules", "password hashes": "internal/identity/credential/FuzzParseHash",
+	"status lists": "internal/statuslist/FuzzDecode", "event streams": "verify/FuzzEvents",
+}
+
+func TestEveryParserIsFuzzedFromACorpus(t *testing.T) {
+	targets := map[string]bool{}
+	for _, f := range tests(t) {
+		for _, d := range f.file.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && strings.HasPrefix(fn.Name.Name, "Fuzz") {
+				targets[filepath.Join(f.pkg, fn.Name.Name)] = true
+			}
+		}
+	}
+	for what, target := range parsers {
+		folder, name := filepath.Split(target)
+		corpus, _ := filepath.Glob(filepath.Join(folder, "testdata", "fuzz", name, "*"))
+		if !targets[target] || len(corpus) < 5 {
+			t.Errorf("%s: %s exists: %v, and its corpus has %d entries", what, target, targets[target], len(corpus))
+		}
+	}
+}

@@ -129,3 +129,18 @@ func TestBrokenFilesAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a browser or a client wishes, the answer is a language that there is.
+func FuzzMatch(f *testing.F) {
+	c, err := Load()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("de, en;q=0.5")
+	f.Add("xx-YY")
+	f.Fuzz(func(t *testing.T, wish string) {
+		if got := c.Match(wish, "de"); !slices.Contains(c.Locales(), got) {
+			t.Fatalf("%q: %v", wish, got)
+		}
+	})
+}

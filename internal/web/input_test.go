@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -289,6 +291,49 @@ func FuzzStrictJSON(f *testing.F) {
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(new(wire)); err != nil {
 			t.Fatalf("accepted %q, encoding/json says %v", s, err)
+		}
+	})
+}
+
+// Whatever a header says, the client is the peer, or an address that is written
+// in the header as one.
+func FuzzForwardedFor(f *testing.F) {
+	trusted := NewProxies([]netip.Prefix{netip.MustParsePrefix("10.9.9.0/24")})
+	peer := netip.MustParseAddr("10.9.9.9")
+	f.Add("1.2.3.4, 10.9.9.1")
+	f.Add("evil, 1.2.3.4")
+	f.Fuzz(func(t *testing.T, line string) {
+		got := trusted.client(peer, http.Header{"X-Forwarded-For": {line}})
+		if !got.IsValid() || got.Zone() != "" || got.Is4In6() {
+			t.Fatalf("%q: %v", line, got)
+		}
+		if got != peer && !strings.Contains(line, ".") && !strings.Contains(line, ":") {
+			t.Fatalf("%q: %v is not in it", line, got)
+		}
+		// What a client puts before what its proxy adds changes nothing.
+		if after := trusted.client(peer, http.Header{"X-Forwarded-For": {line + ", 1.2.3.4"}}); after != netip.MustParseAddr("1.2.3.4") {
+			t.Fatalf("%q: behind 1.2.3.4 it is %v", line, after)
+		}
+	})
+}
+
+// A path that is taken means the same to whoever cleans paths before us, and
+// leads nowhere else when a page repeats it.
+func FuzzCleanPath(f *testing.F) {
+	f.Add("/oauth2/token")
+	f.Add("/a/../b")
+	f.Add("//evil.example/%2e%2e")
+	f.Fuzz(func(t *testing.T, raw string) {
+		u, err := url.ParseRequestURI(raw)
+		if err != nil || u.Scheme != "" || !cleanPath(u) {
+			return
+		}
+		if cleaned := path.Clean(u.Path); cleaned != u.Path && cleaned+"/" != u.Path {
+			t.Fatalf("%q is taken as %q, and is %q", raw, u.Path, cleaned)
+		}
+		base := &url.URL{Scheme: "https", Host: "id.example", Path: "/"}
+		if to, err := base.Parse(u.EscapedPath()); err != nil || to.Host != base.Host {
+			t.Fatalf("%q leads to %v, %v", raw, to, err)
 		}
 	})
 }
