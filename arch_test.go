@@ -33,7 +33,7 @@ var layers = []struct{ side, packages string }{
 	{"core", "internal/job"},
 	{"identity", "internal/identity/principal internal/identity/keyring internal/identity/once"},
 	{"identity", "internal/identity/credential"},
-	{"identity", "internal/identity/session internal/identity/client"},
+	{"identity", "internal/identity/session internal/identity/client internal/identity/trust"},
 	{"identity", "internal/identity/grant"},
 	{"identity", "internal/identity/token"},
 	{"identity", "internal/identity/signin internal/identity/account internal/identity/signal"},

@@ -50,6 +50,8 @@ type Client struct {
 	Realms        Realms
 	Operators     Operators
 	Events        Events
+
+	TrustedIssuers TrustedIssuers
 }
 
 // Option changes how a Client works.
@@ -93,6 +95,7 @@ func New(issuer string, opts ...Option) (*Client, error) {
 	c.Users, c.Groups, c.Organizations, c.Services = Users{c}, Groups{c}, Organizations{c}, Services{c}
 	c.Clients, c.SigningKeys, c.Sessions, c.Grants = Clients{c}, SigningKeys{c}, Sessions{c}, Grants{c}
 	c.Consents, c.Realms, c.Operators, c.Events = Consents{c}, Realms{c}, Operators{c}, Events{c}
+	c.TrustedIssuers = TrustedIssuers{c}
 	return c, nil
 }
 

@@ -211,7 +211,7 @@ type namer struct {
 }
 
 var (
-	idPattern     = regexp.MustCompile(`\b(usr|svc|grp|org|cli|crd|gnt|ses|key|evt)_[0-9a-z]{26}\b`)
+	idPattern     = regexp.MustCompile(`\b(usr|svc|grp|org|cli|crd|gnt|ses|key|evt|tis)_[0-9a-z]{26}\b`)
 	secretPattern = regexp.MustCompile(`\b(cdk|cdl)_[A-Za-z0-9_-]{40,}`)
 	timePattern   = regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?`)
 	hashPattern   = regexp.MustCompile(`(^|\s|")[A-Za-z0-9+/_-]{43}=?(\s|"|$)`)

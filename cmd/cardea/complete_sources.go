@@ -27,6 +27,8 @@ var argumentSources = map[string]source{
 	"SECRET-ID":    secrets,
 	"CREDENTIAL":   credentials,
 	"ADDRESS":      addresses,
+	"ISSUER":       issuers,
+	"LINK-ID":      links,
 
 	"email add ADDRESS":          nil, // a new one
 	"group remove MEMBER":        listOf(groupMembers, memberCandidate),
@@ -51,6 +53,8 @@ var flagSources = map[string]source{
 	"owner":        userIDs,
 	"client":       clients,
 	"session":      sessions,
+	"signed-with":  oneOf("ES256", "RS256", "PS256", "EdDSA"),
+	"use":          oneOf("token_exchange", "jwt_bearer", "id_jag"),
 }
 
 var (
@@ -92,6 +96,15 @@ var (
 	operators = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Operator, error] {
 		return cl.Operators.All(ctx)
 	}, func(o api.Operator) candidate { return candidate{[]string{o.Principal}, o.Name + " " + o.Role} })
+	issuers = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.TrustedIssuer, error] {
+		return cl.TrustedIssuers.All(ctx, nil)
+	}, func(x api.TrustedIssuer) candidate { return candidate{[]string{x.ID}, x.Name} })
+	links = listOf(func(ctx context.Context, cl *client.Client, args []string, _ string) iter.Seq2[api.TrustedSubject, error] {
+		page, err := cl.TrustedIssuers.Subjects(ctx, args[0], client.Cursor{})
+		return pageOf(page, err)
+	}, func(l api.TrustedSubject) candidate {
+		return candidate{[]string{l.ID}, l.Subject + " is " + l.Principal}
+	})
 	secrets = listOf(func(ctx context.Context, cl *client.Client, args []string, _ string) iter.Seq2[api.Credential, error] {
 		page, err := cl.Clients.Secrets(ctx, args[0])
 		return pageOf(page, err)

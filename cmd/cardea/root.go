@@ -55,7 +55,7 @@ machine, after "cardea login".`,
 	add("login", c.loginCommand(), c.logoutCommand(), c.whoamiCommand())
 	add("admin", c.userCommand(), c.groupCommand(), c.organizationCommand(), c.serviceCommand(), c.clientCommand(),
 		c.signingKeyCommand(), c.sessionCommand(), c.grantCommand(), c.consentCommand(), c.realmCommand(),
-		c.operatorCommand(), c.eventCommand())
+		c.trustedIssuerCommand(), c.operatorCommand(), c.eventCommand())
 	return root
 }
 

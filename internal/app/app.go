@@ -27,6 +27,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/identity/signal"
 	"github.com/cardea-id/cardea/internal/identity/token"
+	"github.com/cardea-id/cardea/internal/identity/trust"
 	"github.com/cardea-id/cardea/internal/job"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
@@ -58,6 +59,7 @@ type App struct {
 	Passwords   *credential.Passwords
 	Sessions    *session.Store
 	Clients     *client.Registry
+	Trust       *trust.Registry
 	Ring        *keyring.Ring
 	Once        *once.Store
 	Grants      *grant.Store
@@ -187,6 +189,7 @@ func (a *App) cores(master []byte) (err error) {
 	a.Passwords = credential.NewPasswords(a.DB, a.Log, a.Realms, credential.PasswordOptions{Breached: breached})
 	a.Sessions = session.NewStore(a.DB, a.Log, a.Realms, a.People, a.Credentials)
 	a.Clients = client.New(a.DB, a.Log)
+	a.Trust = trust.New(a.DB, a.Log, a.Realms, a.Credentials)
 	cores := grant.Cores{Realms: a.Realms, Principals: a.People, Credentials: a.Credentials,
 		Sessions: a.Sessions, Clients: a.Clients, Ring: a.Ring}
 	a.Grants = grant.NewStore(a.DB, a.Log, cores)

@@ -69,7 +69,7 @@ func (a *App) doors(master []byte) error {
 	a.signals.Routes(a.Mux.Door("signal", signal.Fail))
 	a.API = api.New(a.Mux, api.Options{Authenticate: operatorToken{protocol}.read, Log: a.Log, Limiter: limiter, Realms: a.Realms,
 		Operators: a.Operators, Links: a.Links, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
-		Clients: a.Clients, Keys: a.Ring, Grants: a.Grants, Answers: a.answers})
+		Clients: a.Clients, Trust: a.Trust, Keys: a.Ring, Grants: a.Grants, Answers: a.answers})
 	a.health(a.Mux)
 
 	a.metrics = newMetrics(a.Log)

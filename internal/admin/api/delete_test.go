@@ -12,6 +12,7 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/jose"
 	"github.com/cardea-id/cardea/internal/realm"
 )
 
@@ -66,7 +67,18 @@ func (w *world) deletable(t *testing.T) map[string]gone {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	key, err := jose.Generate("k", jose.ES256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issuer := func(name string) string {
+		return create("/trusted-issuers", wire.TrustedIssuerSettings{Issuer: name, JWKS: string(jose.Set{key.Public()}.JSON())})
+	}
+	login := issuer("https://login.example")
+	link := create("/trusted-issuers/"+login+"/subjects", wire.TrustedSubjectCreate{Subject: "s-1", Principal: bob.ID})
 	return map[string]gone{
+		"delete-trusted-issuer":      {"/trusted-issuers/" + issuer("https://other.example"), "/trusted-issuers/tis" + nobody},
+		"unlink-trusted-subject":     {"/trusted-issuers/" + login + "/subjects/" + link, "/trusted-issuers/" + login + "/subjects/crd" + nobody},
 		"remove-email":               {"/users/" + ada.ID + "/emails/second@example.com", "/users/" + ada.ID + "/emails/no-address"},
 		"revoke-consent":             {"/users/" + bob.ID + "/consents/keeps", "/users/" + bob.ID + "/consents/nothing"},
 		"remove-group-member":        {"/groups/" + group + "/members/" + ada.ID, "/groups/" + group + "/members/usr" + nobody},

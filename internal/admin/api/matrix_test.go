@@ -17,7 +17,7 @@ import (
 var least = map[operator.Permission]operator.Role{
 	operator.Self: operator.Viewer, operator.UsersRead: operator.Viewer, operator.GroupsRead: operator.Viewer,
 	operator.OrganizationsRead: operator.Viewer, operator.ServicesRead: operator.Viewer, operator.ClientsRead: operator.Viewer,
-	operator.KeysRead: operator.Viewer, operator.SessionsRead: operator.Viewer, operator.GrantsRead: operator.Viewer,
+	operator.IssuersRead: operator.Viewer, operator.IssuersWrite: operator.Admin, operator.KeysRead: operator.Viewer, operator.SessionsRead: operator.Viewer, operator.GrantsRead: operator.Viewer,
 	operator.OperatorsRead: operator.Viewer, operator.EventsRead: operator.Viewer,
 	operator.UsersSupport: operator.Helpdesk, operator.SessionsEnd: operator.Helpdesk, operator.GrantsRevoke: operator.Helpdesk,
 	operator.UsersWrite: operator.Admin, operator.UsersDelete: operator.Admin, operator.GroupsWrite: operator.Admin,
@@ -41,7 +41,7 @@ func TestEveryRouteHasAVerdictForEverybody(t *testing.T) {
 				continue
 			}
 			path := strings.NewReplacer("{id}", "none", "{name}", "none", "{member}", "none", "{address}", "none", "{credential}", "none",
-				"{client}", "none", "{secret}", "none", "{principal}", "none").Replace(o.Path)
+				"{client}", "none", "{secret}", "none", "{principal}", "none", "{link}", "none").Replace(o.Path)
 			ask := func(who string) (int, string) {
 				rec := w.call(t, who, o.Method, path, body(o.Method))
 				return rec.Code, rec.Header().Get("WWW-Authenticate")

@@ -76,6 +76,15 @@ func (s *Server) routes() {
 	op(s, Operation{post, "/clients/{id}/secrets", "add-client-secret", "Make another secret for a client; two can be live", operator.ClientsWrite, "credential.create", Secret, 201, false}, s.addSecret)
 	op(s, Operation{remove, "/clients/{id}/secrets/{secret}", "revoke-client-secret", "End a secret of a client and what was obtained with it", operator.ClientsWrite, "credential.revoke", Changing, 0, false}, s.revokeSecret)
 
+	op(s, Operation{get, "/trusted-issuers", "list-trusted-issuers", "List those whose statements about people and services count", operator.IssuersRead, NoEvent, Reading, 0, false}, s.listIssuers)
+	op(s, Operation{post, "/trusted-issuers", "create-trusted-issuer", "Trust an issuer", operator.IssuersWrite, "trusted_issuer.create", Changing, 201, false}, s.createIssuer)
+	op(s, Operation{get, "/trusted-issuers/{id}", "show-trusted-issuer", "Show a trusted issuer", operator.IssuersRead, NoEvent, Reading, 0, false}, s.showIssuer)
+	op(s, Operation{put, "/trusted-issuers/{id}", "replace-trusted-issuer", "Replace the settings of a trusted issuer as a whole", operator.IssuersWrite, "trusted_issuer.update", Changing, 0, false}, s.replaceIssuer)
+	op(s, Operation{remove, "/trusted-issuers/{id}", "delete-trusted-issuer", "Stop trusting an issuer, and end what was obtained on its word", operator.IssuersWrite, "trusted_issuer.delete", Changing, 0, false}, s.deleteIssuer)
+	op(s, Operation{get, "/trusted-issuers/{id}/subjects", "list-trusted-subjects", "List who the subjects of a trusted issuer are here", operator.IssuersRead, NoEvent, Reading, 0, false}, s.listSubjects)
+	op(s, Operation{post, "/trusted-issuers/{id}/subjects", "link-trusted-subject", "Say who a subject of a trusted issuer is", operator.IssuersWrite, "trusted_issuer.link", Changing, 201, false}, s.linkSubject)
+	op(s, Operation{remove, "/trusted-issuers/{id}/subjects/{link}", "unlink-trusted-subject", "Make a subject nobody, and end what was obtained through the link", operator.IssuersWrite, "trusted_issuer.unlink", Changing, 0, false}, s.unlinkSubject)
+
 	op(s, Operation{get, "/signing-keys", "list-signing-keys", "List the keys that sign the realm's tokens", operator.KeysRead, NoEvent, Reading, 0, false}, s.listKeys)
 	op(s, Operation{post, "/signing-keys", "rotate-signing-key", "Make the successor of the key that signs with an algorithm", operator.KeysWrite, "signing_key.rotate", Secret, 201, false}, s.rotateKey)
 	op(s, Operation{get, "/signing-keys/{id}", "show-signing-key", "Show a signing key", operator.KeysRead, NoEvent, Reading, 0, false}, s.showKey)

@@ -21,6 +21,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/identity/trust"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web"
 )
@@ -41,6 +42,7 @@ type Options struct {
 	Credentials *credential.Store
 	Sessions    *session.Store
 	Clients     *client.Registry
+	Trust       *trust.Registry
 	Keys        *keyring.Ring
 	Grants      *grant.Store
 	Answers     *once.Answers

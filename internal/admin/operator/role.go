@@ -31,6 +31,8 @@ const (
 	ClientsRead        Permission = "clients.read"
 	ClientsWrite       Permission = "clients.write"
 	ClientsPrivileged  Permission = "clients.privileged" // clients that may ask for the administration scope
+	IssuersRead        Permission = "issuers.read"       // whom else the realm believes
+	IssuersWrite       Permission = "issuers.write"      // who can act as those that are linked
 	KeysRead           Permission = "keys.read"
 	KeysWrite          Permission = "keys.write"
 	SessionsRead       Permission = "sessions.read"
@@ -50,7 +52,7 @@ const (
 // reading is what a viewer may do, and everyone else too.
 var reading = []Permission{
 	Self, UsersRead, GroupsRead, OrganizationsRead, ServicesRead, ClientsRead,
-	KeysRead, SessionsRead, GrantsRead, OperatorsRead, EventsRead,
+	IssuersRead, KeysRead, SessionsRead, GrantsRead, OperatorsRead, EventsRead,
 }
 
 // helping is what the helpdesk may do beyond reading: lock, unlock and sign
@@ -60,7 +62,7 @@ var helping = []Permission{UsersSupport, SessionsEnd, GrantsRevoke}
 // administering is what an admin may do beyond helping.
 var administering = []Permission{
 	UsersWrite, UsersDelete, GroupsWrite, OrganizationsWrite, ServicesWrite,
-	ClientsWrite, KeysWrite, OperatorsWrite, EventsVerify,
+	ClientsWrite, IssuersWrite, KeysWrite, OperatorsWrite, EventsVerify,
 }
 
 // owning is what only an owner may do.

@@ -31,6 +31,7 @@ const (
 	ClientSecret Type = "client_secret" // made by Cardea, 256 bits
 	PublicKey    Type = "public_key"    // a JSON Web Key whose private half somebody else has
 	KeySet       Type = "key_set"       // the URL at which a client publishes such keys
+	Federated    Type = "federated"     // the word of an issuer that the realm trusts
 )
 
 // Credential is one proof that a principal has. What it is checked against
