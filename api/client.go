@@ -52,6 +52,8 @@ type ClientSettings struct {
 	FirstParty                     bool     `json:"first_party,omitempty" doc:"Nobody is asked for consent."`
 	PKCEOptional                   bool     `json:"pkce_optional,omitempty" doc:"Relaxed: a confidential client may leave PKCE out."`
 	LegacyAssertionAudience        bool     `json:"legacy_assertion_audience,omitempty" doc:"Relaxed: assertions may name the token endpoint as audience."`
+	TokenExchangeDelegation        bool     `json:"token_exchange_delegation,omitempty" doc:"It may exchange a token for one that names who acts for the subject (RFC 8693)."`
+	TokenExchangeImpersonation     bool     `json:"token_exchange_impersonation,omitempty" doc:"Relaxed: it may exchange a token for one that does not name who acts."`
 	IntrospectAny                  bool     `json:"introspect_any,omitempty" doc:"Relaxed: a resource server may ask about every token of the realm."`
 	DefaultMaxAge                  int64    `json:"default_max_age,omitempty" minimum:"0" doc:"Seconds."`
 	RequireAuthTime                bool     `json:"require_auth_time,omitempty"`

@@ -20,10 +20,12 @@ type Session struct {
 // Grant is what was allowed to whom.
 type Grant struct {
 	ID           string     `json:"id"`
-	Kind         string     `json:"kind" doc:"authorization: a person let a client act; standing: a client acts for itself"`
+	Kind         string     `json:"kind" doc:"authorization: a person let a client act; standing: a client acts for itself; exchange: a client showed a token or an assertion"`
 	Principal    string     `json:"principal" doc:"Who is acted for."`
 	Client       string     `json:"client" doc:"Who acts."`
 	Session      string     `json:"session,omitempty"`
+	Parent       string     `json:"parent,omitempty" doc:"The grant whose token was exchanged."`
+	Actor        string     `json:"actor,omitempty" doc:"Who acts for the principal, if not the client itself."`
 	Scopes       []string   `json:"scopes" nullable:"false"`
 	Audience     []string   `json:"audience,omitempty" nullable:"false"`
 	Offline      bool       `json:"offline,omitempty" doc:"It outlives the session it came of."`

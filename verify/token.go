@@ -17,6 +17,7 @@ type Token struct {
 	Subject  string   // who it acts for; for client_credentials the client itself
 	Audience []string // every resource server it is for
 	ClientID string   // the application that uses it
+	Actors   []string // who acts for the subject, the present one first (RFC 8693, section 4.1); nobody else does if empty
 	Scopes   []string
 	ID       string // jti, unique to this token
 	GrantID  string // the grant it descends from: revoking that kills it
@@ -98,6 +99,25 @@ func (r *reader) note(err error) {
 	}
 }
 
+// maxActors bounds how many may act for one another.
+const maxActors = 4
+
+// readActors reads act. One that is not understood is refused, for whoever is
+// told of the subject alone would take the actor for it.
+func readActors(o jose.Object) (actors []string, err error) {
+	for o.Has("act") {
+		if o, err = o.Object("act"); err != nil {
+			return nil, err
+		}
+		sub, err := o.String("sub")
+		if err != nil || sub == "" || len(actors) == maxActors {
+			return nil, fmt.Errorf("act says nothing that is understood here")
+		}
+		actors = append(actors, sub)
+	}
+	return actors, nil
+}
+
 // readToken takes the claims of a token whose signature has been verified.
 func readToken(v *jose.Verified) (*Token, error) {
 	r := &reader{o: v.Claims.Object}
@@ -113,6 +133,10 @@ func readToken(v *jose.Verified) (*Token, error) {
 		if cnf.err != nil || t.KeyThumbprint == "" && t.CertThumbprint == "" {
 			return nil, fmt.Errorf("cnf says nothing that is understood here")
 		}
+	}
+	var err error
+	if t.Actors, err = readActors(v.Claims.Object); err != nil {
+		return nil, err
 	}
 	pos := r.text("mpos")
 	list := r.object("status").object("status_list")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -228,6 +229,15 @@ func TestWhatATokenSays(t *testing.T) {
 		tok.Expires.Sub(tok.IssuedAt) != 10*time.Minute || tok.IssuedAt.Sub(tok.AuthTime) != time.Minute {
 		t.Errorf("got %+v", tok)
 	}
+	if tok.Actors != nil {
+		t.Errorf("actors %v", tok.Actors)
+	}
+	acted, err := v.Verify(t.Context(), i.token(2, func(c map[string]any) {
+		c["act"] = map[string]any{"sub": "svc_2", "act": map[string]any{"sub": "svc_1"}}
+	}))
+	if err != nil || !slices.Equal(acted.Actors, []string{"svc_2", "svc_1"}) {
+		t.Errorf("%+v %v", acted, err)
+	}
 	var extra struct{ A int }
 	if ok, err := tok.Claim("extra", &extra); !ok || err != nil || extra.A != 1 {
 		t.Errorf("claim: %v %v %+v", ok, err, extra)
@@ -256,25 +266,29 @@ func TestTokensThatAreRefused(t *testing.T) {
 		token string
 		want  error
 	}{
-		"revoked":           {i.token(1, nil), ErrRevoked},
-		"expired":           {i.token(2, set("exp", i.now().Unix())), ErrExpired},
-		"other audience":    {i.token(2, set("aud", "https://other")), ErrInvalid},
-		"audience prefix":   {i.token(2, set("aud", api+"/")), ErrInvalid},
-		"no audience":       {i.token(2, set("aud", nil)), ErrInvalid},
-		"other issuer":      {i.token(2, set("iss", "https://evil.example")), ErrInvalid},
-		"no issuer":         {i.token(2, set("iss", nil)), ErrInvalid},
-		"no expiry":         {i.token(2, set("exp", nil)), ErrInvalid},
-		"not yet":           {i.token(2, set("nbf", i.now().Unix()+120)), ErrInvalid},
-		"from the future":   {i.token(2, set("iat", i.now().Unix()+120)), ErrInvalid},
-		"no iat":            {i.token(2, set("iat", nil)), ErrInvalid},
-		"no sub":            {i.token(2, set("sub", nil)), ErrInvalid},
-		"no jti":            {i.token(2, set("jti", nil)), ErrInvalid},
-		"no status":         {i.token(2, set("status", nil)), ErrInvalid},
-		"status no object":  {i.token(2, set("status", "x")), ErrInvalid},
-		"no idx":            {i.token(2, set("status", map[string]any{"status_list": map[string]any{"uri": i.listURI()}})), ErrInvalid},
-		"negative idx":      {i.token(-1, nil), ErrInvalid},
-		"idx outside":       {i.token(64, nil), ErrInvalid},
-		"another list":      {i.token(2, set("status", map[string]any{"status_list": map[string]any{"idx": 1, "uri": "https://evil.example/l"}})), ErrInvalid},
+		"revoked":          {i.token(1, nil), ErrRevoked},
+		"expired":          {i.token(2, set("exp", i.now().Unix())), ErrExpired},
+		"other audience":   {i.token(2, set("aud", "https://other")), ErrInvalid},
+		"audience prefix":  {i.token(2, set("aud", api+"/")), ErrInvalid},
+		"no audience":      {i.token(2, set("aud", nil)), ErrInvalid},
+		"other issuer":     {i.token(2, set("iss", "https://evil.example")), ErrInvalid},
+		"no issuer":        {i.token(2, set("iss", nil)), ErrInvalid},
+		"no expiry":        {i.token(2, set("exp", nil)), ErrInvalid},
+		"not yet":          {i.token(2, set("nbf", i.now().Unix()+120)), ErrInvalid},
+		"from the future":  {i.token(2, set("iat", i.now().Unix()+120)), ErrInvalid},
+		"no iat":           {i.token(2, set("iat", nil)), ErrInvalid},
+		"no sub":           {i.token(2, set("sub", nil)), ErrInvalid},
+		"no jti":           {i.token(2, set("jti", nil)), ErrInvalid},
+		"no status":        {i.token(2, set("status", nil)), ErrInvalid},
+		"status no object": {i.token(2, set("status", "x")), ErrInvalid},
+		"no idx":           {i.token(2, set("status", map[string]any{"status_list": map[string]any{"uri": i.listURI()}})), ErrInvalid},
+		"negative idx":     {i.token(-1, nil), ErrInvalid},
+		"idx outside":      {i.token(64, nil), ErrInvalid},
+		"another list":     {i.token(2, set("status", map[string]any{"status_list": map[string]any{"idx": 1, "uri": "https://evil.example/l"}})), ErrInvalid},
+		"act no object":    {i.token(2, set("act", "svc_1")), ErrInvalid},
+		"act of nobody":    {i.token(2, set("act", map[string]any{"iss": "x"})), ErrInvalid},
+		"too many actors": {i.token(2, set("act", map[string]any{"sub": "1", "act": map[string]any{"sub": "2", "act": map[string]any{"sub": "3",
+			"act": map[string]any{"sub": "4", "act": map[string]any{"sub": "5"}}}}})), ErrInvalid},
 		"no mpos":           {i.token(2, set("mpos", nil)), ErrInvalid},
 		"ID token":          {i.sign(i.key, "JWT", map[string]any{"iss": i.site.URL, "aud": api}), ErrInvalid},
 		"stream message":    {i.sign(i.key, statuslist.TypeHead, map[string]any{"iss": i.site.URL, "aud": api}), ErrInvalid},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,7 +76,7 @@ func (f *clientFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&s.Type, "type", "web", "web, spa, native or service")
 	flags.StringSliceVar(&s.RedirectURIs, "redirect-uri", nil, "where answers go, compared as exact strings")
 	flags.StringSliceVar(&s.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "where browsers go after sign-out")
-	flags.StringSliceVar(&s.GrantTypes, "grant-type", nil, "authorization_code, refresh_token or client_credentials")
+	flags.StringSliceVar(&s.GrantTypes, "grant-type", nil, "authorization_code, refresh_token, client_credentials or token-exchange, or the whole URN")
 	flags.StringSliceVar(&s.Scopes, "scope", nil, "what it may ask for")
 	flags.StringSliceVar(&s.Resources, "resource", nil, "audiences it may ask tokens for")
 	flags.StringVar(&s.TokenEndpointAuthMethod, "auth-method", "", "none, client_secret_basic, client_secret_post, private_key_jwt, tls_client_auth or self_signed_tls_client_auth")
@@ -94,6 +95,8 @@ func (f *clientFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&s.TLSClientAuthSANDNS, "tls-dns", "", "or a DNS name in its certificate")
 	flags.StringVar(&s.TLSClientAuthSANURI, "tls-uri", "", "or a URI in its certificate")
 	flags.StringVar(&f.ca, "tls-ca", "", "PEM file of the CAs of its certificate, instead of the realm's")
+	flags.BoolVar(&s.TokenExchangeDelegation, "delegation", false, "it may exchange tokens for ones that name who acts")
+	flags.BoolVar(&s.TokenExchangeImpersonation, "impersonation", false, "relaxed: it may exchange tokens for ones that do not name who acts")
 	flags.BoolVar(&s.PKCEOptional, "pkce-optional", false, "relaxed: a confidential client may leave PKCE out")
 }
 
@@ -118,7 +121,7 @@ func (f *clientFlags) onto(cmd *cobra.Command, base api.ClientSettings, stdin io
 		"name": func() { s.Name = from.Name }, "type": func() { s.Type = from.Type },
 		"redirect-uri":             func() { s.RedirectURIs = from.RedirectURIs },
 		"post-logout-redirect-uri": func() { s.PostLogoutRedirectURIs = from.PostLogoutRedirectURIs },
-		"grant-type":               func() { s.GrantTypes = from.GrantTypes },
+		"grant-type":               func() { s.GrantTypes = grantTypes(from.GrantTypes) },
 		"scope":                    func() { s.Scopes = from.Scopes }, "resource": func() { s.Resources = from.Resources },
 		"auth-method": func() { s.TokenEndpointAuthMethod = from.TokenEndpointAuthMethod },
 		"jwks-uri":    func() { s.JWKSURI = from.JWKSURI }, "access-token": func() { s.AccessTokenFormat = from.AccessTokenFormat },
@@ -127,6 +130,7 @@ func (f *clientFlags) onto(cmd *cobra.Command, base api.ClientSettings, stdin io
 		"id-token-alg": func() { s.IDTokenSignedResponseAlg = from.IDTokenSignedResponseAlg }, "pkce-optional": func() { s.PKCEOptional = from.PKCEOptional },
 	}
 	for name, set := range map[string]func(){
+		"delegation": func() { s.TokenExchangeDelegation = from.TokenExchangeDelegation }, "impersonation": func() { s.TokenExchangeImpersonation = from.TokenExchangeImpersonation },
 		"dpop": func() { s.DPoPBoundAccessTokens = from.DPoPBoundAccessTokens }, "dpop-nonce": func() { s.DPoPRequireNonce = from.DPoPRequireNonce },
 		"tls-bound":   func() { s.TLSBoundAccessTokens = from.TLSBoundAccessTokens },
 		"tls-subject": func() { s.TLSClientAuthSubjectDN = from.TLSClientAuthSubjectDN },
@@ -158,6 +162,21 @@ func (f *clientFlags) onto(cmd *cobra.Command, base api.ClientSettings, stdin io
 	}
 	return base, nil
 }
+
+// grantTypes writes in full what people write in short.
+func grantTypes(list []string) []string {
+	full := make([]string, len(list))
+	for i, name := range list {
+		if full[i] = name; slices.Contains(longGrantTypes, name) {
+			full[i] = "urn:ietf:params:oauth:grant-type:" + name
+		}
+	}
+	return full
+}
+
+// longGrantTypes are the grant types whose names are URNs, without what all
+// have in front.
+var longGrantTypes = []string{"token-exchange"}
 
 func (c *console) clientCreate() *cobra.Command {
 	var f clientFlags

@@ -56,7 +56,7 @@ func (a *App) doors(master []byte) error {
 		languages = append(languages, l.Tag())
 	}
 	protocol := oauth.New(oauth.Options{DB: a.DB, Log: a.Log, Ring: a.Ring, Principals: a.People, Credentials: a.Credentials,
-		Clients: a.Clients, Grants: a.Grants, Tokens: a.Tokens, Once: a.Once, Pages: pages,
+		Clients: a.Clients, Trust: a.Trust, Grants: a.Grants, Tokens: a.Tokens, Once: a.Once, Pages: pages,
 		Fetch: web.NewFetcher(web.FetchOptions{}), Locales: languages,
 		MTLS: oauth.MTLS{On: a.Settings.MTLS.Asks(), URL: a.Settings.MTLS.URL}})
 	a.signals = signal.New(signal.Options{Log: a.Log, Keys: a.Ring, Index: a.Grants.Status, Authorize: mayFollow{a.Tokens, protocol}.authorize,

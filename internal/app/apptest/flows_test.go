@@ -79,8 +79,15 @@ func cast(t *testing.T, e *Env, in string) map[string]string {
 	opaque := worker
 	opaque.Name, opaque.AccessTokenFormat = "Discreet worker", client.Opaque
 	api := client.Settings{Name: "API", Type: client.Service, ResourceServer: true, Identifiers: []string{"https://api.example"}}
-	for id, settings := range map[string]client.Settings{"app": app, "own": own, "spa": spa, "worker": worker, "opaque": opaque, "server": api} {
+	broker := client.Settings{Name: "Broker", Type: client.Service, ResourceServer: true, Identifiers: []string{"https://api.example"},
+		GrantTypes: []string{client.ClientCredentials, client.TokenExchange}, Scopes: []string{"read"}, Resources: []string{"https://api.example"}, ExchangeDelegation: true}
+	for id, settings := range map[string]client.Settings{"broker": broker, "app": app, "own": own, "spa": spa, "worker": worker, "opaque": opaque, "server": api} {
 		vars[id+"_secret"] = e.Client(t, in, id, settings)
+		made, err := e.Clients.ByID(context.Background(), in, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		vars[id+"_service"] = made.Principal
 	}
 	return vars
 }

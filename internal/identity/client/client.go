@@ -39,7 +39,13 @@ const (
 	AuthorizationCode = "authorization_code"
 	RefreshToken      = "refresh_token"
 	ClientCredentials = "client_credentials"
+	TokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange" // RFC 8693
 )
+
+// GrantTypes are all of them.
+func GrantTypes() []string {
+	return []string{AuthorizationCode, RefreshToken, ClientCredentials, TokenExchange}
+}
 
 // TokenFormat is the shape of a client's access tokens.
 type TokenFormat string
@@ -144,6 +150,11 @@ type Settings struct {
 	// LegacyAssertionAudience also accepts the token endpoint's address as
 	// the audience of client assertions.
 	LegacyAssertionAudience bool `json:"legacy_assertion_audience,omitempty"`
+	// ExchangeDelegation lets it exchange a token for one that names who acts
+	// for the subject, ExchangeImpersonation for one that does not (RFC 8693,
+	// section 1.1).
+	ExchangeDelegation    bool `json:"token_exchange_delegation,omitempty"`
+	ExchangeImpersonation bool `json:"token_exchange_impersonation,omitempty"`
 	// IntrospectAny lets a resource server ask about every token of the realm.
 	IntrospectAny bool `json:"introspect_any,omitempty"`
 

@@ -174,13 +174,20 @@ func (s *Settings) redirectProblem(uri string) string {
 
 func (s *Settings) checkGrants(p *problems) {
 	checkList(p, "grant_types", s.GrantTypes, func(v string) string {
-		if !slices.Contains([]string{AuthorizationCode, RefreshToken, ClientCredentials}, v) {
+		if !slices.Contains(GrantTypes(), v) {
 			return "is not a grant type we serve"
 		}
 		return ""
 	})
-	if s.AllowsGrant(ClientCredentials) && s.Public() {
-		p.add("grant_types", "client_credentials needs a client that authenticates")
+	for _, grantType := range []string{ClientCredentials, TokenExchange} {
+		if s.AllowsGrant(grantType) && s.Public() {
+			p.add("grant_types", "%s needs a client that authenticates", grantType)
+		}
+	}
+	for field, on := range map[string]bool{"token_exchange_delegation": s.ExchangeDelegation, "token_exchange_impersonation": s.ExchangeImpersonation} {
+		if on && !s.AllowsGrant(TokenExchange) {
+			p.add(field, "needs the grant type %s", TokenExchange)
+		}
 	}
 	if s.AllowsGrant(AuthorizationCode) && s.Type == Service {
 		p.add("grant_types", "a service has no people in front of it; use type web for the authorization code grant")

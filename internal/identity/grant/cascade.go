@@ -20,9 +20,10 @@ type ancestor struct {
 
 // beneath are the statements that kill what hangs on an ancestor. Grants below
 // other grants share their principal, session and offline access, so only the
-// other kinds need to look for them.
+// other kinds need to look for them. What somebody does for another hangs on
+// both.
 var beneath = map[string][]string{
-	"principal":  {underPrincipal},
+	"principal":  {underPrincipal, underActor, belowActor},
 	"session":    {underSession},
 	"credential": {underCredential, belowCredential},
 	"consent":    {underConsent, belowConsent},

@@ -107,7 +107,7 @@ func (s *Store) prove(tx *db.Tx, slot Slot, n New) (*Grant, *client.Client, erro
 	switch {
 	case n.Refresh:
 		g.Expires = earliest(g.Expires, tx.Now.Add(refreshAbsolute(slot.realm, c)))
-	case n.Kind != Standing:
+	case !g.Stands():
 		// Nothing renews it, so it need not outlive the tokens issued with it.
 		g.Expires = earliest(g.Expires, tx.Now.Add(tokenLife(slot.realm, c)+time.Minute))
 	}
@@ -188,7 +188,8 @@ func proveCredential(tx *db.Tx, g *Grant) error {
 }
 
 // proveParent checks the grant that this one comes of. The child hangs on
-// everything that the parent hangs on.
+// everything that the parent hangs on. Below a grant with offline access it does
+// not name the session, which may have ended.
 func proveParent(tx *db.Tx, g *Grant) error {
 	if g.Parent == "" {
 		return nil
@@ -200,7 +201,8 @@ func proveParent(tx *db.Tx, g *Grant) error {
 	if !p.Alive(tx.Now) {
 		return dies(p.ID, "it was revoked or has expired")
 	}
-	if p.Principal != g.Principal || p.Session != g.Session || p.Offline != g.Offline || !p.Allows(g.Scopes) {
+	sameSession := p.Session == g.Session || p.Offline && g.Session == ""
+	if p.Principal != g.Principal || !sameSession || p.Offline != g.Offline || !p.Allows(g.Scopes) {
 		return dies(g.ID, "it exceeds the grant it comes of")
 	}
 	g.Expires = earliest(g.Expires, p.Expires)

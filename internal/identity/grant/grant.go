@@ -35,6 +35,7 @@ type Kind string
 const (
 	Authorization Kind = "authorization" // somebody let a client act for them
 	Standing      Kind = "standing"      // a client acts for itself with a credential
+	Exchange      Kind = "exchange"      // a client showed a token of somebody's, or of another issuer
 )
 
 // Grant is a permission that was given. Values are shared between requests and
@@ -56,7 +57,7 @@ type Grant struct {
 	Consent    bool   // it rests on the principal's remembered consent
 	Offline    bool   // it outlives the session it came of
 
-	Scopes   []string // sorted; those of a standing grant are the client's of the moment
+	Scopes   []string // sorted; none where it stands: what its tokens may have is found when they are issued
 	Audience []string // resources its tokens are for
 	Claims   string   // the claims request as sent (OpenID Connect Core, section 5.5), JSON or empty
 
@@ -93,6 +94,10 @@ func (g *Grant) old(now time.Time) []oldBit {
 func (g *Grant) Alive(now time.Time) bool {
 	return g.Revoked.IsZero() && (g.Expires.IsZero() || now.Before(g.Expires))
 }
+
+// Stands reports whether the grant serves every request of its kind: tokens of
+// it come and go, and die one by one.
+func (g *Grant) Stands() bool { return g.Kind == Standing || g.Kind == Exchange }
 
 // Allows reports whether the grant has every one of the scopes.
 func (g *Grant) Allows(scopes []string) bool {

@@ -14,13 +14,46 @@ import (
 // and again when it was killed, so killing it ends its tokens and leaves the
 // client alive. It comes from memory and costs a write only when it is made.
 func (s *Store) StandingFor(ctx context.Context, by audit.Actor, c *client.Client, credential string) (*Grant, error) {
-	key := standingKey(c.ID, credential)
-	who, err := s.Principals.Live(ctx, c.Realm, c.Principal)
+	return s.stand(ctx, by, c, "client "+c.ID+" "+credential, New{Kind: Standing, Principal: c.Principal, Client: c.ID, Credential: credential})
+}
+
+// Shown is the token that a client showed in order to get another: one of ours,
+// by its grant, or one of another issuer, by who that speaks of and the credential
+// that the link with that issuer is.
+type Shown struct {
+	Parent     *Grant
+	Principal  string
+	Credential string
+	Actor      string // who is to act for the principal, if not the client itself
+}
+
+// ExchangeFor returns the grant under which a client holds what it got for a
+// token that it showed (RFC 8693, RFC 7523). Like a standing grant there is one
+// for all requests that are alike. It hangs on the grant of the token, or on the
+// link, and on the actor.
+func (s *Store) ExchangeFor(ctx context.Context, by audit.Actor, c *client.Client, x Shown) (*Grant, error) {
+	n := New{Kind: Exchange, Principal: x.Principal, Client: c.ID, Credential: x.Credential, Actor: x.Actor}
+	of := x.Credential
+	if x.Parent != nil {
+		n.Principal, n.Parent, n.Offline, of = x.Parent.Principal, x.Parent.ID, x.Parent.Offline, x.Parent.ID
+		if !n.Offline {
+			n.Session = x.Parent.Session
+		}
+	}
+	if of == "" {
+		return nil, fault.New(fault.Internal, "exchange_of_nothing", "an exchange needs a grant or a link")
+	}
+	return s.stand(ctx, by, c, "exchange "+c.ID+" "+of+" "+x.Actor, n)
+}
+
+// stand returns the one living grant that stands under a key.
+func (s *Store) stand(ctx context.Context, by audit.Actor, c *client.Client, key string, n New) (*Grant, error) {
+	who, err := s.Principals.Live(ctx, c.Realm, n.Principal)
 	if err != nil {
 		return nil, err
 	}
 	for range 3 {
-		cached, err := s.grants.Get(c.Realm, key, func() (*Grant, error) { return s.standing(ctx, by, c, credential) })
+		cached, err := s.grants.Get(c.Realm, key, func() (*Grant, error) { return s.standing(ctx, by, c.Realm, key, n) })
 		if err != nil {
 			return nil, err
 		}
@@ -42,26 +75,23 @@ func (s *Store) StandingFor(ctx context.Context, by audit.Actor, c *client.Clien
 	return nil, fault.New(fault.Unavailable, "grant_contended", "the standing grant of client %q is being revoked; try again", c.ID)
 }
 
-func standingKey(client, credential string) string { return "client " + client + " " + credential }
-
 // standing finds or makes the grant. Of several nodes that try at once one
 // inserts it and the others find it.
-func (s *Store) standing(ctx context.Context, by audit.Actor, c *client.Client, credential string) (*Grant, error) {
-	key := standingKey(c.ID, credential)
+func (s *Store) standing(ctx context.Context, by audit.Actor, realm, key string, n New) (*Grant, error) {
 	var g *Grant
-	err := s.db.View(ctx, c.Realm, func(tx *db.Tx) (err error) {
+	err := s.db.View(ctx, realm, func(tx *db.Tx) (err error) {
 		g, err = byStanding(tx, key)
 		return err
 	})
 	if err == nil || !db.Missing(err) {
 		return g, err
 	}
-	slot, err := s.Reserve(ctx, c.Realm, ForGrants)
+	slot, err := s.Reserve(ctx, realm, ForGrants)
 	if err != nil {
 		return nil, err
 	}
-	err = s.db.Update(ctx, c.Realm, func(tx *db.Tx) error {
-		born, _, err := s.prove(tx, slot, New{Kind: Standing, Principal: c.Principal, Client: c.ID, Credential: credential})
+	err = s.db.Update(ctx, realm, func(tx *db.Tx) error {
+		born, _, err := s.prove(tx, slot, n)
 		if err != nil {
 			return err
 		}
@@ -75,8 +105,14 @@ func (s *Store) standing(ctx context.Context, by audit.Actor, c *client.Client, 
 			return err
 		}
 		g = born
-		audit.Append(tx, by, audit.Event{Action: "grant.create", TargetType: "grant", Target: g.ID, Data: map[string]any{
-			"kind": string(g.Kind), "principal": g.Principal, "client": g.Client}})
+		data := map[string]any{"kind": string(g.Kind), "principal": g.Principal, "client": g.Client}
+		if g.Actor != "" {
+			data["actor"] = g.Actor
+		}
+		if g.Parent != "" {
+			data["parent"] = g.Parent
+		}
+		audit.Append(tx, by, audit.Event{Action: "grant.create", TargetType: "grant", Target: g.ID, Data: data})
 		return nil
 	})
 	return g, err

@@ -303,3 +303,79 @@ func TestListsComeInPages(t *testing.T) {
 		}
 	})
 }
+
+// Spine 7: one grant for each parent, client and actor, made once by however many
+// requests and nodes, without a write afterwards; and dead with any of them.
+func TestOneExchangeGrantForEachParentClientAndActor(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		nodes := []*world{w}
+		if w.Env.DB.Engine() == db.Postgres {
+			other := build(t, w.Node(t))
+			other.Start(t)
+			nodes = append(nodes, other)
+		}
+		p, c, api := w.mustPerson(t, dbtest.Realm), w.mustClient(t, dbtest.Realm), w.mustClient(t, dbtest.Realm)
+		robot := w.mustClient(t, dbtest.Realm).Principal
+		parent, _ := w.mustGrant(t, dbtest.Realm, grantFor(p, c))
+		race := func(x Shown) *Grant {
+			t.Helper()
+			var mu sync.Mutex
+			found := map[string]*Grant{}
+			var wg sync.WaitGroup
+			for _, n := range nodes {
+				for range 16 {
+					wg.Go(func() {
+						g, err := n.ExchangeFor(ctx, by, api, x)
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						mu.Lock()
+						defer mu.Unlock()
+						found[g.ID] = g
+					})
+				}
+			}
+			wg.Wait()
+			if len(found) != 1 {
+				t.Fatalf("%d grants, want 1", len(found))
+			}
+			for _, g := range found {
+				return g
+			}
+			return nil
+		}
+		plain, acting := race(Shown{Parent: parent}), race(Shown{Parent: parent, Actor: robot})
+		if plain.ID == acting.ID || plain.Parent != parent.ID || plain.Session != parent.Session || acting.Actor != robot || plain.Principal != p.id || !plain.Expires.Equal(parent.Expires) {
+			t.Fatalf("%+v\n%+v", plain, acting)
+		}
+		below, err := w.ExchangeFor(ctx, by, w.mustClient(t, dbtest.Realm), Shown{Parent: acting})
+		must(t, err)
+		must(t, w.SuspendPrincipal(ctx, by, dbtest.Realm, robot, "test", nil))
+		w.mustBe(t, acting, true)
+		w.mustBe(t, below, true)
+		w.mustBe(t, plain, false)
+		must(t, w.Revoke(ctx, by, dbtest.Realm, parent.ID, "test"))
+		w.mustBe(t, plain, true)
+		if _, err := w.ExchangeFor(ctx, by, api, Shown{Parent: parent}); !fault.Is(err, fault.Forbidden) {
+			t.Errorf("below a dead grant: %v, want forbidden", err)
+		}
+		if _, err := w.ExchangeFor(ctx, by, api, Shown{Principal: p.id}); err == nil {
+			t.Error("of nothing")
+		}
+	})
+}
+
+func TestAnExchangeGrantCostsNoWrite(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		p, c, api := w.mustPerson(t, dbtest.Realm), w.mustClient(t, dbtest.Realm), w.mustClient(t, dbtest.Realm)
+		parent, _ := w.mustGrant(t, dbtest.Realm, grantFor(p, c))
+		first, err := w.ExchangeFor(t.Context(), by, api, Shown{Parent: parent})
+		must(t, err)
+		w.Env.DB.Close()
+		if again, err := w.ExchangeFor(t.Context(), by, api, Shown{Parent: parent}); err != nil || again.ID != first.ID {
+			t.Errorf("with the database gone: %v, %v", again, err)
+		}
+	})
+}

@@ -154,6 +154,7 @@ const (
 	underSession    = killText + `SELECT id FROM grants WHERE realm = $3 AND session = $4 AND NOT offline AND revoked_at = 0 AND $5 = '' LIMIT $6` + killReturning
 	underCredential = killText + `SELECT id FROM grants WHERE realm = $3 AND credential = $4 AND revoked_at = 0 AND $5 = '' LIMIT $6` + killReturning
 	underPrincipal  = killText + `SELECT id FROM grants WHERE realm = $3 AND principal = $4 AND revoked_at = 0 AND $5 = '' LIMIT $6` + killReturning
+	underActor      = killText + `SELECT id FROM grants WHERE realm = $3 AND actor = $4 AND actor <> '' AND revoked_at = 0 AND $5 = '' LIMIT $6` + killReturning
 	underConsent    = killText + `SELECT id FROM grants WHERE realm = $3 AND principal = $4 AND client = $5 AND consent AND revoked_at = 0 LIMIT $6` + killReturning
 
 	// Grants below grants. The first members may be dead themselves.
@@ -164,6 +165,8 @@ const (
 		WHERE p.realm = $3 AND p.principal = $4 AND p.client = $5 AND p.consent` + below + killReturning
 	belowClient = killText + `WITH RECURSIVE doomed(id) AS (SELECT c.id FROM grants c JOIN grants p ON p.realm = c.realm AND p.id = c.parent
 		WHERE c.realm = $3 AND c.parent IS NOT NULL AND p.client = $4 AND $5 = ''` + below + killReturning
+	belowActor = killText + `WITH RECURSIVE doomed(id) AS (SELECT c.id FROM grants p JOIN grants c ON c.realm = p.realm AND c.parent = p.id
+		WHERE p.realm = $3 AND p.actor = $4 AND p.actor <> '' AND $5 = ''` + below + killReturning
 	belowCredential = killText + `WITH RECURSIVE doomed(id) AS (SELECT c.id FROM grants p JOIN grants c ON c.realm = p.realm AND c.parent = p.id
 		WHERE p.realm = $3 AND p.credential = $4 AND $5 = ''` + below + killReturning
 )

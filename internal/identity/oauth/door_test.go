@@ -214,6 +214,7 @@ type reply struct {
 	Refresh string `json:"refresh_token"`
 	ID      string `json:"id_token"`
 	Scope   string `json:"scope"`
+	Issued  string `json:"issued_token_type"`
 	Error   string `json:"error"`
 	Words   string `json:"error_description"`
 }

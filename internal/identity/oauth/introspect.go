@@ -103,6 +103,9 @@ func describeToken(rl *realm.Realm, t *token.Token) []byte {
 	if t.Bound != (token.Binding{}) {
 		b = t.Bound.AppendJSON(append(b, `,"cnf":`...))
 	}
+	if len(t.Actors) > 0 {
+		b = token.AppendActors(append(b, `,"act":`...), t.Actors)
+	}
 	if t.ACR != "" {
 		b = member(b, "acr", t.ACR)
 	}

@@ -36,7 +36,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) error {
 }
 
 // kill ends the grant that a token is of, with all its tokens. Only a token of
-// a standing grant dies alone: the grant is the client itself at work.
+// a grant that stands dies alone: the grant serves all requests of the client.
 func (s *Server) kill(r *http.Request, rl *realm.Realm, c caller, text string) error {
 	ctx, by := r.Context(), actor(r, c.Client)
 	if strings.HasPrefix(text, grant.RefreshPrefix) {
@@ -58,7 +58,7 @@ func (s *Server) kill(r *http.Request, rl *realm.Realm, c caller, text string) e
 	if err != nil {
 		return err
 	}
-	if g.Kind == grant.Standing {
+	if g.Stands() {
 		return s.grants.RevokeToken(ctx, by, rl.Name, c.ID, t.ID, t.Expires)
 	}
 	return s.grants.Revoke(ctx, by, rl.Name, g.ID, "client")

@@ -23,6 +23,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/signin"
 	"github.com/cardea-id/cardea/internal/identity/token"
+	"github.com/cardea-id/cardea/internal/identity/trust"
 	"github.com/cardea-id/cardea/internal/web"
 )
 
@@ -34,11 +35,12 @@ type Options struct {
 	Principals  *principal.Directory
 	Credentials *credential.Store
 	Clients     *client.Registry
+	Trust       *trust.Registry
 	Grants      *grant.Store
 	Tokens      *token.Gate
 	Once        *once.Store
 	Pages       *signin.Server
-	Fetch       *web.Fetcher // for clients' jwks_uri
+	Fetch       *web.Fetcher // for the jwks_uri of clients and trusted issuers
 	MTLS        MTLS
 	Locales     []string // languages of the pages, for discovery
 }
@@ -51,6 +53,7 @@ type Server struct {
 	principals  *principal.Directory
 	credentials *credential.Store
 	clients     *client.Registry
+	trust       *trust.Registry
 	grants      *grant.Store
 	tokens      *token.Gate
 	once        *once.Store
@@ -66,7 +69,7 @@ type Server struct {
 // New returns the door.
 func New(o Options) *Server {
 	return &Server{
-		db: o.DB, log: o.Log, ring: o.Ring, principals: o.Principals, credentials: o.Credentials, clients: o.Clients,
+		db: o.DB, log: o.Log, ring: o.Ring, principals: o.Principals, credentials: o.Credentials, clients: o.Clients, trust: o.Trust,
 		grants: o.Grants, tokens: o.Tokens, once: o.Once, pages: o.Pages, fetch: o.Fetch, mtls: o.MTLS, locales: o.Locales,
 		documents: cache.New("discovery documents", 16<<20, 1<<20, func(d *document) int { return len(d.body) }),
 	}

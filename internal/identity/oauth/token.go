@@ -33,6 +33,8 @@ type proved struct {
 	refresh  secret.Text // the refresh token that goes with them, or ""
 	nonce    string
 	idToken  bool
+	until    time.Time // when the access token ends at the latest; zero: the grant says
+	issued   string    // what token exchange calls the token, or ""
 }
 
 // grantType proves on whose behalf tokens are asked for, and nothing else: the
@@ -47,6 +49,7 @@ var grants = map[string]grantType{
 	client.AuthorizationCode: codeGrant{},
 	client.RefreshToken:      refreshGrant{},
 	client.ClientCredentials: credentialsGrant{},
+	client.TokenExchange:     exchangeGrant{},
 }
 
 // token issues tokens (RFC 6749, section 3.2).
@@ -92,7 +95,7 @@ func readForm(w http.ResponseWriter, r *http.Request) (web.Params, error) {
 	if r.URL.RawQuery != "" {
 		return web.Params{}, badRequest("parameters belong into the body")
 	}
-	return web.Form(w, r, "resource")
+	return web.Form(w, r, "resource", "audience")
 }
 
 // grantType finds the member of the family and asks whether the client may use
@@ -115,7 +118,7 @@ func (a *asking) grantType() (grantType, error) {
 
 // issue passes the gate.
 func (s *Server) issue(a *asking, p proved) (token.Issued, error) {
-	req := token.Request{Grant: p.grant, Scopes: p.scopes, Audience: p.audience, Bound: a.bound}
+	req := token.Request{Grant: p.grant, Scopes: p.scopes, Audience: p.audience, Bound: a.bound, Until: p.until}
 	if p.idToken {
 		claims, err := s.idTokenClaims(a.request.Context(), a.realm, a.caller.Client, p.grant)
 		if err != nil {
@@ -145,6 +148,9 @@ func answerTokens(p proved, issued token.Issued) []byte {
 	}
 	if p.refresh != "" {
 		b = append(append(append(b, `,"refresh_token":"`...), string(p.refresh)...), '"')
+	}
+	if p.issued != "" {
+		b = append(append(append(b, `,"issued_token_type":"`...), p.issued...), '"')
 	}
 	b = append(b, `,"scope":"`...)
 	for i, scope := range p.scopes {

@@ -42,6 +42,7 @@ func (g *Gate) mintID(ctx context.Context, p *passed, t *Token, access string, q
 	}
 	b = appendPerson(b, t.ACR, t.AMR, t.AuthTime)
 	b = appendText(append(b, `,"at_hash":`...), halfHash(key.Alg, access))
+	b = appendText(append(b, `,"gid":`...), p.grant.ID)
 	if p.grant.Session != "" {
 		sid, err := g.SID(ctx, t.Realm, t.Client, p.grant.Session)
 		if err != nil {

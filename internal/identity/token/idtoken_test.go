@@ -39,7 +39,7 @@ func TestIDTokens(t *testing.T) {
 					t.Errorf("%s: %s = %v, want %v", alg, name, m[name], want)
 				}
 			}
-			if m["address"].(map[string]any)["country"] != "GB" || len(m) != 13 {
+			if m["address"].(map[string]any)["country"] != "GB" || len(m) != 14 {
 				t.Errorf("%s: claims %v", alg, m)
 			}
 			h, err := n.Hint(t.Context(), dbtest.Realm, i.ID)

@@ -68,6 +68,14 @@ type passed struct {
 	client *client.Client
 	grant  *grant.Grant
 	until  time.Time // the earliest end of any of them
+	above  []link    // the grants that it comes of, the nearest first
+	actors []string  // who acts for the principal, the present one first
+}
+
+// link is one of the grants that another comes of, with its client.
+type link struct {
+	grant  *grant.Grant
+	client *client.Client
 }
 
 // pass checks that everything the grant hangs on is alive, and the grant
@@ -75,7 +83,7 @@ type passed struct {
 func (g *Gate) pass(ctx context.Context, gr *grant.Grant) (*passed, error) {
 	p := &passed{now: g.db.Now(), grant: gr, until: gr.Expires}
 	for _, check := range []func(context.Context, *passed) error{
-		g.realmAlive, g.clientAlive, g.principalAlive, g.sessionAlive, g.credentialAlive, g.parentAlive, g.consentAlive, g.grantAlive,
+		g.realmAlive, g.clientAlive, g.principalAlive, g.sessionAlive, g.credentialAlive, g.actorAlive, g.parentAlive, g.consentAlive, g.grantAlive,
 	} {
 		if err := check(ctx, p); err != nil {
 			return nil, refusal(err)
@@ -129,10 +137,14 @@ func (g *Gate) sessionAlive(ctx context.Context, p *passed) error {
 }
 
 func (g *Gate) credentialAlive(ctx context.Context, p *passed) error {
-	if p.grant.Credential == "" {
+	return g.proofAlive(ctx, p, p.grant)
+}
+
+func (g *Gate) proofAlive(ctx context.Context, p *passed, gr *grant.Grant) error {
+	if gr.Credential == "" {
 		return nil
 	}
-	c, err := g.Credentials.Live(ctx, p.grant.Realm, p.grant.Credential)
+	c, err := g.Credentials.Live(ctx, gr.Realm, gr.Credential)
 	if err != nil {
 		return err
 	}
@@ -140,10 +152,35 @@ func (g *Gate) credentialAlive(ctx context.Context, p *passed) error {
 	return nil
 }
 
-// parentAlive walks up the grants that this one comes of.
+func (g *Gate) actorAlive(ctx context.Context, p *passed) error {
+	return g.acts(ctx, p, p.grant)
+}
+
+// acts notes who acts under a grant, who must be alive too.
+func (g *Gate) acts(ctx context.Context, p *passed, gr *grant.Grant) error {
+	if gr.Actor == "" {
+		return nil
+	}
+	who, err := g.Principals.Live(ctx, gr.Realm, gr.Actor)
+	if err != nil {
+		return err
+	}
+	if len(p.actors) == MaxActors {
+		return dead("too many act for one another")
+	}
+	p.actors = append(p.actors, gr.Actor)
+	p.bound(who.Until)
+	return nil
+}
+
+// MaxActors bounds how many may act for one another.
+const MaxActors = 4
+
+// parentAlive walks up the grants that this one comes of, and asks of each what
+// is asked of the grant itself. Principal and session are the same for all.
 func (g *Gate) parentAlive(ctx context.Context, p *passed) error {
 	next := p.grant.Parent
-	for range maxAncestry {
+	for range MaxAncestry {
 		if next == "" {
 			return nil
 		}
@@ -151,28 +188,49 @@ func (g *Gate) parentAlive(ctx context.Context, p *passed) error {
 		if err != nil {
 			return err
 		}
-		if err := g.alive(ctx, parent, p.now); err != nil {
+		if err := g.ancestorAlive(ctx, p, parent); err != nil {
 			return err
 		}
-		p.bound(parent.Expires)
 		next = parent.Parent
 	}
 	return dead("it comes of too many others")
 }
 
-// maxAncestry bounds how many grants may come of one another.
-const maxAncestry = 8
+// MaxAncestry bounds how many grants may come of one another.
+const MaxAncestry = 8
+
+func (g *Gate) ancestorAlive(ctx context.Context, p *passed, gr *grant.Grant) error {
+	c, err := g.Clients.Live(ctx, gr.Realm, gr.Client)
+	if err != nil {
+		return err
+	}
+	if !gr.Follows(c) {
+		return dead("what it comes of was cut off when its client was disabled")
+	}
+	p.above = append(p.above, link{gr, c})
+	p.bound(gr.Expires)
+	for _, check := range []func(context.Context, *passed, *grant.Grant) error{g.proofAlive, g.acts, g.agreed} {
+		if err := check(ctx, p, gr); err != nil {
+			return err
+		}
+	}
+	return g.alive(ctx, gr, p.now)
+}
 
 func (g *Gate) consentAlive(ctx context.Context, p *passed) error {
-	if !p.grant.Consent {
+	return g.agreed(ctx, p, p.grant)
+}
+
+func (g *Gate) agreed(ctx context.Context, _ *passed, gr *grant.Grant) error {
+	if !gr.Consent {
 		return nil
 	}
-	c, err := g.grants.Consent(ctx, p.grant.Realm, p.grant.Principal, p.grant.Client)
+	c, err := g.grants.Consent(ctx, gr.Realm, gr.Principal, gr.Client)
 	if err != nil {
 		return err
 	}
 	// A consent given anew does not revive what the old one's end killed.
-	if c == nil || c.Created.After(p.grant.Created) {
+	if c == nil || c.Created.After(gr.Created) {
 		return fault.New(fault.Forbidden, "consent_missing", "the consent that the grant rests on is gone")
 	}
 	return nil
@@ -207,9 +265,9 @@ func (p *passed) permits(q Request) error {
 		if !p.client.AllowsScope(s) {
 			return fault.New(fault.Forbidden, "scope_exceeded", "client %q may not have scope %q", p.client.ID, s)
 		}
-	}
-	if p.grant.Kind != grant.Standing && !p.grant.Allows(q.Scopes) {
-		return fault.New(fault.Forbidden, "scope_exceeded", "the grant does not have every scope of %q", q.Scopes)
+		if !p.mayHave(s) {
+			return fault.New(fault.Forbidden, "scope_exceeded", "the grant does not have every scope of %q", q.Scopes)
+		}
 	}
 	if len(q.Audience) == 0 {
 		return fault.New(fault.Forbidden, "audience_exceeded", "a token needs an audience")
@@ -225,16 +283,28 @@ func (p *passed) permits(q Request) error {
 	return nil
 }
 
+// mayHave reports whether tokens of the grant may have a scope: it has it, and
+// so has all that it comes of.
+func (p *passed) mayHave(scope string) bool {
+	has := func(l link) bool {
+		return l.client.AllowsScope(scope) && (l.grant.Stands() || l.grant.Allows([]string{scope}))
+	}
+	return has(link{p.grant, p.client}) && !slices.ContainsFunc(p.above, func(l link) bool { return !has(l) })
+}
+
 // mayReach reports whether tokens of the grant may name an audience. The issuer
 // itself is always one: it serves userinfo.
 func (p *passed) mayReach(audience string) bool {
 	if audience == p.realm.Issuer {
 		return true
 	}
-	if p.grant.Kind == grant.Standing {
-		return p.client.AllowsAudience(p.realm.Issuer, audience)
+	reaches := func(l link) bool {
+		if l.grant.Stands() {
+			return l.client.AllowsAudience(p.realm.Issuer, audience)
+		}
+		return slices.Contains(l.grant.Audience, audience)
 	}
-	return slices.Contains(p.grant.Audience, audience)
+	return reaches(link{p.grant, p.client}) && !slices.ContainsFunc(p.above, func(l link) bool { return !reaches(l) })
 }
 
 // compose decides what the access token says.
@@ -243,12 +313,17 @@ func (g *Gate) compose(ctx context.Context, p *passed, q Request, minted audit.P
 	if err != nil {
 		return nil, err
 	}
+	actors, err := g.actorsFor(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	p.bound(q.Until)
 	var jti [16]byte
 	rand.Read(jti[:])
 	// Whole seconds, as the claims have them; the end is rounded down.
 	issued := p.now.Truncate(time.Second)
 	t := &Token{Realm: p.grant.Realm, ID: base64.RawURLEncoding.EncodeToString(jti[:]), Subject: subject, Principal: p.grant.Principal,
-		Client: p.client.ID, Grant: p.grant.ID, Scopes: q.Scopes, Audience: q.Audience, Issued: issued,
+		Client: p.client.ID, Grant: p.grant.ID, Scopes: q.Scopes, Audience: q.Audience, Actors: actors, Issued: issued,
 		Expires: p.end(p.now.Add(life(p.realm.Settings.AccessTokenTTL, p.client.AccessTokenLife()))),
 		Bound:   q.Bound,
 		ACR:     p.grant.ACR, AMR: p.grant.AMR, AuthTime: p.grant.AuthTime, Status: p.grant.Status, Minted: minted}

@@ -60,6 +60,9 @@ func appendClaims(b []byte, issuer string, t *Token) []byte {
 		b = appendWords(append(b, `,"scope":`...), t.Scopes)
 	}
 	b = appendPerson(b, t.ACR, t.AMR, t.AuthTime)
+	if len(t.Actors) > 0 {
+		b = AppendActors(append(b, `,"act":`...), t.Actors)
+	}
 	if t.Bound != (Binding{}) {
 		b = t.Bound.AppendJSON(append(b, `,"cnf":`...))
 	}

@@ -16,8 +16,12 @@ import (
 // and reading it takes no database; whoever holds it learns nothing from it,
 // not even from its length, which comes in steps.
 
-// opaqueV1 is the first byte of what is sealed.
-const opaqueV1 = 1
+// The first byte of what is sealed. Tokens without actors keep the first form,
+// which nodes of an older version read too.
+const (
+	opaqueV1 = 1
+	opaqueV2 = 2 // has actors
+)
 
 // opaqueStep is what the length of the claims is filled up to a multiple of.
 const opaqueStep = 128
@@ -45,11 +49,15 @@ func appendOpaque(b []byte, t *Token) ([]byte, error) {
 	if err != nil || len(jti) != 16 {
 		return nil, errors.New("token: jti is not 16 bytes")
 	}
-	b = append(append(b, opaqueV1), jti...)
+	form, lists := byte(opaqueV1), [][]string{t.Scopes, t.Audience, t.AMR}
+	if len(t.Actors) > 0 {
+		form, lists = opaqueV2, append(lists, t.Actors)
+	}
+	b = append(append(b, form), jti...)
 	for _, s := range []string{t.Subject, t.Principal, t.Client, t.Grant, t.Status.List, t.ACR, t.Bound.JKT, t.Bound.X5T} {
 		b = appendField(b, s)
 	}
-	for _, list := range [][]string{t.Scopes, t.Audience, t.AMR} {
+	for _, list := range lists {
 		b = binary.AppendUvarint(b, uint64(len(list)))
 		for _, s := range list {
 			b = appendField(b, s)
@@ -104,14 +112,19 @@ func (g *Gate) open(ctx context.Context, realm, value string) (*Token, error) {
 // readOpaque reads what appendOpaque wrote. The seal has vouched for it.
 func readOpaque(b []byte) (*Token, bool) {
 	r := reader{b: b, ok: true}
-	if r.byte() != opaqueV1 {
+	form := r.byte()
+	if form != opaqueV1 && form != opaqueV2 {
 		return nil, false
 	}
 	t := &Token{ID: base64.RawURLEncoding.EncodeToString(r.take(16))}
 	for _, s := range []*string{&t.Subject, &t.Principal, &t.Client, &t.Grant, &t.Status.List, &t.ACR, &t.Bound.JKT, &t.Bound.X5T} {
 		*s = r.field()
 	}
-	for _, list := range []*[]string{&t.Scopes, &t.Audience, &t.AMR} {
+	lists := []*[]string{&t.Scopes, &t.Audience, &t.AMR}
+	if form == opaqueV2 {
+		lists = append(lists, &t.Actors)
+	}
+	for _, list := range lists {
 		*list = r.list()
 	}
 	t.Status.Index = r.number()

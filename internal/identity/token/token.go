@@ -41,6 +41,7 @@ type Token struct {
 	Grant     string
 	Scopes    []string
 	Audience  []string
+	Actors    []string // who acts for the subject, as the client sees them, the present one first (RFC 8693, section 4.1)
 	Issued    time.Time
 	Expires   time.Time
 
@@ -90,6 +91,8 @@ type Request struct {
 	ACR string
 	// Bound is what the access token is bound to.
 	Bound Binding
+	// Until is when the access token ends at the latest; zero: the grant says.
+	Until time.Time
 	// ID asks for an ID token as well.
 	ID *IDRequest
 }
