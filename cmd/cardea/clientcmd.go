@@ -76,7 +76,7 @@ func (f *clientFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&s.Type, "type", "web", "web, spa, native or service")
 	flags.StringSliceVar(&s.RedirectURIs, "redirect-uri", nil, "where answers go, compared as exact strings")
 	flags.StringSliceVar(&s.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "where browsers go after sign-out")
-	flags.StringSliceVar(&s.GrantTypes, "grant-type", nil, "authorization_code, refresh_token, client_credentials or token-exchange, or the whole URN")
+	flags.StringSliceVar(&s.GrantTypes, "grant-type", nil, "authorization_code, refresh_token, client_credentials, token-exchange or jwt-bearer, or the whole URN")
 	flags.StringSliceVar(&s.Scopes, "scope", nil, "what it may ask for")
 	flags.StringSliceVar(&s.Resources, "resource", nil, "audiences it may ask tokens for")
 	flags.StringVar(&s.TokenEndpointAuthMethod, "auth-method", "", "none, client_secret_basic, client_secret_post, private_key_jwt, tls_client_auth or self_signed_tls_client_auth")
@@ -176,7 +176,7 @@ func grantTypes(list []string) []string {
 
 // longGrantTypes are the grant types whose names are URNs, without what all
 // have in front.
-var longGrantTypes = []string{"token-exchange"}
+var longGrantTypes = []string{"token-exchange", "jwt-bearer"}
 
 func (c *console) clientCreate() *cobra.Command {
 	var f clientFlags

@@ -40,7 +40,7 @@ var argumentSources = map[string]source{
 // of a name takes the same.
 var flagSources = map[string]source{
 	"type":         oneOf("web", "spa", "native", "service"),
-	"grant-type":   oneOf("authorization_code", "refresh_token", "client_credentials", "token-exchange"),
+	"grant-type":   oneOf("authorization_code", "refresh_token", "client_credentials", "token-exchange", "jwt-bearer"),
 	"auth-method":  oneOf("none", "client_secret_basic", "client_secret_post", "private_key_jwt"),
 	"access-token": oneOf("jwt", "opaque"),
 	"subject-type": oneOf("public", "pairwise"),

@@ -2,13 +2,18 @@ package apptest
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/trust"
+	"github.com/cardea-id/cardea/internal/jose"
 	"github.com/cardea-id/cardea/internal/realm"
 )
 
@@ -81,7 +86,8 @@ func cast(t *testing.T, e *Env, in string) map[string]string {
 	api := client.Settings{Name: "API", Type: client.Service, ResourceServer: true, Identifiers: []string{"https://api.example"}}
 	broker := client.Settings{Name: "Broker", Type: client.Service, ResourceServer: true, Identifiers: []string{"https://api.example"},
 		GrantTypes: []string{client.ClientCredentials, client.TokenExchange}, Scopes: []string{"read"}, Resources: []string{"https://api.example"}, ExchangeDelegation: true}
-	for id, settings := range map[string]client.Settings{"broker": broker, "app": app, "own": own, "spa": spa, "worker": worker, "opaque": opaque, "server": api} {
+	courier := client.Settings{Name: "Courier", Type: client.Service, GrantTypes: []string{client.JWTBearer}, Scopes: []string{"read"}, Resources: []string{"https://api.example"}}
+	for id, settings := range map[string]client.Settings{"broker": broker, "courier": courier, "app": app, "own": own, "spa": spa, "worker": worker, "opaque": opaque, "server": api} {
 		vars[id+"_secret"] = e.Client(t, in, id, settings)
 		made, err := e.Clients.ByID(context.Background(), in, id)
 		if err != nil {
@@ -89,5 +95,37 @@ func cast(t *testing.T, e *Env, in string) map[string]string {
 		}
 		vars[id+"_service"] = made.Principal
 	}
+	maps.Copy(vars, assertions(t, e, in, ada.ID))
 	return vars
+}
+
+// assertions makes a realm trust an issuer that knows Ada as s-1, and gives what
+// that says about her.
+func assertions(t *testing.T, e *Env, in, ada string) map[string]string {
+	t.Helper()
+	ctx := context.Background()
+	key, err := jose.Generate("k1", jose.ES256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const issuer = "https://login.example"
+	made, err := e.Trust.Create(ctx, audit.System, in, trust.Settings{Issuer: issuer, JWKS: string(jose.Set{key.Public()}.JSON()), Scopes: []string{"read"},
+		Uses: []trust.Use{trust.JWTBearer}, MaxLife: 24 * 60 * 60})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Trust.Link(ctx, audit.System, in, made.ID, "s-1", ada); err != nil {
+		t.Fatal(err)
+	}
+	says := func(typ, subject, audience string) string {
+		now := e.Clock.Now()
+		text, err := jose.Sign(key, typ, fmt.Appendf(nil, `{"iss":%q,"sub":%q,"aud":%q,"jti":%q,"iat":%d,"exp":%d}`,
+			issuer, subject, audience, subject+audience, now.Unix(), now.Add(23*time.Hour).Unix()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	return map[string]string{"assertion": says("JWT", "s-1", IssuerOf(in)), "assertion_about_nobody": says("JWT", "s-2", IssuerOf(in)),
+		"assertion_elsewhere": says("JWT", "s-1", "https://elsewhere.example")}
 }

@@ -40,11 +40,12 @@ const (
 	RefreshToken      = "refresh_token"
 	ClientCredentials = "client_credentials"
 	TokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange" // RFC 8693
+	JWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer"     // RFC 7523, section 2.1
 )
 
 // GrantTypes are all of them.
 func GrantTypes() []string {
-	return []string{AuthorizationCode, RefreshToken, ClientCredentials, TokenExchange}
+	return []string{AuthorizationCode, RefreshToken, ClientCredentials, TokenExchange, JWTBearer}
 }
 
 // TokenFormat is the shape of a client's access tokens.

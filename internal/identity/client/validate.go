@@ -179,7 +179,7 @@ func (s *Settings) checkGrants(p *problems) {
 		}
 		return ""
 	})
-	for _, grantType := range []string{ClientCredentials, TokenExchange} {
+	for _, grantType := range []string{ClientCredentials, TokenExchange, JWTBearer} {
 		if s.AllowsGrant(grantType) && s.Public() {
 			p.add("grant_types", "%s needs a client that authenticates", grantType)
 		}

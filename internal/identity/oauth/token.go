@@ -50,6 +50,7 @@ var grants = map[string]grantType{
 	client.RefreshToken:      refreshGrant{},
 	client.ClientCredentials: credentialsGrant{},
 	client.TokenExchange:     exchangeGrant{},
+	client.JWTBearer:         bearerGrant{},
 }
 
 // token issues tokens (RFC 6749, section 3.2).
