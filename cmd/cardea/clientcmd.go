@@ -67,6 +67,8 @@ type clientFlags struct {
 	jwks     string
 	ca       string
 	file     string
+
+	assertions []string
 }
 
 func (f *clientFlags) add(flags *pflag.FlagSet) {
@@ -97,6 +99,7 @@ func (f *clientFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.ca, "tls-ca", "", "PEM file of the CAs of its certificate, instead of the realm's")
 	flags.BoolVar(&s.TokenExchangeDelegation, "delegation", false, "it may exchange tokens for ones that name who acts")
 	flags.BoolVar(&s.TokenExchangeImpersonation, "impersonation", false, "relaxed: it may exchange tokens for ones that do not name who acts")
+	flags.StringArrayVar(&f.assertions, "identity-assertion", nil, "it gets identity assertions for an issuer, such as \"https://chat.example client-id-there scope…\"; may be repeated")
 	flags.BoolVar(&s.PKCEOptional, "pkce-optional", false, "relaxed: a confidential client may leave PKCE out")
 }
 
@@ -145,6 +148,16 @@ func (f *clientFlags) onto(cmd *cobra.Command, base api.ClientSettings, stdin io
 	}
 	if s.Type == "" {
 		s.Type = from.Type
+	}
+	if cmd.Flags().Changed("identity-assertion") {
+		s.IdentityAssertions = nil
+		for _, one := range f.assertions {
+			part := strings.Fields(one)
+			if len(part) < 2 {
+				return base, fmt.Errorf("--identity-assertion %q names an issuer and the client's id there", one)
+			}
+			s.IdentityAssertions = append(s.IdentityAssertions, api.IdentityAssertion{Issuer: part[0], ClientID: part[1], Scopes: part[2:]})
+		}
 	}
 	if f.jwks != "" {
 		data, err := os.ReadFile(f.jwks)

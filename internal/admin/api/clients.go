@@ -211,7 +211,7 @@ func settingsIn(w wire.ClientSettings) client.Settings {
 		AccessTokenFormat: client.TokenFormat(w.AccessTokenFormat), AccessTokenAlg: w.AccessTokenSignedResponseAlg, IDTokenAlg: w.IDTokenSignedResponseAlg,
 		UserInfoAlg: w.UserInfoSignedResponseAlg, IntrospectionAlg: w.IntrospectionSignedResponseAlg, OpenIDDefaults: w.OpenIDDefaults,
 		SubjectType: client.SubjectType(w.SubjectType), Sector: w.SectorIdentifier, FirstParty: w.FirstParty, PKCEOptional: w.PKCEOptional,
-		LegacyAssertionAudience: w.LegacyAssertionAudience, IntrospectAny: w.IntrospectAny, ExchangeDelegation: w.TokenExchangeDelegation, ExchangeImpersonation: w.TokenExchangeImpersonation,
+		LegacyAssertionAudience: w.LegacyAssertionAudience, IntrospectAny: w.IntrospectAny, ExchangeDelegation: w.TokenExchangeDelegation, ExchangeImpersonation: w.TokenExchangeImpersonation, IdentityAssertions: assertionsIn(w.IdentityAssertions),
 		DefaultMaxAge: w.DefaultMaxAge, RequireAuthTime: w.RequireAuthTime,
 		AccessTokenTTL: w.AccessTokenTTL, IDTokenTTL: w.IDTokenTTL, RefreshIdleTTL: w.RefreshIdleTTL, RefreshAbsoluteTTL: w.RefreshAbsoluteTTL,
 		TLSSubjectDN: w.TLSClientAuthSubjectDN, TLSSANDNS: w.TLSClientAuthSANDNS, TLSSANURI: w.TLSClientAuthSANURI, TLSSANIP: w.TLSClientAuthSANIP,
@@ -229,7 +229,7 @@ func settingsOut(s client.Settings) wire.ClientSettings {
 		AccessTokenFormat: string(s.AccessTokenFormat), AccessTokenSignedResponseAlg: s.AccessTokenAlg, IDTokenSignedResponseAlg: s.IDTokenAlg,
 		UserInfoSignedResponseAlg: s.UserInfoAlg, IntrospectionSignedResponseAlg: s.IntrospectionAlg, OpenIDDefaults: s.OpenIDDefaults,
 		SubjectType: string(s.SubjectType), SectorIdentifier: s.Sector, FirstParty: s.FirstParty, PKCEOptional: s.PKCEOptional,
-		LegacyAssertionAudience: s.LegacyAssertionAudience, IntrospectAny: s.IntrospectAny, TokenExchangeDelegation: s.ExchangeDelegation, TokenExchangeImpersonation: s.ExchangeImpersonation,
+		LegacyAssertionAudience: s.LegacyAssertionAudience, IntrospectAny: s.IntrospectAny, TokenExchangeDelegation: s.ExchangeDelegation, TokenExchangeImpersonation: s.ExchangeImpersonation, IdentityAssertions: assertionsOut(s.IdentityAssertions),
 		DefaultMaxAge: s.DefaultMaxAge, RequireAuthTime: s.RequireAuthTime,
 		AccessTokenTTL: s.AccessTokenTTL, IDTokenTTL: s.IDTokenTTL, RefreshIdleTTL: s.RefreshIdleTTL, RefreshAbsoluteTTL: s.RefreshAbsoluteTTL,
 		TLSClientAuthSubjectDN: s.TLSSubjectDN, TLSClientAuthSANDNS: s.TLSSANDNS, TLSClientAuthSANURI: s.TLSSANURI, TLSClientAuthSANIP: s.TLSSANIP,
@@ -237,4 +237,18 @@ func settingsOut(s client.Settings) wire.ClientSettings {
 		DPoPRequireNonce: s.DPoPRequireNonce, TLSBoundAccessTokens: s.TLSBoundAccessTokens,
 		Contacts: s.Contacts, ClientURI: s.ClientURI, PolicyURI: s.PolicyURI, TermsURI: s.TermsURI,
 	}
+}
+
+func assertionsIn(list []wire.IdentityAssertion) (out []client.Assertion) {
+	for _, a := range list {
+		out = append(out, client.Assertion{Issuer: a.Issuer, ClientID: a.ClientID, Scopes: a.Scopes, Resources: a.Resources})
+	}
+	return out
+}
+
+func assertionsOut(list []client.Assertion) (out []wire.IdentityAssertion) {
+	for _, a := range list {
+		out = append(out, wire.IdentityAssertion{Issuer: a.Issuer, ClientID: a.ClientID, Scopes: a.Scopes, Resources: a.Resources})
+	}
+	return out
 }

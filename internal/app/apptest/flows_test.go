@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,6 +88,8 @@ func cast(t *testing.T, e *Env, in string) map[string]string {
 	broker := client.Settings{Name: "Broker", Type: client.Service, ResourceServer: true, Identifiers: []string{"https://api.example"},
 		GrantTypes: []string{client.ClientCredentials, client.TokenExchange}, Scopes: []string{"read"}, Resources: []string{"https://api.example"}, ExchangeDelegation: true}
 	courier := client.Settings{Name: "Courier", Type: client.Service, GrantTypes: []string{client.JWTBearer}, Scopes: []string{"read"}, Resources: []string{"https://api.example"}}
+	own.GrantTypes = append(slices.Clone(own.GrantTypes), client.TokenExchange)
+	own.IdentityAssertions = []client.Assertion{{Issuer: "https://chat.example", ClientID: "own-there", Scopes: []string{"chat.read", "chat.write"}, Resources: []string{"https://api.chat.example"}}}
 	for id, settings := range map[string]client.Settings{"broker": broker, "courier": courier, "app": app, "own": own, "spa": spa, "worker": worker, "opaque": opaque, "server": api} {
 		vars[id+"_secret"] = e.Client(t, in, id, settings)
 		made, err := e.Clients.ByID(context.Background(), in, id)
@@ -110,22 +113,23 @@ func assertions(t *testing.T, e *Env, in, ada string) map[string]string {
 	}
 	const issuer = "https://login.example"
 	made, err := e.Trust.Create(ctx, audit.System, in, trust.Settings{Issuer: issuer, JWKS: string(jose.Set{key.Public()}.JSON()), Scopes: []string{"read"},
-		Uses: []trust.Use{trust.JWTBearer}, MaxLife: 24 * 60 * 60})
+		Uses: []trust.Use{trust.JWTBearer, trust.IDJAG}, MaxLife: 24 * 60 * 60})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := e.Trust.Link(ctx, audit.System, in, made.ID, "s-1", ada); err != nil {
 		t.Fatal(err)
 	}
-	says := func(typ, subject, audience string) string {
+	says := func(typ, subject, audience string, more ...string) string {
 		now := e.Clock.Now()
-		text, err := jose.Sign(key, typ, fmt.Appendf(nil, `{"iss":%q,"sub":%q,"aud":%q,"jti":%q,"iat":%d,"exp":%d}`,
-			issuer, subject, audience, subject+audience, now.Unix(), now.Add(23*time.Hour).Unix()))
+		text, err := jose.Sign(key, typ, fmt.Appendf(nil, `{"iss":%q,"sub":%q,"aud":%q,"jti":%q,"iat":%d,"exp":%d%s}`,
+			issuer, subject, audience, typ+subject+audience, now.Unix(), now.Add(23*time.Hour).Unix(), strings.Join(more, "")))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return text
 	}
 	return map[string]string{"assertion": says("JWT", "s-1", IssuerOf(in)), "assertion_about_nobody": says("JWT", "s-2", IssuerOf(in)),
-		"assertion_elsewhere": says("JWT", "s-1", "https://elsewhere.example")}
+		"assertion_elsewhere": says("JWT", "s-1", "https://elsewhere.example"),
+		"id_jag":              says("oauth-id-jag+jwt", "s-1", IssuerOf(in), `,"client_id":"courier","scope":"read","resource":"https://api.example"`)}
 }

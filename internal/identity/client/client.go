@@ -156,6 +156,9 @@ type Settings struct {
 	// section 1.1).
 	ExchangeDelegation    bool `json:"token_exchange_delegation,omitempty"`
 	ExchangeImpersonation bool `json:"token_exchange_impersonation,omitempty"`
+	// IdentityAssertions are for which servers of other domains it gets identity
+	// assertions.
+	IdentityAssertions []Assertion `json:"identity_assertions,omitempty"`
 	// IntrospectAny lets a resource server ask about every token of the realm.
 	IntrospectAny bool `json:"introspect_any,omitempty"`
 

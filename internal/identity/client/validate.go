@@ -184,6 +184,7 @@ func (s *Settings) checkGrants(p *problems) {
 			p.add("grant_types", "%s needs a client that authenticates", grantType)
 		}
 	}
+	s.checkAssertions(p)
 	for field, on := range map[string]bool{"token_exchange_delegation": s.ExchangeDelegation, "token_exchange_impersonation": s.ExchangeImpersonation} {
 		if on && !s.AllowsGrant(TokenExchange) {
 			p.add(field, "needs the grant type %s", TokenExchange)

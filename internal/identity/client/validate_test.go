@@ -45,6 +45,21 @@ func TestSettingsAreChecked(t *testing.T) {
 		{"grant_types", func(s *Settings) { s.GrantTypes = []string{RefreshToken} }},
 		{"grant_types", func(s *Settings) { s.Type, s.GrantTypes = SPA, []string{ClientCredentials} }},
 		{"grant_types", func(s *Settings) { s.Type, s.GrantTypes = Service, []string{AuthorizationCode} }},
+		{"grant_types", func(s *Settings) { s.Type, s.GrantTypes = SPA, []string{AuthorizationCode, TokenExchange} }},
+		{"grant_types", func(s *Settings) { s.Type, s.GrantTypes = SPA, []string{AuthorizationCode, JWTBearer} }},
+		{"token_exchange_delegation", func(s *Settings) { s.ExchangeDelegation = true }},
+		{"token_exchange_impersonation", func(s *Settings) { s.ExchangeImpersonation = true }},
+		{"identity_assertions", func(s *Settings) { s.IdentityAssertions = []Assertion{{Issuer: "https://chat.example", ClientID: "x"}} }},
+		{"identity_assertions", exchanging(Assertion{Issuer: "chat.example", ClientID: "x"})},
+		{"identity_assertions", exchanging(Assertion{Issuer: "https://chat.example"})},
+		{"identity_assertions", exchanging(Assertion{Issuer: "https://chat.example", ClientID: "x", Scopes: []string{"a b"}})},
+		{"identity_assertions", exchanging(Assertion{Issuer: "https://chat.example", ClientID: "x", Resources: []string{"x"}})},
+		{"identity_assertions", exchanging(Assertion{Issuer: "https://chat.example", ClientID: "x"}, Assertion{Issuer: "https://chat.example", ClientID: "y"})},
+		{"", exchanging(Assertion{Issuer: "https://chat.example", ClientID: "x", Scopes: []string{"a"}, Resources: []string{"https://api.chat.example"}})},
+		{"", func(s *Settings) {
+			s.GrantTypes = append(s.GrantTypes, AuthorizationCode, TokenExchange, JWTBearer)
+			s.ExchangeDelegation, s.ExchangeImpersonation = true, true
+		}},
 		{"scopes", func(s *Settings) { s.Scopes = []string{"open id"} }},
 		{"scopes", func(s *Settings) { s.Scopes = []string{`a"b`} }},
 		{"resources", func(s *Settings) { s.Resources = []string{"no uri"} }},
@@ -110,6 +125,12 @@ func TestSettingsAreChecked(t *testing.T) {
 	}
 }
 
+func exchanging(list ...Assertion) func(*Settings) {
+	return func(s *Settings) {
+		s.GrantTypes, s.IdentityAssertions = []string{AuthorizationCode, TokenExchange}, list
+	}
+}
+
 // TestRelaxed: every departure from the strict defaults is told.
 func TestRelaxed(t *testing.T) {
 	c := &Client{Settings: valid()}
@@ -121,6 +142,7 @@ func TestRelaxed(t *testing.T) {
 		func(s *Settings) { s.PKCEOptional = true },
 		func(s *Settings) { s.LegacyAssertionAudience = true },
 		func(s *Settings) { s.IntrospectAny = true },
+		func(s *Settings) { s.ExchangeImpersonation = true },
 		func(s *Settings) { s.RedirectURIs = []string{"http://localhost:8080/cb"} },
 	} {
 		c := &Client{Settings: valid()}

@@ -18,6 +18,20 @@ func checkResource(_ context.Context, _ *Server, a *authorization) (err error) {
 	return err
 }
 
+// readResources is readResources for a token request. What an identity assertion
+// is for lies elsewhere, and only its form can be asked about here.
+func (a *asking) readResources() ([]string, error) {
+	if !a.wantsAssertion() {
+		return readResources(a.realm, a.caller.Client, a.params)
+	}
+	list := a.params.All("resource")
+	if len(list) > maxResources || slices.ContainsFunc(list, func(resource string) bool { return !client.ValidResource(resource) }) {
+		return nil, refuse("invalid_target", "at most 10 resources, each an absolute URI without fragment")
+	}
+	slices.Sort(list)
+	return slices.Compact(list), nil
+}
+
 // readResources holds each resource to what the client may ask for. Our own
 // admin API and revocation stream are resources of those who have their scope.
 func readResources(rl *realm.Realm, c *client.Client, p web.Params) ([]string, error) {

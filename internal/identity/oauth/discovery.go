@@ -50,6 +50,8 @@ type metadata struct {
 	ResponseTypes         []string `json:"response_types_supported"`
 	ResponseModes         []string `json:"response_modes_supported"`
 	GrantTypes            []string `json:"grant_types_supported"`
+	GrantProfiles         []string `json:"authorization_grant_profiles_supported"`
+	ChainedTypes          []string `json:"identity_chaining_requested_token_types_supported"`
 	SubjectTypes          []string `json:"subject_types_supported"`
 	IDTokenAlgs           []string `json:"id_token_signing_alg_values_supported"`
 	UserInfoAlgs          []string `json:"userinfo_signing_alg_values_supported"`
@@ -98,6 +100,8 @@ func (s *Server) describe(rl *realm.Realm) (*document, error) {
 		ResponseTypes:         []string{"code"},
 		ResponseModes:         responseModes,
 		GrantTypes:            slices.Sorted(maps.Keys(grants)),
+		GrantProfiles:         []string{profileIDJAG},
+		ChainedTypes:          []string{typeIDJAG},
 		SubjectTypes:          []string{string(client.Public), string(client.Pairwise)},
 		IDTokenAlgs:           client.Algorithms(),
 		UserInfoAlgs:          client.Algorithms(),

@@ -39,6 +39,8 @@ type shown struct {
 	issuer  *trust.Issuer
 	scopes  []string // what the token itself has
 	scoped  bool     // it says so; else it has what its grant has
+	targets []string // the resources it is for
+	aimed   bool     // it says so
 	actors  int
 	mayAct  jose.Object
 	limited bool // mayAct says who may
@@ -161,5 +163,8 @@ func (x *shown) has(scope string) bool {
 // reaches reports whether tokens that come of this one may be for an audience.
 // The word of another issuer says nothing of that: the client's registration does.
 func (x *shown) reaches(audience string) bool {
+	if x.aimed && !slices.Contains(x.targets, audience) {
+		return false
+	}
 	return x.parent == nil || x.within.Audience(audience)
 }

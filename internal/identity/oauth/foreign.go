@@ -151,6 +151,16 @@ func (s *Server) linkByEmail(a *asking, f *foreign) (*trust.Link, error) {
 	return s.trust.Link(ctx, actor(a.request, a.caller.Client), a.realm.Name, f.issuer.ID, f.subject, who.ID)
 }
 
+// resources are those that an assertion is for (RFC 8707), and whether it says so
+// at all.
+func (f *foreign) resources() ([]string, bool, error) {
+	list, err := f.claims.Strings("resource")
+	if err != nil || len(list) > maxResources {
+		return nil, true, wrong("has resources that cannot be read")
+	}
+	return list, f.claims.Has("resource"), nil
+}
+
 // scopes are those that a token of another issuer says it has, and whether it
 // says so at all.
 func (f *foreign) scopes() ([]string, bool, error) {

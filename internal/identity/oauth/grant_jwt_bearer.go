@@ -40,6 +40,9 @@ func (bearerGrant) prove(s *Server, a *asking) (proved, error) {
 	if x.scopes, x.scoped, err = f.scopes(); err != nil {
 		return proved{}, badAuthorization(err)
 	}
+	if x.targets, x.aimed, err = f.resources(); err != nil {
+		return proved{}, badAuthorization(err)
+	}
 	scopes, err := a.exchangedScopes(x)
 	if err != nil {
 		return proved{}, err
@@ -62,10 +65,13 @@ func (bearerGrant) prove(s *Server, a *asking) (proved, error) {
 // for this issuer and nobody else: the address of an endpoint would let an
 // assertion for one server pass at another.
 func (s *Server) readGrantAssertion(a *asking, text string) (*foreign, error) {
-	f, err := s.readForeign(a.request.Context(), a.realm, text, foreignWant{use: trust.JWTBearer, types: []string{"", "JWT"},
-		audience: func(*trust.Issuer) []string { return []string{a.realm.Issuer} }, alone: true})
+	want := wantGrantAssertion(a, text)
+	f, err := s.readForeign(a.request.Context(), a.realm, text, want)
 	if err != nil {
 		return nil, err
+	}
+	if want.use == trust.IDJAG {
+		return f, a.identityAssertion(f)
 	}
 	if f.claims.Has("cnf") {
 		return nil, wrong("is bound to a key, which is not understood here")

@@ -23,6 +23,9 @@ func (exchangeGrant) prove(s *Server, a *asking) (proved, error) {
 	if a.caller.Public() {
 		return proved{}, refuse("unauthorized_client", "a public client cannot exchange tokens")
 	}
+	if a.wantsAssertion() {
+		return s.proveAssertion(a)
+	}
 	if want := a.params.Get("requested_token_type"); want != "" && want != typeAccessToken {
 		return proved{}, badRequest("requested_token_type is not one that is issued here")
 	}

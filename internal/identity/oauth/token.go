@@ -35,6 +35,8 @@ type proved struct {
 	idToken  bool
 	until    time.Time // when the access token ends at the latest; zero: the grant says
 	issued   string    // what token exchange calls the token, or ""
+	// assertion is asked for instead of an access token.
+	assertion *token.AssertionRequest
 }
 
 // grantType proves on whose behalf tokens are asked for, and nothing else: the
@@ -74,7 +76,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	// 3. May it ask for these resources?
-	if a.resources, err = readResources(a.realm, a.caller.Client, params); err != nil {
+	if a.resources, err = a.readResources(); err != nil {
 		return err
 	}
 	// 4. On whose behalf, and under which grant?
@@ -127,7 +129,15 @@ func (s *Server) issue(a *asking, p proved) (token.Issued, error) {
 		}
 		req.ID = &token.IDRequest{Nonce: p.nonce, Claims: claims}
 	}
-	issued, err := s.tokens.Issue(a.request.Context(), actor(a.request, a.caller.Client), req)
+	issue := func() (token.Issued, error) {
+		return s.tokens.Issue(a.request.Context(), actor(a.request, a.caller.Client), req)
+	}
+	if p.assertion != nil {
+		issue = func() (token.Issued, error) {
+			return s.tokens.IssueAssertion(a.request.Context(), actor(a.request, a.caller.Client), *p.assertion)
+		}
+	}
+	issued, err := issue()
 	if fault.Is(err, fault.Forbidden) {
 		web.Note(a.request.Context(), "gate", fault.Code(err))
 		return token.Issued{}, badGrant("what the tokens would rest on has ended")
@@ -164,8 +174,12 @@ func answerTokens(p proved, issued token.Issued) []byte {
 }
 
 // tokenType is the scheme under which a token is presented (RFC 6749, section
-// 7.1; RFC 9449, section 5). A certificate changes nothing about it.
+// 7.1; RFC 9449, section 5). A certificate changes nothing about it. What is no
+// access token is presented under none (RFC 8693, section 2.2.1).
 func tokenType(t *token.Token) string {
+	if t == nil {
+		return "N_A"
+	}
 	if t.Bound.JKT != "" {
 		return "DPoP"
 	}
