@@ -40,18 +40,18 @@ type Client struct {
 	Users  Users
 	Groups Groups
 
-	Organizations Organizations
-	Services      Services
-	Clients       Clients
-	SigningKeys   SigningKeys
-	Sessions      Sessions
-	Grants        Grants
-	Consents      Consents
-	Realms        Realms
-	Operators     Operators
-	Events        Events
-
+	Organizations  Organizations
+	Services       Services
+	Clients        Clients
+	SigningKeys    SigningKeys
+	Sessions       Sessions
+	Grants         Grants
+	Consents       Consents
+	Realms         Realms
+	Operators      Operators
+	Events         Events
 	TrustedIssuers TrustedIssuers
+	Jobs           Jobs
 }
 
 // Option changes how a Client works.
@@ -95,7 +95,7 @@ func New(issuer string, opts ...Option) (*Client, error) {
 	c.Users, c.Groups, c.Organizations, c.Services = Users{c}, Groups{c}, Organizations{c}, Services{c}
 	c.Clients, c.SigningKeys, c.Sessions, c.Grants = Clients{c}, SigningKeys{c}, Sessions{c}, Grants{c}
 	c.Consents, c.Realms, c.Operators, c.Events = Consents{c}, Realms{c}, Operators{c}, Events{c}
-	c.TrustedIssuers = TrustedIssuers{c}
+	c.TrustedIssuers, c.Jobs = TrustedIssuers{c}, Jobs{c}
 	return c, nil
 }
 

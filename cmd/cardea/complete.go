@@ -47,6 +47,9 @@ func (c *console) completes(cmd *cobra.Command) {
 		return c.suggest(cmd.Context(), wanted[len(args)], args, typed), cobra.ShellCompDirectiveNoFileComp
 	}
 	for name, from := range flagSources {
+		if special, ok := flagSources[cmd.Parent().Name()+" "+cmd.Name()+" "+name]; ok {
+			from = special
+		}
 		if cmd.LocalNonPersistentFlags().Lookup(name) != nil {
 			_ = cmd.RegisterFlagCompletionFunc(name, func(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 				return c.suggest(cmd.Context(), from, args, typed), cobra.ShellCompDirectiveNoFileComp

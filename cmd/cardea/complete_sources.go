@@ -22,6 +22,7 @@ var argumentSources = map[string]source{
 	"KEY":          signingKeys,
 	"SESSION":      sessions,
 	"GRANT":        grants,
+	"JOB":          jobs,
 	"REALM":        realms,
 	"ROLE":         oneOf("owner", "admin", "helpdesk", "viewer"),
 	"SECRET-ID":    secrets,
@@ -36,8 +37,8 @@ var argumentSources = map[string]source{
 	"operator remove PRINCIPAL":  operators,
 }
 
-// flagSources say what can be the value of flags. Whatever the command, a flag
-// of a name takes the same.
+// flagSources say what can be the value of flags. A key with the command's own
+// words is about that command alone.
 var flagSources = map[string]source{
 	"type":         oneOf("web", "spa", "native", "service"),
 	"grant-type":   oneOf("authorization_code", "refresh_token", "client_credentials", "token-exchange", "jwt-bearer"),
@@ -55,6 +56,10 @@ var flagSources = map[string]source{
 	"session":      sessions,
 	"signed-with":  oneOf("ES256", "RS256", "PS256", "EdDSA"),
 	"use":          oneOf("token_exchange", "jwt_bearer", "id_jag"),
+	"target":       clients,
+	"subject":      sessions,
+
+	"job list state": oneOf("waiting", "done", "dead", "discarded"),
 }
 
 var (
@@ -87,6 +92,9 @@ var (
 	}, func(s api.Session) candidate {
 		return candidate{[]string{s.ID}, s.User + " since " + moment(s.SignedInAt)}
 	})
+	jobs = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Job, error] {
+		return cl.Jobs.All(ctx, nil)
+	}, func(j api.Job) candidate { return candidate{[]string{j.ID}, j.Kind + " " + j.State} })
 	grants = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Grant, error] {
 		return cl.Grants.All(ctx, nil)
 	}, func(g api.Grant) candidate { return candidate{[]string{g.ID}, g.Client + " for " + g.Principal} })

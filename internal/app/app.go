@@ -66,6 +66,7 @@ type App struct {
 	Tokens      *token.Gate
 	Operators   *operator.Registry
 	Links       *invite.Links
+	Jobs        *job.Queue
 	API         *api.Server
 	Mux         *web.Mux
 	Handler     http.Handler
@@ -73,7 +74,7 @@ type App struct {
 	control *db.DB // sequencing and leases have connections of their own
 	answers *once.Answers
 	signals *signal.Server
-	jobs    *job.Schedule
+	tasked  *job.Schedule
 	metrics *metrics
 	lines   *web.Log
 	slog    *slog.Logger
@@ -111,7 +112,7 @@ func New(ctx context.Context, c Config) (a *App, err error) {
 	if err := a.doors(master); err != nil {
 		return a, err
 	}
-	a.jobs = job.New(a.DB, a.Log.Node(), a.slog, a.tasks()...)
+	a.tasked = job.New(a.DB, a.Log.Node(), a.slog, a.tasks()...)
 	return a, nil
 }
 
@@ -182,6 +183,7 @@ func (a *App) cores(master []byte) (err error) {
 		a.closers = append(a.closers, func() { _ = breached.Close() })
 	}
 	a.Ring = keyring.New(a.DB, a.Log, box, keyring.Options{})
+	a.Jobs = job.NewQueue(a.DB, a.Log.Node(), box, a.slog)
 	a.Once = once.New(a.DB, a.Log.Epoch)
 	a.answers = once.NewAnswers(a.Once, box)
 	a.People = principal.NewDirectory(a.DB, a.Log)
@@ -214,8 +216,10 @@ func (a *App) Start(ctx context.Context) error {
 	if err := a.Ring.Prepare(ctx, audit.System, realm.Default); err != nil {
 		return fmt.Errorf("keys of the default realm: %w", err)
 	}
-	a.jobs.Start()
-	a.closers = append(a.closers, a.jobs.Close)
+	a.tasked.Start()
+	a.closers = append(a.closers, a.tasked.Close)
+	a.Jobs.Start()
+	a.closers = append(a.closers, a.Jobs.Close)
 	return nil
 }
 

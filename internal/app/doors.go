@@ -69,10 +69,11 @@ func (a *App) doors(master []byte) error {
 	a.signals.Routes(a.Mux.Door("signal", signal.Fail))
 	a.API = api.New(a.Mux, api.Options{Authenticate: operatorToken{protocol}.read, Log: a.Log, Limiter: limiter, Realms: a.Realms,
 		Operators: a.Operators, Links: a.Links, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
-		Clients: a.Clients, Trust: a.Trust, Keys: a.Ring, Grants: a.Grants, Answers: a.answers})
+		Clients: a.Clients, Trust: a.Trust, Keys: a.Ring, Grants: a.Grants, Answers: a.answers, Jobs: a.Jobs})
 	a.health(a.Mux)
 
-	a.metrics = newMetrics(a.Log)
+	a.metrics = newMetrics(a.Log, a.Jobs)
+	a.Jobs.Observe(a.metrics.attempted)
 	a.Handler = web.Front(web.Options{Now: time.Now, Log: a.lines, Proxies: web.NewProxies(a.Settings.TrustedProxies), CertHeader: a.Settings.MTLS.Header,
 		HTTPS: strings.HasPrefix(a.Settings.Issuer, "https:"), Resolve: a.resolve, Observe: a.metrics.observe, Fail: pages.FailAny}, a.Mux)
 	return nil

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"net/http"
 	"net/http/pprof"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/job"
 	"github.com/cardea-id/cardea/internal/web"
 )
 
@@ -21,6 +23,8 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	took     *prometheus.HistogramVec
+	attempts *prometheus.CounterVec
+	delays   *prometheus.HistogramVec
 	known    sync.Map // of seen to *meters: looking labels up by name costs more than counting
 }
 
@@ -35,14 +39,17 @@ type meters struct {
 	took     prometheus.Observer
 }
 
-func newMetrics(log *audit.Log) *metrics {
+func newMetrics(log *audit.Log, jobs *job.Queue) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cardea_requests_total", Help: "Requests answered."}, []string{"route", "status"}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "cardea_request_seconds", Help: "Time from a request's arrival to the end of its answer.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5}}, []string{"route"}),
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "cardea_job_attempts_total", Help: "Attempts at jobs, by how they ended: done, retry or dead."}, []string{"kind", "result"}),
+		delays: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "cardea_job_delay_seconds", Help: "Time from the making of a job to its first attempt.",
+			Buckets: []float64{.01, .05, .1, .5, 1, 2, 5, 30, 120}}, []string{"kind"}),
 	}
-	m.registry.MustRegister(m.requests, m.took, collectors.NewGoCollector(),
+	m.registry.MustRegister(m.requests, m.took, m.attempts, m.delays, jobDepth{jobs}, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "cardea_log_position", Help: "Position in the event log that this node has applied."},
 			func() float64 { return float64(log.Applied().Seq) }),
@@ -72,6 +79,34 @@ func (m *metrics) observe(s web.Summary) {
 	of := v.(*meters)
 	of.requests.Inc()
 	of.took.Observe(s.Took.Seconds())
+}
+
+// attempted counts an attempt at a job.
+func (m *metrics) attempted(o job.Outcome) {
+	m.attempts.WithLabelValues(o.Kind, o.Result).Inc()
+	if o.Delay >= 0 {
+		m.delays.WithLabelValues(o.Kind).Observe(o.Delay.Seconds())
+	}
+}
+
+// jobDepth tells how many jobs there are, all nodes together, when it is asked.
+type jobDepth struct{ queue *job.Queue }
+
+// Describe implements prometheus.Collector.
+func (d jobDepth) Describe(to chan<- *prometheus.Desc) { prometheus.DescribeByCollect(d, to) }
+
+// Collect implements prometheus.Collector.
+func (d jobDepth) Collect(to chan<- prometheus.Metric) {
+	what := prometheus.NewDesc("cardea_jobs", "Jobs of all nodes that wait or are being done, and those that were given up (dead).", []string{"state"}, nil)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	waiting, dead, err := d.queue.Depth(ctx)
+	if err != nil {
+		to <- prometheus.NewInvalidMetric(what, err)
+		return
+	}
+	to <- prometheus.MustNewConstMetric(what, prometheus.GaugeValue, float64(waiting), "waiting")
+	to <- prometheus.MustNewConstMetric(what, prometheus.GaugeValue, float64(dead), "dead")
 }
 
 // handler serves metrics and profiles. It belongs on a loopback address only.

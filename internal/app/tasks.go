@@ -24,7 +24,8 @@ func (a *App) tasks() []job.Task {
 			return a.Ring.Tick(ctx, name, r.Settings.KeyRotation)
 		})},
 		{Name: "sweep", Every: 10 * time.Minute, Run: a.everyRealm(func(ctx context.Context, name string) error {
-			return errors.Join(drained(ctx, name, a.Once.Collect), drained(ctx, name, a.Grants.Collect), drained(ctx, name, a.Sessions.Collect), drained(ctx, name, a.Passwords.Sweep))
+			return errors.Join(drained(ctx, name, a.Once.Collect), drained(ctx, name, a.Grants.Collect), drained(ctx, name, a.Sessions.Collect), drained(ctx, name, a.Passwords.Sweep),
+				drained(ctx, name, a.Jobs.Collect))
 		})},
 		{Name: "checkpoint", Every: 10 * time.Minute, Run: a.everyRealm(func(ctx context.Context, name string) error {
 			_, err := a.Log.Checkpoint(ctx, name)

@@ -218,7 +218,7 @@ func (l *Log) woken(payload string) {
 	switch payload {
 	case wakeAck:
 		poke(l.ack)
-	default:
+	case wakeHead, "": // or whatever was missed
 		poke(l.follow)
 	}
 }

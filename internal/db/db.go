@@ -174,11 +174,13 @@ func (d *DB) SystemView(ctx context.Context, fn func(*Tx) error) error {
 
 func (d *DB) run(ctx context.Context, m mode, realm string, fn func(*Tx) error) error {
 	var entries []any
+	var wakes []string
 	err := d.engine.update(ctx, m, realm, func(tx *Tx) error {
-		entries = nil
+		entries, wakes = nil, nil
 		if err := fn(tx); err != nil {
 			return err
 		}
+		wakes = tx.wakes
 		if d.journal == nil {
 			return nil
 		}
@@ -190,6 +192,9 @@ func (d *DB) run(ctx context.Context, m mode, realm string, fn func(*Tx) error) 
 	})
 	if err != nil {
 		return outcome(err)
+	}
+	for _, payload := range wakes {
+		d.Wake(payload)
 	}
 	if len(entries) > 0 {
 		return d.journal.Committed(ctx, realm, entries)

@@ -19,6 +19,7 @@ type Tx struct {
 	kind    Engine
 	fresh   bool
 	entries []any
+	wakes   []string
 }
 
 // conn is a connection inside a transaction.
@@ -53,6 +54,10 @@ func (tx *Tx) ReadCommitted() bool { return tx.kind == SQLite || tx.fresh }
 
 // Journal notes an entry for the journal; it is written when fn has returned.
 func (tx *Tx) Journal(entry any) { tx.entries = append(tx.entries, entry) }
+
+// Wake has something announced to all nodes when the transaction has committed.
+// See [DB.Wake].
+func (tx *Tx) Wake(payload string) { tx.wakes = append(tx.wakes, payload) }
 
 // Exec runs a statement and reports how many rows it changed.
 func (tx *Tx) Exec(query string, args ...any) (int64, error) {

@@ -1,6 +1,12 @@
-// Package job runs recurring tasks, each on one node at a time, whichever gets
+// Package job does work that nobody waits for.
+//
+// A [Schedule] runs recurring tasks, each on one node at a time, whichever gets
 // to it first. Nothing that must hold depends on a task having run: expiry is
 // decided at use, and what tasks remove is already dead.
+//
+// A [Queue] does single jobs that were promised when something was committed,
+// such as to tell an application that a session has ended: at least once, on
+// whichever node, and again until it works or is given up.
 package job
 
 import (

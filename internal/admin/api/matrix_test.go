@@ -18,11 +18,11 @@ var least = map[operator.Permission]operator.Role{
 	operator.Self: operator.Viewer, operator.UsersRead: operator.Viewer, operator.GroupsRead: operator.Viewer,
 	operator.OrganizationsRead: operator.Viewer, operator.ServicesRead: operator.Viewer, operator.ClientsRead: operator.Viewer,
 	operator.IssuersRead: operator.Viewer, operator.IssuersWrite: operator.Admin, operator.KeysRead: operator.Viewer, operator.SessionsRead: operator.Viewer, operator.GrantsRead: operator.Viewer,
-	operator.OperatorsRead: operator.Viewer, operator.EventsRead: operator.Viewer,
+	operator.OperatorsRead: operator.Viewer, operator.EventsRead: operator.Viewer, operator.JobsRead: operator.Viewer,
 	operator.UsersSupport: operator.Helpdesk, operator.SessionsEnd: operator.Helpdesk, operator.GrantsRevoke: operator.Helpdesk,
 	operator.UsersWrite: operator.Admin, operator.UsersDelete: operator.Admin, operator.GroupsWrite: operator.Admin,
 	operator.OrganizationsWrite: operator.Admin, operator.ServicesWrite: operator.Admin, operator.ClientsWrite: operator.Admin,
-	operator.KeysWrite: operator.Admin, operator.OperatorsWrite: operator.Admin, operator.EventsVerify: operator.Admin,
+	operator.KeysWrite: operator.Admin, operator.OperatorsWrite: operator.Admin, operator.EventsVerify: operator.Admin, operator.JobsWrite: operator.Admin,
 	operator.RealmUpdate: operator.Owner, operator.RealmsRead: operator.Owner, operator.RealmsWrite: operator.Owner,
 }
 

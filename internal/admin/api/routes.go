@@ -112,6 +112,11 @@ func (s *Server) routes() {
 	op(s, Operation{put, "/operators/{principal}", "assign-operator", "Give a principal a role", operator.OperatorsWrite, "operator.assign", Changing, 0, false}, s.putOperator)
 	op(s, Operation{remove, "/operators/{principal}", "remove-operator", "Take every right from an operator", operator.OperatorsWrite, "operator.remove", Changing, 0, false}, s.removeOperator)
 
+	op(s, Operation{get, "/jobs", "list-jobs", "List work that is done in the background, the newest first", operator.JobsRead, NoEvent, Reading, 0, false}, s.listJobs)
+	op(s, Operation{get, "/jobs/{id}", "show-job", "Show a job", operator.JobsRead, NoEvent, Reading, 0, false}, s.showJob)
+	op(s, Operation{post, "/jobs/{id}/retry", "retry-job", "Do a job now: one that waits, or one that was given up", operator.JobsWrite, "job.retry", Changing, 0, false}, s.retryJob)
+	op(s, Operation{post, "/jobs/{id}/discard", "discard-job", "Leave a job undone", operator.JobsWrite, "job.discard", Changing, 0, false}, s.discardJob)
+
 	op(s, Operation{get, "/events", "list-events", "List what happened, the newest first", operator.EventsRead, NoEvent, Reading, 0, false}, s.listEvents)
 	op(s, Operation{post, "/events/verify", "verify-events", "Check the whole log against its hash tree", operator.EventsVerify, NoEvent, Secret, 0, false}, s.verifyEvents)
 }

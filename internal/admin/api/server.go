@@ -22,6 +22,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/identity/trust"
+	"github.com/cardea-id/cardea/internal/job"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web"
 )
@@ -46,6 +47,7 @@ type Options struct {
 	Keys        *keyring.Ring
 	Grants      *grant.Store
 	Answers     *once.Answers
+	Jobs        *job.Queue
 }
 
 // Server is the door.

@@ -46,13 +46,15 @@ const (
 	OperatorsWrite     Permission = "operators.write"
 	EventsRead         Permission = "events.read"
 	EventsVerify       Permission = "events.verify" // reads the whole log again
-	Self               Permission = "self"          // what every operator may ask: who am I, what may I do
+	JobsRead           Permission = "jobs.read"
+	JobsWrite          Permission = "jobs.write" // retry and discard
+	Self               Permission = "self"       // what every operator may ask: who am I, what may I do
 )
 
 // reading is what a viewer may do, and everyone else too.
 var reading = []Permission{
 	Self, UsersRead, GroupsRead, OrganizationsRead, ServicesRead, ClientsRead,
-	IssuersRead, KeysRead, SessionsRead, GrantsRead, OperatorsRead, EventsRead,
+	IssuersRead, KeysRead, SessionsRead, GrantsRead, OperatorsRead, EventsRead, JobsRead,
 }
 
 // helping is what the helpdesk may do beyond reading: lock, unlock and sign
@@ -62,7 +64,7 @@ var helping = []Permission{UsersSupport, SessionsEnd, GrantsRevoke}
 // administering is what an admin may do beyond helping.
 var administering = []Permission{
 	UsersWrite, UsersDelete, GroupsWrite, OrganizationsWrite, ServicesWrite,
-	ClientsWrite, IssuersWrite, KeysWrite, OperatorsWrite, EventsVerify,
+	ClientsWrite, IssuersWrite, KeysWrite, OperatorsWrite, EventsVerify, JobsWrite,
 }
 
 // owning is what only an owner may do.
