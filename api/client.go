@@ -24,6 +24,8 @@ type ClientSettings struct {
 	Identifiers                    []string            `json:"identifiers,omitempty" maxItems:"100" nullable:"false" doc:"Audiences a resource server answers to besides its id."`
 	RedirectURIs                   []string            `json:"redirect_uris,omitempty" maxItems:"100" nullable:"false" doc:"Compared as exact strings; only the port of a loopback address may differ."`
 	PostLogoutRedirectURIs         []string            `json:"post_logout_redirect_uris,omitempty" maxItems:"100" nullable:"false"`
+	BackChannelLogoutURI           string              `json:"backchannel_logout_uri,omitempty" maxLength:"2000" doc:"Where the client is told that a session has ended (OpenID Connect Back-Channel Logout). https; http on this machine only."`
+	BackChannelLogoutSession       bool                `json:"backchannel_logout_session_required,omitempty" doc:"The client relies on the session id in logout tokens. They always have one."`
 	GrantTypes                     []string            `json:"grant_types,omitempty" maxItems:"20" nullable:"false"`
 	ResponseModes                  []string            `json:"response_modes,omitempty" maxItems:"20" nullable:"false"`
 	Scopes                         []string            `json:"scopes,omitempty" maxItems:"200" nullable:"false" doc:"What the client may ask for; nothing if empty."`

@@ -44,6 +44,9 @@ type Config struct {
 	MasterKey []byte
 	// Now replaces the database's clock, in tests.
 	Now func() time.Time
+	// Fetch reaches out to addresses that others chose; nil is made from the
+	// settings. Tests have one that reaches their servers.
+	Fetch *web.Fetcher
 	// Quiet leaves out the request log, in tests.
 	Quiet bool
 }

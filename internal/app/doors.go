@@ -11,6 +11,7 @@ import (
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/i18n"
+	"github.com/cardea-id/cardea/internal/identity/logout"
 	"github.com/cardea-id/cardea/internal/identity/oauth"
 	"github.com/cardea-id/cardea/internal/identity/signal"
 	"github.com/cardea-id/cardea/internal/identity/signin"
@@ -55,9 +56,14 @@ func (a *App) doors(master []byte) error {
 	for _, l := range words.Locales() {
 		languages = append(languages, l.Tag())
 	}
+	fetch := a.Fetch
+	if fetch == nil {
+		fetch = web.NewFetcher(web.FetchOptions{AllowHosts: a.Settings.Fetch.AllowHosts, Loopback: !a.Settings.Production(), Agent: "cardea"})
+	}
+	logout.New(logout.Options{DB: a.DB, Jobs: a.Jobs, Sessions: a.Sessions, Clients: a.Clients, Grants: a.Grants, Tokens: a.Tokens, Post: fetch.Post})
 	protocol := oauth.New(oauth.Options{DB: a.DB, Log: a.Log, Ring: a.Ring, Principals: a.People, Credentials: a.Credentials,
 		Clients: a.Clients, Trust: a.Trust, Grants: a.Grants, Tokens: a.Tokens, Once: a.Once, Pages: pages,
-		Fetch: web.NewFetcher(web.FetchOptions{}), Locales: languages,
+		Fetch: fetch, Locales: languages,
 		MTLS: oauth.MTLS{On: a.Settings.MTLS.Asks(), URL: a.Settings.MTLS.URL}})
 	a.signals = signal.New(signal.Options{Log: a.Log, Keys: a.Ring, Index: a.Grants.Status, Authorize: mayFollow{a.Tokens, protocol}.authorize,
 		Now: a.DB.Now, Elapsed: db.Boottime, Logger: a.slog})

@@ -56,6 +56,9 @@ type Config struct {
 	// nobody is asked for one and none counts.
 	MTLS MTLS `key:"mtls"`
 
+	// What Cardea itself may reach.
+	Fetch Fetch `key:"fetch"`
+
 	// The listener for metrics and profiles.
 	Metrics Metrics `key:"metrics"`
 
@@ -122,6 +125,17 @@ type MTLS struct {
 	// $ssl_client_escaped_cert. The proxy must remove the header from what
 	// clients send. From all others it is ignored.
 	Header string `key:"header" help:"header with the client certificate, from trusted proxies only"`
+}
+
+// Fetch says what Cardea may reach at addresses that clients registered:
+// jwks_uri, backchannel_logout_uri and the like.
+type Fetch struct {
+	// Hosts with ports, such as crm.internal:8443, that may be reached although
+	// their addresses are private, and by http. All others are reached by https
+	// at public addresses only, so that nobody who registers a client can make
+	// Cardea knock at doors of your network. A development node also reaches
+	// localhost. In the environment and in flags: separated by commas.
+	AllowHosts []string `key:"allow_hosts" help:"host:port of private services that may be called"`
 }
 
 // Metrics is the listener for operators' tools.

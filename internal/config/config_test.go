@@ -69,6 +69,8 @@ metrics:
   listen: 0.0.0.0:9090
 log: loud
 trusted_proxies: [10.0.0.0/8, 0.0.0.0/0]
+fetch:
+  allow_hosts: [crm.internal:8443, crm.internal]
 `)
 	_, err := Load(Input{File: file, Getenv: env("CARDEA_RATES_ADMIN_READ", "many")})
 	problems, ok := err.(Problems)
@@ -84,6 +86,7 @@ trusted_proxies: [10.0.0.0/8, 0.0.0.0/0]
 		file + ":8:11: metrics.listen: want a loopback address",
 		file + ":9:6: log: want keys and values",
 		file + ":10:18: network 2 would believe everybody",
+		file + ":12:16: fetch.allow_hosts: want hosts in lower case with ports",
 		"CARDEA_RATES_ADMIN_READ: want a count and a duration",
 	} {
 		if !strings.Contains(problems.Error(), want) {
@@ -216,7 +219,8 @@ func TestUnsafeDatabaseURLsAreRefused(t *testing.T) {
 
 func TestPrintMasksSecretsAndCanBeReadAgain(t *testing.T) {
 	key := strings.Repeat("ab", 32)
-	c, err := Load(Input{Getenv: env("CARDEA_MASTER_KEY", key, "CARDEA_DATABASE_URL", "postgres://u:hush@db.example/x?sslmode=disable", "CARDEA_TRUSTED_PROXIES", "10.0.0.1, 192.168.0.0/16")})
+	c, err := Load(Input{Getenv: env("CARDEA_MASTER_KEY", key, "CARDEA_DATABASE_URL", "postgres://u:hush@db.example/x?sslmode=disable", "CARDEA_TRUSTED_PROXIES", "10.0.0.1, 192.168.0.0/16",
+		"CARDEA_FETCH_ALLOW_HOSTS", "crm.internal:8443, [fd00::1]:443")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +232,7 @@ func TestPrintMasksSecretsAndCanBeReadAgain(t *testing.T) {
 	if strings.Contains(out, key) || strings.Contains(out, "hush") {
 		t.Errorf("a secret is printed:\n%s", out)
 	}
-	for _, want := range []string{"master_key: '[secret]' # CARDEA_MASTER_KEY", "10.0.0.1/32,192.168.0.0/16", "sslmode=disable: secrets cross"} {
+	for _, want := range []string{"master_key: '[secret]' # CARDEA_MASTER_KEY", "10.0.0.1/32,192.168.0.0/16", "crm.internal:8443,[fd00::1]:443", "sslmode=disable: secrets cross"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}

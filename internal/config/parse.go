@@ -95,6 +95,8 @@ func set(v reflect.Value, text string) error {
 			return err
 		}
 		*p = list
+	case *[]string:
+		*p = splitList(text)
 	default:
 		return fmt.Errorf("settings of type %s cannot be read", v.Type())
 	}
@@ -143,6 +145,8 @@ func text(v reflect.Value) string {
 			parts[i] = x.String()
 		}
 		return strings.Join(parts, ",")
+	case []string:
+		return strings.Join(p, ",")
 	default:
 		return fmt.Sprint(p)
 	}

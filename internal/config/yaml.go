@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"reflect"
 	"strings"
 
@@ -114,7 +113,7 @@ func (w *walker) value(f Field, v *yaml.Node) {
 	case v.Kind == yaml.ScalarNode && v.Tag == "!!null":
 	case v.Kind == yaml.ScalarNode:
 		w.c.setFrom(f, w.at(v), v.Value, w.report)
-	case v.Kind == yaml.SequenceNode && w.c.value(f).Type() == reflect.TypeFor[[]netip.Prefix]():
+	case v.Kind == yaml.SequenceNode && w.c.value(f).Kind() == reflect.Slice:
 		var items []string
 		for _, item := range v.Content {
 			if item.Kind != yaml.ScalarNode {

@@ -20,11 +20,14 @@ import (
 const (
 	fetchBytes = 64 << 10
 	fetchTime  = 3 * time.Second
+	postTime   = 10 * time.Second
+	postBytes  = 4 << 10 // of an answer that nobody reads
 )
 
 // FetchOptions loosen what a Fetcher refuses. The zero value is for production.
 type FetchOptions struct {
 	AllowHosts []string      // "host:port" that may be reached by http and at private addresses
+	Loopback   bool          // localhost, 127.0.0.1 and [::1] may be too, at any port: for development
 	Resolver   *net.Resolver // nil is the system's
 	TLS        *tls.Config   // nil is the system's roots
 	Lookup     LookupFunc    // nil asks Resolver; tests answer themselves
@@ -39,10 +42,12 @@ type LookupFunc func(ctx context.Context, host string) ([]netip.Addr, error)
 // address must be public, the connection goes to that very address, and
 // redirections are not followed.
 type Fetcher struct {
-	allow  []string
-	lookup LookupFunc
-	agent  string
-	client http.Client
+	allow    []string
+	loopback bool
+	lookup   LookupFunc
+	agent    string
+	client   http.Client // for Get
+	poster   http.Client // for Post
 }
 
 // Fetched is a document.
@@ -54,7 +59,7 @@ type Fetched struct {
 
 // NewFetcher returns a fetcher.
 func NewFetcher(o FetchOptions) *Fetcher {
-	f := &Fetcher{allow: o.AllowHosts, lookup: o.Lookup, agent: o.Agent}
+	f := &Fetcher{allow: o.AllowHosts, loopback: o.Loopback, lookup: o.Lookup, agent: o.Agent}
 	if f.lookup == nil {
 		resolver := o.Resolver
 		if resolver == nil {
@@ -64,21 +69,25 @@ func NewFetcher(o FetchOptions) *Fetcher {
 			return resolver.LookupNetIP(ctx, "ip", host)
 		}
 	}
-	f.client = http.Client{
-		Timeout: fetchTime,
+	f.client, f.poster = f.within(fetchTime, o.TLS), f.within(postTime, o.TLS)
+	return f
+}
+
+func (f *Fetcher) within(limit time.Duration, secure *tls.Config) http.Client {
+	return http.Client{
+		Timeout: limit,
 		Transport: &http.Transport{
 			Proxy:                  nil,
 			DialContext:            f.dial,
-			TLSClientConfig:        o.TLS,
+			TLSClientConfig:        secure,
 			TLSHandshakeTimeout:    fetchTime,
-			ResponseHeaderTimeout:  fetchTime,
+			ResponseHeaderTimeout:  limit,
 			MaxResponseHeaderBytes: maxHeader,
 			DisableKeepAlives:      true, // the next fetch resolves and checks again
 			DisableCompression:     true, // 64 KiB stay 64 KiB
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return f
 }
 
 // Check reports whether a URL has a form that Get would fetch, without asking
@@ -144,8 +153,36 @@ func (f *Fetcher) Get(ctx context.Context, raw string, types ...string) (*Fetche
 	return &Fetched{Body: body, Type: got, MaxAge: maxAge(res.Header.Get("Cache-Control"))}, nil
 }
 
+// Post sends a form within 10 seconds and returns nil if the answer is 200 or
+// 204. Nothing of the answer is kept.
+func (f *Fetcher) Post(ctx context.Context, raw string, form url.Values) error {
+	u, err := f.parse(raw)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if f.agent != "" {
+		req.Header.Set("User-Agent", f.agent)
+	}
+	res, err := f.poster.Do(req)
+	if err != nil {
+		return fmt.Errorf("fetch: %w", err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK && res.StatusCode != http.StatusNoContent {
+		return fmt.Errorf("fetch: %s answered %d", u.Host, res.StatusCode)
+	}
+	_, _ = io.CopyN(io.Discard, res.Body, postBytes)
+	return nil
+}
+
 func (f *Fetcher) allowed(hostport string) bool {
-	return slices.Contains(f.allow, strings.ToLower(hostport))
+	host, _, _ := net.SplitHostPort(hostport)
+	return slices.Contains(f.allow, strings.ToLower(hostport)) || f.loopback && (host == "localhost" || host == "127.0.0.1" || host == "::1")
 }
 
 func hostPort(u *url.URL) string {

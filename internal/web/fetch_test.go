@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -164,5 +165,85 @@ func TestPublicAddresses(t *testing.T) {
 		if public(netip.MustParseAddr(a)) {
 			t.Errorf("%s is not public", a)
 		}
+	}
+}
+
+// Post reaches no more than Get does: nothing private, no redirection, and it
+// waits for nobody who is slow nor reads what nobody wants.
+func TestPostIsHeldToTheSameRules(t *testing.T) {
+	inside, hits := canary(t, func(w http.ResponseWriter, _ *http.Request) {})
+	for _, u := range []string{"https://127.0.0.1:" + port(inside), "https://localhost:" + port(inside), "https://10.0.0.1", "http://example.com", "https://[::1]:" + port(inside)} {
+		f := NewFetcher(FetchOptions{TLS: roots(inside)})
+		if err := f.Post(t.Context(), u, url.Values{"a": {"b"}}); err == nil {
+			t.Errorf("%s was reached", u)
+		}
+	}
+	status, slow := 200, make(chan struct{})
+	defer close(slow)
+	outside, _ := canary(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost || r.PostFormValue("a") != "b c" || r.Header.Get("User-Agent") != "cardea" {
+			status = 400
+		}
+		switch {
+		case status == 307:
+			w.Header().Set("Location", inside.URL)
+		case status == 0:
+			<-slow
+			return
+		}
+		w.WriteHeader(status)
+		for status == 200 && r.URL.Path == "/huge" {
+			if _, err := w.Write(make([]byte, 1<<16)); err != nil {
+				return
+			}
+		}
+	})
+	host := "example.com:" + port(outside)
+	f := NewFetcher(FetchOptions{TLS: roots(outside), Lookup: answers("127.0.0.1"), AllowHosts: []string{host}, Agent: "cardea"})
+	post := func(path string) error { return f.Post(t.Context(), "https://"+host+path, url.Values{"a": {"b c"}}) }
+	for _, ok := range []int{200, 204} {
+		if status = ok; post("/") != nil {
+			t.Errorf("%d: %v", ok, post("/"))
+		}
+	}
+	status = 200
+	if err := post("/huge"); err != nil {
+		t.Errorf("an answer without end: %v", err)
+	}
+	for _, no := range []int{201, 307, 400, 500} {
+		if status = no; post("/") == nil {
+			t.Errorf("%d was taken for a yes", no)
+		}
+	}
+	status, f.poster.Timeout = 0, 50*time.Millisecond
+	if err := post("/"); err == nil {
+		t.Error("a silent server was taken for a yes")
+	}
+	if f := NewFetcher(FetchOptions{}); f.poster.Timeout != 10*time.Second {
+		t.Errorf("it waits for %v", f.poster.Timeout)
+	}
+	if n := hits.Load(); n != 0 {
+		t.Errorf("the canary was reached %d times", n)
+	}
+}
+
+// A development node reaches this machine, by its own names only.
+func TestLoopbackIsReachedInDevelopment(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}))
+	defer s.Close()
+	here := NewFetcher(FetchOptions{Loopback: true})
+	for _, host := range []string{"127.0.0.1", "localhost"} {
+		if err := here.Post(t.Context(), "http://"+host+":"+port(s)+"/", nil); err != nil {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+	rebound := NewFetcher(FetchOptions{Loopback: true, Lookup: answers("127.0.0.1")})
+	for _, u := range []string{"http://example.com:" + port(s), "https://example.com:" + port(s), "http://127.0.0.2:" + port(s), "http://10.0.0.1"} {
+		if err := rebound.Post(t.Context(), u, nil); err == nil {
+			t.Errorf("%s was reached", u)
+		}
+	}
+	if err := NewFetcher(FetchOptions{}).Post(t.Context(), s.URL, nil); err == nil {
+		t.Error("a production node reached this machine")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/base64"
 	"maps"
+	"strings"
 	"testing"
 
 	"github.com/cardea-id/cardea/internal/app"
@@ -30,10 +31,11 @@ const Neighbour = "neighbour"
 // Env is a running program.
 type Env struct {
 	*app.App
-	Clock *dbtest.Clock
-	url   string
-	key   []byte
-	more  map[string]string // settings besides the usual ones
+	Clock   *dbtest.Clock
+	Outside *Outside
+	url     string
+	key     []byte
+	more    map[string]string // settings besides the usual ones
 }
 
 // Run runs fn on SQLite, and on PostgreSQL where there is a server for tests.
@@ -54,7 +56,7 @@ func Start(t testing.TB, engine db.Engine) *Env {
 // environment variables.
 func StartWith(t testing.TB, engine db.Engine, more map[string]string) *Env {
 	t.Helper()
-	e := &Env{Clock: dbtest.NewClock(), url: dbtest.URL(t, engine), key: bytes.Repeat([]byte{7}, 32), more: more}
+	e := &Env{Clock: dbtest.NewClock(), url: dbtest.URL(t, engine), key: bytes.Repeat([]byte{7}, 32), more: more, Outside: newOutside(t)}
 	e.App = e.start(t)
 	ctx := context.Background()
 	if _, err := e.Realms.Create(ctx, audit.System, realm.New{Name: Neighbour}); err != nil {
@@ -70,7 +72,7 @@ func StartWith(t testing.TB, engine db.Engine, more map[string]string) *Env {
 // shares the clock.
 func (e *Env) Node(t testing.TB) *Env {
 	t.Helper()
-	other := &Env{Clock: e.Clock, url: e.url, key: e.key, more: e.more}
+	other := &Env{Clock: e.Clock, Outside: e.Outside, url: e.url, key: e.key, more: e.more}
 	other.App = other.start(t)
 	return other
 }
@@ -87,7 +89,8 @@ func (e *Env) start(t testing.TB) *app.App {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := app.New(context.Background(), app.Config{Settings: settings, Version: "test", MasterKey: e.key, Now: e.Clock.Now, Output: t.Output(), Quiet: true})
+	a, err := app.New(context.Background(), app.Config{Settings: settings, Version: "test", MasterKey: e.key, Now: e.Clock.Now, Output: t.Output(), Quiet: true,
+		Fetch: e.Outside.fetcher(strings.Fields(outsideNames)...)})
 	if err != nil {
 		t.Fatal(err)
 	}

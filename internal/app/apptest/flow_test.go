@@ -57,7 +57,9 @@ func parseFlow(name, text string) (*flow, error) {
 			inBody = false
 		case strings.HasPrefix(kind, "@"):
 			f.steps = append(f.steps, step{line: at, directive: append([]string{kind[1:]}, strings.Fields(rest)...)})
-			now = nil
+			if now = nil; kind == "@delivered" {
+				now, inBody = &f.steps[len(f.steps)-1], false
+			}
 		case kind == ">" && (now == nil || len(now.expect) > 0):
 			method, target, ok := strings.Cut(rest, " ")
 			if !ok {
@@ -104,6 +106,8 @@ type conversation struct {
 	jars    map[string]http.CookieJar
 	browser string
 	verbose bool
+	// delivered are the forms that applications were sent, as JSON.
+	delivered <-chan []byte
 }
 
 func (c *conversation) play(f *flow) {
@@ -135,6 +139,8 @@ func (c *conversation) play(f *flow) {
 func (c *conversation) direct(f *flow, s step) {
 	c.t.Helper()
 	switch {
+	case s.directive[0] == "delivered" && len(s.expect) > 0:
+		c.deliver(f, s)
 	case s.directive[0] == "browser" && len(s.directive) == 2:
 		c.browser = s.directive[1]
 	case s.directive[0] == "clock" && len(s.directive) == 2:
@@ -147,6 +153,21 @@ func (c *conversation) direct(f *flow, s step) {
 		c.vars[s.directive[1]] = c.fill(s.directive[2])
 	default:
 		c.t.Fatalf("%s:%d: there is no directive %v", f.name, s.line, s.directive)
+	}
+}
+
+// deliver waits for what an application is sent, and holds it to what is expected.
+func (c *conversation) deliver(f *flow, s step) {
+	c.t.Helper()
+	select {
+	case body := <-c.delivered:
+		for _, e := range s.expect {
+			if err := c.check(&http.Response{}, body, 1, e.text); err != nil {
+				c.t.Fatalf("%s:%d: %v\n  delivered: %s", f.name, e.line, err, body)
+			}
+		}
+	case <-time.After(2 * time.Second):
+		c.t.Fatalf("%s:%d: nothing was delivered within two seconds", f.name, s.line)
 	}
 }
 

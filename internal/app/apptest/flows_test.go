@@ -2,8 +2,10 @@ package apptest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,7 +31,8 @@ func TestFlows(t *testing.T) {
 		t.Fatalf("no flows in %s: %v", flowFolder, err)
 	}
 	Run(t, func(t *testing.T, e *Env) {
-		cast := map[string]map[string]string{realm.Default: cast(t, e, realm.Default), Neighbour: cast(t, e, Neighbour)}
+		origin, delivered := receive(e)
+		cast := map[string]map[string]string{realm.Default: cast(t, e, realm.Default, origin), Neighbour: cast(t, e, Neighbour, origin)}
 		for _, file := range files {
 			name := strings.TrimSuffix(filepath.Base(file), ".txt")
 			if only != "" && name != only {
@@ -46,7 +49,7 @@ func TestFlows(t *testing.T) {
 			for in, other := range map[string]string{realm.Default: Neighbour, Neighbour: realm.Default} {
 				t.Run(name+"/"+in, func(t *testing.T) {
 					before := len(e.Events(t, other))
-					c := &conversation{t: t, handler: e.Handler, issuer: IssuerOf(in), move: e.Clock.Advance, vars: maps.Clone(cast[in]), verbose: only != ""}
+					c := &conversation{t: t, handler: e.Handler, issuer: IssuerOf(in), move: e.Clock.Advance, vars: maps.Clone(cast[in]), verbose: only != "", delivered: delivered[in]}
 					c.play(f)
 					if after := e.Events(t, other); len(after) != before {
 						t.Errorf("realm %s noticed: %s", other, after[0].Action)
@@ -62,9 +65,26 @@ func TestFlows(t *testing.T) {
 	})
 }
 
+// receive is an application beyond the program, which takes the forms that it is
+// sent; the path of their address is a realm.
+func receive(e *Env) (origin string, delivered map[string]chan []byte) {
+	delivered = map[string]chan []byte{realm.Default: make(chan []byte, 100), Neighbour: make(chan []byte, 100)}
+	origin = e.Outside.Serve("one.example.com", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm()
+		fields := map[string]string{}
+		for name := range r.PostForm {
+			fields[name] = r.PostForm.Get(name)
+		}
+		body, _ := json.Marshal(fields)
+		delivered[strings.TrimPrefix(r.URL.Path, "/")] <- body
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	return origin, delivered
+}
+
 // cast makes the people and applications that the flows speak of, and gives
 // what the flows call them.
-func cast(t *testing.T, e *Env, in string) map[string]string {
+func cast(t *testing.T, e *Env, in, outside string) map[string]string {
 	t.Helper()
 	const redirect = "https://app.example/callback"
 	ada, bob := e.Person(t, in, "ada@example.com"), e.Person(t, in, "bob@example.com")
@@ -85,12 +105,14 @@ func cast(t *testing.T, e *Env, in string) map[string]string {
 	opaque := worker
 	opaque.Name, opaque.AccessTokenFormat = "Discreet worker", client.Opaque
 	api := client.Settings{Name: "API", Type: client.Service, ResourceServer: true, Identifiers: []string{"https://api.example"}}
+	told := own
+	told.Name, told.BackChannelLogoutURI = "Told App", outside+"/"+in
 	broker := client.Settings{Name: "Broker", Type: client.Service, ResourceServer: true, Identifiers: []string{"https://api.example"},
 		GrantTypes: []string{client.ClientCredentials, client.TokenExchange}, Scopes: []string{"read"}, Resources: []string{"https://api.example"}, ExchangeDelegation: true}
 	courier := client.Settings{Name: "Courier", Type: client.Service, GrantTypes: []string{client.JWTBearer}, Scopes: []string{"read"}, Resources: []string{"https://api.example"}}
 	own.GrantTypes = append(slices.Clone(own.GrantTypes), client.TokenExchange)
 	own.IdentityAssertions = []client.Assertion{{Issuer: "https://chat.example", ClientID: "own-there", Scopes: []string{"chat.read", "chat.write"}, Resources: []string{"https://api.chat.example"}}}
-	for id, settings := range map[string]client.Settings{"broker": broker, "courier": courier, "app": app, "own": own, "spa": spa, "worker": worker, "opaque": opaque, "server": api} {
+	for id, settings := range map[string]client.Settings{"broker": broker, "courier": courier, "told": told, "app": app, "own": own, "spa": spa, "worker": worker, "opaque": opaque, "server": api} {
 		vars[id+"_secret"] = e.Client(t, in, id, settings)
 		made, err := e.Clients.ByID(context.Background(), in, id)
 		if err != nil {

@@ -61,7 +61,7 @@ func newLink(t testing.TB, address string) (*link, string) {
 func startBehind(t testing.TB) (*Env, *link) {
 	t.Helper()
 	l, address := newLink(t, dbtest.URL(t, db.Postgres))
-	e := &Env{Clock: dbtest.NewClock(), url: address, key: bytes.Repeat([]byte{7}, 32), more: map[string]string{"CARDEA_RATES_ADMIN_WRITE": "600000/1m"}}
+	e := &Env{Clock: dbtest.NewClock(), url: address, key: bytes.Repeat([]byte{7}, 32), Outside: newOutside(t), more: map[string]string{"CARDEA_RATES_ADMIN_WRITE": "600000/1m"}}
 	e.App = e.start(t)
 	t.Cleanup(func() { l.set(whole) }) // so that the program can take its leave
 	return e, l

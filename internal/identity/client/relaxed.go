@@ -15,14 +15,20 @@ func Relaxed(c *Client) []string {
 	say(c.IntrospectAny, "may ask about every token of the realm, not only those meant for it")
 	say(c.ExchangeImpersonation, "may exchange tokens for others in which nothing shows that it was not their subject who asked")
 	say(c.Type != Native && c.plainRedirect(), "has a redirect URI without TLS, on this machine")
+	say(plain(c.BackChannelLogoutURI), "is told of sign-outs without TLS, on this machine")
 	return list
+}
+
+func plain(uri string) bool {
+	p, why := canonical(uri)
+	return why == "" && p.scheme == "http"
 }
 
 // plainRedirect reports whether a redirect URI uses http, which registration
 // allows on loopback addresses only.
 func (s *Settings) plainRedirect() bool {
 	for _, uri := range s.RedirectURIs {
-		if p, why := canonical(uri); why == "" && p.scheme == "http" {
+		if plain(uri) {
 			return true
 		}
 	}

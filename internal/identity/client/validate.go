@@ -95,6 +95,7 @@ func (s *Settings) Validate() error {
 	p := &problems{}
 	s.checkIdentity(p)
 	s.checkRedirects(p)
+	s.checkLogout(p)
 	s.checkGrants(p)
 	s.checkAuthentication(p)
 	s.checkTokens(p)
@@ -168,6 +169,38 @@ func (s *Settings) redirectProblem(uri string) string {
 	// one controls, which also keeps javascript:, data: and file: out.
 	if first, last, ok := strings.Cut(u.scheme, "."); !ok || first == "" || last == "" || strings.HasSuffix(u.scheme, ".") || strings.Contains(u.scheme, "..") {
 		return "has a private-use scheme that is not a reversed domain name, such as com.example.app"
+	}
+	return ""
+}
+
+// checkLogout holds the addresses that are told of sign-outs to the web: https,
+// or this machine.
+func (s *Settings) checkLogout(p *problems) {
+	if s.BackChannelLogoutURI == "" {
+		if s.BackChannelLogoutSession {
+			p.add("backchannel_logout_session_required", "needs backchannel_logout_uri")
+		}
+		return
+	}
+	if why := webProblem(s.BackChannelLogoutURI); why != "" {
+		p.add("backchannel_logout_uri", "%s", why)
+	} else if !s.AllowsGrant(AuthorizationCode) {
+		p.add("backchannel_logout_uri", "is for clients that people sign in to")
+	}
+}
+
+// webProblem says why uri is not an address of the web that can be called
+// safely, or "".
+func webProblem(uri string) string {
+	u, why := canonical(uri)
+	if why != "" {
+		return why
+	}
+	if u.host == "" || u.scheme != "https" && u.scheme != "http" {
+		return "must use https"
+	}
+	if is, _ := loopback(u.host); u.scheme == "http" && !is {
+		return "uses http beyond this machine; use https"
 	}
 	return ""
 }

@@ -32,6 +32,18 @@ func TestSettingsAreChecked(t *testing.T) {
 		{"", func(s *Settings) { s.Type, s.AuthMethod = Native, SecretBasic }},
 		{"", func(s *Settings) { *s = Settings{Name: "Job", Type: Service, Scopes: []string{"x"}} }},
 		{"", func(s *Settings) { s.PKCEOptional = true }},
+		{"", func(s *Settings) {
+			s.BackChannelLogoutURI, s.BackChannelLogoutSession = "https://rp.example.com/out?a=b", true
+		}},
+		{"", func(s *Settings) { s.BackChannelLogoutURI = "http://127.0.0.1:8080/out" }},
+		{"backchannel_logout_session_required", func(s *Settings) { s.BackChannelLogoutSession = true }},
+		{"backchannel_logout_uri", func(s *Settings) { s.BackChannelLogoutURI = "http://rp.example.com/out" }},
+		{"backchannel_logout_uri", func(s *Settings) { s.BackChannelLogoutURI = "https://rp.example.com/out#x" }},
+		{"backchannel_logout_uri", func(s *Settings) { s.BackChannelLogoutURI = "com.example.app:/out" }},
+		{"backchannel_logout_uri", func(s *Settings) { s.BackChannelLogoutURI = "/out" }},
+		{"backchannel_logout_uri", func(s *Settings) {
+			*s = Settings{Name: "Job", Type: Service, BackChannelLogoutURI: "https://rp.example.com/out"}
+		}},
 		{"name", func(s *Settings) { s.Name = "" }},
 		{"name", func(s *Settings) { s.Name = strings.Repeat("x", 101) }},
 		{"name", func(s *Settings) { s.Name = "a\u202eb" }},

@@ -51,6 +51,16 @@ func (s *Store) ByID(ctx context.Context, realm, id string) (g *Grant, err error
 	return g, err
 }
 
+// ClientsOf lists the clients to which somebody was signed in with a session, by
+// any grant that is not forgotten, dead ones too.
+func (s *Store) ClientsOf(ctx context.Context, realm, session string) (ids []string, err error) {
+	err = s.db.View(ctx, realm, func(tx *db.Tx) error {
+		ids, err = clientsOf(tx, session)
+		return err
+	})
+	return ids, err
+}
+
 // Cached is ByID from memory. Whether the grant is alive is for Status to say:
 // a cached grant does not know that it died.
 func (s *Store) Cached(ctx context.Context, realm, id string) (*Grant, error) {

@@ -195,6 +195,11 @@ func listAll(tx *db.Tx, f Filter, most int) ([]*Grant, error) {
 		AND (revoked_at = 0 AND (expires_at = 0 OR expires_at > $3) OR $4) ORDER BY id LIMIT $5`, tx.Realm, f.After, db.At(tx.Now), f.Dead, most)
 }
 
+// clientsOf lists the clients that got grants of a session, dead ones too.
+func clientsOf(tx *db.Tx, session string) ([]string, error) {
+	return db.All(tx, db.Scalar[string], `SELECT DISTINCT client FROM grants WHERE realm = $1 AND session = $2 ORDER BY client`, tx.Realm, session)
+}
+
 // sweepGrants deletes grants that ended by time before the given instant.
 func sweepGrants(tx *db.Tx, before time.Time, most int) (int64, error) {
 	return tx.Exec(`DELETE FROM grants WHERE realm = $1 AND id IN

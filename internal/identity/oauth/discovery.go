@@ -46,6 +46,8 @@ type metadata struct {
 	RevocationEndpoint    string   `json:"revocation_endpoint"`
 	IntrospectionEndpoint string   `json:"introspection_endpoint"`
 	EndSessionEndpoint    string   `json:"end_session_endpoint"`
+	BackChannelLogout     bool     `json:"backchannel_logout_supported"`
+	BackChannelSession    bool     `json:"backchannel_logout_session_supported"`
 	Scopes                []string `json:"scopes_supported"`
 	ResponseTypes         []string `json:"response_types_supported"`
 	ResponseModes         []string `json:"response_modes_supported"`
@@ -96,6 +98,8 @@ func (s *Server) describe(rl *realm.Realm) (*document, error) {
 		RevocationEndpoint:    at(pathRevoke),
 		IntrospectionEndpoint: at(pathIntrospect),
 		EndSessionEndpoint:    at(pathLogout),
+		BackChannelLogout:     true,
+		BackChannelSession:    true,
 		Scopes:                slices.Clone(standardScopes),
 		ResponseTypes:         []string{"code"},
 		ResponseModes:         responseModes,

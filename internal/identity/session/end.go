@@ -16,14 +16,28 @@ const chunk = 200
 // End ends a session. Grants below it are ended afterwards by package grant.
 func (s *Store) End(ctx context.Context, by audit.Actor, name, id, reason string) error {
 	return s.db.Update(ctx, name, func(tx *db.Tx) error {
-		_, err := EndTx(tx, by, id, reason)
+		_, err := s.EndTx(tx, by, id, reason)
 		return err
 	})
 }
 
+// OnEnd registers fn to run in each transaction that ends sessions, with their
+// ids. Sessions that run out by themselves are not told. Call it before anything
+// is started.
+func (s *Store) OnEnd(fn func(tx *db.Tx, ids []string) error) { s.onEnd = append(s.onEnd, fn) }
+
+func (s *Store) tell(tx *db.Tx, ids []string) error {
+	for _, fn := range s.onEnd {
+		if err := fn(tx, ids); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // EndTx is End within a transaction. It reports whether the session had not been
 // ended before; if it had, the commit waits as for the first time.
-func EndTx(tx *db.Tx, by audit.Actor, id, reason string) (ended bool, err error) {
+func (s *Store) EndTx(tx *db.Tx, by audit.Actor, id, reason string) (ended bool, err error) {
 	e, err := byID(tx, id)
 	if err != nil {
 		return false, err
@@ -37,7 +51,7 @@ func EndTx(tx *db.Tx, by audit.Actor, id, reason string) (ended bool, err error)
 	}
 	audit.Append(tx, by, audit.Event{Action: "session.end", TargetType: "session", Target: id,
 		Data: map[string]any{"principal": e.Principal, "reason": reason}, Invalidates: true})
-	return true, nil
+	return true, s.tell(tx, []string{id})
 }
 
 // EndAll ends every session of a principal that has not expired but except (""; none), and returns
@@ -86,7 +100,7 @@ func (s *Store) endMany(ctx context.Context, by audit.Actor, name, targetType, t
 			}
 			audit.Append(tx, by, audit.Event{Action: "session.end_all", TargetType: targetType, Target: target,
 				Data: map[string]any{"sessions": strings.Join(ids, " "), "reason": reason}, Invalidates: true})
-			return nil
+			return s.tell(tx, ids)
 		})
 		ended = append(ended, ids...)
 		if err != nil || len(ids) < chunk {

@@ -33,7 +33,8 @@ type Store struct {
 	// ids maps the hash of a secret to its session for ever: a secret is never
 	// given to another session. Whether it still is the session's, the session
 	// itself says.
-	ids *cache.Cache[string]
+	ids   *cache.Cache[string]
+	onEnd []func(tx *db.Tx, ids []string) error
 }
 
 // NewStore returns the store. Call it before the log is started.

@@ -15,7 +15,6 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/principal"
-	"github.com/cardea-id/cardea/internal/identity/session"
 )
 
 // claims decodes the payload of a JWT.
@@ -125,7 +124,7 @@ func TestTheGateSeesEveryDeath(t *testing.T) {
 				update(func(tx *db.Tx) error { return principal.DeleteTx(tx, by, p.id) })
 			}},
 			{"session ended", "session_ended", func(p person, c *client.Client, g *grant.Grant) {
-				update(func(tx *db.Tx) error { _, err := session.EndTx(tx, by, p.session, "test"); return err })
+				update(func(tx *db.Tx) error { _, err := n.Sessions.EndTx(tx, by, p.session, "test"); return err })
 			}},
 			{"session idle", "session_ended", func(p person, c *client.Client, g *grant.Grant) { n.Clock.Advance(12 * time.Hour) }},
 			{"credential revoked", "", func(p person, c *client.Client, g *grant.Grant) {
