@@ -26,6 +26,8 @@ type ClientSettings struct {
 	PostLogoutRedirectURIs         []string            `json:"post_logout_redirect_uris,omitempty" maxItems:"100" nullable:"false"`
 	BackChannelLogoutURI           string              `json:"backchannel_logout_uri,omitempty" maxLength:"2000" doc:"Where the client is told that a session has ended (OpenID Connect Back-Channel Logout). https; http on this machine only."`
 	BackChannelLogoutSession       bool                `json:"backchannel_logout_session_required,omitempty" doc:"The client relies on the session id in logout tokens. They always have one."`
+	FrontChannelLogoutURI          string              `json:"frontchannel_logout_uri,omitempty" maxLength:"2000" doc:"Loaded in a frame when somebody signs out (OpenID Connect Front-Channel Logout). It has scheme, host and port of a redirect URI."`
+	FrontChannelLogoutSession      bool                `json:"frontchannel_logout_session_required,omitempty" doc:"The client relies on iss and sid in the frame's address. They are always there."`
 	GrantTypes                     []string            `json:"grant_types,omitempty" maxItems:"20" nullable:"false"`
 	ResponseModes                  []string            `json:"response_modes,omitempty" maxItems:"20" nullable:"false"`
 	Scopes                         []string            `json:"scopes,omitempty" maxItems:"200" nullable:"false" doc:"What the client may ask for; nothing if empty."`

@@ -80,6 +80,8 @@ func (f *clientFlags) add(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&s.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "where browsers go after sign-out")
 	flags.StringVar(&s.BackChannelLogoutURI, "backchannel-logout-uri", "", "where it is told that a session has ended")
 	flags.BoolVar(&s.BackChannelLogoutSession, "backchannel-logout-session-required", false, "it relies on the session id in what it is told")
+	flags.StringVar(&s.FrontChannelLogoutURI, "frontchannel-logout-uri", "", "what browsers load in a frame when somebody signs out")
+	flags.BoolVar(&s.FrontChannelLogoutSession, "frontchannel-logout-session-required", false, "it relies on iss and sid in the frame's address")
 	flags.StringSliceVar(&s.GrantTypes, "grant-type", nil, "authorization_code, refresh_token, client_credentials, token-exchange or jwt-bearer, or the whole URN")
 	flags.StringSliceVar(&s.Scopes, "scope", nil, "what it may ask for")
 	flags.StringSliceVar(&s.Resources, "resource", nil, "audiences it may ask tokens for")
@@ -135,9 +137,11 @@ func (f *clientFlags) onto(cmd *cobra.Command, base api.ClientSettings, stdin io
 		"id-token-alg": func() { s.IDTokenSignedResponseAlg = from.IDTokenSignedResponseAlg }, "pkce-optional": func() { s.PKCEOptional = from.PKCEOptional },
 	}
 	for name, set := range map[string]func(){
-		"backchannel-logout-uri":              func() { s.BackChannelLogoutURI = from.BackChannelLogoutURI },
-		"backchannel-logout-session-required": func() { s.BackChannelLogoutSession = from.BackChannelLogoutSession },
-		"delegation":                          func() { s.TokenExchangeDelegation = from.TokenExchangeDelegation }, "impersonation": func() { s.TokenExchangeImpersonation = from.TokenExchangeImpersonation },
+		"frontchannel-logout-uri":              func() { s.FrontChannelLogoutURI = from.FrontChannelLogoutURI },
+		"frontchannel-logout-session-required": func() { s.FrontChannelLogoutSession = from.FrontChannelLogoutSession },
+		"backchannel-logout-uri":               func() { s.BackChannelLogoutURI = from.BackChannelLogoutURI },
+		"backchannel-logout-session-required":  func() { s.BackChannelLogoutSession = from.BackChannelLogoutSession },
+		"delegation":                           func() { s.TokenExchangeDelegation = from.TokenExchangeDelegation }, "impersonation": func() { s.TokenExchangeImpersonation = from.TokenExchangeImpersonation },
 		"dpop": func() { s.DPoPBoundAccessTokens = from.DPoPBoundAccessTokens }, "dpop-nonce": func() { s.DPoPRequireNonce = from.DPoPRequireNonce },
 		"tls-bound":   func() { s.TLSBoundAccessTokens = from.TLSBoundAccessTokens },
 		"tls-subject": func() { s.TLSClientAuthSubjectDN = from.TLSClientAuthSubjectDN },
@@ -306,7 +310,7 @@ func (c *console) showClient(x api.ClientWithSecret, changed bool) error {
 	k := x.Client
 	return c.write(v, func(w io.Writer) {
 		facts(w, "id", k.ID, "name", k.Name, "type", k.Type, "enabled", yes(k.Enabled), "authenticates", k.TokenEndpointAuthMethod,
-			"secret", x.Secret, "redirect", words(k.RedirectURIs), "sign-out", words(k.PostLogoutRedirectURIs), "told of sign-outs", k.BackChannelLogoutURI, "grants", words(k.GrantTypes), "scopes", words(k.Scopes),
+			"secret", x.Secret, "redirect", words(k.RedirectURIs), "sign-out", words(k.PostLogoutRedirectURIs), "told of sign-outs", words(slices.DeleteFunc([]string{k.BackChannelLogoutURI, k.FrontChannelLogoutURI}, func(uri string) bool { return uri == "" })), "grants", words(k.GrantTypes), "scopes", words(k.Scopes),
 			"resources", words(k.Resources), "answers to", words(k.Identifiers), "tokens", k.AccessTokenFormat, "relaxed", strings.Join(k.Relaxed, "; "),
 			"created", moment(k.CreatedAt), "updated", moment(k.UpdatedAt))
 		if x.Secret != "" {

@@ -46,8 +46,13 @@ func (a *App) doors(master []byte) error {
 	if a.Mux, err = web.NewMux(web.MuxOptions{Live: a.Log.Live, Limiter: limiter}); err != nil {
 		return err
 	}
+	fetch := a.Fetch
+	if fetch == nil {
+		fetch = web.NewFetcher(web.FetchOptions{AllowHosts: a.Settings.Fetch.AllowHosts, Loopback: !a.Settings.Production(), Agent: "cardea"})
+	}
+	told := logout.New(logout.Options{DB: a.DB, Jobs: a.Jobs, Sessions: a.Sessions, Clients: a.Clients, Grants: a.Grants, Tokens: a.Tokens, Post: fetch.Post})
 	pages, err := signin.New(signin.Options{DB: a.DB, Once: a.Once, Sessions: a.Sessions, Passwords: a.Passwords, People: a.People,
-		Clients: a.Clients, Grants: a.Grants, Words: words, Assets: assets, FormKey: secret.Derive(master, "cardea/forms/v1"), Limiter: limiter,
+		Clients: a.Clients, Grants: a.Grants, Frames: told.Frames, Words: words, Assets: assets, FormKey: secret.Derive(master, "cardea/forms/v1"), Limiter: limiter,
 		SetUp: setUp{a.Operators}, Links: a.Links})
 	if err != nil {
 		return err
@@ -56,11 +61,6 @@ func (a *App) doors(master []byte) error {
 	for _, l := range words.Locales() {
 		languages = append(languages, l.Tag())
 	}
-	fetch := a.Fetch
-	if fetch == nil {
-		fetch = web.NewFetcher(web.FetchOptions{AllowHosts: a.Settings.Fetch.AllowHosts, Loopback: !a.Settings.Production(), Agent: "cardea"})
-	}
-	logout.New(logout.Options{DB: a.DB, Jobs: a.Jobs, Sessions: a.Sessions, Clients: a.Clients, Grants: a.Grants, Tokens: a.Tokens, Post: fetch.Post})
 	protocol := oauth.New(oauth.Options{DB: a.DB, Log: a.Log, Ring: a.Ring, Principals: a.People, Credentials: a.Credentials,
 		Clients: a.Clients, Trust: a.Trust, Grants: a.Grants, Tokens: a.Tokens, Once: a.Once, Pages: pages,
 		Fetch: fetch, Locales: languages,

@@ -66,6 +66,20 @@ func pageHeaders(h http.Header, targets []string) {
 // a target to who knows where must not be redirected to it.
 func FormTargets(w http.ResponseWriter, targets ...string) { pageHeaders(w.Header(), targets) }
 
+// Frames declares which addresses the frames of this page load, as URLs of which
+// the origin counts.
+func Frames(w http.ResponseWriter, addresses []string) {
+	csp := w.Header().Get(hCSP) + "; frame-src"
+	sources := map[string]bool{"": true}
+	for _, a := range addresses {
+		if s := formSource(a); !sources[s] {
+			sources[s] = true
+			csp += " " + s
+		}
+	}
+	w.Header().Set(hCSP, csp)
+}
+
 // formSource is the CSP source that admits the URL u: its origin, or its scheme
 // alone where the grammar of CSP cannot say the host. "" is a URL that cannot
 // be admitted.

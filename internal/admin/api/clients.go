@@ -207,7 +207,8 @@ func settingsIn(w wire.ClientSettings) client.Settings {
 	return client.Settings{
 		Name: w.Name, Type: client.Type(w.Type), ResourceServer: w.ResourceServer, Identifiers: w.Identifiers,
 		RedirectURIs: w.RedirectURIs, PostLogoutRedirectURIs: w.PostLogoutRedirectURIs,
-		BackChannelLogoutURI: w.BackChannelLogoutURI, BackChannelLogoutSession: w.BackChannelLogoutSession, GrantTypes: w.GrantTypes, ResponseModes: w.ResponseModes,
+		BackChannelLogoutURI: w.BackChannelLogoutURI, BackChannelLogoutSession: w.BackChannelLogoutSession,
+		FrontChannelLogoutURI: w.FrontChannelLogoutURI, FrontChannelLogoutSession: w.FrontChannelLogoutSession, GrantTypes: w.GrantTypes, ResponseModes: w.ResponseModes,
 		Scopes: w.Scopes, Resources: w.Resources, AuthMethod: client.AuthMethod(w.TokenEndpointAuthMethod), AuthSigningAlg: w.TokenEndpointAuthSigningAlg, JWKS: w.JWKS, JWKSURI: w.JWKSURI,
 		AccessTokenFormat: client.TokenFormat(w.AccessTokenFormat), AccessTokenAlg: w.AccessTokenSignedResponseAlg, IDTokenAlg: w.IDTokenSignedResponseAlg,
 		UserInfoAlg: w.UserInfoSignedResponseAlg, IntrospectionAlg: w.IntrospectionSignedResponseAlg, OpenIDDefaults: w.OpenIDDefaults,
@@ -226,7 +227,8 @@ func settingsOut(s client.Settings) wire.ClientSettings {
 	return wire.ClientSettings{
 		Name: s.Name, Type: string(s.Type), ResourceServer: s.ResourceServer, Identifiers: s.Identifiers,
 		RedirectURIs: s.RedirectURIs, PostLogoutRedirectURIs: s.PostLogoutRedirectURIs,
-		BackChannelLogoutURI: s.BackChannelLogoutURI, BackChannelLogoutSession: s.BackChannelLogoutSession, GrantTypes: s.GrantTypes, ResponseModes: s.ResponseModes,
+		BackChannelLogoutURI: s.BackChannelLogoutURI, BackChannelLogoutSession: s.BackChannelLogoutSession,
+		FrontChannelLogoutURI: s.FrontChannelLogoutURI, FrontChannelLogoutSession: s.FrontChannelLogoutSession, GrantTypes: s.GrantTypes, ResponseModes: s.ResponseModes,
 		Scopes: s.Scopes, Resources: s.Resources, TokenEndpointAuthMethod: string(s.AuthMethod), TokenEndpointAuthSigningAlg: s.AuthSigningAlg, JWKS: s.JWKS, JWKSURI: s.JWKSURI,
 		AccessTokenFormat: string(s.AccessTokenFormat), AccessTokenSignedResponseAlg: s.AccessTokenAlg, IDTokenSignedResponseAlg: s.IDTokenAlg,
 		UserInfoSignedResponseAlg: s.UserInfoAlg, IntrospectionSignedResponseAlg: s.IntrospectionAlg, OpenIDDefaults: s.OpenIDDefaults,

@@ -100,11 +100,15 @@ type Settings struct {
 	// BackChannelLogoutURI is told of the ends of sessions (OpenID Connect
 	// Back-Channel Logout 1.0). The tokens it gets always name the session;
 	// BackChannelLogoutSession says that the client relies on that.
-	BackChannelLogoutURI     string   `json:"backchannel_logout_uri,omitempty"`
-	BackChannelLogoutSession bool     `json:"backchannel_logout_session_required,omitempty"`
-	GrantTypes               []string `json:"grant_types,omitempty"`
-	ResponseModes            []string `json:"response_modes,omitempty"` // empty: all
-	Scopes                   []string `json:"scopes,omitempty"`         // what it may ask for; empty allows nothing
+	BackChannelLogoutURI     string `json:"backchannel_logout_uri,omitempty"`
+	BackChannelLogoutSession bool   `json:"backchannel_logout_session_required,omitempty"`
+	// FrontChannelLogoutURI is loaded in a frame by the browser that signs out
+	// (OpenID Connect Front-Channel Logout 1.0), always with iss and sid.
+	FrontChannelLogoutURI     string   `json:"frontchannel_logout_uri,omitempty"`
+	FrontChannelLogoutSession bool     `json:"frontchannel_logout_session_required,omitempty"`
+	GrantTypes                []string `json:"grant_types,omitempty"`
+	ResponseModes             []string `json:"response_modes,omitempty"` // empty: all
+	Scopes                    []string `json:"scopes,omitempty"`         // what it may ask for; empty allows nothing
 	// Resources are the audiences it may ask tokens for (RFC 8707). A request
 	// that names none gets them all.
 	Resources []string `json:"resources,omitempty"`

@@ -16,6 +16,7 @@ func Relaxed(c *Client) []string {
 	say(c.ExchangeImpersonation, "may exchange tokens for others in which nothing shows that it was not their subject who asked")
 	say(c.Type != Native && c.plainRedirect(), "has a redirect URI without TLS, on this machine")
 	say(plain(c.BackChannelLogoutURI), "is told of sign-outs without TLS, on this machine")
+	say(plain(c.FrontChannelLogoutURI), "is told of sign-outs in a frame without TLS, on this machine")
 	return list
 }
 

@@ -44,6 +44,16 @@ func TestSettingsAreChecked(t *testing.T) {
 		{"backchannel_logout_uri", func(s *Settings) {
 			*s = Settings{Name: "Job", Type: Service, BackChannelLogoutURI: "https://rp.example.com/out"}
 		}},
+		{"", func(s *Settings) {
+			s.FrontChannelLogoutURI, s.FrontChannelLogoutSession = "https://app.example.com/out?x=y", true
+		}},
+		{"frontchannel_logout_session_required", func(s *Settings) { s.FrontChannelLogoutSession = true }},
+		{"frontchannel_logout_uri", func(s *Settings) { s.FrontChannelLogoutURI = "https://app.example.com:8443/out" }},
+		{"frontchannel_logout_uri", func(s *Settings) { s.FrontChannelLogoutURI = "http://app.example.com/out" }},
+		{"frontchannel_logout_uri", func(s *Settings) { s.FrontChannelLogoutURI = "javascript:alert(1)" }},
+		{"frontchannel_logout_uri", func(s *Settings) {
+			s.RedirectURIs, s.FrontChannelLogoutURI = []string{"http://[::1]:8080/cb"}, "http://[::1]:8080/out"
+		}},
 		{"name", func(s *Settings) { s.Name = "" }},
 		{"name", func(s *Settings) { s.Name = strings.Repeat("x", 101) }},
 		{"name", func(s *Settings) { s.Name = "a\u202eb" }},

@@ -1,6 +1,7 @@
 // Package logout tells applications that a session has ended: all those that
 // somebody was signed in to with it, by OpenID Connect Back-Channel Logout 1.0,
-// whichever way it ended.
+// whichever way it ended. For those that can be told by the browser only
+// (Front-Channel Logout 1.0) it gives the frames that the sign-out page loads.
 //
 // The transaction that ends sessions promises a job, so that no end is lost.
 // The job looks up whom to tell and promises one delivery for each, which is

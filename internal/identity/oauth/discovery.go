@@ -48,6 +48,8 @@ type metadata struct {
 	EndSessionEndpoint    string   `json:"end_session_endpoint"`
 	BackChannelLogout     bool     `json:"backchannel_logout_supported"`
 	BackChannelSession    bool     `json:"backchannel_logout_session_supported"`
+	FrontChannelLogout    bool     `json:"frontchannel_logout_supported"`
+	FrontChannelSession   bool     `json:"frontchannel_logout_session_supported"`
 	Scopes                []string `json:"scopes_supported"`
 	ResponseTypes         []string `json:"response_types_supported"`
 	ResponseModes         []string `json:"response_modes_supported"`
@@ -100,6 +102,8 @@ func (s *Server) describe(rl *realm.Realm) (*document, error) {
 		EndSessionEndpoint:    at(pathLogout),
 		BackChannelLogout:     true,
 		BackChannelSession:    true,
+		FrontChannelLogout:    true,
+		FrontChannelSession:   true,
 		Scopes:                slices.Clone(standardScopes),
 		ResponseTypes:         []string{"code"},
 		ResponseModes:         responseModes,

@@ -31,19 +31,23 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
 	if l.hint.Subject == "" {
 		return s.pages.ConfirmSignOut(w, r, signin.SignOut{Client: l.client, PostLogout: l.target, State: l.state})
 	}
-	if err := s.endHinted(w, r, l); err != nil {
+	who, err := s.hinted(r, l)
+	if err != nil {
 		return err
 	}
 	noStore(w.Header())
+	return s.pages.Leave(w, r, who, l.onward())
+}
+
+// onward is where the browser goes afterwards.
+func (l *leaving) onward() string {
 	switch {
 	case l.target == "":
-		web.See(w, l.realm.Path+"/signedout")
+		return l.realm.Path + "/signedout"
 	case l.state == "":
-		web.See(w, l.target)
-	default:
-		web.See(w, withFields(l.target, "query", [][2]string{{"state", l.state}}))
+		return l.target
 	}
-	return nil
+	return withFields(l.target, "query", [][2]string{{"state", l.state}})
 }
 
 // logoutPost takes the same request from a form of another site, with which no
@@ -114,25 +118,25 @@ func (s *Server) checkTarget(r *http.Request, l *leaving, target string) error {
 	return nil
 }
 
-// endHinted ends the session of the person that the hint names, if they are
-// signed in with this browser.
-func (s *Server) endHinted(w http.ResponseWriter, r *http.Request, l *leaving) error {
+// hinted is the person that the hint names, if they are signed in with this
+// browser, or "".
+func (s *Server) hinted(r *http.Request, l *leaving) (string, error) {
 	c, err := s.clients.Live(r.Context(), l.realm.Name, l.client)
 	if err != nil {
-		return err
+		return "", err
 	}
 	all, err := s.pages.Accounts(r)
 	if err != nil {
-		return err
+		return "", err
 	}
 	for _, one := range all {
 		known, err := s.tokens.Subject(r.Context(), l.realm.Name, c, one.Principal)
 		if err != nil {
-			return err
+			return "", err
 		}
 		if known == l.hint.Subject {
-			return s.pages.EndSession(w, r, one.Principal)
+			return one.Principal, nil
 		}
 	}
-	return nil
+	return "", nil
 }

@@ -82,10 +82,11 @@ func (s *Server) chooseAccount(w http.ResponseWriter, r *http.Request) error {
 	}
 	id := form.Get("account")
 	if form.Get("do") == "signout" {
-		if err := s.end(w, r, all, id); err != nil {
+		frames, err := s.endChosen(w, r, all, id)
+		if err != nil {
 			return err
 		}
-		return s.backToAccounts(w, r, f)
+		return s.left(w, r, frames, accountsLink(r, f), false)
 	}
 	for i, a := range all {
 		if a.ID != id {
@@ -102,9 +103,25 @@ func (s *Server) chooseAccount(w http.ResponseWriter, r *http.Request) error {
 	return s.backToAccounts(w, r, f) // it ended meanwhile
 }
 
+// endChosen signs one of the accounts out and gives the frames that tell the
+// applications.
+func (s *Server) endChosen(w http.ResponseWriter, r *http.Request, all []account, id string) (frames []string, err error) {
+	for _, a := range all {
+		if a.ID == id {
+			if frames, err = s.frames(r, a.Session); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return frames, s.end(w, r, all, id)
+}
+
 func (s *Server) backToAccounts(w http.ResponseWriter, r *http.Request, f *flow) error {
-	re := realm.From(r.Context())
-	p := look.Page{Site: look.Site{Path: re.Path}}
-	web.See(w, p.Link("/accounts", "flow", f.id()))
+	web.See(w, accountsLink(r, f))
 	return nil
+}
+
+func accountsLink(r *http.Request, f *flow) string {
+	p := look.Page{Site: look.Site{Path: realm.From(r.Context()).Path}}
+	return p.Link("/accounts", "flow", f.id())
 }

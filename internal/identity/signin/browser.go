@@ -91,20 +91,23 @@ func (s *Server) Accounts(r *http.Request) ([]*session.Session, error) {
 	return sessions, err
 }
 
-// EndSession signs one account out of this browser, with the grants that hang
-// on its session: the given principal's, or with "" the current one. That
-// nobody is signed in is no error.
-func (s *Server) EndSession(w http.ResponseWriter, r *http.Request, principal string) error {
+// Leave signs a principal out of this browser, with the grants that hang on the
+// session, and sends the browser on to target, which the caller has checked. ""
+// is nobody, and that somebody is not signed in is no error.
+func (s *Server) Leave(w http.ResponseWriter, r *http.Request, principal, target string) error {
 	all, err := s.accounts(r)
 	if err != nil {
 		return err
 	}
+	var frames []string
 	for _, a := range all {
-		if principal == "" || a.Principal == principal {
-			return s.end(w, r, all, a.ID)
+		if a.Principal == principal {
+			if frames, err = s.endChosen(w, r, all, a.ID); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
+	return s.left(w, r, frames, target, false)
 }
 
 // end ends one of the browser's sessions.

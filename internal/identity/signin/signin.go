@@ -36,8 +36,8 @@ const ACRPassword = "aal1"
 //go:embed templates/*.html
 var templates embed.FS
 
-// Options are what the door stands on. All are required but Limiter, SetUp and
-// Links.
+// Options are what the door stands on. All are required but Limiter, SetUp,
+// Frames and Links.
 type Options struct {
 	DB        *db.DB
 	Once      *once.Store
@@ -51,7 +51,10 @@ type Options struct {
 	FormKey   []byte       // the same on all nodes
 	Limiter   *web.Limiter // holds an address to RateFlow; nil: to nothing
 	SetUp     SetUp        // nil: there is no page for it
-	Links     Links        // nil: there is no page for it
+	// Frames are what a browser must load for the applications of a session to
+	// learn that it ends; nil: nothing.
+	Frames func(ctx context.Context, realm, issuer, session string) ([]string, error)
+	Links  Links // nil: there is no page for it
 }
 
 // SetUp makes the first administrator of a realm, once.

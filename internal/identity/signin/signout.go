@@ -104,6 +104,10 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request) error {
 		if form.Get("do") == "cancel" {
 			return s.next(w, r, nil)
 		}
+		frames, err := s.frames(r, a.Session)
+		if err != nil {
+			return err
+		}
 		if form.Get("do") == "everywhere" {
 			if err := s.Grants.SignOutEverywhere(r.Context(), a.actor(r), re.Name, a.Principal, "sign_out_everywhere"); err != nil {
 				return err
@@ -112,11 +116,7 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request) error {
 		if err := s.end(w, r, all, a.ID); err != nil {
 			return err
 		}
-		if o.PostLogout != "" {
-			return s.Onward(w, r, o.target(re), "")
-		}
-		web.See(w, o.target(re))
-		return nil
+		return s.left(w, r, frames, o.target(re), o.PostLogout != "")
 	}
 	// Nobody is signed in any more, so nothing vouches for the target.
 	web.See(w, SignOut{}.target(re))

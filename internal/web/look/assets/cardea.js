@@ -43,4 +43,13 @@
   // The page that hands an answer to an application sends itself.
   const handover = document.querySelector("form[data-handover]");
   if (handover) handover.submit();
+
+  // The page that tells applications of a sign-out goes on when all have
+  // answered, which is when the page's own load event comes, or soon.
+  const leaving = document.querySelector("a[data-leaving]");
+  if (leaving) {
+    const go = () => location.replace(leaving.href);
+    window.addEventListener("load", go);
+    setTimeout(go, 5000);
+  }
 })();
