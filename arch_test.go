@@ -31,7 +31,7 @@ var layers = []struct{ side, packages string }{
 	{"core", "internal/audit/audittest"},
 	{"core", "internal/realm"},
 	{"core", "internal/job"},
-	{"identity", "internal/identity/principal internal/identity/keyring internal/identity/once"},
+	{"identity", "internal/identity/principal internal/identity/keyring internal/identity/once internal/identity/approval"},
 	{"identity", "internal/identity/credential"},
 	{"identity", "internal/identity/session internal/identity/client internal/identity/trust"},
 	{"identity", "internal/identity/grant"},

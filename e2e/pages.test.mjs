@@ -75,6 +75,7 @@ test("whatever a request brings is text on the page, never markup (WB-02)", asyn
     ["flow", `${cardea.issuer}/signin?flow=${encodeURIComponent(marker)}`],
     ["link", `${cardea.issuer}/setup?link=${encodeURIComponent(marker)}`],
     ["password link", `${cardea.issuer}/set-password?link=${encodeURIComponent(marker)}`],
+    ["user code", `${cardea.issuer}/device?user_code=${encodeURIComponent(marker)}`],
     ["sign-out", `${cardea.issuer}/oauth2/logout?state=${encodeURIComponent(marker)}&post_logout_redirect_uri=${encodeURIComponent(marker)}`],
   ]) {
     await page.goto(url);
@@ -108,7 +109,7 @@ test("another site cannot make a signed-in browser change anything (WB-03)", asy
     response.end(`<form method="post" action="${to}"><input name="do" value="everywhere"><input name="account" value="all"></form>`);
   }).listen(port, "127.0.0.1");
   try {
-    for (const path of ["/signout", "/accounts", "/consent", "/signin", "/setup", "/set-password"]) {
+    for (const path of ["/signout", "/accounts", "/consent", "/signin", "/setup", "/set-password", "/device"]) {
       const tab = await context.newPage();
       await tab.goto(`http://127.0.0.1:${port}/?to=${encodeURIComponent(cardea.issuer + path)}`);
       const [response] = await Promise.all([

@@ -82,7 +82,7 @@ func (f *clientFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.BackChannelLogoutSession, "backchannel-logout-session-required", false, "it relies on the session id in what it is told")
 	flags.StringVar(&s.FrontChannelLogoutURI, "frontchannel-logout-uri", "", "what browsers load in a frame when somebody signs out")
 	flags.BoolVar(&s.FrontChannelLogoutSession, "frontchannel-logout-session-required", false, "it relies on iss and sid in the frame's address")
-	flags.StringSliceVar(&s.GrantTypes, "grant-type", nil, "authorization_code, refresh_token, client_credentials, token-exchange or jwt-bearer, or the whole URN")
+	flags.StringSliceVar(&s.GrantTypes, "grant-type", nil, "authorization_code, refresh_token, client_credentials, device_code, token-exchange or jwt-bearer, or the whole URN")
 	flags.StringSliceVar(&s.Scopes, "scope", nil, "what it may ask for")
 	flags.StringSliceVar(&s.Resources, "resource", nil, "audiences it may ask tokens for")
 	flags.StringVar(&s.TokenEndpointAuthMethod, "auth-method", "", "none, client_secret_basic, client_secret_post, private_key_jwt, tls_client_auth or self_signed_tls_client_auth")
@@ -197,7 +197,7 @@ func grantTypes(list []string) []string {
 
 // longGrantTypes are the grant types whose names are URNs, without what all
 // have in front.
-var longGrantTypes = []string{"token-exchange", "jwt-bearer"}
+var longGrantTypes = []string{"device_code", "token-exchange", "jwt-bearer"}
 
 func (c *console) clientCreate() *cobra.Command {
 	var f clientFlags

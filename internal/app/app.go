@@ -18,6 +18,7 @@ import (
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/config"
 	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/identity/approval"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/grant"
@@ -65,6 +66,7 @@ type App struct {
 	Trust       *trust.Registry
 	Ring        *keyring.Ring
 	Once        *once.Store
+	Approvals   *approval.Store
 	Grants      *grant.Store
 	Tokens      *token.Gate
 	Operators   *operator.Registry
@@ -188,6 +190,7 @@ func (a *App) cores(master []byte) (err error) {
 	a.Ring = keyring.New(a.DB, a.Log, box, keyring.Options{})
 	a.Jobs = job.NewQueue(a.DB, a.Log.Node(), box, a.slog)
 	a.Once = once.New(a.DB, a.Log.Epoch)
+	a.Approvals = approval.NewStore(a.DB, a.Log)
 	a.answers = once.NewAnswers(a.Once, box)
 	a.People = principal.NewDirectory(a.DB, a.Log)
 	a.Credentials = credential.NewStore(a.DB, a.Log)

@@ -28,6 +28,7 @@ func (a *App) limits() map[string]web.Limit {
 	classes := api.Limits(a.Settings.Rates)
 	classes[signin.RatePage] = web.Limit{Rate: 50, Burst: 500}
 	classes[signin.RateFlow] = web.Limit{Rate: 10, Burst: 300}
+	classes[oauth.RateDevice] = web.Limit{Rate: 5, Burst: 200}
 	classes[signin.RateGuess] = web.Limit{Rate: 5, Burst: 100}
 	return classes
 }
@@ -52,7 +53,7 @@ func (a *App) doors(master []byte) error {
 	}
 	told := logout.New(logout.Options{DB: a.DB, Jobs: a.Jobs, Sessions: a.Sessions, Clients: a.Clients, Grants: a.Grants, Tokens: a.Tokens, Post: fetch.Post})
 	pages, err := signin.New(signin.Options{DB: a.DB, Once: a.Once, Sessions: a.Sessions, Passwords: a.Passwords, People: a.People,
-		Clients: a.Clients, Grants: a.Grants, Frames: told.Frames, Words: words, Assets: assets, FormKey: secret.Derive(master, "cardea/forms/v1"), Limiter: limiter,
+		Clients: a.Clients, Grants: a.Grants, Frames: told.Frames, Approvals: a.Approvals, Words: words, Assets: assets, FormKey: secret.Derive(master, "cardea/forms/v1"), Limiter: limiter,
 		SetUp: setUp{a.Operators}, Links: a.Links})
 	if err != nil {
 		return err
@@ -62,7 +63,7 @@ func (a *App) doors(master []byte) error {
 		languages = append(languages, l.Tag())
 	}
 	protocol := oauth.New(oauth.Options{DB: a.DB, Log: a.Log, Ring: a.Ring, Principals: a.People, Credentials: a.Credentials,
-		Clients: a.Clients, Trust: a.Trust, Grants: a.Grants, Tokens: a.Tokens, Once: a.Once, Pages: pages,
+		Clients: a.Clients, Trust: a.Trust, Grants: a.Grants, Tokens: a.Tokens, Once: a.Once, Approvals: a.Approvals, Pages: pages,
 		Fetch: fetch, Locales: languages,
 		MTLS: oauth.MTLS{On: a.Settings.MTLS.Asks(), URL: a.Settings.MTLS.URL}})
 	a.signals = signal.New(signal.Options{Log: a.Log, Keys: a.Ring, Index: a.Grants.Status, Authorize: mayFollow{a.Tokens, protocol}.authorize,

@@ -25,7 +25,7 @@ func (a *App) tasks() []job.Task {
 		})},
 		{Name: "sweep", Every: 10 * time.Minute, Run: a.everyRealm(func(ctx context.Context, name string) error {
 			return errors.Join(drained(ctx, name, a.Once.Collect), drained(ctx, name, a.Grants.Collect), drained(ctx, name, a.Sessions.Collect), drained(ctx, name, a.Passwords.Sweep),
-				drained(ctx, name, a.Jobs.Collect))
+				drained(ctx, name, a.Jobs.Collect), drained(ctx, name, a.collectApprovals))
 		})},
 		{Name: "checkpoint", Every: 10 * time.Minute, Run: a.everyRealm(func(ctx context.Context, name string) error {
 			_, err := a.Log.Checkpoint(ctx, name)
@@ -35,6 +35,14 @@ func (a *App) tasks() []job.Task {
 			return a.Log.Forget(ctx, name, a.DB.Now().Add(-activityKept))
 		})},
 	}
+}
+
+func (a *App) collectApprovals(ctx context.Context, name string) (int64, error) {
+	r, err := a.Realms.ByName(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	return a.Approvals.Collect(ctx, name, r.Settings)
 }
 
 // drained repeats a sweep, which deletes a bounded number of rows, until little

@@ -34,7 +34,8 @@ type Settings struct {
 	PasswordMinLength int
 	// GuessLimit is how many wrong passwords are evaluated for one account
 	// within GuessWindow: once for all unknown browsers together, and once for
-	// each browser that has signed in to the account before.
+	// each browser that has signed in to the account before. As many wrong codes
+	// of devices are looked up for one account, or one address of strangers.
 	GuessLimit int
 	// GuessWindow is the time in which GuessLimit applies.
 	GuessWindow time.Duration
@@ -80,7 +81,7 @@ var fields = []Field{
 	duration("session_idle", "a session ends when unused for so long", 12*time.Hour, time.Minute, 90*day, func(s *Settings) *time.Duration { return &s.SessionIdle }),
 	duration("session_absolute", "a session ends after so long, used or not", 30*day, time.Minute, 400*day, func(s *Settings) *time.Duration { return &s.SessionAbsolute }),
 	integer("password_min_length", "least characters of a password that is the only factor", 15, 15, 64, func(s *Settings) *int { return &s.PasswordMinLength }),
-	integer("guess_limit", "wrong passwords evaluated for one account within guess_window", 10, 1, 100, func(s *Settings) *int { return &s.GuessLimit }),
+	integer("guess_limit", "wrong passwords evaluated for one account, and wrong device codes looked up, within guess_window", 10, 1, 100, func(s *Settings) *int { return &s.GuessLimit }),
 	duration("guess_window", "time in which guess_limit applies", 15*time.Minute, time.Minute, day, func(s *Settings) *time.Duration { return &s.GuessWindow }),
 	integer("max_token_bytes", "an access token larger than this is not issued", 1024, 512, 16384, func(s *Settings) *int { return &s.MaxTokenBytes }),
 	duration("key_rotation", "a signing key signs for so long before the next takes over", 90*day, day, 800*day, func(s *Settings) *time.Duration { return &s.KeyRotation }),

@@ -17,7 +17,7 @@ func BuiltIns(tx *db.Tx, by audit.Actor) error {
 		Name:         "Cardea command line",
 		Type:         Native,
 		RedirectURIs: []string{"http://127.0.0.1/callback", "http://[::1]/callback"},
-		GrantTypes:   []string{AuthorizationCode, RefreshToken},
+		GrantTypes:   []string{AuthorizationCode, RefreshToken, DeviceCode},
 		Scopes:       []string{"cardea:admin", "openid", "offline_access"},
 	}}, true)
 	if err != nil {

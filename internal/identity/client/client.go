@@ -41,11 +41,12 @@ const (
 	ClientCredentials = "client_credentials"
 	TokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange" // RFC 8693
 	JWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer"     // RFC 7523, section 2.1
+	DeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
 )
 
 // GrantTypes are all of them.
 func GrantTypes() []string {
-	return []string{AuthorizationCode, RefreshToken, ClientCredentials, TokenExchange, JWTBearer}
+	return []string{AuthorizationCode, RefreshToken, ClientCredentials, DeviceCode, TokenExchange, JWTBearer}
 }
 
 // TokenFormat is the shape of a client's access tokens.

@@ -252,10 +252,16 @@ func (s *Settings) checkGrants(p *problems) {
 	if s.AllowsGrant(AuthorizationCode) && s.Type == Service {
 		p.add("grant_types", "a service has no people in front of it; use type web for the authorization code grant")
 	}
-	if s.AllowsGrant(RefreshToken) && !s.AllowsGrant(AuthorizationCode) {
-		p.add("grant_types", "refresh_token needs authorization_code")
+	if s.AllowsGrant(DeviceCode) && (s.Type == Service || s.Type == SPA) {
+		p.add("grant_types", "the device grant is for programs that people use without a browser; use type native or web")
+	}
+	if s.AllowsGrant(RefreshToken) && !slices.ContainsFunc(renewable(), s.AllowsGrant) {
+		p.add("grant_types", "refresh_token needs a grant type by which people allow something, such as authorization_code")
 	}
 }
+
+// renewable are the grant types that can give a refresh token.
+func renewable() []string { return []string{AuthorizationCode, DeviceCode} }
 
 func (s *Settings) checkAuthentication(p *problems) {
 	switch s.AuthMethod {

@@ -82,6 +82,11 @@ func TestSettingsAreChecked(t *testing.T) {
 			s.GrantTypes = append(s.GrantTypes, AuthorizationCode, TokenExchange, JWTBearer)
 			s.ExchangeDelegation, s.ExchangeImpersonation = true, true
 		}},
+		{"grant_types", func(s *Settings) { s.Type, s.GrantTypes = Service, []string{DeviceCode} }},
+		{"grant_types", func(s *Settings) { s.Type, s.GrantTypes = SPA, []string{DeviceCode} }},
+		{"", func(s *Settings) {
+			s.Type, s.RedirectURIs, s.GrantTypes = Native, nil, []string{DeviceCode, RefreshToken}
+		}},
 		{"scopes", func(s *Settings) { s.Scopes = []string{"open id"} }},
 		{"scopes", func(s *Settings) { s.Scopes = []string{`a"b`} }},
 		{"resources", func(s *Settings) { s.Resources = []string{"no uri"} }},

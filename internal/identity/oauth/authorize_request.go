@@ -75,6 +75,13 @@ var requestSteps = []step{
 	checkIDTokenHint,
 }
 
+// deviceSteps read what a device asks for (RFC 8628, section 3.1). It has no
+// address to be answered at.
+var deviceSteps = []step{
+	checkScope,
+	checkResource,
+}
+
 // read runs all steps over a request. An error of the address steps is a
 // *pageError; after them the answer's address is known, and an *Error goes
 // there.

@@ -50,6 +50,7 @@ type metadata struct {
 	BackChannelSession    bool     `json:"backchannel_logout_session_supported"`
 	FrontChannelLogout    bool     `json:"frontchannel_logout_supported"`
 	FrontChannelSession   bool     `json:"frontchannel_logout_session_supported"`
+	DeviceEndpoint        string   `json:"device_authorization_endpoint"`
 	Scopes                []string `json:"scopes_supported"`
 	ResponseTypes         []string `json:"response_types_supported"`
 	ResponseModes         []string `json:"response_modes_supported"`
@@ -104,6 +105,7 @@ func (s *Server) describe(rl *realm.Realm) (*document, error) {
 		BackChannelSession:    true,
 		FrontChannelLogout:    true,
 		FrontChannelSession:   true,
+		DeviceEndpoint:        at(pathDevice),
 		Scopes:                slices.Clone(standardScopes),
 		ResponseTypes:         []string{"code"},
 		ResponseModes:         responseModes,

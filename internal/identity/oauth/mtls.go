@@ -155,6 +155,7 @@ type aliases struct {
 	UserInfoEndpoint      string `json:"userinfo_endpoint"`
 	RevocationEndpoint    string `json:"revocation_endpoint"`
 	IntrospectionEndpoint string `json:"introspection_endpoint"`
+	DeviceEndpoint        string `json:"device_authorization_endpoint"`
 }
 
 // aliases of a realm, nil where there are none. A realm with a host of its own
@@ -163,5 +164,5 @@ func (m MTLS) aliases(rl *realm.Realm) *aliases {
 	if m.URL == "" || rl.Host != "" {
 		return nil
 	}
-	return &aliases{m.alias(rl, pathToken), m.alias(rl, pathUserInfo), m.alias(rl, pathRevoke), m.alias(rl, pathIntrospect)}
+	return &aliases{m.alias(rl, pathToken), m.alias(rl, pathUserInfo), m.alias(rl, pathRevoke), m.alias(rl, pathIntrospect), m.alias(rl, pathDevice)}
 }

@@ -15,11 +15,16 @@ const (
 	pathUserInfo   = "/oauth2/userinfo"
 	pathIntrospect = "/oauth2/introspect"
 	pathRevoke     = "/oauth2/revoke"
+	pathDevice     = "/oauth2/device_authorization"
 	pathJWKS       = "/oauth2/jwks"
 	pathLogout     = "/oauth2/logout"
 	pathOpenID     = "/.well-known/openid-configuration"
 	pathOAuth      = "/.well-known/oauth-authorization-server"
 )
+
+// RateDevice is the rate class, by address, of requests that strangers may make
+// us write down.
+const RateDevice = "device"
 
 // Mount is the whole door at a glance. Browsers navigate to the first group and
 // no script of another origin reads it; single-page applications call the
@@ -40,6 +45,7 @@ func (s *Server) Mount(root *web.Mux) {
 	m.Handle("POST "+pathUserInfo, s.userinfo, web.Cross(s.scripts("GET, POST")))
 
 	m.Handle("POST "+pathIntrospect, s.introspect)
+	m.Handle("POST "+pathDevice, s.deviceAuthorization, web.Rate(RateDevice))
 
 	everybody := web.Cross(web.CORS{Any: true, Methods: "GET"})
 	open := root.Door("oauth", fail, web.LeaseOff)

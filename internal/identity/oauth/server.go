@@ -15,6 +15,7 @@ import (
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/cache"
 	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/identity/approval"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/grant"
@@ -39,6 +40,7 @@ type Options struct {
 	Grants      *grant.Store
 	Tokens      *token.Gate
 	Once        *once.Store
+	Approvals   *approval.Store
 	Pages       *signin.Server
 	Fetch       *web.Fetcher // for the jwks_uri of clients and trusted issuers
 	MTLS        MTLS
@@ -57,6 +59,7 @@ type Server struct {
 	grants      *grant.Store
 	tokens      *token.Gate
 	once        *once.Store
+	approvals   *approval.Store
 	pages       *signin.Server
 	fetch       *web.Fetcher
 	mtls        MTLS
@@ -70,7 +73,7 @@ type Server struct {
 func New(o Options) *Server {
 	return &Server{
 		db: o.DB, log: o.Log, ring: o.Ring, principals: o.Principals, credentials: o.Credentials, clients: o.Clients, trust: o.Trust,
-		grants: o.Grants, tokens: o.Tokens, once: o.Once, pages: o.Pages, fetch: o.Fetch, mtls: o.MTLS, locales: o.Locales,
+		grants: o.Grants, tokens: o.Tokens, once: o.Once, approvals: o.Approvals, pages: o.Pages, fetch: o.Fetch, mtls: o.MTLS, locales: o.Locales,
 		documents: cache.New("discovery documents", 16<<20, 1<<20, func(d *document) int { return len(d.body) }),
 	}
 }

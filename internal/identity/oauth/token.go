@@ -53,6 +53,7 @@ var grants = map[string]grantType{
 	client.ClientCredentials: credentialsGrant{},
 	client.TokenExchange:     exchangeGrant{},
 	client.JWTBearer:         bearerGrant{},
+	client.DeviceCode:        deviceGrant{},
 }
 
 // token issues tokens (RFC 6749, section 3.2).

@@ -15,7 +15,9 @@ type consentPage struct {
 	Client     who
 	Who        who
 	Scopes     []scope
-	Place      string // where the answer goes
+	Place      string // where the answer goes, "" where that is a device
+	Device     *Device
+	Minutes    int    // since the device asked
 	Verified   bool   // whoever runs the realm answers for the application
 	Policy     string // its privacy policy, if any
 	Terms      string
@@ -57,6 +59,9 @@ func (s *Server) askConsent(w http.ResponseWriter, r *http.Request) error {
 		Verified: c.FirstParty, Policy: webLink(c.PolicyURI), Terms: webLink(c.TermsURI)}
 	p.Title, p.Wide = p.T("consent.title", "client", c.Name), true
 	p.Scopes = inWords(p.Locale, f.Consent)
+	if p.Device = f.Device; p.Device != nil {
+		p.Minutes = int(s.DB.Now().Sub(p.Device.Asked).Minutes())
+	}
 	p.Form = s.forms.Token(w, r, s.purpose(r, consentOf(f, using)))
 	f.allow(w)
 	return s.look.Render(w, http.StatusOK, "consent", p)

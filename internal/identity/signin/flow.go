@@ -40,6 +40,16 @@ type Flow struct {
 	LoginHint   string   `json:"login_hint,omitempty"`
 	UILocales   string   `json:"ui_locales,omitempty"`
 	Consent     []string `json:"consent,omitempty"` // scopes to be agreed to; none: nothing is asked
+	// Device is not nil where what is agreed to goes to another device, which
+	// the consent page then describes in the place of an address.
+	Device *Device `json:"device,omitempty"`
+}
+
+// Device is a device that waits for somebody to agree.
+type Device struct {
+	Code  string    `json:"code"` // as it shows it
+	IP    string    `json:"ip,omitempty"`
+	Asked time.Time `json:"asked"`
 }
 
 // Outcome is what a flow came to.
@@ -106,8 +116,8 @@ func (f *flow) encode() (json.RawMessage, error) {
 
 // Resume ends the flow named in the query of this request, which must come
 // from the browser in which it began, and tells what it came to. A flow that is
-// unknown, expired, of another browser, ended before, or not at its end is
-// fault.NotFound.
+// unknown, expired, of another browser, ended before, not at its end, or to
+// return elsewhere is fault.NotFound.
 func (s *Server) Resume(w http.ResponseWriter, r *http.Request) (*Flow, *Outcome, error) {
 	query, err := web.Query(r)
 	if err != nil {
@@ -124,7 +134,7 @@ func (s *Server) Resume(w http.ResponseWriter, r *http.Request) (*Flow, *Outcome
 	if err != nil {
 		return nil, nil, err
 	}
-	if at != stepReturn {
+	if at != stepReturn || r.URL.Path != f.Return {
 		return nil, nil, noFlow()
 	}
 	name := realm.From(r.Context()).Name

@@ -189,6 +189,8 @@ func (s *Server) problem(w http.ResponseWriter, r *http.Request, f *flow, err er
 	case "password_wrong":
 		// A wrong password is an answer, not a challenge of RFC 9110.
 		return http.StatusUnprocessableEntity, l.T("problem.wrong"), true
+	case "user_code_wrong":
+		return http.StatusUnprocessableEntity, l.T("problem.user_code"), true
 	case "guess_limit":
 		return http.StatusTooManyRequests, l.T("problem.limited", "n", minutes(after)), true
 	case "form_expired":

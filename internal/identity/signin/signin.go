@@ -18,6 +18,7 @@ import (
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/i18n"
+	"github.com/cardea-id/cardea/internal/identity/approval"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/grant"
@@ -46,6 +47,7 @@ type Options struct {
 	People    *principal.Directory
 	Clients   *client.Registry
 	Grants    *grant.Store
+	Approvals *approval.Store
 	Words     *i18n.Catalogue
 	Assets    *web.Assets  // from look.Assets
 	FormKey   []byte       // the same on all nodes

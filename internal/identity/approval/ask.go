@@ -1,0 +1,61 @@
+package approval
+
+import (
+	"context"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/id"
+	"github.com/cardea-id/cardea/internal/secret"
+)
+
+// New describes a request to be decided.
+type New struct {
+	Kind    Kind
+	Client  string
+	Subject string
+	Asked
+	Life time.Duration
+	Wait time.Duration // the least time between two polls at first
+}
+
+// Begun is a request with the one telling of its codes.
+type Begun struct {
+	ID       string
+	Code     secret.Text // the client's
+	UserCode string      // as people read it; "" where a subject is known
+	Life     time.Duration
+	Wait     time.Duration
+}
+
+// codeTries is how often a user code may be taken before we give up. Of 20^8
+// codes a million would have to be pending for one try in 25,000 to fail.
+const codeTries = 5
+
+// Ask begins a request. One without a subject gets a user code.
+func (s *Store) Ask(ctx context.Context, realm string, n New) (Begun, error) {
+	b := Begun{Code: secret.New(n.Kind.Prefix()), Life: n.Life, Wait: n.Wait}
+	for range codeTries {
+		code := ""
+		if n.Subject == "" {
+			code = newUserCode()
+		}
+		free := false
+		err := s.db.UpdateRC(ctx, realm, func(tx *db.Tx) (err error) {
+			r := Request{ID: id.New("apr", tx.Now), Kind: n.Kind, Client: n.Client, Subject: n.Subject, Asked: n.Asked, Wait: n.Wait,
+				Expires: tx.Now.Add(n.Life), epoch: s.epoch()}
+			b.ID = r.ID
+			free, err = insert(tx, r, secret.Hash(string(b.Code)), codeHash(code))
+			return err
+		})
+		if err != nil {
+			return Begun{}, err
+		}
+		if free {
+			b.UserCode = ShowCode(code)
+			return b, nil
+		}
+	}
+	return Begun{}, fault.New(fault.Unavailable, "user_codes_taken", "no user code is free; try again").WithRetry(time.Second)
+}
