@@ -91,6 +91,9 @@ func TestADeviceIsConnected(t *testing.T) {
 				d.Errorf("the consent page does not say %q", words)
 			}
 		}
+		if strings.Contains(consent.Body.String(), "You will be sent to") {
+			d.Error("the consent page names an address")
+		}
 		if done := b.submit(consent, "do", "allow"); !strings.Contains(done.Body.String(), "Your device is connected") {
 			d.Fatalf("%d %s", done.Code, done.Body)
 		}

@@ -97,7 +97,7 @@ func (s *Server) clientName(r *http.Request, f *flow) (string, error) {
 // scheme of an application on this device.
 func place(uri string) string {
 	u, err := url.Parse(uri)
-	if err != nil {
+	if err != nil || uri == "" {
 		return ""
 	}
 	if u.Scheme != "http" && u.Scheme != "https" {
