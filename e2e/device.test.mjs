@@ -124,3 +124,40 @@ test("oauth4webapi: a code from a link is compared, a refusal arrives, and a cod
   assert.deepEqual(complaints, []);
   await context.close();
 });
+
+test("openid-client: somebody is asked by the back channel and decides on a page of their own", async () => {
+  const { client, secret } = await cardea.admin("POST", "/clients", {
+    id: "call-centre", name: "Call centre", type: "web", grant_types: ["urn:openid:params:grant-type:ciba", "refresh_token"], scopes: ["openid", "email", "offline_access"],
+  });
+  const config = await oidc.discovery(new URL(cardea.issuer), client.id, undefined, oidc.ClientSecretBasic(secret), { execute: [oidc.allowInsecureRequests] });
+  assert.ok(config.serverMetadata().backchannel_token_delivery_modes_supported.includes("poll"));
+  const ask = (message) => oidc.initiateBackchannelAuthentication(config, { scope: "openid email offline_access", login_hint: "demo@example.com", binding_message: message });
+  const asked = await ask("Ticket 4711");
+  const polling = oidc.pollBackchannelAuthenticationGrant(config, asked);
+
+  const { context, page, complaints } = await phone();
+  await page.goto(`${cardea.issuer}/account/approvals`);
+  await signIn(page);
+  await page.getByRole("heading", { name: "Requests for you" }).waitFor();
+  const words = await page.textContent("main");
+  for (const said of ["Call centre", "Ticket 4711", "See your email address", "127.0.0.1"]) assert.ok(words.includes(said), `the page says ${said}: ${words}`);
+  const second = await ask("Ticket 4712");
+  await page.goto(`${cardea.issuer}/`);
+  await page.getByRole("link", { name: "2 requests wait for you" }).click();
+  await inspect(page, "approvals");
+  const one = page.locator("section", { hasText: "Ticket 4711" });
+  await one.getByRole("button", { name: "Allow" }).click();
+  await page.getByRole("status").waitFor();
+  await inspect(page, "approvals-allowed");
+  const tokens = await polling;
+  assert.equal(tokens.claims().aud, "call-centre");
+  const info = await oidc.fetchUserInfo(config, tokens.access_token, tokens.claims().sub);
+  assert.equal(info.email, "demo@example.com");
+
+  await page.locator("section", { hasText: "Ticket 4712" }).getByRole("button", { name: "Refuse" }).click();
+  await page.getByText("You have refused it.").waitFor();
+  await inspect(page, "approvals-none");
+  await assert.rejects(oidc.pollBackchannelAuthenticationGrant(config, second), (e) => e.error === "access_denied");
+  assert.deepEqual(complaints, []);
+  await context.close();
+});

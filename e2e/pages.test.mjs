@@ -109,7 +109,7 @@ test("another site cannot make a signed-in browser change anything (WB-03)", asy
     response.end(`<form method="post" action="${to}"><input name="do" value="everywhere"><input name="account" value="all"></form>`);
   }).listen(port, "127.0.0.1");
   try {
-    for (const path of ["/signout", "/accounts", "/consent", "/signin", "/setup", "/set-password", "/device"]) {
+    for (const path of ["/signout", "/accounts", "/consent", "/signin", "/setup", "/set-password", "/device", "/account/approvals"]) {
       const tab = await context.newPage();
       await tab.goto(`http://127.0.0.1:${port}/?to=${encodeURIComponent(cardea.issuer + path)}`);
       const [response] = await Promise.all([

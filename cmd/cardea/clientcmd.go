@@ -82,7 +82,7 @@ func (f *clientFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.BackChannelLogoutSession, "backchannel-logout-session-required", false, "it relies on the session id in what it is told")
 	flags.StringVar(&s.FrontChannelLogoutURI, "frontchannel-logout-uri", "", "what browsers load in a frame when somebody signs out")
 	flags.BoolVar(&s.FrontChannelLogoutSession, "frontchannel-logout-session-required", false, "it relies on iss and sid in the frame's address")
-	flags.StringSliceVar(&s.GrantTypes, "grant-type", nil, "authorization_code, refresh_token, client_credentials, device_code, token-exchange or jwt-bearer, or the whole URN")
+	flags.StringSliceVar(&s.GrantTypes, "grant-type", nil, "authorization_code, refresh_token, client_credentials, device_code, ciba, token-exchange or jwt-bearer, or the whole URN")
 	flags.StringSliceVar(&s.Scopes, "scope", nil, "what it may ask for")
 	flags.StringSliceVar(&s.Resources, "resource", nil, "audiences it may ask tokens for")
 	flags.StringVar(&s.TokenEndpointAuthMethod, "auth-method", "", "none, client_secret_basic, client_secret_post, private_key_jwt, tls_client_auth or self_signed_tls_client_auth")
@@ -186,18 +186,22 @@ func (f *clientFlags) onto(cmd *cobra.Command, base api.ClientSettings, stdin io
 
 // grantTypes writes in full what people write in short.
 func grantTypes(list []string) []string {
-	full := make([]string, len(list))
+	full := slices.Clone(list)
 	for i, name := range list {
-		if full[i] = name; slices.Contains(longGrantTypes, name) {
-			full[i] = "urn:ietf:params:oauth:grant-type:" + name
+		if long := longGrantTypes[name]; long != "" {
+			full[i] = long
 		}
 	}
 	return full
 }
 
-// longGrantTypes are the grant types whose names are URNs, without what all
-// have in front.
-var longGrantTypes = []string{"device_code", "token-exchange", "jwt-bearer"}
+// longGrantTypes are the grant types whose names are URNs, by their last part.
+var longGrantTypes = map[string]string{
+	"device_code":    "urn:ietf:params:oauth:grant-type:device_code",
+	"token-exchange": "urn:ietf:params:oauth:grant-type:token-exchange",
+	"jwt-bearer":     "urn:ietf:params:oauth:grant-type:jwt-bearer",
+	"ciba":           "urn:openid:params:grant-type:ciba",
+}
 
 func (c *console) clientCreate() *cobra.Command {
 	var f clientFlags

@@ -41,7 +41,7 @@ var argumentSources = map[string]source{
 // words is about that command alone.
 var flagSources = map[string]source{
 	"type":         oneOf("web", "spa", "native", "service"),
-	"grant-type":   oneOf("authorization_code", "refresh_token", "client_credentials", "device_code", "token-exchange", "jwt-bearer"),
+	"grant-type":   oneOf("authorization_code", "refresh_token", "client_credentials", "device_code", "ciba", "token-exchange", "jwt-bearer"),
 	"auth-method":  oneOf("none", "client_secret_basic", "client_secret_post", "private_key_jwt"),
 	"access-token": oneOf("jwt", "opaque"),
 	"subject-type": oneOf("public", "pairwise"),

@@ -109,12 +109,13 @@ func cast(t *testing.T, e *Env, in, outside string) map[string]string {
 	told.Name, told.BackChannelLogoutURI = "Told App", outside+"/"+in
 	tv := client.Settings{Name: "Living room", Type: client.Native, GrantTypes: []string{client.DeviceCode, client.RefreshToken},
 		Scopes: []string{"openid", "email", "offline_access"}}
+	bank := client.Settings{Name: "Call centre", Type: client.Web, GrantTypes: []string{client.CIBA, client.RefreshToken}, Scopes: []string{"openid", "email"}}
 	broker := client.Settings{Name: "Broker", Type: client.Service, ResourceServer: true, Identifiers: []string{"https://api.example"},
 		GrantTypes: []string{client.ClientCredentials, client.TokenExchange}, Scopes: []string{"read"}, Resources: []string{"https://api.example"}, ExchangeDelegation: true}
 	courier := client.Settings{Name: "Courier", Type: client.Service, GrantTypes: []string{client.JWTBearer}, Scopes: []string{"read"}, Resources: []string{"https://api.example"}}
 	own.GrantTypes = append(slices.Clone(own.GrantTypes), client.TokenExchange)
 	own.IdentityAssertions = []client.Assertion{{Issuer: "https://chat.example", ClientID: "own-there", Scopes: []string{"chat.read", "chat.write"}, Resources: []string{"https://api.chat.example"}}}
-	for id, settings := range map[string]client.Settings{"broker": broker, "courier": courier, "told": told, "tvset": tv, "app": app, "own": own, "spa": spa, "worker": worker, "opaque": opaque, "server": api} {
+	for id, settings := range map[string]client.Settings{"broker": broker, "courier": courier, "told": told, "tvset": tv, "bank": bank, "app": app, "own": own, "spa": spa, "worker": worker, "opaque": opaque, "server": api} {
 		vars[id+"_secret"] = e.Client(t, in, id, settings)
 		made, err := e.Clients.ByID(context.Background(), in, id)
 		if err != nil {

@@ -74,6 +74,8 @@ type Request struct {
 type Asked struct {
 	Scopes    []string `json:"scopes"`              // sorted
 	Resources []string `json:"resources,omitempty"` // RFC 8707
+	ACR       []string `json:"acr,omitempty"`       // acr_values
+	Message   string   `json:"message,omitempty"`   // to be compared with what the client shows
 	IP        string   `json:"ip,omitempty"`        // where the request came from
 	UserAgent string   `json:"ua,omitempty"`
 }

@@ -33,6 +33,13 @@ type Begun struct {
 // codes a million would have to be pending for one try in 25,000 to fail.
 const codeTries = 5
 
+// How many requests may wait for one person: of one client, and of all. More
+// would tire whoever has to tell which of them is right.
+const (
+	mostOfClient = 5
+	mostOfAll    = 20
+)
+
 // Ask begins a request. One without a subject gets a user code.
 func (s *Store) Ask(ctx context.Context, realm string, n New) (Begun, error) {
 	b := Begun{Code: secret.New(n.Kind.Prefix()), Life: n.Life, Wait: n.Wait}
@@ -41,11 +48,19 @@ func (s *Store) Ask(ctx context.Context, realm string, n New) (Begun, error) {
 		if n.Subject == "" {
 			code = newUserCode()
 		}
-		free := false
-		err := s.db.UpdateRC(ctx, realm, func(tx *db.Tx) (err error) {
+		free, begin := false, s.db.UpdateRC
+		if n.Subject != "" {
+			begin = s.db.Update // what is counted must not change meanwhile
+		}
+		err := begin(ctx, realm, func(tx *db.Tx) (err error) {
 			r := Request{ID: id.New("apr", tx.Now), Kind: n.Kind, Client: n.Client, Subject: n.Subject, Asked: n.Asked, Wait: n.Wait,
 				Expires: tx.Now.Add(n.Life), epoch: s.epoch()}
 			b.ID = r.ID
+			if n.Subject != "" {
+				if err := room(tx, n, s.epoch()); err != nil {
+					return err
+				}
+			}
 			free, err = insert(tx, r, secret.Hash(string(b.Code)), codeHash(code))
 			return err
 		})
@@ -58,4 +73,16 @@ func (s *Store) Ask(ctx context.Context, realm string, n New) (Begun, error) {
 		}
 	}
 	return Begun{}, fault.New(fault.Unavailable, "user_codes_taken", "no user code is free; try again").WithRetry(time.Second)
+}
+
+// room refuses a request of which too many wait.
+func room(tx *db.Tx, n New, epoch int64) error {
+	ofClient, all, err := countOpen(tx, n.Subject, n.Client, epoch, mostOfAll)
+	if err != nil {
+		return err
+	}
+	if ofClient >= mostOfClient || all >= mostOfAll {
+		return fault.New(fault.TooMany, "approvals_open", "too many requests wait for this person; let them be decided or end").WithRetry(30 * time.Second)
+	}
+	return nil
 }

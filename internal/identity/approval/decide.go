@@ -20,6 +20,15 @@ func (s *Store) ByID(ctx context.Context, realm, id string) (r *Request, err err
 	return r, err
 }
 
+// OpenFor lists what waits for a principal, newest first.
+func (s *Store) OpenFor(ctx context.Context, realm, principal string) (all []*Request, err error) {
+	err = s.db.View(ctx, realm, func(tx *db.Tx) error {
+		all, err = openFor(tx, principal, s.epoch(), mostOfAll)
+		return err
+	})
+	return all, err
+}
+
 // ApproveTx answers a pending request with yes. Of any number of decisions one
 // counts; the others, and those that come too late, are fault.Conflict.
 func (s *Store) ApproveTx(tx *db.Tx, by audit.Actor, id string, a Answer) (*Request, error) {

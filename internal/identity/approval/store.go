@@ -55,6 +55,23 @@ func byUserCode(tx *db.Tx, hash string, epoch int64) (*Request, error) {
 		AND state = $3 AND epoch = $4 AND expires_at > $5`, tx.Realm, hash, string(Pending), epoch, db.At(tx.Now))
 }
 
+func openFor(tx *db.Tx, subject string, epoch int64, most int) ([]*Request, error) {
+	return db.All(tx, scan, `SELECT `+columns+` FROM approvals WHERE realm = $1 AND subject = $2 AND subject <> ''
+		AND state = $3 AND epoch = $4 AND expires_at > $5 ORDER BY id DESC LIMIT $6`, tx.Realm, subject, string(Pending), epoch, db.At(tx.Now), most)
+}
+
+// countOpen counts what waits for a subject, of one client and of all, as far as
+// most.
+func countOpen(tx *db.Tx, subject, client string, epoch int64, most int) (ofClient, all int, err error) {
+	open, err := openFor(tx, subject, epoch, most)
+	for _, r := range open {
+		if r.Client == client {
+			ofClient++
+		}
+	}
+	return ofClient, len(open), err
+}
+
 // decide is the one statement that ends the pending state. Where a subject is
 // known, nobody else decides.
 func decide(tx *db.Tx, id string, to State, a Answer, epoch int64) (*Request, error) {

@@ -42,12 +42,17 @@ const (
 	TokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange" // RFC 8693
 	JWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer"     // RFC 7523, section 2.1
 	DeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
+	CIBA              = "urn:openid:params:grant-type:ciba"
 )
 
 // GrantTypes are all of them.
 func GrantTypes() []string {
-	return []string{AuthorizationCode, RefreshToken, ClientCredentials, DeviceCode, TokenExchange, JWTBearer}
+	return []string{AuthorizationCode, RefreshToken, ClientCredentials, DeviceCode, CIBA, TokenExchange, JWTBearer}
 }
+
+// DeliveryModes are the ways in which a client learns what a person decided who
+// was asked by the back channel (CIBA, section 5).
+func DeliveryModes() []string { return []string{"poll"} }
 
 // TokenFormat is the shape of a client's access tokens.
 type TokenFormat string

@@ -255,13 +255,16 @@ func (s *Settings) checkGrants(p *problems) {
 	if s.AllowsGrant(DeviceCode) && (s.Type == Service || s.Type == SPA) {
 		p.add("grant_types", "the device grant is for programs that people use without a browser; use type native or web")
 	}
+	if s.AllowsGrant(CIBA) && (s.Public() || s.Type == Service) {
+		p.add("grant_types", "back-channel authentication needs a client that authenticates and has people to ask; use type web")
+	}
 	if s.AllowsGrant(RefreshToken) && !slices.ContainsFunc(renewable(), s.AllowsGrant) {
 		p.add("grant_types", "refresh_token needs a grant type by which people allow something, such as authorization_code")
 	}
 }
 
 // renewable are the grant types that can give a refresh token.
-func renewable() []string { return []string{AuthorizationCode, DeviceCode} }
+func renewable() []string { return []string{AuthorizationCode, DeviceCode, CIBA} }
 
 func (s *Settings) checkAuthentication(p *problems) {
 	switch s.AuthMethod {

@@ -84,6 +84,9 @@ func TestSettingsAreChecked(t *testing.T) {
 		}},
 		{"grant_types", func(s *Settings) { s.Type, s.GrantTypes = Service, []string{DeviceCode} }},
 		{"grant_types", func(s *Settings) { s.Type, s.GrantTypes = SPA, []string{DeviceCode} }},
+		{"grant_types", func(s *Settings) { s.Type, s.GrantTypes = Native, []string{CIBA} }},
+		{"grant_types", func(s *Settings) { s.Type, s.GrantTypes = Service, []string{CIBA} }},
+		{"", func(s *Settings) { s.RedirectURIs, s.GrantTypes = nil, []string{CIBA, RefreshToken} }},
 		{"", func(s *Settings) {
 			s.Type, s.RedirectURIs, s.GrantTypes = Native, nil, []string{DeviceCode, RefreshToken}
 		}},

@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"net/url"
+	"time"
 
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -30,7 +31,11 @@ type authorization struct {
 	maxAge    int64  // seconds; -1: none
 	subject   string // whom the client expects, as it knows them; "" anybody
 	claims    claimsRequest
-	about     []string // scopes of claims asked for by name, sorted, each allowed for the client
+	acr       []string      // levels of assurance asked for, in the order of preference
+	message   string        // to be compared with what the client shows
+	life      time.Duration // how long a person may be waited for
+	person    string        // who is asked: a principal, or what is nobody's
+	about     []string      // scopes of claims asked for by name, sorted, each allowed for the client
 }
 
 // prompt is a set of OpenID Connect's prompt values.
@@ -80,6 +85,21 @@ var requestSteps = []step{
 var deviceSteps = []step{
 	checkScope,
 	checkResource,
+}
+
+// backchannelSteps read what a client asks of somebody by the back channel
+// (CIBA, section 7.1).
+var backchannelSteps = []step{
+	refuseSignedBackchannel,
+	checkScope,
+	checkOpenID,
+	checkACR,
+	checkResource,
+	checkLoginHint,
+	checkBindingMessage,
+	checkUserCode,
+	checkExpiry,
+	checkHints,
 }
 
 // read runs all steps over a request. An error of the address steps is a

@@ -13,7 +13,7 @@ func checkACR(_ context.Context, _ *Server, a *authorization) error {
 	if len(text) > 1024 {
 		return badRequest("acr_values is longer than 1024 bytes")
 	}
-	if len(strings.Fields(text)) > 16 {
+	if a.acr = strings.Fields(text); len(a.acr) > 16 {
 		return badRequest("acr_values names more than 16 values")
 	}
 	return nil

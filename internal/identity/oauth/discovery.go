@@ -51,6 +51,9 @@ type metadata struct {
 	FrontChannelLogout    bool     `json:"frontchannel_logout_supported"`
 	FrontChannelSession   bool     `json:"frontchannel_logout_session_supported"`
 	DeviceEndpoint        string   `json:"device_authorization_endpoint"`
+	BackchannelEndpoint   string   `json:"backchannel_authentication_endpoint"`
+	BackchannelModes      []string `json:"backchannel_token_delivery_modes_supported"`
+	BackchannelUserCode   bool     `json:"backchannel_user_code_parameter_supported"`
 	Scopes                []string `json:"scopes_supported"`
 	ResponseTypes         []string `json:"response_types_supported"`
 	ResponseModes         []string `json:"response_modes_supported"`
@@ -106,6 +109,8 @@ func (s *Server) describe(rl *realm.Realm) (*document, error) {
 		FrontChannelLogout:    true,
 		FrontChannelSession:   true,
 		DeviceEndpoint:        at(pathDevice),
+		BackchannelEndpoint:   at(pathCIBA),
+		BackchannelModes:      client.DeliveryModes(),
 		Scopes:                slices.Clone(standardScopes),
 		ResponseTypes:         []string{"code"},
 		ResponseModes:         responseModes,

@@ -156,6 +156,7 @@ type aliases struct {
 	RevocationEndpoint    string `json:"revocation_endpoint"`
 	IntrospectionEndpoint string `json:"introspection_endpoint"`
 	DeviceEndpoint        string `json:"device_authorization_endpoint"`
+	BackchannelEndpoint   string `json:"backchannel_authentication_endpoint"`
 }
 
 // aliases of a realm, nil where there are none. A realm with a host of its own
@@ -164,5 +165,5 @@ func (m MTLS) aliases(rl *realm.Realm) *aliases {
 	if m.URL == "" || rl.Host != "" {
 		return nil
 	}
-	return &aliases{m.alias(rl, pathToken), m.alias(rl, pathUserInfo), m.alias(rl, pathRevoke), m.alias(rl, pathIntrospect), m.alias(rl, pathDevice)}
+	return &aliases{m.alias(rl, pathToken), m.alias(rl, pathUserInfo), m.alias(rl, pathRevoke), m.alias(rl, pathIntrospect), m.alias(rl, pathDevice), m.alias(rl, pathCIBA)}
 }

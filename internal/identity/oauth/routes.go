@@ -16,6 +16,7 @@ const (
 	pathIntrospect = "/oauth2/introspect"
 	pathRevoke     = "/oauth2/revoke"
 	pathDevice     = "/oauth2/device_authorization"
+	pathCIBA       = "/oauth2/bc-authorize"
 	pathJWKS       = "/oauth2/jwks"
 	pathLogout     = "/oauth2/logout"
 	pathOpenID     = "/.well-known/openid-configuration"
@@ -45,6 +46,7 @@ func (s *Server) Mount(root *web.Mux) {
 	m.Handle("POST "+pathUserInfo, s.userinfo, web.Cross(s.scripts("GET, POST")))
 
 	m.Handle("POST "+pathIntrospect, s.introspect)
+	m.Handle("POST "+pathCIBA, s.backchannelAuthentication)
 	m.Handle("POST "+pathDevice, s.deviceAuthorization, web.Rate(RateDevice))
 
 	everybody := web.Cross(web.CORS{Any: true, Methods: "GET"})

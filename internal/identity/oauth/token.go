@@ -54,6 +54,7 @@ var grants = map[string]grantType{
 	client.TokenExchange:     exchangeGrant{},
 	client.JWTBearer:         bearerGrant{},
 	client.DeviceCode:        deviceGrant{},
+	client.CIBA:              cibaGrant{},
 }
 
 // token issues tokens (RFC 6749, section 3.2).

@@ -359,7 +359,7 @@ func TestNoPasswordGrant(t *testing.T) {
 		if err := json.Unmarshal(d.get("/.well-known/openid-configuration", "").Body.Bytes(), &doc); err != nil {
 			d.Fatal(err)
 		}
-		if list := doc["grant_types_supported"].([]any); slices.Contains(list, any("password")) || slices.Contains(list, any("implicit")) || len(list) < 4 {
+		if list := doc["grant_types_supported"].([]any); slices.Contains(list, any("password")) || slices.Contains(list, any("implicit")) || len(list) < 5 {
 			d.Errorf("discovery lists %v", list)
 		}
 	})

@@ -19,6 +19,7 @@ type homePage struct {
 	Accounts []choice
 	Account  string    // the current one
 	Apps     []allowed // what it lets use it
+	Waiting  int       // how many requests wait for its owner
 }
 
 // allowed is an application that a person lets use their account.
@@ -43,6 +44,11 @@ func (s *Server) home(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		p.Form = s.forms.Token(w, r, s.purpose(r, "withdraw "+all[0].ID))
+		open, err := s.Approvals.OpenFor(r.Context(), realm.From(r.Context()).Name, all[0].Principal)
+		if err != nil {
+			return err
+		}
+		p.Waiting = len(open)
 	}
 	p.Title = p.T("home.title")
 	return s.look.Render(w, http.StatusOK, "home", p)

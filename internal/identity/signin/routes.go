@@ -24,6 +24,8 @@ func (s *Server) Mount(root *web.Mux) {
 	m.Handle("GET "+PathDevice, s.askCode)
 	m.Handle("POST "+PathDevice, s.checkCode, web.Rate(RateGuess))
 	m.Handle("GET "+pathDeviceDecided, s.deviceDecided)
+	m.Handle("GET "+PathApprovals, s.listApprovals)
+	m.Handle("POST "+PathApprovals, s.decideApproval)
 	m.Handle("GET /signout", s.askSignOut)
 	m.Handle("POST /signout", s.signOut)
 	m.Handle("GET /signedout", s.signedOut)

@@ -1,0 +1,121 @@
+package oauth
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/approval"
+	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/web"
+)
+
+// How long a person may be waited for, where the client says nothing and at
+// most, and how long between two questions at first (CIBA, section 7.3).
+const (
+	cibaLife    = 5 * time.Minute
+	cibaLifeMax = 30 * time.Minute
+	cibaWait    = 5 * time.Second
+)
+
+// backchannelAuthentication asks somebody who is somewhere else to let a client
+// in (OpenID Connect Client-Initiated Backchannel Authentication, section 7.1).
+func (s *Server) backchannelAuthentication(w http.ResponseWriter, r *http.Request) error {
+	rl := realm.From(r.Context())
+	params, err := readForm(w, r)
+	if err != nil {
+		return err
+	}
+	c, err := s.authenticate(r, rl, params)
+	if err != nil {
+		return err
+	}
+	a, err := s.readBackchannel(r.Context(), rl, c.Client, params)
+	if err != nil {
+		return err
+	}
+	by := actor(r, c.Client)
+	begun, err := s.approvals.Ask(r.Context(), rl.Name, approval.New{Kind: approval.Backchannel, Client: c.ID, Subject: a.person, Life: a.life, Wait: cibaWait,
+		Asked: approval.Asked{Scopes: a.scopes, Resources: a.resources, ACR: a.acr, Message: a.message, IP: by.IP, UserAgent: by.UserAgent}})
+	if err != nil {
+		return err
+	}
+	s.log.Activity(rl.Name, by, audit.Activity{Action: "backchannel.ask", Target: begun.ID})
+	return writeJSON(w, answerBackchannel(begun))
+}
+
+// readBackchannel runs the steps of a back-channel authentication request.
+func (s *Server) readBackchannel(ctx context.Context, rl *realm.Realm, c *client.Client, p web.Params) (*authorization, error) {
+	a := &authorization{realm: rl, params: p, client: c, maxAge: -1, life: cibaLife}
+	if !c.AllowsGrant(client.CIBA) || c.Public() {
+		return nil, refuse("unauthorized_client", "the client may not use back-channel authentication")
+	}
+	for _, step := range backchannelSteps {
+		if err := step(ctx, s, a); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// answerBackchannel is the body of CIBA, section 7.3.
+func answerBackchannel(begun approval.Begun) []byte {
+	b := appendString(append(make([]byte, 0, 256), `{"auth_req_id":`...), string(begun.Code))
+	b = strconv.AppendInt(append(b, `,"expires_in":`...), int64(begun.Life/time.Second), 10)
+	b = strconv.AppendInt(append(b, `,"interval":`...), int64(begun.Wait/time.Second), 10)
+	return append(b, '}')
+}
+
+// checkOpenID demands the scope that makes a request one of OpenID Connect.
+func checkOpenID(_ context.Context, _ *Server, a *authorization) error {
+	if !slices.Contains(a.scopes, client.ScopeOpenID) {
+		return refuse("invalid_scope", "scope must contain openid")
+	}
+	return nil
+}
+
+// checkExpiry reads how long the client wants to wait, in seconds. A longer
+// time than we keep requests is shortened.
+func checkExpiry(_ context.Context, _ *Server, a *authorization) error {
+	text := a.params.Get("requested_expiry")
+	if text == "" {
+		return nil
+	}
+	n, err := strconv.ParseUint(text, 10, 31)
+	if err != nil || n == 0 {
+		return badRequest("requested_expiry is not a positive number of seconds")
+	}
+	a.life = min(time.Duration(n)*time.Second, cibaLifeMax)
+	return nil
+}
+
+// checkUserCode refuses a secret of the person's, which nobody here checks:
+// whoever sends one believes that it protects somebody.
+func checkUserCode(_ context.Context, _ *Server, a *authorization) error {
+	if a.params.Has("user_code") {
+		return badRequest("user codes are not supported (backchannel_user_code_parameter_supported)")
+	}
+	return nil
+}
+
+// refuseSignedBackchannel refuses a signed request, as long as there are none.
+func refuseSignedBackchannel(_ context.Context, _ *Server, a *authorization) error {
+	if a.params.Has("request") {
+		return badRequest("signed authentication requests are not supported")
+	}
+	return nil
+}
+
+// gonePerson is the answer to a hint that names somebody whom the client has
+// known, and who is not here any more.
+func gonePerson(err error) error {
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Forbidden) {
+		return refuse("unknown_user_id", "the hint names nobody who can be asked")
+	}
+	return err
+}

@@ -1,0 +1,316 @@
+package oauth_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/identity/client"
+)
+
+// backchannel is an answer of the back-channel authentication endpoint.
+type backchannel struct {
+	Status   int
+	ID       string `json:"auth_req_id"`
+	Expires  int    `json:"expires_in"`
+	Interval int    `json:"interval"`
+	Error    string `json:"error"`
+}
+
+// bank registers a client that asks people by the back channel.
+func (d *door) bank(id string, change ...func(*client.Settings)) string {
+	d.Helper()
+	return d.app(id, append([]func(*client.Settings){func(s *client.Settings) {
+		s.Name, s.FirstParty, s.RedirectURIs, s.PostLogoutRedirectURIs = "Call centre", false, nil, nil
+		s.GrantTypes = []string{client.CIBA, client.RefreshToken}
+	}}, change...)...)
+}
+
+// call asks for ada; pairs change the request.
+func (d *door) call(id, secret string, pairs ...string) backchannel {
+	d.Helper()
+	v := values(url.Values{"scope": {"openid email"}, "login_hint": {"ada@example.com"}}, pairs...)
+	var head []string
+	if secret != "" {
+		head = []string{"Authorization", "Basic " + basicOf(id, secret)}
+	} else if id != "" {
+		v.Set("client_id", id)
+	}
+	w := d.do("POST", "/oauth2/bc-authorize", v.Encode(), head...)
+	got := backchannel{Status: w.Code}
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Header().Get("Cache-Control") != "no-store" {
+		d.Fatalf("%d %v %q: %v", w.Code, w.Header(), w.Body, err)
+	}
+	return got
+}
+
+func (d *door) fetchCIBA(id, secret, request string, pairs ...string) reply {
+	d.Helper()
+	return d.token(id, secret, append(pairs, "grant_type", client.CIBA, "auth_req_id", request)...)
+}
+
+// approvals is the page of whoever is signed in.
+func (b *browser) approvals() *httptest.ResponseRecorder {
+	b.Helper()
+	return b.send("GET", "/account/approvals", "")
+}
+
+// TestSomebodyIsAskedByTheBackChannel: CIBA in poll mode, from the request to
+// tokens, with a sign-in between.
+func TestSomebodyIsAskedByTheBackChannel(t *testing.T) {
+	run(t, func(d *door) {
+		secret := d.bank("bank")
+		got := d.call("bank", secret, "scope", "openid email offline_access", "binding_message", "W4-SCT", "resource", "https://api.example.com")
+		if got.Status != 200 || got.Expires != 300 || got.Interval != 5 || len(got.ID) < 43 {
+			d.Fatalf("%+v", got)
+		}
+		d.refuse(d.fetchCIBA("bank", secret, got.ID), 400, "authorization_pending")
+		d.refuse(d.fetchCIBA("bank", secret, got.ID), 400, "slow_down")
+
+		b := d.browser()
+		page := b.password(b.approvals())
+		for _, words := range []string{"Call centre", "W4-SCT", "See your email address", "Stay connected", "just now", "Ada Example"} {
+			if !strings.Contains(page.Body.String(), words) {
+				d.Errorf("the page does not say %q", words)
+			}
+		}
+		if done := b.submit(page, "do", "allow"); !strings.Contains(done.Body.String(), "You have allowed it") || strings.Contains(done.Body.String(), "W4-SCT") {
+			d.Fatalf("%d %s", done.Code, done.Body)
+		}
+		tokens := d.fetchCIBA("bank", secret, got.ID)
+		if tokens.Scope != "email offline_access openid" || tokens.Refresh == "" {
+			d.Fatalf("%+v", tokens)
+		}
+		if id := d.claims(tokens.ID); id["sub"] != d.ada.ID || id["aud"] != "bank" || id["acr"] != "aal1" {
+			d.Errorf("ID token: %v", id)
+		}
+		if !d.alive(tokens.Access) {
+			d.Error("the access token is dead")
+		}
+		d.refuse(d.fetchCIBA("bank", secret, got.ID), 400, "invalid_grant")
+		if d.alive(tokens.Access) {
+			d.Error("the access token of the first use is alive after a second one")
+		}
+
+		// The ID token names her the next time.
+		again := d.call("bank", secret, "login_hint", "", "id_token_hint", tokens.ID)
+		if again.Status != 200 {
+			d.Fatalf("by id_token_hint: %+v", again)
+		}
+		if done := b.submit(b.approvals(), "do", "deny"); !strings.Contains(done.Body.String(), "You have refused it") {
+			d.Fatalf("%d %s", done.Code, done.Body)
+		}
+		d.refuse(d.fetchCIBA("bank", secret, again.ID), 400, "access_denied")
+	})
+}
+
+// TestBackchannelRequestsAreRefused: each with the word of CIBA, section 13.
+func TestBackchannelRequestsAreRefused(t *testing.T) {
+	run(t, func(d *door) {
+		secret, other := d.bank("bank"), d.bank("other")
+		cookie := d.signIn(d.ada)
+		appSecret := d.app("app")
+		hint := d.tokens(cookie, "app", appSecret).ID
+		pair := d.bank("pair", func(s *client.Settings) { s.SubjectType, s.Sector = client.Pairwise, "pair.example.com" })
+		for _, c := range []struct {
+			name   string
+			got    backchannel
+			status int
+			code   string
+		}{
+			{"nobody", d.call("", ""), 401, "invalid_client"},
+			{"without a secret", d.call("bank", ""), 401, "invalid_client"},
+			{"a wrong secret", d.call("bank", other), 401, "invalid_client"},
+			{"a client that may not", d.call("app", appSecret), 400, "unauthorized_client"},
+			{"no scope", d.call("bank", secret, "scope", ""), 400, "invalid_scope"},
+			{"without openid", d.call("bank", secret, "scope", "email"), 400, "invalid_scope"},
+			{"a foreign scope", d.call("bank", secret, "scope", "openid cardea:admin"), 400, "invalid_scope"},
+			{"a foreign resource", d.call("bank", secret, "resource", "https://unknown.example.com"), 400, "invalid_target"},
+			{"no hint", d.call("bank", secret, "login_hint", ""), 400, "invalid_request"},
+			{"two hints", d.call("bank", secret, "id_token_hint", hint), 400, "invalid_request"},
+			{"a token as hint", d.call("bank", secret, "login_hint", "", "login_hint_token", "x"), 400, "invalid_request"},
+			{"another client's hint", d.call("bank", secret, "login_hint", "", "id_token_hint", hint), 400, "invalid_request"},
+			{"no hint at all", d.call("bank", secret, "login_hint", "", "id_token_hint", "x.y.z"), 400, "invalid_request"},
+			{"a long hint", d.call("bank", secret, "login_hint", strings.Repeat("x", 257)), 400, "invalid_request"},
+			{"a long message", d.call("bank", secret, "binding_message", strings.Repeat("x", 101)), 400, "invalid_binding_message"},
+			{"two lines", d.call("bank", secret, "binding_message", "a\nb"), 400, "invalid_binding_message"},
+			{"text turned around", d.call("bank", secret, "binding_message", "a\u202eb"), 400, "invalid_binding_message"},
+			{"text that hides", d.call("bank", secret, "binding_message", "a\u200bb"), 400, "invalid_binding_message"},
+			{"a blank before", d.call("bank", secret, "binding_message", " a"), 400, "invalid_binding_message"},
+			{"a user code", d.call("bank", secret, "user_code", "1234"), 400, "invalid_request"},
+			{"a signed request", d.call("bank", secret, "request", "a.b.c"), 400, "invalid_request"},
+			{"no time", d.call("bank", secret, "requested_expiry", "0"), 400, "invalid_request"},
+			{"no number", d.call("bank", secret, "requested_expiry", "-1"), 400, "invalid_request"},
+			{"too many acr", d.call("bank", secret, "acr_values", strings.Repeat("a ", 17)), 400, "invalid_request"},
+		} {
+			if c.got.Status != c.status || c.got.Error != c.code || c.got.ID != "" {
+				d.Errorf("%s: %+v, want %d %s", c.name, c.got, c.status, c.code)
+			}
+		}
+		_ = pair
+		if w := d.do("POST", "/oauth2/bc-authorize?scope=openid", "login_hint=x", "Authorization", "Basic "+basicOf("bank", secret)); w.Code != 400 {
+			d.Errorf("in the address: %d", w.Code)
+		}
+		for text, want := range map[string]int{"60": 60, "100000": 1800} {
+			if got := d.call("bank", secret, "requested_expiry", text); got.Expires != want {
+				d.Errorf("requested_expiry %s: %+v", text, got)
+			}
+		}
+
+		mine := d.call("bank", secret)
+		d.refuse(d.fetchCIBA("bank", secret, ""), 400, "invalid_request")
+		d.refuse(d.fetchCIBA("bank", secret, "x"), 400, "invalid_grant")
+		d.refuse(d.fetchCIBA("bank", secret, flip(mine.ID)), 400, "invalid_grant")
+		d.refuse(d.fetchCIBA("other", other, mine.ID), 400, "invalid_grant")
+		d.refuse(d.fetchCIBA("app", appSecret, mine.ID), 400, "unauthorized_client")
+		d.refuse(d.token("bank", secret, "grant_type", client.CIBA, "device_code", mine.ID), 400, "invalid_request")
+		d.Clock.Advance(5 * time.Minute)
+		d.refuse(d.fetchCIBA("bank", secret, mine.ID), 400, "expired_token")
+	})
+}
+
+// TestTheBackChannelDoesNotTellWhoExists: a hint that is nobody's gets the
+// answer of one that is somebody's, and limits are the same for both.
+func TestTheBackChannelDoesNotTellWhoExists(t *testing.T) {
+	run(t, func(d *door) {
+		secret := d.bank("bank")
+		gone := d.Person(d.T, d.realm, "gone@example.com")
+		if err := d.Grants.SuspendPrincipal(context.Background(), audit.System, d.realm, gone.ID, "test", nil); err != nil {
+			d.Fatal(err)
+		}
+		for _, login := range []string{"ada@example.com", "nobody@example.com", "gone@example.com", " NOBODY@example.com"} {
+			d.Clock.Advance(time.Hour)
+			got := d.call("bank", secret, "login_hint", login)
+			if got.Status != 200 || got.Expires != 300 || got.ID == "" {
+				d.Errorf("%q: %+v", login, got)
+			}
+			d.refuse(d.fetchCIBA("bank", secret, got.ID), 400, "authorization_pending")
+			for range 4 {
+				if again := d.call("bank", secret, "login_hint", login); again.Status != 200 {
+					d.Errorf("%q: %+v", login, again)
+				}
+			}
+			if again := d.call("bank", secret, "login_hint", login); again.Status != http.StatusTooManyRequests {
+				d.Errorf("%q for the sixth time at once: %+v", login, again)
+			}
+		}
+	})
+}
+
+// TestOnlyWhoIsAskedDecides: nobody else sees a request or can answer it, and no
+// form serves another request, account or browser.
+func TestOnlyWhoIsAskedDecides(t *testing.T) {
+	run(t, func(d *door) {
+		secret := d.bank("bank")
+		first, second := d.call("bank", secret, "binding_message", "first"), d.call("bank", secret, "binding_message", "second")
+		ada := d.signedIn(d.signIn(d.ada))
+		grace := d.signedIn(d.signIn(d.Person(d.T, d.realm, "grace@example.com")))
+		if page := grace.approvals(); page.Code != 200 || strings.Contains(page.Body.String(), "first") {
+			d.Errorf("somebody else sees it: %d %s", page.Code, page.Body)
+		}
+		page := ada.approvals()
+		approval, form := hiddenOf(page, "approval"), hiddenOf(page, "form")
+		if approval == "" || form == "" {
+			d.Fatalf("%s", page.Body)
+		}
+		for name, w := range map[string]*httptest.ResponseRecorder{
+			"grace with ada's form": grace.send("POST", "/account/approvals", url.Values{"approval": {approval}, "form": {form}, "do": {"allow"}}.Encode()),
+			"without a form":        ada.send("POST", "/account/approvals", url.Values{"approval": {approval}, "do": {"allow"}}.Encode()),
+			"the form of another":   ada.send("POST", "/account/approvals", url.Values{"approval": {"apr_00000000000000000000000000"}, "form": {form}, "do": {"allow"}}.Encode()),
+			"from another site":     d.do("POST", "/account/approvals", url.Values{"approval": {approval}, "form": {form}, "do": {"allow"}}.Encode(), "Cookie", ada.jar(), "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"),
+			"signed out":            d.do("POST", "/account/approvals", url.Values{"approval": {approval}, "form": {form}, "do": {"allow"}}.Encode(), "Sec-Fetch-Site", "same-origin"),
+		} {
+			if w.Code == http.StatusOK && strings.Contains(w.Body.String(), "You have allowed it") {
+				d.Errorf("%s: %d %s", name, w.Code, w.Body)
+			}
+		}
+		d.refuse(d.fetchCIBA("bank", secret, first.ID), 400, "authorization_pending")
+		d.refuse(d.fetchCIBA("bank", secret, second.ID), 400, "authorization_pending")
+		if done := ada.submit(page, "do", "allow"); !strings.Contains(done.Body.String(), "You have allowed it") {
+			d.Fatalf("%d %s", done.Code, done.Body)
+		}
+		if again := ada.send("POST", "/account/approvals", url.Values{"approval": {approval}, "form": {form}, "do": {"deny"}}.Encode()); again.Code != http.StatusConflict {
+			d.Errorf("decided twice: %d %s", again.Code, again.Body)
+		}
+		good := 0
+		for _, id := range []string{first.ID, second.ID} {
+			if d.fetchCIBA("bank", secret, id).Access != "" {
+				good++
+			}
+		}
+		if good != 1 {
+			d.Errorf("%d requests were allowed, want 1", good)
+		}
+	})
+}
+
+// TestMoreThanAPassword: whoever is asked for more assurance than the session
+// has signs in anew, and the ID token says what was reached.
+func TestMoreThanAPassword(t *testing.T) {
+	run(t, func(d *door) {
+		secret := d.bank("bank")
+		b := d.signedIn(d.signIn(d.ada))
+		d.Clock.Advance(time.Minute)
+		plain := d.call("bank", secret, "acr_values", "aal3 aal1")
+		if done := b.submit(b.approvals(), "do", "allow"); !strings.Contains(done.Body.String(), "You have allowed it") {
+			d.Fatalf("what the session reaches: %d %s", done.Code, done.Body)
+		}
+		if tokens := d.fetchCIBA("bank", secret, plain.ID); tokens.Access == "" {
+			d.Errorf("%+v", tokens)
+		}
+		got := d.call("bank", secret, "acr_values", "aal2")
+		page := b.submit(b.approvals(), "do", "allow")
+		if !strings.Contains(page.Body.String(), `name="password"`) {
+			d.Fatalf("not asked to sign in: %d %s", page.Code, page.Body)
+		}
+		d.refuse(d.fetchCIBA("bank", secret, got.ID), 400, "authorization_pending")
+		if done := b.submit(b.password(page), "do", "allow"); !strings.Contains(done.Body.String(), "You have allowed it") {
+			d.Fatalf("%d %s", done.Code, done.Body)
+		}
+		tokens := d.fetchCIBA("bank", secret, got.ID)
+		if id := d.claims(tokens.ID); id["acr"] != "aal1" || id["auth_time"] != float64(d.Clock.Now().Unix()) {
+			d.Errorf("ID token: %v", id)
+		}
+	})
+}
+
+// TestARequestIsUsedOnce: P-07, on all nodes.
+func TestARequestIsUsedOnce(t *testing.T) {
+	run(t, func(d *door) {
+		secret := d.bank("bank")
+		got := d.call("bank", secret)
+		nodes := []*door{d}
+		if d.DB.Engine() == db.Postgres {
+			second := *d
+			second.Env = d.Node(d.T)
+			nodes = append(nodes, &second)
+		}
+		b := d.signedIn(d.signIn(d.ada))
+		b.submit(b.approvals(), "do", "allow")
+		answers := make([]reply, 64)
+		var all sync.WaitGroup
+		for i := range answers {
+			all.Go(func() { answers[i] = nodes[i%len(nodes)].fetchCIBA("bank", secret, got.ID) })
+		}
+		all.Wait()
+		good := 0
+		for _, a := range answers {
+			if a.Access != "" {
+				good++
+			} else if a.Error != "invalid_grant" {
+				d.Errorf("%+v", a)
+			}
+		}
+		if good > 1 {
+			d.Errorf("%d of %d got tokens for one request", good, len(answers))
+		}
+	})
+}
