@@ -14,7 +14,7 @@ import (
 )
 
 func (c *console) loginCommand() *cobra.Command {
-	var noBrowser bool
+	var noBrowser, device bool
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "login [ISSUER]",
@@ -23,8 +23,11 @@ func (c *console) loginCommand() *cobra.Command {
 tokens in a file that only you can read. The commands that administer a realm then
 use them, and renew them as needed.
 
+Where the browser is on another machine than the command line, such as over ssh,
+give --device and confirm a code there.
+
 For automation give a token in CARDEA_TOKEN instead.`,
-		Example: "  cardea login https://id.example.com\n  cardea login http://localhost:8080 --no-browser",
+		Example: "  cardea login https://id.example.com\n  cardea login http://localhost:8080 --no-browser\n  cardea login --device https://id.example.com",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, err := c.tokens()
@@ -38,7 +41,12 @@ For automation give a token in CARDEA_TOKEN instead.`,
 			issuer = strings.TrimSuffix(issuer, "/")
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
-			got, err := c.loginInBrowser(ctx, issuer, noBrowser)
+			var got login
+			if device {
+				got, err = c.loginOnDevice(ctx, issuer)
+			} else {
+				got, err = c.loginInBrowser(ctx, issuer, noBrowser)
+			}
 			if err != nil {
 				return err
 			}
@@ -58,8 +66,10 @@ For automation give a token in CARDEA_TOKEN instead.`,
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&device, "device", false, "use a browser on another device, by a code")
 	cmd.Flags().BoolVar(&noBrowser, "no-browser", false, "print the address instead of opening a browser")
 	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "how long to wait for the browser")
+	cmd.MarkFlagsMutuallyExclusive("device", "no-browser")
 	return cmd
 }
 

@@ -20,12 +20,16 @@ import (
 // cliClient is the public native client that every realm is made with.
 const cliClient = "cardea-cli"
 
+// loginScope is what a login asks for.
+const loginScope = "openid offline_access " + api.Scope
+
 // endpoints is what the login needs of a realm's metadata (RFC 8414).
 type endpoints struct {
 	Issuer        string `json:"issuer"`
 	Authorization string `json:"authorization_endpoint"`
 	Token         string `json:"token_endpoint"`
 	Revocation    string `json:"revocation_endpoint"`
+	Device        string `json:"device_authorization_endpoint"` // "" where the server is older
 }
 
 var oauthHTTP = &http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
@@ -51,7 +55,10 @@ func discover(ctx context.Context, issuer string) (endpoints, error) {
 	for _, one := range []struct {
 		name    string
 		address *string
-	}{{"authorization_endpoint", &e.Authorization}, {"token_endpoint", &e.Token}, {"revocation_endpoint", &e.Revocation}} {
+	}{{"authorization_endpoint", &e.Authorization}, {"token_endpoint", &e.Token}, {"revocation_endpoint", &e.Revocation}, {"device_authorization_endpoint", &e.Device}} {
+		if one.address == &e.Device && e.Device == "" {
+			continue
+		}
 		if at, err := origin(*one.address); err != nil || at != home {
 			return endpoints{}, fmt.Errorf("%s names the %s %q, which is not at %s; nothing was sent there", issuer, one.name, *one.address, home)
 		}
@@ -85,7 +92,7 @@ func authorizeURL(e endpoints, redirect, state string, p proof) string {
 		"response_type":         {"code"},
 		"client_id":             {cliClient},
 		"redirect_uri":          {redirect},
-		"scope":                 {"openid offline_access " + api.Scope},
+		"scope":                 {loginScope},
 		"resource":              {e.Issuer + api.Path},
 		"state":                 {state},
 		"code_challenge":        {p.challenge},
