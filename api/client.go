@@ -30,6 +30,7 @@ type ClientSettings struct {
 	FrontChannelLogoutSession      bool                `json:"frontchannel_logout_session_required,omitempty" doc:"The client relies on iss and sid in the frame's address. They are always there."`
 	GrantTypes                     []string            `json:"grant_types,omitempty" maxItems:"20" nullable:"false"`
 	ResponseModes                  []string            `json:"response_modes,omitempty" maxItems:"20" nullable:"false"`
+	RequirePushedRequests          bool                `json:"require_pushed_authorization_requests,omitempty" doc:"Authorization requests that the client did not push are refused (RFC 9126)."`
 	Scopes                         []string            `json:"scopes,omitempty" maxItems:"200" nullable:"false" doc:"What the client may ask for; nothing if empty."`
 	Resources                      []string            `json:"resources,omitempty" maxItems:"100" nullable:"false" doc:"Audiences the client may ask tokens for (RFC 8707)."`
 	TokenEndpointAuthMethod        string              `json:"token_endpoint_auth_method,omitempty" enum:"none,client_secret_basic,client_secret_post,private_key_jwt,tls_client_auth,self_signed_tls_client_auth"`

@@ -60,6 +60,17 @@ func (p Params) Names() []string {
 	return names
 }
 
+// Without are the parameters but for those named.
+func (p Params) Without(names ...string) Params {
+	left := Params{pairs: make([]pair, 0, len(p.pairs))}
+	for _, x := range p.pairs {
+		if !slices.Contains(names, x.name) {
+			left.pairs = append(left.pairs, x)
+		}
+	}
+	return left
+}
+
 // Form reads an application/x-www-form-urlencoded body of at most 64 KiB. It
 // refuses any other type, malformed encoding, and a parameter sent twice unless
 // it is in repeatable (RFC 6749, section 3.2).

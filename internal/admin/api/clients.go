@@ -219,7 +219,8 @@ func settingsIn(w wire.ClientSettings) client.Settings {
 		TLSSubjectDN: w.TLSClientAuthSubjectDN, TLSSANDNS: w.TLSClientAuthSANDNS, TLSSANURI: w.TLSClientAuthSANURI, TLSSANIP: w.TLSClientAuthSANIP,
 		TLSSANEmail: w.TLSClientAuthSANEmail, TLSClientCA: w.TLSClientCA, DPoPBoundAccessTokens: w.DPoPBoundAccessTokens,
 		DPoPRequireNonce: w.DPoPRequireNonce, TLSBoundAccessTokens: w.TLSBoundAccessTokens,
-		Contacts: w.Contacts, ClientURI: w.ClientURI, PolicyURI: w.PolicyURI, TermsURI: w.TermsURI,
+		RequirePushedRequests: w.RequirePushedRequests,
+		Contacts:              w.Contacts, ClientURI: w.ClientURI, PolicyURI: w.PolicyURI, TermsURI: w.TermsURI,
 	}
 }
 
@@ -239,7 +240,8 @@ func settingsOut(s client.Settings) wire.ClientSettings {
 		TLSClientAuthSubjectDN: s.TLSSubjectDN, TLSClientAuthSANDNS: s.TLSSANDNS, TLSClientAuthSANURI: s.TLSSANURI, TLSClientAuthSANIP: s.TLSSANIP,
 		TLSClientAuthSANEmail: s.TLSSANEmail, TLSClientCA: s.TLSClientCA, DPoPBoundAccessTokens: s.DPoPBoundAccessTokens,
 		DPoPRequireNonce: s.DPoPRequireNonce, TLSBoundAccessTokens: s.TLSBoundAccessTokens,
-		Contacts: s.Contacts, ClientURI: s.ClientURI, PolicyURI: s.PolicyURI, TermsURI: s.TermsURI,
+		RequirePushedRequests: s.RequirePushedRequests,
+		Contacts:              s.Contacts, ClientURI: s.ClientURI, PolicyURI: s.PolicyURI, TermsURI: s.TermsURI,
 	}
 }
 

@@ -114,7 +114,10 @@ type Settings struct {
 	FrontChannelLogoutSession bool     `json:"frontchannel_logout_session_required,omitempty"`
 	GrantTypes                []string `json:"grant_types,omitempty"`
 	ResponseModes             []string `json:"response_modes,omitempty"` // empty: all
-	Scopes                    []string `json:"scopes,omitempty"`         // what it may ask for; empty allows nothing
+	// RequirePushedRequests refuses authorization requests that the client did
+	// not push (RFC 9126, section 6).
+	RequirePushedRequests bool     `json:"require_pushed_authorization_requests,omitempty"`
+	Scopes                []string `json:"scopes,omitempty"` // what it may ask for; empty allows nothing
 	// Resources are the audiences it may ask tokens for (RFC 8707). A request
 	// that names none gets them all.
 	Resources []string `json:"resources,omitempty"`

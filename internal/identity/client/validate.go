@@ -133,6 +133,9 @@ func (s *Settings) checkRedirects(p *problems) {
 	check := func(uri string) string { return s.redirectProblem(uri) }
 	checkList(p, "redirect_uris", s.RedirectURIs, check)
 	checkList(p, "post_logout_redirect_uris", s.PostLogoutRedirectURIs, check)
+	if s.RequirePushedRequests && !s.AllowsGrant(AuthorizationCode) {
+		p.add("require_pushed_authorization_requests", "is for clients with the authorization code grant")
+	}
 	if len(s.RedirectURIs) == 0 && s.AllowsGrant(AuthorizationCode) {
 		p.add("redirect_uris", "are needed for the authorization code grant")
 	}

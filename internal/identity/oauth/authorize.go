@@ -25,8 +25,9 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return &pageError{"request_malformed"}
 	}
-	a, err := s.read(r.Context(), realm.From(r.Context()), params)
-	if err != nil {
+	a := newAuthorization(realm.From(r.Context()), params)
+	a.browser = s.pages.Browser(r)
+	if err := s.read(r.Context(), atAuthorize, a); err != nil {
 		return s.refuseRequest(w, r, a, err)
 	}
 	return s.decide(w, r, a, progress{})
@@ -69,9 +70,9 @@ func (s *Server) resume(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	a, err := s.read(r.Context(), realm.From(r.Context()), params)
-	a.byForm = true
-	if err != nil {
+	a := newAuthorization(realm.From(r.Context()), params)
+	a.byForm, a.browser = true, s.pages.Browser(r)
+	if err := s.read(r.Context(), atAuthorize, a); err != nil {
 		return s.refuseRequest(w, r, a, err)
 	}
 	if outcome.Denied || outcome.Session == nil {

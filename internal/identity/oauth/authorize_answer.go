@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/web"
 )
 
@@ -57,8 +58,14 @@ func withFields(uri, mode string, fields [][2]string) string {
 	return b.String()
 }
 
-// answerError tells the client what is wrong with its request.
+// answerError tells the client what is wrong with its request. A pushed one
+// ends with that.
 func (s *Server) answerError(w http.ResponseWriter, r *http.Request, a *authorization, e *Error) error {
+	if a.pushed != nil {
+		if err := s.db.UpdateRC(r.Context(), a.realm.Name, func(tx *db.Tx) error { return s.spendPushed(tx, a) }); err != nil {
+			return err
+		}
+	}
 	fields := make([][2]string, 0, 4)
 	fields = append(fields, [2]string{"error", e.Code})
 	if e.Description != "" {

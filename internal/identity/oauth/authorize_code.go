@@ -48,6 +48,9 @@ func (s *Server) giveCode(w http.ResponseWriter, r *http.Request, a *authorizati
 	by.Kind, by.ID, by.Client, by.Session = "person", p.session.Principal, a.client.ID, p.session.ID
 	code := secret.New(codePrefix)
 	put := func(tx *db.Tx) error {
+		if err := s.spendPushed(tx, a); err != nil {
+			return err
+		}
 		return s.once.Put(tx, code, once.Value{
 			Purpose: once.Code, Subject: p.session.Principal, Client: a.client.ID, Binding: once.Bind(a.redirectURI, a.challenge),
 			Payload: payload, Expires: tx.Now.Add(min(a.realm.Settings.CodeTTL, maxCodeLife)),
@@ -56,7 +59,8 @@ func (s *Server) giveCode(w http.ResponseWriter, r *http.Request, a *authorizati
 	if p.asked && !a.client.FirstParty {
 		err = s.rememberAnd(r, by, a, p, put)
 	} else {
-		// One insert of a fresh secret: nothing for isolation to do.
+		// One conditional update and one insert of a fresh secret: nothing for
+		// isolation to do.
 		err = s.db.UpdateHot(r.Context(), a.realm.Name, put)
 	}
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/identity/signin"
+	"github.com/cardea-id/cardea/internal/web"
 )
 
 // decide is the one dispatcher: whatever has been asked of the person, the
@@ -37,13 +38,25 @@ func (s *Server) decide(w http.ResponseWriter, r *http.Request, a *authorization
 	case a.prompt.none || left.final:
 		return s.answerError(w, r, a, left.says)
 	}
-	p.Query = encode(a.params)
+	if err := s.holdPushed(w, r, a); err != nil {
+		return err
+	}
+	p.Query = encode(a.kept())
 	kept, err := json.Marshal(p)
 	if err != nil {
 		return err
 	}
 	ask.Request = string(kept)
 	return s.pages.Begin(w, r, ask)
+}
+
+// kept is what stands for the request while somebody signs in: of a pushed one
+// its name, since what it says is kept already.
+func (a *authorization) kept() web.Params {
+	if a.pushed != nil {
+		return a.sent
+	}
+	return a.params
 }
 
 // lack is something that a request still needs of the person.

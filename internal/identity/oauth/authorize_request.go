@@ -13,9 +13,13 @@ import (
 // authorization is one authorization request (RFC 6749, section 4.1.1; OpenID
 // Connect Core, section 3.1.2.1) as the checks have read it.
 type authorization struct {
-	realm  *realm.Realm
-	params web.Params
-	client *client.Client
+	realm   *realm.Realm
+	sent    web.Params // as it came in
+	params  web.Params // what it asks for, wherever that was said
+	browser string     // which browser brings it; "" one without a mark, or none
+	client  *client.Client
+	pushed  *pushed // nil: the request was not pushed
+	key     string  // the key shown when it was pushed; "" none
 
 	redirectURI string
 	mode        string // response mode; query until it is known
@@ -38,6 +42,11 @@ type authorization struct {
 	about     []string      // scopes of claims asked for by name, sorted, each allowed for the client
 }
 
+// newAuthorization is a request before any check.
+func newAuthorization(rl *realm.Realm, p web.Params) *authorization {
+	return &authorization{realm: rl, sent: p, params: p, mode: "query", maxAge: -1}
+}
+
 // prompt is a set of OpenID Connect's prompt values.
 type prompt struct{ none, login, consent, selectAccount bool }
 
@@ -50,34 +59,53 @@ func encode(p web.Params) string {
 	return v.Encode()
 }
 
+// endpoint is where an authorization request comes in.
+type endpoint uint8
+
+// The columns of the table. A new endpoint is one line here and its name in
+// everywhere; in redirecting too, if its answers go to a redirect URI.
+const (
+	atAuthorize endpoint = 1 << iota // a browser brings it
+	atPAR                            // the client pushes it (RFC 9126)
+
+	everywhere  = atAuthorize | atPAR
+	redirecting = atAuthorize | atPAR
+)
+
 // step checks one thing about a request and notes what it read.
 type step func(ctx context.Context, s *Server, a *authorization) error
 
-// addressSteps find out where an answer may go. Whatever they refuse is shown
-// on a page of ours: sending the browser on would make us an open redirector.
-var addressSteps = []step{
-	checkClient,
-	checkRedirectURI,
+// row is a step and the endpoints that take it.
+type row struct {
+	step step
+	at   endpoint
 }
 
-// requestSteps read the rest. Whatever they refuse is sent to the client.
-var requestSteps = []step{
-	checkState,
-	checkResponseMode,
-	refuseRequestObject,
-	checkResponseType,
-	checkScope,
-	checkPKCE,
-	checkNonce,
-	checkDPoP,
-	checkPrompt,
-	checkMaxAge,
-	checkLocales,
-	checkACR,
-	checkClaims,
-	checkResource,
-	checkLoginHint,
-	checkIDTokenHint,
+// table is all that is asked of an authorization request, in this order. Until
+// checkRedirectURI has passed nothing may be sent on: it would make us an open
+// redirector.
+var table = [...]row{
+	{checkClient, everywhere},
+	{refuseReference, atPAR},
+	{openPushed, atAuthorize},
+	{checkRedirectURI, redirecting},
+	{checkState, redirecting},
+	{checkResponseMode, redirecting},
+	{checkPushed, atAuthorize},
+	{refuseRequestObject, everywhere},
+	{checkResponseType, redirecting},
+	{checkScope, everywhere},
+	{checkPKCE, redirecting},
+	{checkNonce, redirecting},
+	{checkDPoP, redirecting},
+	{checkPrompt, redirecting},
+	{checkMaxAge, everywhere},
+	{checkLocales, everywhere},
+	{checkACR, everywhere},
+	{checkClaims, everywhere},
+	{checkResource, everywhere},
+	{checkLoginHint, everywhere},
+	{checkIDTokenHint, everywhere},
 }
 
 // deviceSteps read what a device asks for (RFC 8628, section 3.1). It has no
@@ -102,20 +130,17 @@ var backchannelSteps = []step{
 	checkHints,
 }
 
-// read runs all steps over a request. An error of the address steps is a
-// *pageError; after them the answer's address is known, and an *Error goes
-// there.
-func (s *Server) read(ctx context.Context, rl *realm.Realm, p web.Params) (*authorization, error) {
-	a := &authorization{realm: rl, params: p, mode: "query", maxAge: -1}
-	for _, step := range addressSteps {
-		if err := step(ctx, s, a); err != nil {
-			return a, err
+// read runs the column of an endpoint. As long as no address for an answer is
+// known, a problem is a *pageError or any other error; then it is an *Error
+// that may go there.
+func (s *Server) read(ctx context.Context, at endpoint, a *authorization) error {
+	for i := range table {
+		if table[i].at&at == 0 {
+			continue
+		}
+		if err := table[i].step(ctx, s, a); err != nil {
+			return err
 		}
 	}
-	for _, step := range requestSteps {
-		if err := step(ctx, s, a); err != nil {
-			return a, err
-		}
-	}
-	return a, nil
+	return nil
 }

@@ -6,9 +6,12 @@ import (
 	"github.com/cardea-id/cardea/internal/fault"
 )
 
-// checkClient finds the client that asks.
+// checkClient finds the client that asks, where it has not proved who it is.
 func checkClient(ctx context.Context, s *Server, a *authorization) error {
-	id := a.params.Get("client_id")
+	if a.client != nil {
+		return nil
+	}
+	id := a.sent.Get("client_id")
 	if id == "" {
 		return &pageError{"client_missing"}
 	}

@@ -40,6 +40,7 @@ func (s *Server) discovery(w http.ResponseWriter, r *http.Request) error {
 type metadata struct {
 	Issuer                string   `json:"issuer"`
 	AuthorizationEndpoint string   `json:"authorization_endpoint"`
+	PAREndpoint           string   `json:"pushed_authorization_request_endpoint"`
 	TokenEndpoint         string   `json:"token_endpoint"`
 	UserInfoEndpoint      string   `json:"userinfo_endpoint"`
 	JWKSURI               string   `json:"jwks_uri"`
@@ -98,6 +99,7 @@ func (s *Server) describe(rl *realm.Realm) (*document, error) {
 	body, err := json.Marshal(metadata{
 		Issuer:                rl.Issuer,
 		AuthorizationEndpoint: at(pathAuthorize),
+		PAREndpoint:           at(pathPAR),
 		TokenEndpoint:         at(pathToken),
 		UserInfoEndpoint:      at(pathUserInfo),
 		JWKSURI:               at(pathJWKS),

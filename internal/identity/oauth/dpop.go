@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -113,13 +114,17 @@ func (s *Server) spendProof(ctx context.Context, rl *realm.Realm, owner string, 
 }
 
 // checkDPoP reads the thumbprint of the key that the code shall be bound to (RFC
-// 9449, section 10).
+// 9449, section 10): the one that is named, or was shown when the request was
+// pushed. Both must be the same.
 func checkDPoP(_ context.Context, _ *Server, a *authorization) error {
 	jkt := a.params.Get("dpop_jkt")
 	if jkt != "" && !validChallenge(jkt) { // a SHA-256 in base64url, too
 		return badRequest("dpop_jkt is not the thumbprint of a key")
 	}
-	a.jkt = jkt
+	if jkt != "" && a.key != "" && jkt != a.key {
+		return badProof("dpop_jkt names another key than that of the proof")
+	}
+	a.jkt = cmp.Or(a.key, jkt)
 	return nil
 }
 

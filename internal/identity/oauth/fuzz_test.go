@@ -74,7 +74,7 @@ func FuzzAuthorize(f *testing.F) {
 		if err != nil {
 			return
 		}
-		a := &authorization{params: params, client: c, mode: "query", maxAge: -1, redirectURI: "https://app.example.com/cb"}
+		a := &authorization{sent: params, params: params, client: c, mode: "query", maxAge: -1, redirectURI: "https://app.example.com/cb"}
 		for _, step := range []step{checkState, checkResponseMode, refuseRequestObject, checkResponseType, checkScope, checkPKCE, checkNonce, checkPrompt, checkMaxAge, checkLocales, checkACR, checkClaims, checkLoginHint} {
 			if err := step(t.Context(), nil, a); err != nil {
 				e, ok := err.(*Error)

@@ -151,6 +151,7 @@ func (s *Server) sourceOfKeys(ctx context.Context, p *presented, c *client.Clien
 // aliases are the endpoints at the origin that asks clients for certificates
 // (RFC 8705, section 5).
 type aliases struct {
+	PAREndpoint           string `json:"pushed_authorization_request_endpoint"`
 	TokenEndpoint         string `json:"token_endpoint"`
 	UserInfoEndpoint      string `json:"userinfo_endpoint"`
 	RevocationEndpoint    string `json:"revocation_endpoint"`
@@ -165,5 +166,5 @@ func (m MTLS) aliases(rl *realm.Realm) *aliases {
 	if m.URL == "" || rl.Host != "" {
 		return nil
 	}
-	return &aliases{m.alias(rl, pathToken), m.alias(rl, pathUserInfo), m.alias(rl, pathRevoke), m.alias(rl, pathIntrospect), m.alias(rl, pathDevice), m.alias(rl, pathCIBA)}
+	return &aliases{m.alias(rl, pathPAR), m.alias(rl, pathToken), m.alias(rl, pathUserInfo), m.alias(rl, pathRevoke), m.alias(rl, pathIntrospect), m.alias(rl, pathDevice), m.alias(rl, pathCIBA)}
 }

@@ -11,6 +11,7 @@ import (
 const (
 	pathAuthorize  = "/oauth2/authorize"
 	pathContinue   = "/oauth2/authorize/continue"
+	pathPAR        = "/oauth2/par"
 	pathToken      = "/oauth2/token"
 	pathUserInfo   = "/oauth2/userinfo"
 	pathIntrospect = "/oauth2/introspect"
@@ -40,6 +41,7 @@ func (s *Server) Mount(root *web.Mux) {
 	pages.Handle("POST "+pathLogout, s.logoutPost)
 
 	m := root.Door("oauth", fail, web.Rate("oauth"))
+	m.Handle("POST "+pathPAR, s.push, web.Cross(s.scripts("POST")))
 	m.Handle("POST "+pathToken, s.token, web.Cross(s.scripts("POST")))
 	m.Handle("POST "+pathRevoke, s.revoke, web.Cross(s.scripts("POST")))
 	m.Handle("GET "+pathUserInfo, s.userinfo, web.Cross(s.scripts("GET, POST")))

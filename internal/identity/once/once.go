@@ -26,6 +26,9 @@ type Purpose string
 // Code is the purpose of authorization codes (RFC 6749, section 4.1.2).
 const Code Purpose = "code"
 
+// Pushed is the purpose of pushed authorization requests (RFC 9126).
+const Pushed Purpose = "pushed_request"
+
 // Proof is the purpose of the ids of DPoP proofs (RFC 9449, section 11.1).
 const Proof Purpose = "dpop_proof"
 
@@ -145,6 +148,12 @@ func (s *Store) Consume(tx *db.Tx, value string, u Use) (Value, Outcome, error) 
 // the one the caller saw, and reports whether it did.
 func (s *Store) Amend(tx *db.Tx, value string, u Use, version int64, payload json.RawMessage) (bool, error) {
 	return s.amend(tx, secret.Hash(value), u, version, payload)
+}
+
+// Prolong is Amend that also moves the end of the value's life, in either
+// direction.
+func (s *Store) Prolong(tx *db.Tx, value string, u Use, version int64, payload json.RawMessage, until time.Time) (bool, error) {
+	return s.prolong(tx, secret.Hash(value), u, version, payload, until)
 }
 
 // Discard forgets a value, used or not.

@@ -255,6 +255,40 @@ func TestPeekAndAmend(t *testing.T) {
 	})
 }
 
+// TestProlong: a value lives as long as it was last given, and a reading that
+// is out of date prolongs nothing.
+func TestProlong(t *testing.T) {
+	run(t, func(t *testing.T, e *env) {
+		value := e.mustPut(t, dbtest.Realm, code())
+		prolong := func(version int64, life time.Duration) (done bool) {
+			t.Helper()
+			err := e.DB.UpdateRC(t.Context(), dbtest.Realm, func(tx *db.Tx) (err error) {
+				done, err = e.Prolong(tx, string(value), use, version, json.RawMessage(`{"step":2}`), tx.Now.Add(life))
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return done
+		}
+		if prolong(2, time.Hour) || !prolong(1, time.Hour) || prolong(1, 2*time.Hour) {
+			t.Error("exactly the reading of the present version prolongs")
+		}
+		e.Clock.Advance(59 * time.Minute)
+		if v, o := e.mustConsume(t, dbtest.Realm, value, use); o != once.OK || string(v.Payload) != `{"step":2}` {
+			t.Errorf("within its new life: %v, %s", o, v.Payload)
+		}
+		if prolong(2, time.Hour) {
+			t.Error("a used value was prolonged")
+		}
+		value = e.mustPut(t, dbtest.Realm, code())
+		e.Clock.Advance(2 * time.Minute)
+		if prolong(1, time.Hour) {
+			t.Error("an expired value was prolonged")
+		}
+	})
+}
+
 // Remove `ON CONFLICT DO NOTHING`'s row count from note (return true always) to
 // see this fail: CL-02, P-07.
 func TestAnAssertionIsAcceptedOnce(t *testing.T) {

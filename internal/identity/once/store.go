@@ -2,6 +2,7 @@ package once
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/secret"
@@ -53,6 +54,14 @@ func (s *Store) amend(tx *db.Tx, hash []byte, u Use, version int64, payload json
 		WHERE realm = $2 AND purpose = $3 AND hash = $4 AND client = $5 AND binding = $6
 		AND epoch = $7 AND consumed_at = 0 AND expires_at > $8 AND version = $9`,
 		string(payload), tx.Realm, string(u.Purpose), hash, u.Client, u.Binding, s.epoch(), db.At(tx.Now), version)
+	return n == 1, err
+}
+
+func (s *Store) prolong(tx *db.Tx, hash []byte, u Use, version int64, payload json.RawMessage, until time.Time) (bool, error) {
+	n, err := tx.Exec(`UPDATE once SET payload = $1, version = version + 1, expires_at = $2
+		WHERE realm = $3 AND purpose = $4 AND hash = $5 AND client = $6 AND binding = $7
+		AND epoch = $8 AND consumed_at = 0 AND expires_at > $9 AND version = $10`,
+		string(payload), db.At(until), tx.Realm, string(u.Purpose), hash, u.Client, u.Binding, s.epoch(), db.At(tx.Now), version)
 	return n == 1, err
 }
 

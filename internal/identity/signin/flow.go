@@ -83,10 +83,8 @@ type flow struct {
 // flow is about is kept here and bound to the browser, so that a flow begun in
 // one browser is worth nothing in another.
 func (s *Server) Begin(w http.ResponseWriter, r *http.Request, f Flow) error {
-	if s.Limiter != nil {
-		if wait, ok := s.Limiter.AllowAddr(RateFlow, web.ClientIP(r.Context())); !ok {
-			return fault.New(fault.TooMany, "too_many_requests", "too many sign-ins are begun from your network, wait a moment").WithRetry(wait)
-		}
+	if err := s.Admit(r); err != nil {
+		return err
 	}
 	fl := flow{Flow: f}
 	re, mark := realm.From(r.Context()), s.forms.Mark(w, r)
@@ -104,6 +102,33 @@ func (s *Server) Begin(w http.ResponseWriter, r *http.Request, f Flow) error {
 	}
 	fl.text, fl.version = string(text), 1
 	return s.next(w, r, &fl)
+}
+
+// Admit holds a network to the rate at which strangers may make us write
+// something down.
+func (s *Server) Admit(r *http.Request) error {
+	if s.Limiter == nil {
+		return nil
+	}
+	if wait, ok := s.Limiter.AllowAddr(RateFlow, web.ClientIP(r.Context())); !ok {
+		return fault.New(fault.TooMany, "too_many_requests", "too many sign-ins are begun from your network, wait a moment").WithRetry(wait)
+	}
+	return nil
+}
+
+// Browser is what tells a browser from others for as long as flows last, ""
+// for one that has no mark yet.
+func (s *Server) Browser(r *http.Request) string {
+	mark := s.forms.Browser(r)
+	if mark == "" {
+		return ""
+	}
+	return once.Bind("browser", mark)
+}
+
+// MarkBrowser is Browser for a browser that gets a mark if it has none.
+func (s *Server) MarkBrowser(w http.ResponseWriter, r *http.Request) string {
+	return once.Bind("browser", s.forms.Mark(w, r))
 }
 
 func (f *flow) encode() (json.RawMessage, error) {
