@@ -31,6 +31,9 @@ type ClientSettings struct {
 	GrantTypes                     []string            `json:"grant_types,omitempty" maxItems:"20" nullable:"false"`
 	ResponseModes                  []string            `json:"response_modes,omitempty" maxItems:"20" nullable:"false"`
 	RequirePushedRequests          bool                `json:"require_pushed_authorization_requests,omitempty" doc:"Authorization requests that the client did not push are refused (RFC 9126)."`
+	RequestObjectSigningAlg        string              `json:"request_object_signing_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA" doc:"The one algorithm its request objects may be signed with (RFC 9101); any of its keys if empty."`
+	RequestURIs                    []string            `json:"request_uris,omitempty" maxItems:"100" nullable:"false" doc:"Where its request objects may be fetched from, as exact strings."`
+	RequireSignedRequestObject     bool                `json:"require_signed_request_object,omitempty" doc:"Authorization requests that the client did not sign are refused (RFC 9101)."`
 	Scopes                         []string            `json:"scopes,omitempty" maxItems:"200" nullable:"false" doc:"What the client may ask for; nothing if empty."`
 	Resources                      []string            `json:"resources,omitempty" maxItems:"100" nullable:"false" doc:"Audiences the client may ask tokens for (RFC 8707)."`
 	TokenEndpointAuthMethod        string              `json:"token_endpoint_auth_method,omitempty" enum:"none,client_secret_basic,client_secret_post,private_key_jwt,tls_client_auth,self_signed_tls_client_auth"`

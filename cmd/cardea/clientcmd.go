@@ -105,6 +105,9 @@ func (f *clientFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.TokenExchangeImpersonation, "impersonation", false, "relaxed: it may exchange tokens for ones that do not name who acts")
 	flags.StringArrayVar(&f.assertions, "identity-assertion", nil, "it gets identity assertions for an issuer, such as \"https://chat.example client-id-there scope…\"; may be repeated")
 	flags.BoolVar(&s.RequirePushedRequests, "require-par", false, "its authorization requests must be pushed (PAR)")
+	flags.BoolVar(&s.RequireSignedRequestObject, "require-signed-request", false, "its authorization requests must be signed (JAR)")
+	flags.StringVar(&s.RequestObjectSigningAlg, "request-object-alg", "", "ES256, RS256, PS256 or EdDSA: how it signs its authorization requests")
+	flags.StringSliceVar(&s.RequestURIs, "request-uri", nil, "where its signed requests may be fetched from")
 	flags.BoolVar(&s.PKCEOptional, "pkce-optional", false, "relaxed: a confidential client may leave PKCE out")
 }
 
@@ -144,10 +147,13 @@ func (f *clientFlags) onto(cmd *cobra.Command, base api.ClientSettings, stdin io
 		"backchannel-logout-session-required":  func() { s.BackChannelLogoutSession = from.BackChannelLogoutSession },
 		"delegation":                           func() { s.TokenExchangeDelegation = from.TokenExchangeDelegation }, "impersonation": func() { s.TokenExchangeImpersonation = from.TokenExchangeImpersonation },
 		"dpop": func() { s.DPoPBoundAccessTokens = from.DPoPBoundAccessTokens }, "dpop-nonce": func() { s.DPoPRequireNonce = from.DPoPRequireNonce },
-		"require-par": func() { s.RequirePushedRequests = from.RequirePushedRequests },
-		"tls-bound":   func() { s.TLSBoundAccessTokens = from.TLSBoundAccessTokens },
-		"tls-subject": func() { s.TLSClientAuthSubjectDN = from.TLSClientAuthSubjectDN },
-		"tls-dns":     func() { s.TLSClientAuthSANDNS = from.TLSClientAuthSANDNS }, "tls-uri": func() { s.TLSClientAuthSANURI = from.TLSClientAuthSANURI },
+		"require-signed-request": func() { s.RequireSignedRequestObject = from.RequireSignedRequestObject },
+		"request-object-alg":     func() { s.RequestObjectSigningAlg = from.RequestObjectSigningAlg },
+		"request-uri":            func() { s.RequestURIs = from.RequestURIs },
+		"require-par":            func() { s.RequirePushedRequests = from.RequirePushedRequests },
+		"tls-bound":              func() { s.TLSBoundAccessTokens = from.TLSBoundAccessTokens },
+		"tls-subject":            func() { s.TLSClientAuthSubjectDN = from.TLSClientAuthSubjectDN },
+		"tls-dns":                func() { s.TLSClientAuthSANDNS = from.TLSClientAuthSANDNS }, "tls-uri": func() { s.TLSClientAuthSANURI = from.TLSClientAuthSANURI },
 	} {
 		apply[name] = set
 	}

@@ -219,8 +219,9 @@ func settingsIn(w wire.ClientSettings) client.Settings {
 		TLSSubjectDN: w.TLSClientAuthSubjectDN, TLSSANDNS: w.TLSClientAuthSANDNS, TLSSANURI: w.TLSClientAuthSANURI, TLSSANIP: w.TLSClientAuthSANIP,
 		TLSSANEmail: w.TLSClientAuthSANEmail, TLSClientCA: w.TLSClientCA, DPoPBoundAccessTokens: w.DPoPBoundAccessTokens,
 		DPoPRequireNonce: w.DPoPRequireNonce, TLSBoundAccessTokens: w.TLSBoundAccessTokens,
-		RequirePushedRequests: w.RequirePushedRequests,
-		Contacts:              w.Contacts, ClientURI: w.ClientURI, PolicyURI: w.PolicyURI, TermsURI: w.TermsURI,
+		RequirePushedRequests: w.RequirePushedRequests, RequestObjectAlg: w.RequestObjectSigningAlg, RequestURIs: w.RequestURIs,
+		RequireSignedRequestObject: w.RequireSignedRequestObject,
+		Contacts:                   w.Contacts, ClientURI: w.ClientURI, PolicyURI: w.PolicyURI, TermsURI: w.TermsURI,
 	}
 }
 
@@ -240,8 +241,9 @@ func settingsOut(s client.Settings) wire.ClientSettings {
 		TLSClientAuthSubjectDN: s.TLSSubjectDN, TLSClientAuthSANDNS: s.TLSSANDNS, TLSClientAuthSANURI: s.TLSSANURI, TLSClientAuthSANIP: s.TLSSANIP,
 		TLSClientAuthSANEmail: s.TLSSANEmail, TLSClientCA: s.TLSClientCA, DPoPBoundAccessTokens: s.DPoPBoundAccessTokens,
 		DPoPRequireNonce: s.DPoPRequireNonce, TLSBoundAccessTokens: s.TLSBoundAccessTokens,
-		RequirePushedRequests: s.RequirePushedRequests,
-		Contacts:              s.Contacts, ClientURI: s.ClientURI, PolicyURI: s.PolicyURI, TermsURI: s.TermsURI,
+		RequirePushedRequests: s.RequirePushedRequests, RequestObjectSigningAlg: s.RequestObjectAlg, RequestURIs: s.RequestURIs,
+		RequireSignedRequestObject: s.RequireSignedRequestObject,
+		Contacts:                   s.Contacts, ClientURI: s.ClientURI, PolicyURI: s.PolicyURI, TermsURI: s.TermsURI,
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cardea-id/cardea/internal/jose"
 )
 
 // A flow is one conversation of testdata/flows: requests and what the answers
@@ -102,6 +104,8 @@ type conversation struct {
 	handler http.Handler
 	issuer  string // what relative targets are below
 	move    func(time.Duration)
+	now     func() time.Time
+	signer  *jose.Key // of the client "signer"
 	vars    map[string]string
 	jars    map[string]http.CookieJar
 	browser string
@@ -149,6 +153,8 @@ func (c *conversation) direct(f *flow, s step) {
 			c.t.Fatalf("%s:%d: %v", f.name, s.line, err)
 		}
 		c.move(d)
+	case s.directive[0] == "object" && len(s.directive) > 2:
+		c.vars[s.directive[1]] = c.object(strings.Join(s.directive[2:], " "))
 	case s.directive[0] == "let" && len(s.directive) == 3:
 		c.vars[s.directive[1]] = c.fill(s.directive[2])
 	default:
@@ -169,6 +175,23 @@ func (c *conversation) deliver(f *flow, s step) {
 	case <-time.After(2 * time.Second):
 		c.t.Fatalf("%s:%d: nothing was delivered within two seconds", f.name, s.line)
 	}
+}
+
+// object signs a request object of the client "signer" with more claims.
+func (c *conversation) object(more string) string {
+	claims := map[string]any{"iss": "signer", "client_id": "signer", "aud": c.issuer, "nbf": c.now().Unix(), "exp": c.now().Add(5 * time.Minute).Unix()}
+	if err := json.Unmarshal([]byte(c.fill(more)), &claims); err != nil {
+		c.t.Fatalf("%s: %v", more, err)
+	}
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	signed, err := jose.Sign(c.signer, "oauth-authz-req+jwt", payload)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return signed
 }
 
 func (c *conversation) jar() http.CookieJar {
@@ -345,10 +368,13 @@ func (c *conversation) check(resp *http.Response, body []byte, i int, want strin
 	return nil
 }
 
-// checkToken looks into the payload of a signed token within the answer; a
-// claim that begins with ! must be absent.
+// checkToken looks into the payload of a signed token within the answer, or of
+// one that has a name; a claim that begins with ! must be absent.
 func (c *conversation) checkToken(body []byte, where, claim, pattern string) error {
 	token, _ := at(body, where)
+	if strings.HasPrefix(where, "{") {
+		token = c.fill(where)
+	}
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
 		return fmt.Errorf("%s is not a signed token", where)

@@ -31,8 +31,12 @@ func TestFlows(t *testing.T) {
 		t.Fatalf("no flows in %s: %v", flowFolder, err)
 	}
 	Run(t, func(t *testing.T, e *Env) {
+		signer, err := jose.Generate("k1", jose.ES256)
+		if err != nil {
+			t.Fatal(err)
+		}
 		origin, delivered := receive(e)
-		cast := map[string]map[string]string{realm.Default: cast(t, e, realm.Default, origin), Neighbour: cast(t, e, Neighbour, origin)}
+		cast := map[string]map[string]string{realm.Default: cast(t, e, realm.Default, origin, signer), Neighbour: cast(t, e, Neighbour, origin, signer)}
 		for _, file := range files {
 			name := strings.TrimSuffix(filepath.Base(file), ".txt")
 			if only != "" && name != only {
@@ -49,7 +53,7 @@ func TestFlows(t *testing.T) {
 			for in, other := range map[string]string{realm.Default: Neighbour, Neighbour: realm.Default} {
 				t.Run(name+"/"+in, func(t *testing.T) {
 					before := len(e.Events(t, other))
-					c := &conversation{t: t, handler: e.Handler, issuer: IssuerOf(in), move: e.Clock.Advance, vars: maps.Clone(cast[in]), verbose: only != "", delivered: delivered[in]}
+					c := &conversation{t: t, handler: e.Handler, issuer: IssuerOf(in), move: e.Clock.Advance, now: e.Clock.Now, signer: signer, vars: maps.Clone(cast[in]), verbose: only != "", delivered: delivered[in]}
 					c.play(f)
 					if after := e.Events(t, other); len(after) != before {
 						t.Errorf("realm %s noticed: %s", other, after[0].Action)
@@ -84,7 +88,7 @@ func receive(e *Env) (origin string, delivered map[string]chan []byte) {
 
 // cast makes the people and applications that the flows speak of, and gives
 // what the flows call them.
-func cast(t *testing.T, e *Env, in, outside string) map[string]string {
+func cast(t *testing.T, e *Env, in, outside string, signer *jose.Key) map[string]string {
 	t.Helper()
 	const redirect = "https://app.example/callback"
 	ada, bob := e.Person(t, in, "ada@example.com"), e.Person(t, in, "bob@example.com")
@@ -99,6 +103,8 @@ func cast(t *testing.T, e *Env, in, outside string) map[string]string {
 	}
 	own := app
 	own.Name, own.FirstParty = "Own App", true
+	signs := own
+	signs.AuthMethod, signs.RequestObjectAlg, signs.RequireSignedRequestObject, signs.JWKS = client.SecretBasic, jose.ES256, true, string(jose.Set{signer.Public()}.JSON())
 	spa := own
 	spa.Name, spa.Type, spa.AuthMethod = "Page", client.SPA, client.None
 	worker := client.Settings{Name: "Worker", Type: client.Service, GrantTypes: []string{client.ClientCredentials}, Scopes: []string{"read"}, Resources: []string{"https://api.example"}}
@@ -115,7 +121,7 @@ func cast(t *testing.T, e *Env, in, outside string) map[string]string {
 	courier := client.Settings{Name: "Courier", Type: client.Service, GrantTypes: []string{client.JWTBearer}, Scopes: []string{"read"}, Resources: []string{"https://api.example"}}
 	own.GrantTypes = append(slices.Clone(own.GrantTypes), client.TokenExchange)
 	own.IdentityAssertions = []client.Assertion{{Issuer: "https://chat.example", ClientID: "own-there", Scopes: []string{"chat.read", "chat.write"}, Resources: []string{"https://api.chat.example"}}}
-	for id, settings := range map[string]client.Settings{"broker": broker, "courier": courier, "told": told, "tvset": tv, "bank": bank, "app": app, "own": own, "spa": spa, "worker": worker, "opaque": opaque, "server": api} {
+	for id, settings := range map[string]client.Settings{"broker": broker, "courier": courier, "told": told, "tvset": tv, "bank": bank, "app": app, "own": own, "signer": signs, "spa": spa, "worker": worker, "opaque": opaque, "server": api} {
 		vars[id+"_secret"] = e.Client(t, in, id, settings)
 		made, err := e.Clients.ByID(context.Background(), in, id)
 		if err != nil {

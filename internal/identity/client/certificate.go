@@ -89,6 +89,9 @@ func (s *Settings) keySource() string {
 		h.Write([]byte(n.field + "\x00" + n.value + "\x00"))
 	}
 	h.Write([]byte(s.TLSClientCA))
+	if s.JWKSURI != "" { // for its request objects
+		h.Write([]byte("\x00" + s.JWKSURI))
+	}
 	return "tls:" + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 }
 

@@ -116,8 +116,15 @@ type Settings struct {
 	ResponseModes             []string `json:"response_modes,omitempty"` // empty: all
 	// RequirePushedRequests refuses authorization requests that the client did
 	// not push (RFC 9126, section 6).
-	RequirePushedRequests bool     `json:"require_pushed_authorization_requests,omitempty"`
-	Scopes                []string `json:"scopes,omitempty"` // what it may ask for; empty allows nothing
+	RequirePushedRequests bool `json:"require_pushed_authorization_requests,omitempty"`
+	// RequestObjectAlg is the one algorithm of its request objects (RFC 9101);
+	// empty: any we know. RequestURIs are where they may be fetched from, as exact
+	// strings. RequireSignedRequestObject refuses requests that it did not sign.
+	RequestObjectAlg           string   `json:"request_object_signing_alg,omitempty"`
+	RequestURIs                []string `json:"request_uris,omitempty"`
+	RequireSignedRequestObject bool     `json:"require_signed_request_object,omitempty"`
+
+	Scopes []string `json:"scopes,omitempty"` // what it may ask for; empty allows nothing
 	// Resources are the audiences it may ask tokens for (RFC 8707). A request
 	// that names none gets them all.
 	Resources []string `json:"resources,omitempty"`

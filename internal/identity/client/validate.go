@@ -97,6 +97,7 @@ func (s *Settings) Validate() error {
 	s.checkRedirects(p)
 	s.checkLogout(p)
 	s.checkGrants(p)
+	s.checkRequests(p)
 	s.checkAuthentication(p)
 	s.checkTokens(p)
 	s.checkPages(p)
@@ -133,9 +134,6 @@ func (s *Settings) checkRedirects(p *problems) {
 	check := func(uri string) string { return s.redirectProblem(uri) }
 	checkList(p, "redirect_uris", s.RedirectURIs, check)
 	checkList(p, "post_logout_redirect_uris", s.PostLogoutRedirectURIs, check)
-	if s.RequirePushedRequests && !s.AllowsGrant(AuthorizationCode) {
-		p.add("require_pushed_authorization_requests", "is for clients with the authorization code grant")
-	}
 	if len(s.RedirectURIs) == 0 && s.AllowsGrant(AuthorizationCode) {
 		p.add("redirect_uris", "are needed for the authorization code grant")
 	}
@@ -291,8 +289,8 @@ func (s *Settings) checkAuthentication(p *problems) {
 
 func (s *Settings) checkKeys(p *problems) {
 	if s.AuthMethod != PrivateKeyJWT {
-		if (s.JWKS != "" || s.JWKSURI != "") && s.AuthMethod != SelfSignedTLS {
-			p.add("jwks", "is for private_key_jwt and self_signed_tls_client_auth only")
+		if (s.JWKS != "" || s.JWKSURI != "") && s.AuthMethod != SelfSignedTLS && !s.signsRequests() {
+			p.add("jwks", "is for private_key_jwt, self_signed_tls_client_auth, and clients with request_object_signing_alg")
 		}
 		if s.AuthSigningAlg != "" {
 			p.add("token_endpoint_auth_signing_alg", "is for private_key_jwt only")
@@ -301,7 +299,7 @@ func (s *Settings) checkKeys(p *problems) {
 			p.add("legacy_assertion_audience", "is for private_key_jwt only")
 		}
 	}
-	if s.AuthMethod != PrivateKeyJWT && s.AuthMethod != SelfSignedTLS {
+	if s.AuthMethod != PrivateKeyJWT && s.AuthMethod != SelfSignedTLS && !s.signsRequests() {
 		return
 	}
 	if (s.JWKS == "") == (s.JWKSURI == "") {
@@ -323,6 +321,33 @@ func (s *Settings) checkKeys(p *problems) {
 	}
 }
 
+// signsRequests reports whether the client's settings speak of request objects,
+// for which it needs keys however it authenticates.
+func (s *Settings) signsRequests() bool {
+	return s.RequestObjectAlg != "" || len(s.RequestURIs) > 0 || s.RequireSignedRequestObject
+}
+
+// checkRequests looks at how authorization requests may come.
+func (s *Settings) checkRequests(p *problems) {
+	if s.AllowsGrant(AuthorizationCode) {
+		checkList(p, "request_uris", s.RequestURIs, func(v string) string {
+			if u, why := canonical(v); why != "" {
+				return why
+			} else if u.scheme != "https" {
+				return "must use https"
+			}
+			return ""
+		})
+		return
+	}
+	for field, on := range map[string]bool{"require_pushed_authorization_requests": s.RequirePushedRequests,
+		"require_signed_request_object": s.RequireSignedRequestObject, "request_uris": len(s.RequestURIs) > 0, "request_object_signing_alg": s.RequestObjectAlg != ""} {
+		if on {
+			p.add(field, "is for clients with the authorization code grant")
+		}
+	}
+}
+
 func (s *Settings) checkTokens(p *problems) {
 	if s.AccessTokenFormat != JWT && s.AccessTokenFormat != Opaque {
 		p.add("access_token_format", "must be jwt or opaque")
@@ -330,7 +355,7 @@ func (s *Settings) checkTokens(p *problems) {
 	for field, alg := range map[string]string{
 		"access_token_signed_response_alg": s.AccessTokenAlg, "id_token_signed_response_alg": s.IDTokenAlg,
 		"userinfo_signed_response_alg": s.UserInfoAlg, "introspection_signed_response_alg": s.IntrospectionAlg,
-		"token_endpoint_auth_signing_alg": s.AuthSigningAlg,
+		"token_endpoint_auth_signing_alg": s.AuthSigningAlg, "request_object_signing_alg": s.RequestObjectAlg,
 	} {
 		if alg != "" && !slices.Contains(Algorithms(), alg) {
 			p.add(field, "is %q and must be ES256, RS256, PS256 or EdDSA", alg)

@@ -115,6 +115,12 @@ func TestSettingsAreChecked(t *testing.T) {
 		{"pkce_optional", func(s *Settings) { s.Type, s.PKCEOptional = SPA, true }},
 		{"jwks", func(s *Settings) { s.JWKS = jwks; s.AuthMethod = SecretBasic }},
 		{"jwks", func(s *Settings) { s.AuthMethod = PrivateKeyJWT }},
+		{"jwks", func(s *Settings) { s.RequireSignedRequestObject = true }},
+		{"", func(s *Settings) { s.RequestObjectAlg, s.JWKS = "ES256", jwks }},
+		{"request_object_signing_alg", func(s *Settings) { s.RequestObjectAlg, s.JWKS = "HS256", jwks }},
+		{"request_object_signing_alg", func(s *Settings) { s.RequestObjectAlg, s.JWKS = "none", jwks }},
+		{"request_uris", func(s *Settings) { s.RequestURIs, s.JWKS = []string{"http://app.example.com/request"}, jwks }},
+		{"require_pushed_authorization_requests", func(s *Settings) { *s = Settings{Name: "Job", Type: Service, RequirePushedRequests: true} }},
 		{"jwks", func(s *Settings) {
 			s.AuthMethod, s.JWKS, s.JWKSURI = PrivateKeyJWT, jwks, "https://app.example.com/jwks"
 		}},

@@ -71,7 +71,7 @@ func (s *Server) resume(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	a := newAuthorization(realm.From(r.Context()), params)
-	a.byForm, a.browser = true, s.pages.Browser(r)
+	a.byForm, a.browser, a.signed = true, s.pages.Browser(r), kept.Signed
 	if err := s.read(r.Context(), atAuthorize, a); err != nil {
 		return s.refuseRequest(w, r, a, err)
 	}

@@ -41,7 +41,7 @@ func (s *Server) decide(w http.ResponseWriter, r *http.Request, a *authorization
 	if err := s.holdPushed(w, r, a); err != nil {
 		return err
 	}
-	p.Query = encode(a.kept())
+	p.Query, p.Signed = encode(a.kept()), a.signed
 	kept, err := json.Marshal(p)
 	if err != nil {
 		return err
@@ -51,7 +51,7 @@ func (s *Server) decide(w http.ResponseWriter, r *http.Request, a *authorization
 }
 
 // kept is what stands for the request while somebody signs in: of a pushed one
-// its name, since what it says is kept already.
+// its name, since what it says is kept already; of a signed one what it said.
 func (a *authorization) kept() web.Params {
 	if a.pushed != nil {
 		return a.sent

@@ -12,6 +12,7 @@ import (
 // can change it.
 type progress struct {
 	Query           string `json:"query"`
+	Signed          bool   `json:"signed,omitempty"`  // the client signed what Query says
 	Session         string `json:"session,omitempty"` // whom the rest is true of
 	Reauthenticated bool   `json:"reauthenticated,omitempty"`
 	Selected        bool   `json:"selected,omitempty"`

@@ -20,6 +20,7 @@ type authorization struct {
 	client  *client.Client
 	pushed  *pushed // nil: the request was not pushed
 	key     string  // the key shown when it was pushed; "" none
+	signed  bool    // the client signed what it asks for
 
 	redirectURI string
 	mode        string // response mode; query until it is known
@@ -88,11 +89,13 @@ var table = [...]row{
 	{checkClient, everywhere},
 	{refuseReference, atPAR},
 	{openPushed, atAuthorize},
+	{openRequestObject, everywhere},
 	{checkRedirectURI, redirecting},
 	{checkState, redirecting},
 	{checkResponseMode, redirecting},
 	{checkPushed, atAuthorize},
-	{refuseRequestObject, everywhere},
+	{checkSigned, everywhere},
+	{refuseRegistration, everywhere},
 	{checkResponseType, redirecting},
 	{checkScope, everywhere},
 	{checkPKCE, redirecting},

@@ -127,16 +127,24 @@ func (s *Server) spendAssertion(ctx context.Context, p *presented, c *client.Cli
 // badAssertion words what is wrong with an assertion. Problems of ours, such
 // as an unreachable key set, keep their own error.
 func (s *Server) badAssertion(p *presented, err error) error {
+	if words, ok := joseProblem(err); ok {
+		return s.badClient(p, "the assertion is not accepted: "+words)
+	}
+	return err
+}
+
+// joseProblem words what is wrong with a token that a client made.
+func joseProblem(err error) (words string, ok bool) {
 	for kind, words := range map[error]string{
-		jose.ErrExpired: "the assertion has expired", jose.ErrSignature: "the assertion's signature does not verify",
-		jose.ErrKey: "no registered key signed the assertion", jose.ErrClaim: "the assertion's claims are not as required",
-		jose.ErrAlgorithm: "the assertion's algorithm is not allowed", jose.ErrMalformed: "the assertion is malformed",
-		jose.ErrHeader: "the assertion has a header that is not allowed", jose.ErrType: "the assertion has another type",
+		jose.ErrExpired: "it has expired", jose.ErrSignature: "its signature does not verify",
+		jose.ErrKey: "no registered key of the client signed it", jose.ErrClaim: "its claims are not as required",
+		jose.ErrAlgorithm: "its algorithm is not allowed", jose.ErrMalformed: "it is malformed",
+		jose.ErrHeader: "it has a header that is not allowed", jose.ErrType: "it has another type",
 		jose.ErrBadKey: "the client's keys cannot be used",
 	} {
 		if errors.Is(err, kind) {
-			return s.badClient(p, words)
+			return words, true
 		}
 	}
-	return err
+	return "", false
 }

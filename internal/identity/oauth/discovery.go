@@ -80,6 +80,8 @@ type metadata struct {
 	ClaimsParameter       bool     `json:"claims_parameter_supported"`
 	RequestParameter      bool     `json:"request_parameter_supported"`
 	RequestURIParameter   bool     `json:"request_uri_parameter_supported"`
+	RegisteredRequestURIs bool     `json:"require_request_uri_registration"`
+	RequestObjectAlgs     []string `json:"request_object_signing_alg_values_supported"`
 	IssInResponse         bool     `json:"authorization_response_iss_parameter_supported"`
 	DPoPAlgs              []string `json:"dpop_signing_alg_values_supported"`
 	TLSBoundTokens        bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
@@ -136,6 +138,10 @@ func (s *Server) describe(rl *realm.Realm) (*document, error) {
 		Claims:                claimNames(),
 		Locales:               s.locales,
 		ClaimsParameter:       true,
+		RequestParameter:      true,
+		RequestURIParameter:   true,
+		RegisteredRequestURIs: true,
+		RequestObjectAlgs:     client.Algorithms(),
 		IssInResponse:         true,
 		DPoPAlgs:              client.Algorithms(),
 		TLSBoundTokens:        s.mtls.On,

@@ -33,7 +33,7 @@ func TestDiscovery(t *testing.T) {
 		if inserted.Body.String() != w.Body.String() {
 			d.Errorf("with the path behind: %d %s", inserted.Code, inserted.Body)
 		}
-		if doc["issuer"] != d.issuer() || doc["authorization_response_iss_parameter_supported"] != true || doc["request_parameter_supported"] != false || doc["request_uri_parameter_supported"] != false {
+		if doc["issuer"] != d.issuer() || doc["authorization_response_iss_parameter_supported"] != true || doc["request_parameter_supported"] != true || doc["require_request_uri_registration"] != true {
 			d.Errorf("%v", doc)
 		}
 		for name := range doc {

@@ -3,11 +3,13 @@ package oauth
 import (
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/jose"
 	"github.com/cardea-id/cardea/internal/web"
 )
 
@@ -58,6 +60,38 @@ func FuzzClaims(f *testing.F) {
 	})
 }
 
+// FuzzRequestObject reads the claims of request objects: whatever becomes
+// parameters can be written as a query and means the same again, and nothing
+// repeats but resource.
+func FuzzRequestObject(f *testing.F) {
+	for _, s := range []string{`{"iss":"app","aud":"x","scope":"openid","max_age":3600,"claims":{"id_token":{"acr":null}},"resource":["https://a","https://b"]}`,
+		`{"resource":"https://a","authorization_details":[{"type":"a"}]}`, `{"state":"\u0000"}`, `{"prompt":null}`, `{"resource":[1]}`, `{"resource":[]}`, `{}`, `{"a":true,"b":-1.5e3,"c":"&=%"}`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		o, err := jose.ParseObject([]byte(text))
+		if err != nil {
+			return
+		}
+		params, err := requestParams(jose.Claims{Object: o})
+		if err != nil {
+			if e, ok := err.(*Error); !ok || e.Code != "invalid_request_object" {
+				t.Fatalf("%q: %v", text, err)
+			}
+			return
+		}
+		again, err := web.ParseParams(encode(params), "resource")
+		if err != nil || encode(again) != encode(params) {
+			t.Fatalf("%q: %q, then %q %v", text, encode(params), encode(again), err)
+		}
+		for _, name := range params.Names() {
+			if name != "resource" && len(params.All(name)) != 1 || slices.Contains(notParams, name) {
+				t.Fatalf("%q: %s is %q", text, name, params.All(name))
+			}
+		}
+	})
+}
+
 // FuzzAuthorize runs the checks that need nothing but the request, and checks
 // that the answer to whatever passes is one URL that begins as registered.
 func FuzzAuthorize(f *testing.F) {
@@ -75,7 +109,7 @@ func FuzzAuthorize(f *testing.F) {
 			return
 		}
 		a := &authorization{sent: params, params: params, client: c, mode: "query", maxAge: -1, redirectURI: "https://app.example.com/cb"}
-		for _, step := range []step{checkState, checkResponseMode, refuseRequestObject, checkResponseType, checkScope, checkPKCE, checkNonce, checkPrompt, checkMaxAge, checkLocales, checkACR, checkClaims, checkLoginHint} {
+		for _, step := range []step{checkState, checkResponseMode, refuseRegistration, checkResponseType, checkScope, checkPKCE, checkNonce, checkPrompt, checkMaxAge, checkLocales, checkACR, checkClaims, checkLoginHint} {
 			if err := step(t.Context(), nil, a); err != nil {
 				e, ok := err.(*Error)
 				if !ok || e.Code == "" || !utf8.ValidString(e.Description) {

@@ -35,6 +35,7 @@ const (
 type pushed struct {
 	Query   string `json:"query"`
 	Key     string `json:"key,omitempty"`     // thumbprint of the key shown with it
+	Signed  bool   `json:"signed,omitempty"`  // it came as a request object
 	Browser string `json:"browser,omitempty"` // that brought it; "" none yet
 
 	value   string // the secret that names it
@@ -105,7 +106,7 @@ func spoken(err error) error {
 
 // keep stores a request that has passed all checks.
 func (s *Server) keep(ctx context.Context, a *authorization) (value secret.Text, err error) {
-	payload, err := json.Marshal(pushed{Query: encode(a.params), Key: a.key})
+	payload, err := json.Marshal(pushed{Query: encode(a.params), Key: a.key, Signed: a.signed})
 	if err != nil {
 		return "", err
 	}
@@ -145,7 +146,7 @@ func openPushed(ctx context.Context, s *Server, a *authorization) error {
 	if err != nil {
 		return err
 	}
-	a.params, a.key, a.pushed = params, p.Key, p
+	a.params, a.key, a.signed, a.pushed = params, p.Key, p.Signed, p
 	return nil
 }
 
