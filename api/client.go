@@ -54,6 +54,8 @@ type ClientSettings struct {
 	IDTokenSignedResponseAlg       string              `json:"id_token_signed_response_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA"`
 	UserInfoSignedResponseAlg      string              `json:"userinfo_signed_response_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA"`
 	IntrospectionSignedResponseAlg string              `json:"introspection_signed_response_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA"`
+	AuthorizationSignedResponseAlg string              `json:"authorization_signed_response_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA" doc:"Signs answers to authorization requests (JARM); as ID tokens if empty."`
+	RequireSignedResponses         bool                `json:"require_signed_authorization_responses,omitempty" doc:"Answers to authorization requests are always signed (JARM)."`
 	OpenIDDefaults                 bool                `json:"openid_defaults,omitempty" doc:"RS256 for ID tokens when no algorithm is named."`
 	SubjectType                    string              `json:"subject_type,omitempty" enum:"public,pairwise"`
 	SectorIdentifier               string              `json:"sector_identifier,omitempty" maxLength:"253"`

@@ -108,6 +108,7 @@ func (f *clientFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.RequireSignedRequestObject, "require-signed-request", false, "its authorization requests must be signed (JAR)")
 	flags.StringVar(&s.RequestObjectSigningAlg, "request-object-alg", "", "ES256, RS256, PS256 or EdDSA: how it signs its authorization requests")
 	flags.StringSliceVar(&s.RequestURIs, "request-uri", nil, "where its signed requests may be fetched from")
+	flags.BoolVar(&s.RequireSignedResponses, "require-signed-response", false, "answers to its authorization requests are always signed (JARM)")
 	flags.BoolVar(&s.PKCEOptional, "pkce-optional", false, "relaxed: a confidential client may leave PKCE out")
 }
 
@@ -147,13 +148,14 @@ func (f *clientFlags) onto(cmd *cobra.Command, base api.ClientSettings, stdin io
 		"backchannel-logout-session-required":  func() { s.BackChannelLogoutSession = from.BackChannelLogoutSession },
 		"delegation":                           func() { s.TokenExchangeDelegation = from.TokenExchangeDelegation }, "impersonation": func() { s.TokenExchangeImpersonation = from.TokenExchangeImpersonation },
 		"dpop": func() { s.DPoPBoundAccessTokens = from.DPoPBoundAccessTokens }, "dpop-nonce": func() { s.DPoPRequireNonce = from.DPoPRequireNonce },
-		"require-signed-request": func() { s.RequireSignedRequestObject = from.RequireSignedRequestObject },
-		"request-object-alg":     func() { s.RequestObjectSigningAlg = from.RequestObjectSigningAlg },
-		"request-uri":            func() { s.RequestURIs = from.RequestURIs },
-		"require-par":            func() { s.RequirePushedRequests = from.RequirePushedRequests },
-		"tls-bound":              func() { s.TLSBoundAccessTokens = from.TLSBoundAccessTokens },
-		"tls-subject":            func() { s.TLSClientAuthSubjectDN = from.TLSClientAuthSubjectDN },
-		"tls-dns":                func() { s.TLSClientAuthSANDNS = from.TLSClientAuthSANDNS }, "tls-uri": func() { s.TLSClientAuthSANURI = from.TLSClientAuthSANURI },
+		"require-signed-request":  func() { s.RequireSignedRequestObject = from.RequireSignedRequestObject },
+		"request-object-alg":      func() { s.RequestObjectSigningAlg = from.RequestObjectSigningAlg },
+		"request-uri":             func() { s.RequestURIs = from.RequestURIs },
+		"require-signed-response": func() { s.RequireSignedResponses = from.RequireSignedResponses },
+		"require-par":             func() { s.RequirePushedRequests = from.RequirePushedRequests },
+		"tls-bound":               func() { s.TLSBoundAccessTokens = from.TLSBoundAccessTokens },
+		"tls-subject":             func() { s.TLSClientAuthSubjectDN = from.TLSClientAuthSubjectDN },
+		"tls-dns":                 func() { s.TLSClientAuthSANDNS = from.TLSClientAuthSANDNS }, "tls-uri": func() { s.TLSClientAuthSANURI = from.TLSClientAuthSANURI },
 	} {
 		apply[name] = set
 	}

@@ -220,8 +220,9 @@ func settingsIn(w wire.ClientSettings) client.Settings {
 		TLSSANEmail: w.TLSClientAuthSANEmail, TLSClientCA: w.TLSClientCA, DPoPBoundAccessTokens: w.DPoPBoundAccessTokens,
 		DPoPRequireNonce: w.DPoPRequireNonce, TLSBoundAccessTokens: w.TLSBoundAccessTokens,
 		RequirePushedRequests: w.RequirePushedRequests, RequestObjectAlg: w.RequestObjectSigningAlg, RequestURIs: w.RequestURIs,
-		RequireSignedRequestObject: w.RequireSignedRequestObject,
-		Contacts:                   w.Contacts, ClientURI: w.ClientURI, PolicyURI: w.PolicyURI, TermsURI: w.TermsURI,
+		RequireSignedRequestObject: w.RequireSignedRequestObject, AuthorizationAlg: w.AuthorizationSignedResponseAlg,
+		RequireSignedResponses: w.RequireSignedResponses,
+		Contacts:               w.Contacts, ClientURI: w.ClientURI, PolicyURI: w.PolicyURI, TermsURI: w.TermsURI,
 	}
 }
 
@@ -242,8 +243,9 @@ func settingsOut(s client.Settings) wire.ClientSettings {
 		TLSClientAuthSANEmail: s.TLSSANEmail, TLSClientCA: s.TLSClientCA, DPoPBoundAccessTokens: s.DPoPBoundAccessTokens,
 		DPoPRequireNonce: s.DPoPRequireNonce, TLSBoundAccessTokens: s.TLSBoundAccessTokens,
 		RequirePushedRequests: s.RequirePushedRequests, RequestObjectSigningAlg: s.RequestObjectAlg, RequestURIs: s.RequestURIs,
-		RequireSignedRequestObject: s.RequireSignedRequestObject,
-		Contacts:                   s.Contacts, ClientURI: s.ClientURI, PolicyURI: s.PolicyURI, TermsURI: s.TermsURI,
+		RequireSignedRequestObject: s.RequireSignedRequestObject, AuthorizationSignedResponseAlg: s.AuthorizationAlg,
+		RequireSignedResponses: s.RequireSignedResponses,
+		Contacts:               s.Contacts, ClientURI: s.ClientURI, PolicyURI: s.PolicyURI, TermsURI: s.TermsURI,
 	}
 }
 

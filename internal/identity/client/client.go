@@ -159,6 +159,11 @@ type Settings struct {
 	IDTokenAlg       string `json:"id_token_signed_response_alg,omitempty"`
 	UserInfoAlg      string `json:"userinfo_signed_response_alg,omitempty"`
 	IntrospectionAlg string `json:"introspection_signed_response_alg,omitempty"`
+	// AuthorizationAlg signs answers to authorization requests (JARM); empty: as
+	// ID tokens. RequireSignedResponses signs them also where the request asks
+	// for another mode.
+	AuthorizationAlg       string `json:"authorization_signed_response_alg,omitempty"`
+	RequireSignedResponses bool   `json:"require_signed_authorization_responses,omitempty"`
 	// OpenIDDefaults asks for the defaults of OpenID Connect instead of
 	// ours: RS256 ID tokens when no algorithm is named.
 	OpenIDDefaults bool `json:"openid_defaults,omitempty"`
@@ -205,6 +210,13 @@ type Settings struct {
 // Algorithms are the signing algorithms a client may name, for what we sign
 // and for what it signs.
 func Algorithms() []string { return []string{"ES256", "RS256", "PS256", "EdDSA"} }
+
+// ResponseModes are the ways in which answers to authorization requests travel
+// (OAuth 2.0 Multiple Response Type Encoding Practices; OAuth 2.0 Form Post
+// Response Mode), and the same signed (JARM, section 2.3).
+func ResponseModes() []string {
+	return []string{"query", "fragment", "form_post", "query.jwt", "fragment.jwt", "form_post.jwt"}
+}
 
 // DefaultAlg signs whatever names no algorithm of its own.
 const DefaultAlg = "ES256"
@@ -265,6 +277,14 @@ func (s *Settings) IDTokenAlgorithm() string {
 		return "RS256"
 	}
 	return DefaultAlg
+}
+
+// AuthorizationAlgorithm signs answers to the client's authorization requests.
+func (s *Settings) AuthorizationAlgorithm() string {
+	if s.AuthorizationAlg != "" {
+		return s.AuthorizationAlg
+	}
+	return s.IDTokenAlgorithm()
 }
 
 // Lifetimes as durations; zero means the realm's.

@@ -138,8 +138,11 @@ func (s *Settings) checkRedirects(p *problems) {
 		p.add("redirect_uris", "are needed for the authorization code grant")
 	}
 	checkList(p, "response_modes", s.ResponseModes, func(v string) string {
-		if !slices.Contains([]string{"query", "fragment", "form_post"}, v) {
-			return "must be query, fragment or form_post"
+		if !slices.Contains(ResponseModes(), v) {
+			return "must be query, fragment, form_post, query.jwt, fragment.jwt or form_post.jwt"
+		}
+		if s.RequireSignedResponses && !strings.HasSuffix(v, ".jwt") {
+			return "contradicts require_signed_authorization_responses"
 		}
 		return ""
 	})
@@ -340,8 +343,9 @@ func (s *Settings) checkRequests(p *problems) {
 		})
 		return
 	}
-	for field, on := range map[string]bool{"require_pushed_authorization_requests": s.RequirePushedRequests,
-		"require_signed_request_object": s.RequireSignedRequestObject, "request_uris": len(s.RequestURIs) > 0, "request_object_signing_alg": s.RequestObjectAlg != ""} {
+	for field, on := range map[string]bool{"require_signed_authorization_responses": s.RequireSignedResponses,
+		"require_pushed_authorization_requests": s.RequirePushedRequests,
+		"require_signed_request_object":         s.RequireSignedRequestObject, "request_uris": len(s.RequestURIs) > 0, "request_object_signing_alg": s.RequestObjectAlg != ""} {
 		if on {
 			p.add(field, "is for clients with the authorization code grant")
 		}
@@ -356,6 +360,7 @@ func (s *Settings) checkTokens(p *problems) {
 		"access_token_signed_response_alg": s.AccessTokenAlg, "id_token_signed_response_alg": s.IDTokenAlg,
 		"userinfo_signed_response_alg": s.UserInfoAlg, "introspection_signed_response_alg": s.IntrospectionAlg,
 		"token_endpoint_auth_signing_alg": s.AuthSigningAlg, "request_object_signing_alg": s.RequestObjectAlg,
+		"authorization_signed_response_alg": s.AuthorizationAlg,
 	} {
 		if alg != "" && !slices.Contains(Algorithms(), alg) {
 			p.add(field, "is %q and must be ES256, RS256, PS256 or EdDSA", alg)

@@ -1,34 +1,77 @@
 package oauth
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/jose"
 	"github.com/cardea-id/cardea/internal/web"
 )
 
 // answer sends fields to the client's redirect URI in the mode it asked for,
 // together with its state and our name (RFC 9207), so that a client that talks
-// to several issuers knows who answered. The redirect is always a 303: the
+// to several issuers knows who answered. A signed answer says both inside. The redirect is always a 303: the
 // browser goes there with GET and takes no form along (AZ-08). After forms of
 // our pages a page leads there instead, see [signin.Server.Onward].
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, a *authorization, fields ...[2]string) error {
 	if a.state != "" {
 		fields = append(fields, [2]string{"state", a.state})
 	}
-	fields = append(fields, [2]string{"iss", a.realm.Issuer})
+	mode, signed := a.answerMode()
+	if signed {
+		text, err := s.signAnswer(r.Context(), a, fields)
+		if err != nil {
+			return err
+		}
+		fields = [][2]string{{"response", text}}
+	} else {
+		fields = append(fields, [2]string{"iss", a.realm.Issuer})
+	}
 	noStore(w.Header())
-	if a.mode == "form_post" {
+	if mode == "form_post" {
 		return s.pages.FormPost(w, r, a.redirectURI, fields)
 	}
-	target := withFields(a.redirectURI, a.mode, fields)
+	target := withFields(a.redirectURI, mode, fields)
 	if a.byForm {
 		return s.pages.Onward(w, r, target, a.params.Get("ui_locales"))
 	}
 	web.See(w, target)
 	return nil
+}
+
+// answerMode is how the answer travels, and whether it is signed. What is wrong
+// with a request before its mode was read is signed for those who take nothing
+// else.
+func (a *authorization) answerMode() (mode string, signed bool) {
+	mode, signed = strings.CutSuffix(a.mode, "."+signedMode)
+	return mode, signed || a.signsAnswer()
+}
+
+// answerLife is how long a signed answer may be taken: the most that JARM,
+// section 2.1 advises.
+const answerLife = 10 * time.Minute
+
+// answerType keeps signed answers from passing for ID tokens, which have the
+// same issuer and audience.
+const answerType = "oauth-authz-resp+jwt"
+
+// signAnswer makes an answer a token for the client alone (JARM, section 2.1).
+func (s *Server) signAnswer(ctx context.Context, a *authorization, fields [][2]string) (string, error) {
+	key, err := s.ring.Signer(ctx, a.realm.Name, a.client.AuthorizationAlgorithm())
+	if err != nil {
+		return "", err
+	}
+	b := appendString(append(make([]byte, 0, 512), `{"iss":`...), a.realm.Issuer)
+	b = member(b, "aud", a.client.ID)
+	b = number(b, "exp", s.now().Add(answerLife))
+	for _, f := range fields {
+		b = member(b, f[0], f[1])
+	}
+	return jose.Sign(key, answerType, append(b, '}'))
 }
 
 // withFields appends fields to a redirect URI as query or fragment. A query

@@ -82,6 +82,7 @@ type metadata struct {
 	RequestURIParameter   bool     `json:"request_uri_parameter_supported"`
 	RegisteredRequestURIs bool     `json:"require_request_uri_registration"`
 	RequestObjectAlgs     []string `json:"request_object_signing_alg_values_supported"`
+	AnswerAlgs            []string `json:"authorization_signing_alg_values_supported"`
 	IssInResponse         bool     `json:"authorization_response_iss_parameter_supported"`
 	DPoPAlgs              []string `json:"dpop_signing_alg_values_supported"`
 	TLSBoundTokens        bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
@@ -117,7 +118,7 @@ func (s *Server) describe(rl *realm.Realm) (*document, error) {
 		BackchannelModes:      client.DeliveryModes(),
 		Scopes:                slices.Clone(standardScopes),
 		ResponseTypes:         []string{"code"},
-		ResponseModes:         responseModes,
+		ResponseModes:         responseModes(),
 		GrantTypes:            slices.Sorted(maps.Keys(grants)),
 		GrantProfiles:         []string{profileIDJAG},
 		ChainedTypes:          []string{typeIDJAG},
@@ -142,6 +143,7 @@ func (s *Server) describe(rl *realm.Realm) (*document, error) {
 		RequestURIParameter:   true,
 		RegisteredRequestURIs: true,
 		RequestObjectAlgs:     client.Algorithms(),
+		AnswerAlgs:            client.Algorithms(),
 		IssInResponse:         true,
 		DPoPAlgs:              client.Algorithms(),
 		TLSBoundTokens:        s.mtls.On,

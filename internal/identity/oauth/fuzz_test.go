@@ -118,7 +118,8 @@ func FuzzAuthorize(f *testing.F) {
 				break
 			}
 		}
-		to := withFields(a.redirectURI, a.mode, [][2]string{{"code", "x"}, {"state", a.state}})
+		mode, _ := a.answerMode()
+		to := withFields(a.redirectURI, mode, [][2]string{{"code", "x"}, {"state", a.state}})
 		if !strings.HasPrefix(to, "https://app.example.com/cb?code=x&") && !strings.HasPrefix(to, "https://app.example.com/cb#code=x&") || strings.ContainsAny(to, "\r\n \x00") {
 			t.Fatalf("%q leads to %q", raw, to)
 		}
