@@ -20,6 +20,7 @@ type Client struct {
 type ClientSettings struct {
 	Name                           string              `json:"name" maxLength:"200" doc:"What people read on the consent page."`
 	Type                           string              `json:"type" enum:"web,spa,native,service"`
+	Profile                        string              `json:"profile,omitempty" enum:"default,mcp,fapi2" doc:"Rules beyond the realm's; it cannot ask for less."`
 	ResourceServer                 bool                `json:"resource_server,omitempty" doc:"An API: it may follow revocations and ask about tokens that name it."`
 	Identifiers                    []string            `json:"identifiers,omitempty" maxItems:"100" nullable:"false" doc:"Audiences a resource server answers to besides its id."`
 	RedirectURIs                   []string            `json:"redirect_uris,omitempty" maxItems:"100" nullable:"false" doc:"Compared as exact strings; only the port of a loopback address may differ."`

@@ -31,6 +31,9 @@ type RealmSettings struct {
 	KeyRotation       string `json:"key_rotation,omitempty" maxLength:"20" doc:"A signing key signs for so long before the next takes over."`
 	DefaultLanguage   string `json:"default_language,omitempty" maxLength:"35" doc:"Language of pages for browsers that ask for none there is."`
 	DPoPNonce         string `json:"dpop_nonce,omitempty" enum:"optional,required" doc:"Whether DPoP proofs must hold a nonce of the server."`
+	Profile           string `json:"profile,omitempty" enum:"default,mcp,fapi2" doc:"Rules for every client of the realm: OAuth 2.1, Model Context Protocol, or FAPI 2.0. Refused while a client contradicts them."`
+	SignedRequests    string `json:"signed_requests,omitempty" enum:"optional,required" doc:"Whether clients must sign their authorization requests (RFC 9101, FAPI 2.0 Message Signing)."`
+	SignedResponses   string `json:"signed_responses,omitempty" enum:"optional,required" doc:"Whether answers to authorization requests are always signed (JARM, FAPI 2.0 Message Signing)."`
 	TLSClientCA       string `json:"tls_client_ca,omitempty" maxLength:"16384" doc:"CAs of the certificates of clients, as PEM (RFC 8705)."`
 }
 

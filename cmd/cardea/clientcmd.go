@@ -104,6 +104,7 @@ func (f *clientFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.TokenExchangeDelegation, "delegation", false, "it may exchange tokens for ones that name who acts")
 	flags.BoolVar(&s.TokenExchangeImpersonation, "impersonation", false, "relaxed: it may exchange tokens for ones that do not name who acts")
 	flags.StringArrayVar(&f.assertions, "identity-assertion", nil, "it gets identity assertions for an issuer, such as \"https://chat.example client-id-there scope…\"; may be repeated")
+	flags.StringVar(&s.Profile, "profile", "", "rules beyond the realm's: default, mcp or fapi2")
 	flags.BoolVar(&s.RequirePushedRequests, "require-par", false, "its authorization requests must be pushed (PAR)")
 	flags.BoolVar(&s.RequireSignedRequestObject, "require-signed-request", false, "its authorization requests must be signed (JAR)")
 	flags.StringVar(&s.RequestObjectSigningAlg, "request-object-alg", "", "ES256, RS256, PS256 or EdDSA: how it signs its authorization requests")
@@ -152,6 +153,7 @@ func (f *clientFlags) onto(cmd *cobra.Command, base api.ClientSettings, stdin io
 		"request-object-alg":      func() { s.RequestObjectSigningAlg = from.RequestObjectSigningAlg },
 		"request-uri":             func() { s.RequestURIs = from.RequestURIs },
 		"require-signed-response": func() { s.RequireSignedResponses = from.RequireSignedResponses },
+		"profile":                 func() { s.Profile = from.Profile },
 		"require-par":             func() { s.RequirePushedRequests = from.RequirePushedRequests },
 		"tls-bound":               func() { s.TLSBoundAccessTokens = from.TLSBoundAccessTokens },
 		"tls-subject":             func() { s.TLSClientAuthSubjectDN = from.TLSClientAuthSubjectDN },
@@ -323,7 +325,7 @@ func (c *console) showClient(x api.ClientWithSecret, changed bool) error {
 	}
 	k := x.Client
 	return c.write(v, func(w io.Writer) {
-		facts(w, "id", k.ID, "name", k.Name, "type", k.Type, "enabled", yes(k.Enabled), "authenticates", k.TokenEndpointAuthMethod,
+		facts(w, "id", k.ID, "name", k.Name, "type", k.Type, "profile", k.Profile, "enabled", yes(k.Enabled), "authenticates", k.TokenEndpointAuthMethod,
 			"secret", x.Secret, "redirect", words(k.RedirectURIs), "sign-out", words(k.PostLogoutRedirectURIs), "told of sign-outs", words(slices.DeleteFunc([]string{k.BackChannelLogoutURI, k.FrontChannelLogoutURI}, func(uri string) bool { return uri == "" })), "grants", words(k.GrantTypes), "scopes", words(k.Scopes),
 			"resources", words(k.Resources), "answers to", words(k.Identifiers), "tokens", k.AccessTokenFormat, "relaxed", strings.Join(k.Relaxed, "; "),
 			"created", moment(k.CreatedAt), "updated", moment(k.UpdatedAt))

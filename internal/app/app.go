@@ -205,6 +205,7 @@ func (a *App) cores(master []byte) (err error) {
 	a.Operators = operator.New(a.DB, a.Log, a.Once, a.Passwords)
 	a.Links = invite.New(a.DB, a.Once, a.Passwords, a.Grants)
 	a.Log.OnEpoch(a.killAgain)
+	a.Realms.OnUpdate(client.FitRealm)
 	a.Realms.OnCreate(func(tx *db.Tx, by audit.Actor, _ *realm.Realm) error { return client.BuiltIns(tx, by) })
 	return nil
 }

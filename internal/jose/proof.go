@@ -27,6 +27,7 @@ const proofType = "dpop+jwt"
 // brings. It shows that somebody has that key, and nothing about who that is.
 type Proof struct {
 	JKT    string // the key's thumbprint (RFC 7638)
+	Alg    string // how it was signed
 	JTI    string
 	Nonce  string // "" when it has none
 	Issued time.Time
@@ -72,7 +73,7 @@ func ParseProof(text string) (*Proof, error) {
 	if !key.verify([]byte(u.signed), u.signature) {
 		return nil, ErrSignature
 	}
-	p := &Proof{JKT: key.Thumbprint()}
+	p := &Proof{JKT: key.Thumbprint(), Alg: key.Alg}
 	return p, p.read(u.claims)
 }
 

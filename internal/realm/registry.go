@@ -21,6 +21,7 @@ type Registry struct {
 	realms   *cache.Cache[*Realm]
 	hosts    *cache.Cache[string]
 	onCreate []func(tx *db.Tx, by audit.Actor, r *Realm) error
+	onUpdate []func(tx *db.Tx, before, after *Realm) error
 }
 
 // base is the issuer of the default realm, taken apart.
@@ -61,6 +62,12 @@ func (r *Registry) forget() {
 // can be without: its keys, its built-in clients. Call it before Ensure.
 func (r *Registry) OnCreate(fn func(tx *db.Tx, by audit.Actor, r *Realm) error) {
 	r.onCreate = append(r.onCreate, fn)
+}
+
+// OnUpdate has fn run in the transaction that changes a realm. An error of it
+// refuses the change. Call it before the registry is used.
+func (r *Registry) OnUpdate(fn func(tx *db.Tx, before, after *Realm) error) {
+	r.onUpdate = append(r.onUpdate, fn)
 }
 
 // Ensure makes the default realm if there is none yet.
@@ -164,9 +171,15 @@ func (r *Registry) Update(ctx context.Context, by audit.Actor, name string, vers
 		if version != 0 && version != changed.Version {
 			return stale(name)
 		}
+		before := *changed
 		names, err := r.apply(changed, c)
 		if err != nil {
 			return err
+		}
+		for _, fn := range r.onUpdate {
+			if err := fn(tx, &before, changed); err != nil {
+				return err
+			}
 		}
 		changed.Version, changed.UpdatedAt = changed.Version+1, tx.Now
 		if err := update(tx, changed); err != nil {

@@ -49,6 +49,13 @@ type Settings struct {
 	// DPoPNonce is "required" where every DPoP proof must hold a nonce of ours
 	// (RFC 9449, section 8), or "optional".
 	DPoPNonce string
+	// Profile names the rules that hold for every client of the realm: default,
+	// mcp or fapi2. Package client has them.
+	Profile string
+	// SignedRequests is "required" where clients must sign their authorization
+	// requests (RFC 9101), SignedResponses where they get signed answers only
+	// (JARM); else "optional".
+	SignedRequests, SignedResponses string
 	// TLSClientCA are the CAs of clients' certificates, as PEM (RFC 8705).
 	TLSClientCA string
 }
@@ -89,6 +96,12 @@ var fields = []Field{
 		pattern: regexp.MustCompile(`^[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}$`), text: func(s *Settings) *string { return &s.DefaultLanguage }},
 	{Name: "dpop_nonce", Help: "whether DPoP proofs must hold a nonce of ours: optional or required", Kind: "text", Default: "optional",
 		pattern: regexp.MustCompile(`^(optional|required)$`), text: func(s *Settings) *string { return &s.DPoPNonce }},
+	{Name: "profile", Help: "rules for every client: default (OAuth 2.1), mcp (Model Context Protocol) or fapi2 (FAPI 2.0)", Kind: "text", Default: "default",
+		pattern: regexp.MustCompile(`^(default|mcp|fapi2)$`), text: func(s *Settings) *string { return &s.Profile }},
+	{Name: "signed_requests", Help: "whether clients must sign their authorization requests: optional or required", Kind: "text", Default: "optional",
+		pattern: regexp.MustCompile(`^(optional|required)$`), text: func(s *Settings) *string { return &s.SignedRequests }},
+	{Name: "signed_responses", Help: "whether answers to authorization requests are always signed: optional or required", Kind: "text", Default: "optional",
+		pattern: regexp.MustCompile(`^(optional|required)$`), text: func(s *Settings) *string { return &s.SignedResponses }},
 	{Name: "tls_client_ca", Help: "CAs of the certificates of clients, as PEM", Kind: "text",
 		pattern: regexp.MustCompile(`^[ -~\r\n]*$`), check: checkCAs, text: func(s *Settings) *string { return &s.TLSClientCA }},
 }

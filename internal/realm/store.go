@@ -77,6 +77,19 @@ func (r *Registry) inAnyState(tx *db.Tx) (*Realm, error) {
 	return e, err
 }
 
+// SettingsTx reads the settings of the transaction's realm, those of a realm
+// whose operators decided nothing if it is not there.
+func SettingsTx(tx *db.Tx) (Settings, error) {
+	text, err := db.One(tx, db.Scalar[string], `SELECT settings FROM realms WHERE realm = $1`, tx.Realm)
+	if db.Missing(err) {
+		return DefaultSettings(), nil
+	}
+	if err != nil {
+		return Settings{}, err
+	}
+	return decode(text)
+}
+
 func nameByHost(tx *db.Tx, host string) (string, error) {
 	name, err := db.One(tx, db.Scalar[string], `SELECT realm FROM realms WHERE host = $1 AND state = $2`, host, Active)
 	if db.Missing(err) {

@@ -34,6 +34,9 @@ func UpdateTx(tx *db.Tx, by audit.Actor, id string, version int64, s Settings) (
 	if err := c.Settings.Validate(); err != nil {
 		return Changed{}, err
 	}
+	if err := c.fitsRealm(tx); err != nil {
+		return Changed{}, err
+	}
 	if err := write(tx, c); err != nil {
 		return Changed{}, err
 	}

@@ -94,6 +94,9 @@ type Settings struct {
 	Name string `json:"name"`
 	Type Type   `json:"type"`
 
+	// Profile asks for more than the realm's does; empty: for what that asks.
+	Profile Profile `json:"profile,omitempty"`
+
 	// ResourceServer marks an API: it may follow the revocation stream and
 	// ask about the tokens whose audience names it.
 	ResourceServer bool `json:"resource_server,omitempty"`

@@ -53,6 +53,9 @@ func create(tx *db.Tx, by audit.Actor, d Draft, builtIn bool) (Changed, error) {
 	if err := c.Settings.Validate(); err != nil {
 		return Changed{}, err
 	}
+	if err := c.fitsRealm(tx); err != nil {
+		return Changed{}, err
+	}
 	if c.ID == "" {
 		c.ID = id.New("cli", tx.Now)
 	} else if !chosenID(c.ID) {

@@ -101,6 +101,7 @@ func (s *Settings) Validate() error {
 	s.checkAuthentication(p)
 	s.checkTokens(p)
 	s.checkPages(p)
+	s.checkProfile(p)
 	return p.error()
 }
 
@@ -141,7 +142,7 @@ func (s *Settings) checkRedirects(p *problems) {
 		if !slices.Contains(ResponseModes(), v) {
 			return "must be query, fragment, form_post, query.jwt, fragment.jwt or form_post.jwt"
 		}
-		if s.RequireSignedResponses && !strings.HasSuffix(v, ".jwt") {
+		if s.RequireSignedResponses && !signedResponse(v) {
 			return "contradicts require_signed_authorization_responses"
 		}
 		return ""
@@ -356,12 +357,7 @@ func (s *Settings) checkTokens(p *problems) {
 	if s.AccessTokenFormat != JWT && s.AccessTokenFormat != Opaque {
 		p.add("access_token_format", "must be jwt or opaque")
 	}
-	for field, alg := range map[string]string{
-		"access_token_signed_response_alg": s.AccessTokenAlg, "id_token_signed_response_alg": s.IDTokenAlg,
-		"userinfo_signed_response_alg": s.UserInfoAlg, "introspection_signed_response_alg": s.IntrospectionAlg,
-		"token_endpoint_auth_signing_alg": s.AuthSigningAlg, "request_object_signing_alg": s.RequestObjectAlg,
-		"authorization_signed_response_alg": s.AuthorizationAlg,
-	} {
+	for field, alg := range s.algorithms() {
 		if alg != "" && !slices.Contains(Algorithms(), alg) {
 			p.add(field, "is %q and must be ES256, RS256, PS256 or EdDSA", alg)
 		}

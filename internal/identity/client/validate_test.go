@@ -194,3 +194,12 @@ func TestRelaxed(t *testing.T) {
 		}
 	}
 }
+
+// fieldOf is what an error says of a field.
+func fieldOf(err error, field string) string {
+	var f *fault.Error
+	if !errors.As(err, &f) {
+		return ""
+	}
+	return f.Fields[field]
+}

@@ -93,6 +93,7 @@ var table = [...]row{
 	{checkRedirectURI, redirecting},
 	{checkState, redirecting},
 	{checkResponseMode, redirecting},
+	{checkProfile, everywhere},
 	{checkPushed, atAuthorize},
 	{checkSigned, everywhere},
 	{refuseRegistration, everywhere},

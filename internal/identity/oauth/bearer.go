@@ -150,7 +150,7 @@ func challenged(rl *realm.Realm, p Presented, err error) error {
 	}
 	e.Challenge = p.scheme() + " realm=" + quoted(rl.Issuer) + ", error=" + quoted(e.Code) + ", error_description=" + quoted(e.Description)
 	if p.DPoP {
-		e.Challenge += ", algs=" + quoted(proofTypes())
+		e.Challenge += ", algs=" + quoted(proofTypes(rl))
 	}
 	e.OrDPoP = !p.DPoP && e.Code == "invalid_token"
 	return e

@@ -13,9 +13,7 @@ import (
 
 // requiresBinding reports whether the client may only have tokens that are
 // bound to a key or a certificate.
-func requiresBinding(_ *realm.Realm, c *client.Client) bool {
-	return c.DPoPBoundAccessTokens || c.TLSBoundAccessTokens
-}
+func requiresBinding(rl *realm.Realm, c *client.Client) bool { return c.Rules(rl).Bound }
 
 // binding finds out what the tokens of a request will be bound to: the key of
 // its DPoP proof, if it brings one, and the certificate of its connection, if

@@ -8,7 +8,7 @@ import (
 // client with the opt-out may send none; what it sends is held to the same rule.
 func checkPKCE(_ context.Context, _ *Server, a *authorization) error {
 	challenge, method := a.params.Get("code_challenge"), a.params.Get("code_challenge_method")
-	if challenge == "" && method == "" && !a.client.RequiresPKCE() {
+	if challenge == "" && method == "" && !a.client.RequiresPKCE() && !a.rules().PKCE {
 		return nil
 	}
 	if challenge == "" {

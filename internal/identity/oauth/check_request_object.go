@@ -79,6 +79,9 @@ func (s *Server) verifyRequest(ctx context.Context, a *authorization, text strin
 	if want := a.client.RequestObjectAlg; want != "" && u.Alg != want {
 		return none, badObject("it is not signed with the client's request_object_signing_alg")
 	}
+	if !a.rules().AllowsAlg(u.Alg) {
+		return none, objectProblem(jose.ErrAlgorithm)
+	}
 	key, _, err := s.keyFor(ctx, a.client, u.Kid, u.Alg)
 	if err != nil {
 		return none, objectProblem(err)
@@ -108,6 +111,9 @@ func (a *authorization) acceptsObject(c jose.Claims, now time.Time) error {
 		return badObject("it has a sub, as client assertions do")
 	}
 	if !c.Has("nbf") {
+		if a.rules().NotBefore {
+			return badObject("it has no nbf")
+		}
 		return nil
 	}
 	nbf, err := c.Time("nbf")
@@ -164,7 +170,7 @@ func paramValues(m jose.Member) ([]string, bool) {
 
 // checkSigned refuses what anybody may have written of a client that signs.
 func checkSigned(_ context.Context, _ *Server, a *authorization) error {
-	if !a.signed && a.client.RequireSignedRequestObject {
+	if !a.signed && a.rules().SignedRequests {
 		return badRequest("the client must sign its authorization requests (RFC 9101)")
 	}
 	return nil

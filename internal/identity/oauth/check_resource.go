@@ -14,8 +14,17 @@ const maxResources = 10
 
 // checkResource reads for which resources tokens are asked (RFC 8707).
 func checkResource(_ context.Context, _ *Server, a *authorization) (err error) {
-	a.resources, err = readResources(a.realm, a.client, a.params)
-	return err
+	if a.resources, err = readResources(a.realm, a.client, a.params); err != nil {
+		return err
+	}
+	if len(a.resources) == 0 && a.rules().Resource {
+		return errNoResource()
+	}
+	return nil
+}
+
+func errNoResource() error {
+	return refuse("invalid_target", "name the resource that the tokens are for (RFC 8707)")
 }
 
 // readResources is readResources for a token request. What an identity assertion

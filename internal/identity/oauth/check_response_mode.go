@@ -38,4 +38,4 @@ func checkResponseMode(_ context.Context, _ *Server, a *authorization) error {
 }
 
 // signsAnswer reports whether the client gets no answer that is not signed.
-func (a *authorization) signsAnswer() bool { return a.client.RequireSignedResponses }
+func (a *authorization) signsAnswer() bool { return a.rules().SignedResponses }

@@ -101,6 +101,9 @@ func (s *Server) identify(r *http.Request, p *presented) (caller, error) {
 		return caller{}, err
 	}
 	web.Note(r.Context(), "client", c.ID)
+	if why := c.Contradiction(rl); why != "" {
+		return caller{}, s.badClient(p, "the client's settings contradict its profile: "+why)
+	}
 	if certified := byCertificate(c); certified != nil && method.method == client.None {
 		method = certified
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/jose"
+	"github.com/cardea-id/cardea/internal/realm"
 )
 
 // assertionType names JWT assertions (RFC 7523, section 2.2).
@@ -38,7 +39,7 @@ var authPrivateKeyJWT = clientAuth{
 // signedStill asks whether a key that the client has today signed the
 // assertion, which counted when it came: it is not asked for its times again.
 func signedStill(ctx context.Context, s *Server, p *presented, c *client.Client) (string, error) {
-	_, credential, err := s.verifyAssertion(ctx, c, p.params.Get("client_assertion"))
+	_, credential, err := s.verifyAssertion(ctx, p.realm, c, p.params.Get("client_assertion"))
 	if err != nil {
 		return "", s.badAssertion(p, err)
 	}
@@ -59,7 +60,7 @@ func proveAssertion(ctx context.Context, s *Server, p *presented, c *client.Clie
 	if p.params.Get("client_assertion_type") != assertionType {
 		return "", s.badClient(p, "client_assertion_type is not the one for JWTs")
 	}
-	verified, credential, err := s.verifyAssertion(ctx, c, p.params.Get("client_assertion"))
+	verified, credential, err := s.verifyAssertion(ctx, p.realm, c, p.params.Get("client_assertion"))
 	if err != nil {
 		return "", s.badAssertion(p, err)
 	}
@@ -72,12 +73,12 @@ func proveAssertion(ctx context.Context, s *Server, p *presented, c *client.Clie
 
 // verifyAssertion checks the signature with the client's keys and names the
 // credential that the key is.
-func (s *Server) verifyAssertion(ctx context.Context, c *client.Client, assertion string) (*jose.Verified, string, error) {
+func (s *Server) verifyAssertion(ctx context.Context, rl *realm.Realm, c *client.Client, assertion string) (*jose.Verified, string, error) {
 	u, err := jose.Parse(assertion, maxAssertion)
 	if err != nil {
 		return nil, "", err
 	}
-	if c.AuthSigningAlg != "" && u.Alg != c.AuthSigningAlg {
+	if c.AuthSigningAlg != "" && u.Alg != c.AuthSigningAlg || !c.Rules(rl).AllowsAlg(u.Alg) {
 		return nil, "", jose.ErrAlgorithm
 	}
 	key, credential, err := s.keyFor(ctx, c, u.Kid, u.Alg)

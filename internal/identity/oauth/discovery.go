@@ -7,6 +7,8 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/signin"
@@ -27,7 +29,7 @@ type document struct {
 // document: what it says is true for both.
 func (s *Server) discovery(w http.ResponseWriter, r *http.Request) error {
 	rl := realm.From(r.Context())
-	doc, err := s.documents.Get(rl.Name, rl.Issuer, func() (*document, error) { return s.describe(rl) })
+	doc, err := s.documents.Get(rl.Name, rl.Issuer+" "+strconv.FormatInt(rl.Version, 10), func() (*document, error) { return s.describe(rl) })
 	if err != nil {
 		return err
 	}
@@ -81,6 +83,8 @@ type metadata struct {
 	RequestParameter      bool     `json:"request_parameter_supported"`
 	RequestURIParameter   bool     `json:"request_uri_parameter_supported"`
 	RegisteredRequestURIs bool     `json:"require_request_uri_registration"`
+	RequirePushed         bool     `json:"require_pushed_authorization_requests"`
+	RequireSigned         bool     `json:"require_signed_request_object"`
 	RequestObjectAlgs     []string `json:"request_object_signing_alg_values_supported"`
 	AnswerAlgs            []string `json:"authorization_signing_alg_values_supported"`
 	IssInResponse         bool     `json:"authorization_response_iss_parameter_supported"`
@@ -91,9 +95,11 @@ type metadata struct {
 
 func (s *Server) describe(rl *realm.Realm) (*document, error) {
 	at := func(path string) string { return rl.Issuer + path }
+	rules := client.RealmRules(&rl.Settings)
+	algs := rules.Algs()
 	methods := []string{}
 	for _, m := range clientAuths {
-		if (m.method == client.TLSClientAuth || m.method == client.SelfSignedTLS) && !s.mtls.On {
+		if !rules.AllowsMethod(m.method) || (m.method == client.TLSClientAuth || m.method == client.SelfSignedTLS) && !s.mtls.On {
 			continue
 		}
 		methods = append(methods, string(m.method))
@@ -118,20 +124,20 @@ func (s *Server) describe(rl *realm.Realm) (*document, error) {
 		BackchannelModes:      client.DeliveryModes(),
 		Scopes:                slices.Clone(standardScopes),
 		ResponseTypes:         []string{"code"},
-		ResponseModes:         responseModes(),
+		ResponseModes:         slices.DeleteFunc(responseModes(), func(m string) bool { return rules.SignedResponses && !strings.HasSuffix(m, signedMode) }),
 		GrantTypes:            slices.Sorted(maps.Keys(grants)),
 		GrantProfiles:         []string{profileIDJAG},
 		ChainedTypes:          []string{typeIDJAG},
 		SubjectTypes:          []string{string(client.Public), string(client.Pairwise)},
-		IDTokenAlgs:           client.Algorithms(),
-		UserInfoAlgs:          client.Algorithms(),
-		IntrospectionAlgs:     client.Algorithms(),
+		IDTokenAlgs:           algs,
+		UserInfoAlgs:          algs,
+		IntrospectionAlgs:     algs,
 		TokenAuth:             methods,
-		TokenAuthAlgs:         client.Algorithms(),
+		TokenAuthAlgs:         algs,
 		RevocationAuth:        methods,
-		RevocationAuthAlgs:    client.Algorithms(),
+		RevocationAuthAlgs:    algs,
 		IntrospectionAuth:     confidential,
-		IntrospectionAuthAlgs: client.Algorithms(),
+		IntrospectionAuthAlgs: algs,
 		PKCE:                  []string{"S256"},
 		Prompts:               prompts,
 		ACRs:                  []string{signin.ACRPassword},
@@ -142,10 +148,12 @@ func (s *Server) describe(rl *realm.Realm) (*document, error) {
 		RequestParameter:      true,
 		RequestURIParameter:   true,
 		RegisteredRequestURIs: true,
-		RequestObjectAlgs:     client.Algorithms(),
-		AnswerAlgs:            client.Algorithms(),
+		RequirePushed:         rules.Pushed,
+		RequireSigned:         rules.SignedRequests,
+		RequestObjectAlgs:     algs,
+		AnswerAlgs:            algs,
 		IssInResponse:         true,
-		DPoPAlgs:              client.Algorithms(),
+		DPoPAlgs:              algs,
 		TLSBoundTokens:        s.mtls.On,
 		MTLS:                  s.mtls.aliases(rl),
 	})

@@ -32,6 +32,9 @@ func (s *Server) proveKey(w http.ResponseWriter, r *http.Request, rl *realm.Real
 	if err != nil {
 		return "", err
 	}
+	if !c.Rules(rl).AllowsAlg(p.Alg) {
+		return "", badProof("the client's profile does not allow the proof's algorithm")
+	}
 	owner := c.ID
 	if c.Public() {
 		owner = p.JKT
@@ -136,5 +139,8 @@ func (m MTLS) addresses(rl *realm.Realm, path string) []string {
 	return []string{rl.Issuer + path, m.alias(rl, path)}
 }
 
-// proofTypes are the ways in which proofs may be signed, for challenges.
-func proofTypes() string { return strings.Join(client.Algorithms(), " ") }
+// proofTypes are the ways in which a realm's proofs may be signed, for
+// challenges.
+func proofTypes(rl *realm.Realm) string {
+	return strings.Join(client.RealmRules(&rl.Settings).Algs(), " ")
+}

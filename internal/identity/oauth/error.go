@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web"
 )
 
@@ -66,7 +67,7 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 		h.Set("WWW-Authenticate", e.Challenge)
 	}
 	if e.OrDPoP {
-		h.Add("WWW-Authenticate", "DPoP algs="+quoted(proofTypes()))
+		h.Add("WWW-Authenticate", "DPoP algs="+quoted(proofTypes(realm.From(r.Context()))))
 	}
 	noStore(h)
 	h["Content-Type"] = contentJSON

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/jose"
+	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web"
 )
 
@@ -108,7 +109,7 @@ func FuzzAuthorize(f *testing.F) {
 		if err != nil {
 			return
 		}
-		a := &authorization{sent: params, params: params, client: c, mode: "query", maxAge: -1, redirectURI: "https://app.example.com/cb"}
+		a := &authorization{realm: &realm.Realm{Settings: realm.DefaultSettings()}, sent: params, params: params, client: c, mode: "query", maxAge: -1, redirectURI: "https://app.example.com/cb"}
 		for _, step := range []step{checkState, checkResponseMode, refuseRegistration, checkResponseType, checkScope, checkPKCE, checkNonce, checkPrompt, checkMaxAge, checkLocales, checkACR, checkClaims, checkLoginHint} {
 			if err := step(t.Context(), nil, a); err != nil {
 				e, ok := err.(*Error)

@@ -218,7 +218,7 @@ func (s *Server) spendPushed(tx *db.Tx, a *authorization) error {
 
 // checkPushed refuses what came through the browser of a client that pushes.
 func checkPushed(_ context.Context, _ *Server, a *authorization) error {
-	if a.pushed == nil && a.client.RequirePushedRequests {
+	if a.pushed == nil && a.rules().Pushed {
 		return badRequest("the client must push its authorization requests (RFC 9126)")
 	}
 	return nil

@@ -57,6 +57,10 @@ var grants = map[string]grantType{
 	client.CIBA:              cibaGrant{},
 }
 
+// named are the grant types whose resources were named before, when the grant
+// was asked for.
+var named = map[string]bool{client.AuthorizationCode: true, client.RefreshToken: true}
+
 // token issues tokens (RFC 6749, section 3.2).
 func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 	params, err := readForm(w, r)
@@ -80,6 +84,9 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 	// 3. May it ask for these resources?
 	if a.resources, err = a.readResources(); err != nil {
 		return err
+	}
+	if len(a.resources) == 0 && a.rules().Resource && !named[params.Get("grant_type")] {
+		return errNoResource()
 	}
 	// 4. On whose behalf, and under which grant?
 	p, err := kind.prove(s, a)
