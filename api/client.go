@@ -37,6 +37,7 @@ type ClientSettings struct {
 	RequireSignedRequestObject     bool                `json:"require_signed_request_object,omitempty" doc:"Authorization requests that the client did not sign are refused (RFC 9101)."`
 	Scopes                         []string            `json:"scopes,omitempty" maxItems:"200" nullable:"false" doc:"What the client may ask for; nothing if empty."`
 	Resources                      []string            `json:"resources,omitempty" maxItems:"100" nullable:"false" doc:"Audiences the client may ask tokens for (RFC 8707)."`
+	AuthorizationDetailsTypes      []string            `json:"authorization_details_types,omitempty" maxItems:"100" nullable:"false" doc:"Types of authorization details that the client may ask for (RFC 9396)."`
 	TokenEndpointAuthMethod        string              `json:"token_endpoint_auth_method,omitempty" enum:"none,client_secret_basic,client_secret_post,private_key_jwt,tls_client_auth,self_signed_tls_client_auth"`
 	TokenEndpointAuthSigningAlg    string              `json:"token_endpoint_auth_signing_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA" doc:"The one algorithm its assertions may be signed with; any of its keys if empty."`
 	JWKS                           string              `json:"jwks,omitempty" maxLength:"65536" doc:"Public keys as a JWK set, JSON in a string."`

@@ -28,6 +28,7 @@ type Grant struct {
 	Actor        string     `json:"actor,omitempty" doc:"Who acts for the principal, if not the client itself."`
 	Scopes       []string   `json:"scopes" nullable:"false"`
 	Audience     []string   `json:"audience,omitempty" nullable:"false"`
+	Details      string     `json:"authorization_details,omitempty" doc:"What was granted in detail (RFC 9396), JSON in a string."`
 	Offline      bool       `json:"offline,omitempty" doc:"It outlives the session it came of."`
 	CreatedAt    time.Time  `json:"created_at"`
 	ExpiresAt    *time.Time `json:"expires_at,omitempty" doc:"Absent for one that lasts until it is revoked."`

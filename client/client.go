@@ -40,9 +40,12 @@ type Client struct {
 	Users  Users
 	Groups Groups
 
-	Organizations  Organizations
-	Services       Services
-	Clients        Clients
+	Organizations Organizations
+	Services      Services
+	Clients       Clients
+
+	AuthorizationDetailTypes AuthorizationDetailTypes
+
 	SigningKeys    SigningKeys
 	Sessions       Sessions
 	Grants         Grants
@@ -94,6 +97,7 @@ func New(issuer string, opts ...Option) (*Client, error) {
 	}
 	c.Users, c.Groups, c.Organizations, c.Services = Users{c}, Groups{c}, Organizations{c}, Services{c}
 	c.Clients, c.SigningKeys, c.Sessions, c.Grants = Clients{c}, SigningKeys{c}, Sessions{c}, Grants{c}
+	c.AuthorizationDetailTypes = AuthorizationDetailTypes{c}
 	c.Consents, c.Realms, c.Operators, c.Events = Consents{c}, Realms{c}, Operators{c}, Events{c}
 	c.TrustedIssuers, c.Jobs = TrustedIssuers{c}, Jobs{c}
 	return c, nil

@@ -104,6 +104,7 @@ func (f *clientFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.TokenExchangeDelegation, "delegation", false, "it may exchange tokens for ones that name who acts")
 	flags.BoolVar(&s.TokenExchangeImpersonation, "impersonation", false, "relaxed: it may exchange tokens for ones that do not name who acts")
 	flags.StringArrayVar(&f.assertions, "identity-assertion", nil, "it gets identity assertions for an issuer, such as \"https://chat.example client-id-there scope…\"; may be repeated")
+	flags.StringSliceVar(&s.AuthorizationDetailsTypes, "authorization-detail-type", nil, "type of authorization details that it may ask for")
 	flags.StringVar(&s.Profile, "profile", "", "rules beyond the realm's: default, mcp or fapi2")
 	flags.BoolVar(&s.RequirePushedRequests, "require-par", false, "its authorization requests must be pushed (PAR)")
 	flags.BoolVar(&s.RequireSignedRequestObject, "require-signed-request", false, "its authorization requests must be signed (JAR)")
@@ -149,15 +150,16 @@ func (f *clientFlags) onto(cmd *cobra.Command, base api.ClientSettings, stdin io
 		"backchannel-logout-session-required":  func() { s.BackChannelLogoutSession = from.BackChannelLogoutSession },
 		"delegation":                           func() { s.TokenExchangeDelegation = from.TokenExchangeDelegation }, "impersonation": func() { s.TokenExchangeImpersonation = from.TokenExchangeImpersonation },
 		"dpop": func() { s.DPoPBoundAccessTokens = from.DPoPBoundAccessTokens }, "dpop-nonce": func() { s.DPoPRequireNonce = from.DPoPRequireNonce },
-		"require-signed-request":  func() { s.RequireSignedRequestObject = from.RequireSignedRequestObject },
-		"request-object-alg":      func() { s.RequestObjectSigningAlg = from.RequestObjectSigningAlg },
-		"request-uri":             func() { s.RequestURIs = from.RequestURIs },
-		"require-signed-response": func() { s.RequireSignedResponses = from.RequireSignedResponses },
-		"profile":                 func() { s.Profile = from.Profile },
-		"require-par":             func() { s.RequirePushedRequests = from.RequirePushedRequests },
-		"tls-bound":               func() { s.TLSBoundAccessTokens = from.TLSBoundAccessTokens },
-		"tls-subject":             func() { s.TLSClientAuthSubjectDN = from.TLSClientAuthSubjectDN },
-		"tls-dns":                 func() { s.TLSClientAuthSANDNS = from.TLSClientAuthSANDNS }, "tls-uri": func() { s.TLSClientAuthSANURI = from.TLSClientAuthSANURI },
+		"require-signed-request":    func() { s.RequireSignedRequestObject = from.RequireSignedRequestObject },
+		"request-object-alg":        func() { s.RequestObjectSigningAlg = from.RequestObjectSigningAlg },
+		"request-uri":               func() { s.RequestURIs = from.RequestURIs },
+		"require-signed-response":   func() { s.RequireSignedResponses = from.RequireSignedResponses },
+		"profile":                   func() { s.Profile = from.Profile },
+		"authorization-detail-type": func() { s.AuthorizationDetailsTypes = from.AuthorizationDetailsTypes },
+		"require-par":               func() { s.RequirePushedRequests = from.RequirePushedRequests },
+		"tls-bound":                 func() { s.TLSBoundAccessTokens = from.TLSBoundAccessTokens },
+		"tls-subject":               func() { s.TLSClientAuthSubjectDN = from.TLSClientAuthSubjectDN },
+		"tls-dns":                   func() { s.TLSClientAuthSANDNS = from.TLSClientAuthSANDNS }, "tls-uri": func() { s.TLSClientAuthSANURI = from.TLSClientAuthSANURI },
 	} {
 		apply[name] = set
 	}

@@ -24,6 +24,7 @@ var argumentSources = map[string]source{
 	"GRANT":        grants,
 	"JOB":          jobs,
 	"REALM":        realms,
+	"TYPE":         detailTypes,
 	"ROLE":         oneOf("owner", "admin", "helpdesk", "viewer"),
 	"SECRET-ID":    secrets,
 	"CREDENTIAL":   credentials,
@@ -40,24 +41,27 @@ var argumentSources = map[string]source{
 // flagSources say what can be the value of flags. A key with the command's own
 // words is about that command alone.
 var flagSources = map[string]source{
-	"type":         oneOf("web", "spa", "native", "service"),
-	"grant-type":   oneOf("authorization_code", "refresh_token", "client_credentials", "device_code", "ciba", "token-exchange", "jwt-bearer"),
-	"auth-method":  oneOf("none", "client_secret_basic", "client_secret_post", "private_key_jwt"),
-	"access-token": oneOf("jwt", "opaque"),
-	"subject-type": oneOf("public", "pairwise"),
-	"id-token-alg": oneOf("ES256", "RS256", "PS256", "EdDSA"),
-	"algorithm":    oneOf("ES256", "RS256", "PS256", "EdDSA"),
-	"state":        oneOf("active", "suspended", "deleted"),
-	"user":         userIDs,
-	"principal":    userIDs,
-	"actor":        userIDs,
-	"owner":        userIDs,
-	"client":       clients,
-	"session":      sessions,
-	"signed-with":  oneOf("ES256", "RS256", "PS256", "EdDSA"),
-	"use":          oneOf("token_exchange", "jwt_bearer", "id_jag"),
-	"target":       clients,
-	"subject":      sessions,
+	"type":                      oneOf("web", "spa", "native", "service"),
+	"grant-type":                oneOf("authorization_code", "refresh_token", "client_credentials", "device_code", "ciba", "token-exchange", "jwt-bearer"),
+	"auth-method":               oneOf("none", "client_secret_basic", "client_secret_post", "private_key_jwt"),
+	"access-token":              oneOf("jwt", "opaque"),
+	"subject-type":              oneOf("public", "pairwise"),
+	"id-token-alg":              oneOf("ES256", "RS256", "PS256", "EdDSA"),
+	"profile":                   oneOf("default", "mcp", "fapi2"),
+	"request-object-alg":        oneOf("ES256", "RS256", "PS256", "EdDSA"),
+	"authorization-detail-type": detailTypes,
+	"algorithm":                 oneOf("ES256", "RS256", "PS256", "EdDSA"),
+	"state":                     oneOf("active", "suspended", "deleted"),
+	"user":                      userIDs,
+	"principal":                 userIDs,
+	"actor":                     userIDs,
+	"owner":                     userIDs,
+	"client":                    clients,
+	"session":                   sessions,
+	"signed-with":               oneOf("ES256", "RS256", "PS256", "EdDSA"),
+	"use":                       oneOf("token_exchange", "jwt_bearer", "id_jag"),
+	"target":                    clients,
+	"subject":                   sessions,
 
 	"job list state": oneOf("waiting", "done", "dead", "discarded"),
 }
@@ -83,6 +87,10 @@ var (
 	clients = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Client, error] {
 		return cl.Clients.All(ctx, nil)
 	}, func(x api.Client) candidate { return candidate{[]string{x.ID}, x.Name} })
+	detailTypes = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.AuthorizationDetailType, error] {
+		page, err := cl.AuthorizationDetailTypes.List(ctx)
+		return pageOf(page, err)
+	}, func(x api.AuthorizationDetailType) candidate { return candidate{[]string{x.Type}, languagesOf(x)} })
 	signingKeys = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.SigningKey, error] {
 		page, err := cl.SigningKeys.List(ctx)
 		return pageOf(page, err)

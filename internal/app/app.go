@@ -21,6 +21,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/approval"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/detail"
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/keyring"
 	"github.com/cardea-id/cardea/internal/identity/once"
@@ -68,6 +69,7 @@ type App struct {
 	Once        *once.Store
 	Approvals   *approval.Store
 	Grants      *grant.Store
+	Details     *detail.Registry
 	Tokens      *token.Gate
 	Operators   *operator.Registry
 	Links       *invite.Links
@@ -198,6 +200,7 @@ func (a *App) cores(master []byte) (err error) {
 	a.Sessions = session.NewStore(a.DB, a.Log, a.Realms, a.People, a.Credentials)
 	a.Clients = client.New(a.DB, a.Log)
 	a.Trust = trust.New(a.DB, a.Log, a.Realms, a.Credentials)
+	a.Details = detail.New(a.DB, a.Log)
 	cores := grant.Cores{Realms: a.Realms, Principals: a.People, Credentials: a.Credentials,
 		Sessions: a.Sessions, Clients: a.Clients, Ring: a.Ring}
 	a.Grants = grant.NewStore(a.DB, a.Log, cores)

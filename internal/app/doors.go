@@ -53,7 +53,7 @@ func (a *App) doors(master []byte) error {
 	}
 	told := logout.New(logout.Options{DB: a.DB, Jobs: a.Jobs, Sessions: a.Sessions, Clients: a.Clients, Grants: a.Grants, Tokens: a.Tokens, Post: fetch.Post})
 	pages, err := signin.New(signin.Options{DB: a.DB, Once: a.Once, Sessions: a.Sessions, Passwords: a.Passwords, People: a.People,
-		Clients: a.Clients, Grants: a.Grants, Frames: told.Frames, Approvals: a.Approvals, Words: words, Assets: assets, FormKey: secret.Derive(master, "cardea/forms/v1"), Limiter: limiter,
+		Clients: a.Clients, Grants: a.Grants, Frames: told.Frames, Approvals: a.Approvals, Details: a.Details, Words: words, Assets: assets, FormKey: secret.Derive(master, "cardea/forms/v1"), Limiter: limiter,
 		SetUp: setUp{a.Operators}, Links: a.Links})
 	if err != nil {
 		return err
@@ -63,7 +63,7 @@ func (a *App) doors(master []byte) error {
 		languages = append(languages, l.Tag())
 	}
 	protocol := oauth.New(oauth.Options{DB: a.DB, Log: a.Log, Ring: a.Ring, Principals: a.People, Credentials: a.Credentials,
-		Clients: a.Clients, Trust: a.Trust, Grants: a.Grants, Tokens: a.Tokens, Once: a.Once, Approvals: a.Approvals, Pages: pages,
+		Clients: a.Clients, Trust: a.Trust, Grants: a.Grants, Tokens: a.Tokens, Once: a.Once, Approvals: a.Approvals, Pages: pages, Details: a.Details,
 		Fetch: fetch, Locales: languages,
 		MTLS: oauth.MTLS{On: a.Settings.MTLS.Asks(), URL: a.Settings.MTLS.URL}})
 	a.signals = signal.New(signal.Options{Log: a.Log, Keys: a.Ring, Index: a.Grants.Status, Authorize: mayFollow{a.Tokens, protocol}.authorize,
@@ -76,7 +76,7 @@ func (a *App) doors(master []byte) error {
 	a.signals.Routes(a.Mux.Door("signal", signal.Fail))
 	a.API = api.New(a.Mux, api.Options{Authenticate: operatorToken{protocol}.read, Log: a.Log, Limiter: limiter, Realms: a.Realms,
 		Operators: a.Operators, Links: a.Links, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
-		Clients: a.Clients, Trust: a.Trust, Keys: a.Ring, Grants: a.Grants, Answers: a.answers, Jobs: a.Jobs})
+		Clients: a.Clients, Trust: a.Trust, Details: a.Details, Keys: a.Ring, Grants: a.Grants, Answers: a.answers, Jobs: a.Jobs})
 	a.health(a.Mux)
 
 	a.metrics = newMetrics(a.Log, a.Jobs)

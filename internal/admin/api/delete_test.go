@@ -76,24 +76,26 @@ func (w *world) deletable(t *testing.T) map[string]gone {
 	}
 	login := issuer("https://login.example")
 	link := create("/trusted-issuers/"+login+"/subjects", wire.TrustedSubjectCreate{Subject: "s-1", Principal: bob.ID})
+	put("/authorization-detail-types/payment", wire.AuthorizationDetailTypePut{Schema: "{}", Words: map[string]string{"en": "Pay"}})
 	return map[string]gone{
-		"delete-trusted-issuer":      {"/trusted-issuers/" + issuer("https://other.example"), "/trusted-issuers/tis" + nobody},
-		"unlink-trusted-subject":     {"/trusted-issuers/" + login + "/subjects/" + link, "/trusted-issuers/" + login + "/subjects/crd" + nobody},
-		"remove-email":               {"/users/" + ada.ID + "/emails/second@example.com", "/users/" + ada.ID + "/emails/no-address"},
-		"revoke-consent":             {"/users/" + bob.ID + "/consents/keeps", "/users/" + bob.ID + "/consents/nothing"},
-		"remove-group-member":        {"/groups/" + group + "/members/" + ada.ID, "/groups/" + group + "/members/usr" + nobody},
-		"remove-organization-member": {"/organizations/" + organization + "/members/" + ada.ID, "/organizations/" + organization + "/members/usr" + nobody},
-		"delete-group":               {"/groups/" + create("/groups", wire.GroupCreate{Name: "h"}), "/groups/grp" + nobody},
-		"delete-organization":        {"/organizations/" + create("/organizations", wire.OrganizationCreate{Name: "p"}), "/organizations/org" + nobody},
-		"delete-service":             {"/services/" + create("/services", wire.ServiceCreate{Name: "s"}), "/services/svc" + nobody},
-		"revoke-service-credential":  {"/services/" + robot.Client.Principal + "/credentials/" + robots.Items[0].ID, "/services/" + robot.Client.Principal + "/credentials/crd" + nobody},
-		"delete-client":              {"/clients/shop", "/clients/nothing"},
-		"revoke-client-secret":       {"/clients/keeps/secrets/" + secrets.Items[0].ID, "/clients/keeps/secrets/crd" + nobody},
-		"end-session":                {"/sessions/" + begun.ID, "/sessions/ses" + nobody},
-		"revoke-grant":               {"/grants/" + given.ID, "/grants/gnt" + nobody},
-		"delete-realm":               {"/realms/acme", "/realms/nothing"},
-		"remove-operator":            {"/operators/" + ada.ID, "/operators/usr" + nobody},
-		"delete-user":                {"/users/" + create("/users", wire.UserCreate{Username: "carl"}), "/users/usr" + nobody},
+		"delete-authorization-detail-type": {"/authorization-detail-types/payment", "/authorization-detail-types/nothing"},
+		"delete-trusted-issuer":            {"/trusted-issuers/" + issuer("https://other.example"), "/trusted-issuers/tis" + nobody},
+		"unlink-trusted-subject":           {"/trusted-issuers/" + login + "/subjects/" + link, "/trusted-issuers/" + login + "/subjects/crd" + nobody},
+		"remove-email":                     {"/users/" + ada.ID + "/emails/second@example.com", "/users/" + ada.ID + "/emails/no-address"},
+		"revoke-consent":                   {"/users/" + bob.ID + "/consents/keeps", "/users/" + bob.ID + "/consents/nothing"},
+		"remove-group-member":              {"/groups/" + group + "/members/" + ada.ID, "/groups/" + group + "/members/usr" + nobody},
+		"remove-organization-member":       {"/organizations/" + organization + "/members/" + ada.ID, "/organizations/" + organization + "/members/usr" + nobody},
+		"delete-group":                     {"/groups/" + create("/groups", wire.GroupCreate{Name: "h"}), "/groups/grp" + nobody},
+		"delete-organization":              {"/organizations/" + create("/organizations", wire.OrganizationCreate{Name: "p"}), "/organizations/org" + nobody},
+		"delete-service":                   {"/services/" + create("/services", wire.ServiceCreate{Name: "s"}), "/services/svc" + nobody},
+		"revoke-service-credential":        {"/services/" + robot.Client.Principal + "/credentials/" + robots.Items[0].ID, "/services/" + robot.Client.Principal + "/credentials/crd" + nobody},
+		"delete-client":                    {"/clients/shop", "/clients/nothing"},
+		"revoke-client-secret":             {"/clients/keeps/secrets/" + secrets.Items[0].ID, "/clients/keeps/secrets/crd" + nobody},
+		"end-session":                      {"/sessions/" + begun.ID, "/sessions/ses" + nobody},
+		"revoke-grant":                     {"/grants/" + given.ID, "/grants/gnt" + nobody},
+		"delete-realm":                     {"/realms/acme", "/realms/nothing"},
+		"remove-operator":                  {"/operators/" + ada.ID, "/operators/usr" + nobody},
+		"delete-user":                      {"/users/" + create("/users", wire.UserCreate{Username: "carl"}), "/users/usr" + nobody},
 	}
 }
 

@@ -81,7 +81,7 @@ func (s *Server) revokeConsent(ctx context.Context, c *Caller, in *consentInput)
 }
 
 func grantOf(g *grant.Grant) wire.Grant {
-	return wire.Grant{ID: g.ID, Kind: string(g.Kind), Principal: g.Principal, Client: g.Client, Session: g.Session, Parent: g.Parent, Actor: g.Actor, Scopes: g.Scopes, Audience: g.Audience,
+	return wire.Grant{ID: g.ID, Kind: string(g.Kind), Principal: g.Principal, Client: g.Client, Session: g.Session, Parent: g.Parent, Actor: g.Actor, Scopes: g.Scopes, Audience: g.Audience, Details: g.Details,
 		Offline: g.Offline, CreatedAt: g.Created, ExpiresAt: optional(g.Expires), RevokedAt: optional(g.Revoked), RevokeReason: g.Reason}
 }
 

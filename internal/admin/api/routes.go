@@ -85,6 +85,11 @@ func (s *Server) routes() {
 	op(s, Operation{post, "/trusted-issuers/{id}/subjects", "link-trusted-subject", "Say who a subject of a trusted issuer is", operator.IssuersWrite, "trusted_issuer.link", Changing, 201, false}, s.linkSubject)
 	op(s, Operation{remove, "/trusted-issuers/{id}/subjects/{link}", "unlink-trusted-subject", "Make a subject nobody, and end what was obtained through the link", operator.IssuersWrite, "trusted_issuer.unlink", Changing, 0, false}, s.unlinkSubject)
 
+	op(s, Operation{get, "/authorization-detail-types", "list-authorization-detail-types", "List the types of authorization details", operator.ClientsRead, NoEvent, Reading, 0, false}, s.listDetailTypes)
+	op(s, Operation{get, "/authorization-detail-types/{type}", "show-authorization-detail-type", "Show a type of authorization details", operator.ClientsRead, NoEvent, Reading, 0, false}, s.showDetailType)
+	op(s, Operation{put, "/authorization-detail-types/{type}", "put-authorization-detail-type", "Register a type of authorization details, or replace it", operator.ClientsWrite, "authorization_detail_type.put", Changing, 0, false}, s.putDetailType)
+	op(s, Operation{remove, "/authorization-detail-types/{type}", "delete-authorization-detail-type", "End a type of authorization details; what was granted stays", operator.ClientsWrite, "authorization_detail_type.delete", Changing, 0, false}, s.deleteDetailType)
+
 	op(s, Operation{get, "/signing-keys", "list-signing-keys", "List the keys that sign the realm's tokens", operator.KeysRead, NoEvent, Reading, 0, false}, s.listKeys)
 	op(s, Operation{post, "/signing-keys", "rotate-signing-key", "Make the successor of the key that signs with an algorithm", operator.KeysWrite, "signing_key.rotate", Secret, 201, false}, s.rotateKey)
 	op(s, Operation{get, "/signing-keys/{id}", "show-signing-key", "Show a signing key", operator.KeysRead, NoEvent, Reading, 0, false}, s.showKey)

@@ -16,6 +16,7 @@ import (
 	"github.com/cardea-id/cardea/internal/config"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/detail"
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/keyring"
 	"github.com/cardea-id/cardea/internal/identity/once"
@@ -44,6 +45,7 @@ type Options struct {
 	Sessions    *session.Store
 	Clients     *client.Registry
 	Trust       *trust.Registry
+	Details     *detail.Registry
 	Keys        *keyring.Ring
 	Grants      *grant.Store
 	Answers     *once.Answers

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/detail"
 	"github.com/cardea-id/cardea/internal/identity/trust"
 	"github.com/cardea-id/cardea/internal/jose"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -100,6 +101,12 @@ func cast(t *testing.T, e *Env, in, outside string, signer *jose.Key) map[string
 		Name: "Example App", Type: client.Web, RedirectURIs: []string{redirect}, PostLogoutRedirectURIs: []string{"https://app.example/"},
 		GrantTypes: []string{client.AuthorizationCode, client.RefreshToken},
 		Scopes:     []string{"openid", "profile", "email", "address", "phone", "offline_access", "read"}, Resources: []string{"https://api.example"},
+		DetailTypes: []string{"payment"},
+	}
+	_, err := e.Details.Put(context.Background(), audit.System, in, 0, detail.Type{Name: "payment", Words: map[string]string{"en": "Pay {amount} to {to}"},
+		Schema: `{"properties":{"to":{"type":"string"},"amount":{"pattern":"^[0-9]+[.][0-9]{2}$"}},"required":["to","amount"]}`})
+	if err != nil {
+		t.Fatal(err)
 	}
 	own := app
 	own.Name, own.FirstParty = "Own App", true

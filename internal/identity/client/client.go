@@ -132,6 +132,9 @@ type Settings struct {
 	// that names none gets them all.
 	Resources []string `json:"resources,omitempty"`
 
+	// DetailTypes are the types of authorization details it may ask for (RFC 9396).
+	DetailTypes []string `json:"authorization_details_types,omitempty"`
+
 	AuthMethod AuthMethod `json:"token_endpoint_auth_method"`
 	// AuthSigningAlg is the one algorithm of its assertions; empty: any we know.
 	AuthSigningAlg string `json:"token_endpoint_auth_signing_alg,omitempty"`
@@ -234,6 +237,10 @@ func (s *Settings) AllowsGrant(grantType string) bool {
 
 // AllowsScope reports whether the client may ask for one scope.
 func (s *Settings) AllowsScope(scope string) bool { return slices.Contains(s.Scopes, scope) }
+
+// AllowsDetail reports whether the client may ask for authorization details of
+// a type.
+func (s *Settings) AllowsDetail(name string) bool { return slices.Contains(s.DetailTypes, name) }
 
 // AllowsResource reports whether the client may ask for tokens whose audience
 // is resource.

@@ -120,6 +120,12 @@ func (s *Settings) checkIdentity(p *problems) {
 	if s.IntrospectAny && !s.ResourceServer {
 		p.add("introspect_any", "is for resource servers only")
 	}
+	checkList(p, "authorization_details_types", s.DetailTypes, func(v string) string {
+		if !ValidScope(v) {
+			return "is not the name of a type"
+		}
+		return ""
+	})
 	checkAudiences(p, "identifiers", s.Identifiers)
 	checkAudiences(p, "resources", s.Resources)
 	checkList(p, "scopes", s.Scopes, func(v string) string {

@@ -97,6 +97,7 @@ func TestSettingsAreChecked(t *testing.T) {
 		}},
 		{"scopes", func(s *Settings) { s.Scopes = []string{"open id"} }},
 		{"scopes", func(s *Settings) { s.Scopes = []string{`a"b`} }},
+		{"authorization_details_types", func(s *Settings) { s.DetailTypes = []string{"a b"} }},
 		{"resources", func(s *Settings) { s.Resources = []string{"no uri"} }},
 		{"resources", func(s *Settings) { s.Resources = []string{"https://api.example.com/#x"} }},
 		{"identifiers", func(s *Settings) { s.Identifiers = []string{"https://api.example.com"} }},

@@ -36,6 +36,7 @@ type New struct {
 	Scopes   []string
 	Audience []string
 	Claims   string
+	Details  string
 	ACR      string
 	AMR      []string
 	AuthTime time.Time
@@ -94,7 +95,7 @@ func (s *Store) prove(tx *db.Tx, slot Slot, n New) (*Grant, *client.Client, erro
 	}
 	g := &Grant{Realm: tx.Realm, ID: n.ID, Kind: n.Kind, Principal: n.Principal, Era: life.Era, Client: n.Client, clientLife: c.Life,
 		Session: n.Session, Credential: n.Credential, Parent: n.Parent, Actor: n.Actor, Consent: n.Consent, Offline: n.Offline,
-		Scopes: Scopes(n.Scopes), Audience: slices.Clone(n.Audience), Claims: n.Claims, ACR: n.ACR, AMR: slices.Clone(n.AMR), AuthTime: n.AuthTime,
+		Scopes: Scopes(n.Scopes), Audience: slices.Clone(n.Audience), Claims: n.Claims, Details: n.Details, ACR: n.ACR, AMR: slices.Clone(n.AMR), AuthTime: n.AuthTime,
 		Status: slot.bit, Created: tx.Now, Expires: life.Until, Version: 1}
 	if g.ID == "" {
 		g.ID = NewID(tx.Now)

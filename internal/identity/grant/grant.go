@@ -61,6 +61,8 @@ type Grant struct {
 	Audience []string // resources its tokens are for
 	Claims   string   // the claims request as sent (OpenID Connect Core, section 5.5), JSON or empty
 
+	Details string // authorization details granted (RFC 9396), a JSON array or empty
+
 	// How the principal proved itself; zero for clients.
 	ACR      string
 	AMR      []string

@@ -71,5 +71,5 @@ func (s *Store) Cached(ctx context.Context, realm, id string) (*Grant, error) {
 type grantCache = *cache.Cache[*Grant]
 
 func newGrantCache() grantCache {
-	return cache.New("grants", 32<<20, 16<<20, func(g *Grant) int { return 640 + len(g.Claims) + 32*(len(g.Scopes)+len(g.Audience)) })
+	return cache.New("grants", 32<<20, 16<<20, func(g *Grant) int { return 640 + len(g.Claims) + len(g.Details) + 32*(len(g.Scopes)+len(g.Audience)) })
 }

@@ -27,6 +27,7 @@ type codePayload struct {
 	Audience []string  `json:"audience"`
 	Nonce    string    `json:"nonce,omitempty"`
 	Claims   string    `json:"claims,omitempty"`
+	Details  string    `json:"details,omitempty"`
 	JKT      string    `json:"jkt,omitempty"`     // the key it must be redeemed with
 	Consent  bool      `json:"consent,omitempty"` // the grant rests on remembered consent
 	ACR      string    `json:"acr,omitempty"`
@@ -38,7 +39,7 @@ type codePayload struct {
 // remembered in the same transaction, so that neither is without the other.
 func (s *Server) giveCode(w http.ResponseWriter, r *http.Request, a *authorization, p progress) error {
 	payload, err := json.Marshal(codePayload{
-		Session: p.session.ID, Scopes: a.scopes, Audience: a.client.Audience(a.realm.Issuer, a.scopes, a.resources), Nonce: a.nonce, JKT: a.jkt,
+		Session: p.session.ID, Scopes: a.scopes, Audience: a.client.Audience(a.realm.Issuer, a.scopes, a.resources), Nonce: a.nonce, JKT: a.jkt, Details: a.details.String(),
 		Claims: a.claims.keep(func(scope string) bool { return slices.Contains(a.about, scope) }).text(), Consent: !a.client.FirstParty, ACR: p.session.ACR, AMR: p.session.AMR, AuthTime: p.session.AuthTime,
 	})
 	if err != nil {

@@ -151,13 +151,16 @@ func (s *Server) consentMissing(ctx context.Context, a *authorization, p *progre
 		a.scopes, a.about = p.granted(a.scopes), p.granted(a.about)
 		return nil, nil
 	}
-	ask.Consent = a.consents()
+	ask.Consent, ask.Details = a.consents(), a.details.String()
 	needed := missing("consent_required", "the person must be asked for consent")
 	if a.prompt.consent || a.anybody() {
 		return needed, nil
 	}
 	if a.client.FirstParty {
 		return nil, nil
+	}
+	if a.details != nil {
+		return needed, nil // what is asked for in detail is agreed to once, never remembered
 	}
 	given, err := s.grants.Consent(ctx, a.realm.Name, p.session.Principal, a.client.ID)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/detail"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web"
 )
@@ -28,6 +29,7 @@ type authorization struct {
 	byForm      bool // forms of our pages led here
 
 	scopes    []string // sorted, each allowed for the client
+	details   detail.List
 	resources []string
 	challenge string // S256, or "" for a client that may leave PKCE out
 	nonce     string
@@ -98,6 +100,7 @@ var table = [...]row{
 	{checkSigned, everywhere},
 	{refuseRegistration, everywhere},
 	{checkResponseType, redirecting},
+	{checkDetails, everywhere},
 	{checkScope, everywhere},
 	{checkPKCE, redirecting},
 	{checkNonce, redirecting},

@@ -18,10 +18,11 @@ const (
 	maxScopes = 50
 )
 
-// checkScope reads what the client asks for.
+// checkScope reads what the client asks for. Who asks in detail may leave it out
+// (RFC 9396, section 3).
 func checkScope(_ context.Context, _ *Server, a *authorization) (err error) {
 	a.scopes, err = readScope(a.client, a.params.Get("scope"))
-	if err == nil && len(a.scopes) == 0 {
+	if err == nil && len(a.scopes) == 0 && a.details == nil {
 		return refuse("invalid_scope", "scope is missing")
 	}
 	return err

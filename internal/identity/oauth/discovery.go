@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -29,7 +30,12 @@ type document struct {
 // document: what it says is true for both.
 func (s *Server) discovery(w http.ResponseWriter, r *http.Request) error {
 	rl := realm.From(r.Context())
-	doc, err := s.documents.Get(rl.Name, rl.Issuer+" "+strconv.FormatInt(rl.Version, 10), func() (*document, error) { return s.describe(rl) })
+	types, err := s.detailTypes(r.Context(), rl)
+	if err != nil {
+		return err
+	}
+	key := rl.Issuer + " " + strconv.FormatInt(rl.Version, 10) + " " + strings.Join(types, " ")
+	doc, err := s.documents.Get(rl.Name, key, func() (*document, error) { return s.describe(rl, types) })
 	if err != nil {
 		return err
 	}
@@ -87,13 +93,28 @@ type metadata struct {
 	RequireSigned         bool     `json:"require_signed_request_object"`
 	RequestObjectAlgs     []string `json:"request_object_signing_alg_values_supported"`
 	AnswerAlgs            []string `json:"authorization_signing_alg_values_supported"`
+	DetailTypes           []string `json:"authorization_details_types_supported,omitempty"`
 	IssInResponse         bool     `json:"authorization_response_iss_parameter_supported"`
 	DPoPAlgs              []string `json:"dpop_signing_alg_values_supported"`
 	TLSBoundTokens        bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 	MTLS                  *aliases `json:"mtls_endpoint_aliases,omitempty"`
 }
 
-func (s *Server) describe(rl *realm.Realm) (*document, error) {
+// detailTypes are the types of authorization details of a realm. Names of types
+// hold no spaces.
+func (s *Server) detailTypes(ctx context.Context, rl *realm.Realm) ([]string, error) {
+	types, err := s.details.Types(ctx, rl.Name)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(types))
+	for i, t := range types {
+		names[i] = t.Name
+	}
+	return names, nil
+}
+
+func (s *Server) describe(rl *realm.Realm, detailTypes []string) (*document, error) {
 	at := func(path string) string { return rl.Issuer + path }
 	rules := client.RealmRules(&rl.Settings)
 	algs := rules.Algs()
@@ -152,6 +173,7 @@ func (s *Server) describe(rl *realm.Realm) (*document, error) {
 		RequireSigned:         rules.SignedRequests,
 		RequestObjectAlgs:     algs,
 		AnswerAlgs:            algs,
+		DetailTypes:           detailTypes,
 		IssInResponse:         true,
 		DPoPAlgs:              algs,
 		TLSBoundTokens:        s.mtls.On,

@@ -215,6 +215,7 @@ type reply struct {
 	ID      string `json:"id_token"`
 	Scope   string `json:"scope"`
 	Issued  string `json:"issued_token_type"`
+	Details any    `json:"authorization_details"`
 	Error   string `json:"error"`
 	Words   string `json:"error_description"`
 }

@@ -111,14 +111,18 @@ func (a *asking) newGrant(id string, v once.Value) (grant.New, codePayload, erro
 	offline := slices.Contains(scopes, scopeOffline)
 	return grant.New{
 		ID: id, Kind: grant.Authorization, Principal: v.Subject, Client: c.ID, Session: p.Session, Consent: p.Consent && !c.FirstParty, Offline: offline,
-		Scopes: scopes, Audience: p.Audience, Claims: p.Claims, ACR: p.ACR, AMR: p.AMR, AuthTime: p.AuthTime,
+		Scopes: scopes, Audience: p.Audience, Claims: p.Claims, Details: p.Details, ACR: p.ACR, AMR: p.AMR, AuthTime: p.AuthTime,
 		Refresh: offline && c.AllowsGrant(client.RefreshToken), Bound: a.refreshBound(),
 	}, p, nil
 }
 
-// narrow lets a token request name fewer resources than the authorization
-// request did (RFC 8707, section 2.2).
+// narrow lets a token request name fewer resources (RFC 8707, section 2.2) and
+// fewer details (RFC 9396, section 6) than the authorization request did.
 func (a *asking) narrow(p proved) (proved, error) {
+	var err error
+	if p.details, p.detailsAt, err = a.granted(p.grant); err != nil {
+		return proved{}, err
+	}
 	if len(a.resources) == 0 {
 		return p, nil
 	}

@@ -26,7 +26,7 @@ func (credentialsGrant) prove(s *Server, a *asking) (proved, error) {
 	if err != nil {
 		return proved{}, err
 	}
-	return proved{grant: g, scopes: scopes, audience: c.Audience(a.realm.Issuer, scopes, a.resources)}, nil
+	return proved{grant: g, scopes: scopes, details: a.details, audience: c.Audience(a.realm.Issuer, scopes, a.resources)}, nil
 }
 
 // ownScopes are those asked for, or all the client may have on its own account.

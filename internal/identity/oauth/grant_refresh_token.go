@@ -51,7 +51,7 @@ func (a *asking) narrower(g *grant.Grant) []string {
 // checkNarrowing refuses a request for more than was granted before the token
 // is used up for it.
 func (s *Server) checkNarrowing(a *asking, text string) error {
-	if a.params.Get("scope") == "" && len(a.resources) == 0 {
+	if a.params.Get("scope") == "" && len(a.resources) == 0 && a.details == nil {
 		return nil
 	}
 	scopes, err := readScope(a.caller.Client, a.params.Get("scope"))

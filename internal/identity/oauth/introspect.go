@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"context"
 	"mime"
 	"net/http"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/detail"
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/jose"
@@ -68,7 +70,11 @@ func (s *Server) meaning(r *http.Request, rl *realm.Realm, asker *client.Client,
 	if !mayRead(asker, t) {
 		return inactive, nil
 	}
-	return describeToken(rl, t), nil
+	details, err := s.detailsOf(r.Context(), t)
+	if err != nil {
+		return nil, err
+	}
+	return describeToken(rl, t, details), nil
 }
 
 // mayRead reports whether a token's meaning is a client's business: its own
@@ -88,7 +94,31 @@ func mayRead(c *client.Client, t *token.Token) bool {
 	return c.IntrospectAny
 }
 
-func describeToken(rl *realm.Realm, t *token.Token) []byte {
+// detailsOf are the authorization details of a token, from its grant where the
+// token could not carry them. Where the grant has others than it had, nothing is
+// told.
+func (s *Server) detailsOf(ctx context.Context, t *token.Token) (string, error) {
+	if t.Details.Hash == "" {
+		return t.Details.Text, nil
+	}
+	g, err := s.grants.Cached(ctx, t.Realm, t.Grant)
+	if err != nil {
+		return "", err
+	}
+	list, err := detail.Parse(g.Details)
+	if err != nil {
+		return "", err
+	}
+	if t.Details.At != nil {
+		list = list.Pick(t.Details.At)
+	}
+	if text := list.String(); token.DetailsHash(text) == t.Details.Hash {
+		return text, nil
+	}
+	return "", fault.New(fault.Internal, "details_changed", "the grant %s has other authorization details than its token", g.ID)
+}
+
+func describeToken(rl *realm.Realm, t *token.Token, details string) []byte {
 	b := append(make([]byte, 0, 512), `{"active":true,"token_type":"`...)
 	b = append(append(b, tokenType(t)...), `","scope":"`...)
 	b = append(append(b, strings.Join(t.Scopes, " ")...), '"')
@@ -105,6 +135,9 @@ func describeToken(rl *realm.Realm, t *token.Token) []byte {
 	}
 	if len(t.Actors) > 0 {
 		b = token.AppendActors(append(b, `,"act":`...), t.Actors)
+	}
+	if details != "" {
+		b = append(append(b, `,"authorization_details":`...), details...)
 	}
 	if t.ACR != "" {
 		b = member(b, "acr", t.ACR)
@@ -143,6 +176,9 @@ func (s *Server) meaningOfRefresh(r *http.Request, rl *realm.Realm, asker *clien
 	b = number(b, "exp", idle)
 	b = number(b, "iat", g.Created)
 	b = member(b, "gid", g.ID)
+	if g.Details != "" {
+		b = append(append(b, `,"authorization_details":`...), g.Details...)
+	}
 	return append(b, '}'), nil
 }
 

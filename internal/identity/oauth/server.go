@@ -18,6 +18,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/approval"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/detail"
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/keyring"
 	"github.com/cardea-id/cardea/internal/identity/once"
@@ -42,6 +43,7 @@ type Options struct {
 	Once        *once.Store
 	Approvals   *approval.Store
 	Pages       *signin.Server
+	Details     *detail.Registry
 	Fetch       *web.Fetcher // for the jwks_uri of clients and trusted issuers
 	MTLS        MTLS
 	Locales     []string // languages of the pages, for discovery
@@ -61,6 +63,7 @@ type Server struct {
 	once        *once.Store
 	approvals   *approval.Store
 	pages       *signin.Server
+	details     *detail.Registry
 	fetch       *web.Fetcher
 	mtls        MTLS
 	locales     []string
@@ -73,7 +76,7 @@ type Server struct {
 func New(o Options) *Server {
 	return &Server{
 		db: o.DB, log: o.Log, ring: o.Ring, principals: o.Principals, credentials: o.Credentials, clients: o.Clients, trust: o.Trust,
-		grants: o.Grants, tokens: o.Tokens, once: o.Once, approvals: o.Approvals, pages: o.Pages, fetch: o.Fetch, mtls: o.MTLS, locales: o.Locales,
+		grants: o.Grants, tokens: o.Tokens, once: o.Once, approvals: o.Approvals, pages: o.Pages, details: o.Details, fetch: o.Fetch, mtls: o.MTLS, locales: o.Locales,
 		documents: cache.New("discovery documents", 16<<20, 1<<20, func(d *document) int { return len(d.body) }),
 	}
 }

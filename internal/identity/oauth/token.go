@@ -7,6 +7,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/detail"
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -22,6 +23,7 @@ type asking struct {
 	caller    caller
 	bound     token.Binding // what access tokens will be bound to
 	resources []string      // asked for by this request, each allowed for the client
+	details   detail.List   // the same
 }
 
 // proved is what a grant type has shown: under which grant tokens may be
@@ -30,12 +32,15 @@ type proved struct {
 	grant    *grant.Grant
 	scopes   []string
 	audience []string
+	details  detail.List
 	refresh  secret.Text // the refresh token that goes with them, or ""
 	nonce    string
 	idToken  bool
 	until    time.Time // when the access token ends at the latest; zero: the grant says
 	issued   string    // what token exchange calls the token, or ""
 	// assertion is asked for instead of an access token.
+	// detailsAt says which of the grant's the details are; nil: all.
+	detailsAt []int
 	assertion *token.AssertionRequest
 }
 
@@ -81,12 +86,15 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 	if a.bound, err = s.binding(w, r, a.realm, a.caller.Client); err != nil {
 		return err
 	}
-	// 3. May it ask for these resources?
+	// 3. May it ask for these resources, and for this in detail?
 	if a.resources, err = a.readResources(); err != nil {
 		return err
 	}
 	if len(a.resources) == 0 && a.rules().Resource && !named[params.Get("grant_type")] {
 		return errNoResource()
+	}
+	if a.details, err = s.readDetails(r.Context(), a.realm, a.caller.Client, params); err != nil {
+		return err
 	}
 	// 4. On whose behalf, and under which grant?
 	p, err := kind.prove(s, a)
@@ -130,7 +138,7 @@ func (a *asking) grantType() (grantType, error) {
 
 // issue passes the gate.
 func (s *Server) issue(a *asking, p proved) (token.Issued, error) {
-	req := token.Request{Grant: p.grant, Scopes: p.scopes, Audience: p.audience, Bound: a.bound, Until: p.until}
+	req := token.Request{Grant: p.grant, Scopes: p.scopes, Audience: p.audience, Bound: a.bound, Until: p.until, Details: p.details.String(), DetailsAt: p.detailsAt}
 	if p.idToken {
 		claims, err := s.idTokenClaims(a.request.Context(), a.realm, a.caller.Client, p.grant)
 		if err != nil {
@@ -171,6 +179,9 @@ func answerTokens(p proved, issued token.Issued) []byte {
 	}
 	if p.issued != "" {
 		b = append(append(append(b, `,"issued_token_type":"`...), p.issued...), '"')
+	}
+	if p.details != nil {
+		b = append(append(b, `,"authorization_details":`...), p.details.String()...)
 	}
 	b = append(b, `,"scope":"`...)
 	for i, scope := range p.scopes {

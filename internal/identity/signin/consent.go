@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/cardea-id/cardea/internal/i18n"
+	"github.com/cardea-id/cardea/internal/identity/detail"
+	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web/look"
 )
 
@@ -15,6 +17,7 @@ type consentPage struct {
 	Client     who
 	Who        who
 	Scopes     []scope
+	Details    []detail.Words
 	Place      string // where the answer goes, "" where that is a device
 	Device     *Device
 	Minutes    int    // since the device asked
@@ -62,9 +65,24 @@ func (s *Server) askConsent(w http.ResponseWriter, r *http.Request) error {
 	if p.Device = f.Device; p.Device != nil {
 		p.Minutes = int(s.DB.Now().Sub(p.Device.Asked).Minutes())
 	}
+	if p.Details, err = s.details(r, f, p.Locale.Tag()); err != nil {
+		return err
+	}
 	p.Form = s.forms.Token(w, r, s.purpose(r, consentOf(f, using)))
 	f.allow(w)
 	return s.look.Render(w, http.StatusOK, "consent", p)
+}
+
+// details puts what is asked for in detail into words of the page's language.
+func (s *Server) details(r *http.Request, f *flow, language string) ([]detail.Words, error) {
+	if f.Details == "" {
+		return nil, nil
+	}
+	list, err := detail.Parse(f.Details)
+	if err != nil {
+		return nil, err
+	}
+	return s.Details.Words(r.Context(), realm.From(r.Context()).Name, language, list)
 }
 
 // consentOf ties the form to what it showed: this flow, this account. Whoever

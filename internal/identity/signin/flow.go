@@ -39,7 +39,10 @@ type Flow struct {
 	Subject     string   `json:"subject,omitempty"` // only this principal will do
 	LoginHint   string   `json:"login_hint,omitempty"`
 	UILocales   string   `json:"ui_locales,omitempty"`
-	Consent     []string `json:"consent,omitempty"` // scopes to be agreed to; none: nothing is asked
+	Consent     []string `json:"consent,omitempty"` // scopes to be agreed to
+	// Details are authorization details to be agreed to (RFC 9396), a JSON array.
+	// Where there is neither a scope nor a detail, nothing is asked.
+	Details string `json:"details,omitempty"`
 	// Device is not nil where what is agreed to goes to another device, which
 	// the consent page then describes in the place of an address.
 	Device *Device `json:"device,omitempty"`

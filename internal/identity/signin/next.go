@@ -69,7 +69,7 @@ func (f *flow) step(all []account) (step, *account) {
 		return stepSignIn, nil
 	case f.Reauth && !f.proved(using):
 		return stepSignIn, using
-	case len(f.Consent) > 0 && !f.agreed(using):
+	case (len(f.Consent) > 0 || f.Details != "") && !f.agreed(using):
 		return stepConsent, using
 	}
 	return stepReturn, using

@@ -21,6 +21,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/approval"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/detail"
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/principal"
@@ -48,6 +49,7 @@ type Options struct {
 	Clients   *client.Registry
 	Grants    *grant.Store
 	Approvals *approval.Store
+	Details   *detail.Registry
 	Words     *i18n.Catalogue
 	Assets    *web.Assets  // from look.Assets
 	FormKey   []byte       // the same on all nodes

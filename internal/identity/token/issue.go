@@ -40,7 +40,7 @@ func (g *Gate) Issue(ctx context.Context, by audit.Actor, q Request) (Issued, er
 	if err != nil {
 		return Issued{}, err
 	}
-	access, err := g.mint(ctx, p, t)
+	access, err := g.mint(ctx, p, t, q.DetailsAt)
 	if err != nil {
 		return Issued{}, err
 	}
@@ -277,6 +277,9 @@ func (p *passed) permits(q Request) error {
 			return fault.New(fault.Forbidden, "audience_exceeded", "the grant does not reach %q", a)
 		}
 	}
+	if err := p.detailed(q); err != nil {
+		return err
+	}
 	if !meets(p.grant.ACR, q.ACR) {
 		return fault.New(fault.Forbidden, "assurance_low", "assurance %q was reached where %q is demanded", p.grant.ACR, q.ACR)
 	}
@@ -325,8 +328,8 @@ func (g *Gate) compose(ctx context.Context, p *passed, q Request, minted audit.P
 	t := &Token{Realm: p.grant.Realm, ID: base64.RawURLEncoding.EncodeToString(jti[:]), Subject: subject, Principal: p.grant.Principal,
 		Client: p.client.ID, Grant: p.grant.ID, Scopes: q.Scopes, Audience: q.Audience, Actors: actors, Issued: issued,
 		Expires: p.end(p.now.Add(life(p.realm.Settings.AccessTokenTTL, p.client.AccessTokenLife()))),
-		Bound:   q.Bound,
-		ACR:     p.grant.ACR, AMR: p.grant.AMR, AuthTime: p.grant.AuthTime, Status: p.grant.Status, Minted: minted}
+		Bound:   q.Bound, Details: Details{Text: q.Details},
+		ACR: p.grant.ACR, AMR: p.grant.AMR, AuthTime: p.grant.AuthTime, Status: p.grant.Status, Minted: minted}
 	if !p.now.Before(t.Expires) {
 		return nil, refusal(dead("it ends within the second"))
 	}

@@ -12,9 +12,18 @@ import (
 	"github.com/cardea-id/cardea/internal/statuslist"
 )
 
-// mint gives a token the form its client has chosen.
-func (g *Gate) mint(ctx context.Context, p *passed, t *Token) (string, error) {
+// mint gives a token the form its client has chosen. Authorization details
+// that make it too large are replaced by their hash; at says which of the
+// grant's they are.
+func (g *Gate) mint(ctx context.Context, p *passed, t *Token, at []int) (string, error) {
 	if p.client.AccessTokenFormat == client.Opaque {
+		if len(t.Details.Text) > maxSealedDetails {
+			short, ok := t.hashed(p, at)
+			if !ok {
+				return "", tooDetailed()
+			}
+			t.Details = short
+		}
 		return g.seal(ctx, t)
 	}
 	key, err := g.Ring.Signer(ctx, t.Realm, p.client.AccessTokenAlgorithm())
@@ -22,16 +31,32 @@ func (g *Gate) mint(ctx context.Context, p *passed, t *Token) (string, error) {
 		return "", err
 	}
 	t.Key = key.ID
-	var space [1024]byte
-	claims := appendClaims(space[:0], p.realm.Issuer, t)
-	signed, err := jose.Sign(key, TypeAccess, claims)
+	signed, claims, err := sign(key, p, t)
 	if err != nil {
 		return "", err
 	}
-	if size, most := weight(signed), p.realm.Settings.MaxTokenBytes; size > most {
+	most := p.realm.Settings.MaxTokenBytes
+	if short, ok := t.hashed(p, at); ok && weight(signed) > most {
+		t.Details = short
+		if signed, claims, err = sign(key, p, t); err != nil {
+			return "", err
+		}
+	}
+	if size := weight(signed); size > most {
 		return "", tooLarge(claims, size, most)
 	}
 	return signed, nil
+}
+
+func sign(key *jose.Key, p *passed, t *Token) (signed string, claims []byte, err error) {
+	var space [1024]byte
+	claims = appendClaims(space[:0], p.realm.Issuer, t)
+	signed, err = jose.Sign(key, TypeAccess, claims)
+	return signed, claims, err
+}
+
+func tooDetailed() error {
+	return fault.New(fault.TooLarge, "token_too_large", "a sealed token carries at most %d bytes of authorization_details that no grant holds", maxSealedDetails)
 }
 
 // es256Signature is the length of a signature of the default algorithm.
@@ -59,6 +84,7 @@ func appendClaims(b []byte, issuer string, t *Token) []byte {
 	if len(t.Scopes) > 0 {
 		b = appendWords(append(b, `,"scope":`...), t.Scopes)
 	}
+	b = appendDetails(b, t.Details)
 	b = appendPerson(b, t.ACR, t.AMR, t.AuthTime)
 	if len(t.Actors) > 0 {
 		b = AppendActors(append(b, `,"act":`...), t.Actors)

@@ -16,12 +16,10 @@ import (
 // and reading it takes no database; whoever holds it learns nothing from it,
 // not even from its length, which comes in steps.
 
-// The first byte of what is sealed. Tokens without actors keep the first form,
-// which nodes of an older version read too.
-const (
-	opaqueV1 = 1
-	opaqueV2 = 2 // has actors
-)
+// The first byte of what is sealed. The second form has actors, and behind all
+// else authorization details; tokens with neither keep the first, which nodes of
+// an older version read too.
+const opaqueV1, opaqueV2 = 1, 2
 
 // opaqueStep is what the length of the claims is filled up to a multiple of.
 const opaqueStep = 128
@@ -50,7 +48,7 @@ func appendOpaque(b []byte, t *Token) ([]byte, error) {
 		return nil, errors.New("token: jti is not 16 bytes")
 	}
 	form, lists := byte(opaqueV1), [][]string{t.Scopes, t.Audience, t.AMR}
-	if len(t.Actors) > 0 {
+	if len(t.Actors) > 0 || t.Details.Text != "" || t.Details.Hash != "" {
 		form, lists = opaqueV2, append(lists, t.Actors)
 	}
 	b = append(append(b, form), jti...)
@@ -65,6 +63,13 @@ func appendOpaque(b []byte, t *Token) ([]byte, error) {
 	}
 	for _, n := range []int64{t.Status.Index, t.Minted.Epoch, t.Minted.Seq, t.Issued.Unix(), t.Expires.Unix(), unix(t.AuthTime)} {
 		b = binary.AppendVarint(b, n)
+	}
+	if form == opaqueV2 {
+		b = appendField(appendField(b, t.Details.Text), t.Details.Hash)
+		b = binary.AppendVarint(b, int64(len(t.Details.At)))
+		for _, n := range t.Details.At {
+			b = binary.AppendVarint(b, int64(n))
+		}
 	}
 	return append(b, make([]byte, (opaqueStep-len(b)%opaqueStep)%opaqueStep)...), nil
 }
@@ -130,6 +135,12 @@ func readOpaque(b []byte) (*Token, bool) {
 	t.Status.Index = r.number()
 	t.Minted = audit.Position{Epoch: r.number(), Seq: r.number()}
 	t.Issued, t.Expires, t.AuthTime = fromUnix(r.number()), fromUnix(r.number()), fromUnix(r.number())
+	if form == opaqueV2 {
+		t.Details.Text, t.Details.Hash = r.field(), r.field()
+		for n := r.number(); n > 0 && r.ok; n-- {
+			t.Details.At = append(t.Details.At, int(r.number()))
+		}
+	}
 	return t, r.ok
 }
 

@@ -25,7 +25,9 @@ var errInvalid error = fault.New(fault.Unauthenticated, "token_invalid", "the ac
 type verified = *cache.Cache[*Token]
 
 func newVerified() verified {
-	return cache.New("verified tokens", 32<<20, 16<<20, func(t *Token) int { return 768 + 32*(len(t.Scopes)+len(t.Audience)+len(t.Actors)) })
+	return cache.New("verified tokens", 32<<20, 16<<20, func(t *Token) int {
+		return 768 + len(t.Details.Text) + 32*(len(t.Scopes)+len(t.Audience)+len(t.Actors))
+	})
 }
 
 func (g *Gate) follow(r audit.Record) {
@@ -157,6 +159,9 @@ func readClaims(r *realm.Realm, v *jose.Verified) (*Token, error) {
 		return nil, err
 	}
 	if t.Actors, err = readActors(v.Claims.Object); err != nil {
+		return nil, err
+	}
+	if t.Details, err = readDetails(v.Claims); err != nil {
 		return nil, err
 	}
 	t.Status, err = readStatus(r.Issuer, v.Claims)

@@ -2,6 +2,7 @@ package token
 
 import (
 	"math/rand/v2"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -274,6 +275,11 @@ func FuzzReadOpaque(f *testing.F) {
 	}
 	f.Add(b)
 	f.Add(b[:40])
+	t.Details = Details{Hash: "x", At: []int{0, 2}}
+	if b, err = appendOpaque(nil, t); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, ok := readOpaque(b)
@@ -284,7 +290,7 @@ func FuzzReadOpaque(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if back, ok := readOpaque(again); !ok || back.Subject != got.Subject || back.Status != got.Status || len(back.Scopes) != len(got.Scopes) {
+		if back, ok := readOpaque(again); !ok || back.Subject != got.Subject || back.Status != got.Status || len(back.Scopes) != len(got.Scopes) || !reflect.DeepEqual(back.Details, got.Details) {
 			t.Errorf("%+v became %+v", got, back)
 		}
 	})

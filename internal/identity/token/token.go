@@ -49,6 +49,10 @@ type Token struct {
 	AMR      []string
 	AuthTime time.Time
 
+	// Details are authorization details (RFC 9396): a JSON array, or only what
+	// stands for it where it would be too large. The zero value is none.
+	Details Details
+
 	Bound Binding // what must be shown with it; zero: nothing
 
 	Status audit.Bit
@@ -89,6 +93,10 @@ type Request struct {
 	Audience []string
 	// ACR is the least assurance demanded, or empty.
 	ACR string
+	// Details are the authorization details of the access token, a JSON array or
+	// empty, and DetailsAt says which of the grant's they are; nil: all.
+	Details   string
+	DetailsAt []int
 	// Bound is what the access token is bound to.
 	Bound Binding
 	// Until is when the access token ends at the latest; zero: the grant says.
