@@ -16,15 +16,20 @@ var (
 	// ErrScope: genuine, but it does not allow this. Only Protect and Require
 	// return it.
 	ErrScope = errors.New("insufficient scope")
+	// ErrAuthentication: genuine, but its person must sign in anew or better
+	// (RFC 9470). Only SignedIn and ProtectSignedIn return it.
+	ErrAuthentication = errors.New("insufficient user authentication")
 )
 
 // Error says why a token is refused.
 type Error struct {
-	// Kind is ErrInvalid, ErrExpired, ErrRevoked, ErrStale or ErrScope, or of a
-	// request ErrProof, ErrNonce or ErrBound.
+	// Kind is ErrInvalid, ErrExpired, ErrRevoked, ErrStale, ErrScope or
+	// ErrAuthentication, or of a request ErrProof, ErrNonce or ErrBound.
 	Kind error
 	// Detail is for logs and developers. It never contains the token.
 	Detail string
+
+	need SignedIn // of ErrAuthentication
 }
 
 func (e *Error) Error() string {
@@ -37,4 +42,4 @@ func (e *Error) Error() string {
 // Unwrap returns the kind.
 func (e *Error) Unwrap() error { return e.Kind }
 
-func refuse(kind error, detail string) error { return &Error{kind, detail} }
+func refuse(kind error, detail string) error { return &Error{Kind: kind, Detail: detail} }

@@ -98,6 +98,8 @@ func (v *Verifier) Challenge(w http.ResponseWriter, err error, scopes ...string)
 		text = "the access token was revoked"
 	case errors.Is(err, ErrScope):
 		status, code, text = http.StatusForbidden, "insufficient_scope", "the access token does not allow this"
+	case errors.Is(err, ErrAuthentication):
+		code, text = "insufficient_user_authentication", "sign in again, or in a stronger way"
 	case errors.Is(err, ErrStale):
 		w.Header().Set("Retry-After", "1")
 		w.Header().Set("Cache-Control", "no-store")
@@ -114,6 +116,9 @@ func (v *Verifier) Challenge(w http.ResponseWriter, err error, scopes ...string)
 	challenge := scheme + ` realm="` + quoted(v.c.Audience) + `"`
 	if code != "" {
 		challenge += `, error="` + code + `", error_description="` + text + `"`
+	}
+	if e := (*Error)(nil); errors.As(err, &e) && e.Kind == ErrAuthentication {
+		challenge += e.need.params()
 	}
 	if len(scopes) > 0 && (code == "" || code == "insufficient_scope") {
 		challenge += `, scope="` + quoted(strings.Join(scopes, " ")) + `"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -131,6 +132,9 @@ func (s *Server) signInMissing(ctx context.Context, a *authorization, p progress
 	return nil, nil
 }
 
+// acrs are the levels that a sign-in can reach. Discovery reads them too.
+var acrs = []string{signin.ACRPassword}
+
 // tooOld reports whether the client wants a newer or better sign-in than the
 // session's.
 func (s *Server) tooOld(a *authorization, one *session.Session) bool {
@@ -138,6 +142,9 @@ func (s *Server) tooOld(a *authorization, one *session.Session) bool {
 		return true
 	}
 	if want := a.claims.IDToken["acr"]; want.Essential && !want.accepts(one.ACR) {
+		return true
+	}
+	if !slices.Contains(a.acr, one.ACR) && slices.ContainsFunc(a.acr, func(acr string) bool { return slices.Contains(acrs, acr) }) {
 		return true
 	}
 	age := s.now().Sub(one.AuthTime)

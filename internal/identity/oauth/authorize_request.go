@@ -35,10 +35,10 @@ type authorization struct {
 	nonce     string
 	jkt       string // the key that the code shall be bound to, or ""
 	prompt    prompt
-	maxAge    int64  // seconds; -1: none
-	subject   string // whom the client expects, as it knows them; "" anybody
+	acr       []string // levels wished for, any of them
+	maxAge    int64    // seconds; -1: none
+	subject   string   // whom the client expects, as it knows them; "" anybody
 	claims    claimsRequest
-	acr       []string      // levels of assurance asked for, in the order of preference
 	message   string        // to be compared with what the client shows
 	life      time.Duration // how long a person may be waited for
 	person    string        // who is asked: a principal, or what is nobody's

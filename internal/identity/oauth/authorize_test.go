@@ -316,6 +316,37 @@ func TestPromptAndAge(t *testing.T) {
 	})
 }
 
+// TestACRValues: SE-09, RFC 9470, section 5. A level that a sign-in can reach is
+// asked for, one that none can reach is not, and the tokens say what is true.
+func TestACRValues(t *testing.T) {
+	run(t, func(d *door) {
+		secret := d.app("app")
+		weak := d.signInAs(d.ada, "aal0")
+		none := func(cookie, values string) string {
+			return d.authorize(cookie, request("app", "prompt", "none", "acr_values", values)).Get("error")
+		}
+		for values, want := range map[string]string{"": "", "aal0": "", "aal1": "login_required", "aal9 aal1": "login_required", "aal0 aal1": "", "aal9": "", "AAL1": ""} {
+			if got := none(weak, values); got != want {
+				d.Errorf("acr_values %q: %q, want %q", values, got, want)
+			}
+		}
+		b := d.browser()
+		b.cookies = map[string]string{}
+		name, value, _ := strings.Cut(weak, "=")
+		b.cookies[name] = value
+		got := d.redeem("app", secret, d.answer(b.password(b.open(request("app", "acr_values", "aal1")))).Get("code"))
+		for _, token := range []string{got.ID, got.Access} {
+			if acr, at := d.claims(token)["acr"], d.claims(token)["auth_time"]; acr != "aal1" || at == nil {
+				d.Errorf("after the sign-in: acr %v, auth_time %v", acr, at)
+			}
+		}
+		plain := d.tokens(d.signInAs(d.ada, "aal0"), "app", secret, "acr_values", "aal9")
+		if acr := d.claims(plain.Access)["acr"]; acr != "aal0" {
+			d.Errorf("what no sign-in reaches: acr %v", acr)
+		}
+	})
+}
+
 // TestSessionsEndCodes: a code dies with the session it came of.
 func TestSessionsEndCodes(t *testing.T) {
 	run(t, func(d *door) {

@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/cardea-id/cardea/internal/identity/client"
-	"github.com/cardea-id/cardea/internal/identity/signin"
 	"github.com/cardea-id/cardea/internal/realm"
 )
 
@@ -161,7 +160,7 @@ func (s *Server) describe(rl *realm.Realm, detailTypes []string) (*document, err
 		IntrospectionAuthAlgs: algs,
 		PKCE:                  []string{"S256"},
 		Prompts:               prompts,
-		ACRs:                  []string{signin.ACRPassword},
+		ACRs:                  acrs,
 		ClaimTypes:            []string{"normal"},
 		Claims:                claimNames(),
 		Locales:               s.locales,

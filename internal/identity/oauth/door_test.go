@@ -76,14 +76,17 @@ func public(s *client.Settings) {
 }
 
 // signIn signs somebody in and returns the browser's cookie.
-func (d *door) signIn(who *principal.Principal) string {
+func (d *door) signIn(who *principal.Principal) string { d.Helper(); return d.signInAs(who, "aal1") }
+
+// signInAs is signIn on a level of assurance.
+func (d *door) signInAs(who *principal.Principal, acr string) string {
 	d.Helper()
 	ctx := context.Background()
 	all, err := d.Credentials.List(ctx, d.realm, who.ID)
 	if err != nil || len(all) == 0 {
 		d.Fatalf("credentials of %s: %v %v", who.ID, all, err)
 	}
-	begun, err := d.Sessions.Begin(ctx, audit.System, d.realm, session.New{Principal: who.ID, Credential: all[0].ID, ACR: "aal1", AMR: []string{"pwd"}})
+	begun, err := d.Sessions.Begin(ctx, audit.System, d.realm, session.New{Principal: who.ID, Credential: all[0].ID, ACR: acr, AMR: []string{"pwd"}})
 	if err != nil {
 		d.Fatal(err)
 	}
