@@ -111,7 +111,7 @@ func (s *Server) keep(ctx context.Context, a *authorization) (value secret.Text,
 		return "", err
 	}
 	value = secret.New(pushedPrefix)
-	return value, s.db.UpdateRC(ctx, a.realm.Name, func(tx *db.Tx) error {
+	return value, s.db.UpdateHot(ctx, a.realm.Name, func(tx *db.Tx) error {
 		return s.once.Put(tx, value, once.Value{Purpose: once.Pushed, Client: a.client.ID, Payload: payload, Expires: tx.Now.Add(pushedLife)})
 	})
 }
