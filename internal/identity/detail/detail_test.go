@@ -190,6 +190,19 @@ func TestTypes(t *testing.T) {
 	})
 }
 
+// TestFormatsCount: a schema that names a format means it.
+func TestFormatsCount(t *testing.T) {
+	schema, err := compile(`{"properties":{"on":{"format":"date"}}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, bad := range map[string]bool{"2026-11-28": false, "2026-13-28": true, "soon": true} {
+		if path, got := misfit(schema, map[string]any{"on": text}); got != bad || bad && strings.Join(path, ".") != "on" {
+			t.Errorf("%s: %v %v, want %v", text, path, got, bad)
+		}
+	}
+}
+
 // TestTypesAreChecked: what cannot be used is not registered, and schemas reach
 // nothing outside.
 func TestTypesAreChecked(t *testing.T) {
@@ -203,6 +216,7 @@ func TestTypesAreChecked(t *testing.T) {
 			"schema 3": {Name: "a", Schema: `{"$ref":"https://example.com/schema"}`, Words: words},
 			"schema 4": {Name: "a", Schema: `{"$ref":"file:///etc/passwd"}`, Words: words},
 			"schema 5": {Name: "a", Schema: `{"pattern":"("}`, Words: words},
+			"schema 7": {Name: "a", Schema: `{"pattern":1}`, Words: words},
 			"schema 6": {Name: "a", Schema: `{"title":"` + strings.Repeat("x", 17<<10) + `"}`, Words: words},
 			"words":    {Name: "a", Schema: "{}"},
 			"words 1":  {Name: "a", Schema: "{}", Words: map[string]string{"English": "x"}},

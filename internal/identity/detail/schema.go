@@ -22,6 +22,7 @@ func compile(text string) (*jsonschema.Schema, error) {
 	}
 	c := jsonschema.NewCompiler()
 	c.UseLoader(nothing{})
+	c.AssertFormat() // whoever writes "format" means it
 	if err := c.AddResource(schemaURL, doc); err != nil {
 		return nil, errors.New("cannot be read as a JSON Schema")
 	}
