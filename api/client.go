@@ -18,66 +18,68 @@ type Client struct {
 // ClientSettings is what an operator decides about a client. Empty fields take
 // the strict default, or the realm's.
 type ClientSettings struct {
-	Name                           string              `json:"name" maxLength:"200" doc:"What people read on the consent page."`
-	Type                           string              `json:"type" enum:"web,spa,native,service"`
-	Profile                        string              `json:"profile,omitempty" enum:"default,mcp,fapi2" doc:"Rules beyond the realm's; it cannot ask for less."`
-	ResourceServer                 bool                `json:"resource_server,omitempty" doc:"An API: it may follow revocations and ask about tokens that name it."`
-	Identifiers                    []string            `json:"identifiers,omitempty" maxItems:"100" nullable:"false" doc:"Audiences a resource server answers to besides its id."`
-	RedirectURIs                   []string            `json:"redirect_uris,omitempty" maxItems:"100" nullable:"false" doc:"Compared as exact strings; only the port of a loopback address may differ."`
-	PostLogoutRedirectURIs         []string            `json:"post_logout_redirect_uris,omitempty" maxItems:"100" nullable:"false"`
-	BackChannelLogoutURI           string              `json:"backchannel_logout_uri,omitempty" maxLength:"2000" doc:"Where the client is told that a session has ended (OpenID Connect Back-Channel Logout). https; http on this machine only."`
-	BackChannelLogoutSession       bool                `json:"backchannel_logout_session_required,omitempty" doc:"The client relies on the session id in logout tokens. They always have one."`
-	FrontChannelLogoutURI          string              `json:"frontchannel_logout_uri,omitempty" maxLength:"2000" doc:"Loaded in a frame when somebody signs out (OpenID Connect Front-Channel Logout). It has scheme, host and port of a redirect URI."`
-	FrontChannelLogoutSession      bool                `json:"frontchannel_logout_session_required,omitempty" doc:"The client relies on iss and sid in the frame's address. They are always there."`
-	GrantTypes                     []string            `json:"grant_types,omitempty" maxItems:"20" nullable:"false"`
-	ResponseModes                  []string            `json:"response_modes,omitempty" maxItems:"20" nullable:"false"`
-	RequirePushedRequests          bool                `json:"require_pushed_authorization_requests,omitempty" doc:"Authorization requests that the client did not push are refused (RFC 9126)."`
-	RequestObjectSigningAlg        string              `json:"request_object_signing_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA" doc:"The one algorithm its request objects may be signed with (RFC 9101); any of its keys if empty."`
-	RequestURIs                    []string            `json:"request_uris,omitempty" maxItems:"100" nullable:"false" doc:"Where its request objects may be fetched from, as exact strings."`
-	RequireSignedRequestObject     bool                `json:"require_signed_request_object,omitempty" doc:"Authorization requests that the client did not sign are refused (RFC 9101)."`
-	Scopes                         []string            `json:"scopes,omitempty" maxItems:"200" nullable:"false" doc:"What the client may ask for; nothing if empty."`
-	Resources                      []string            `json:"resources,omitempty" maxItems:"100" nullable:"false" doc:"Audiences the client may ask tokens for (RFC 8707)."`
-	AuthorizationDetailsTypes      []string            `json:"authorization_details_types,omitempty" maxItems:"100" nullable:"false" doc:"Types of authorization details that the client may ask for (RFC 9396)."`
-	TokenEndpointAuthMethod        string              `json:"token_endpoint_auth_method,omitempty" enum:"none,client_secret_basic,client_secret_post,private_key_jwt,tls_client_auth,self_signed_tls_client_auth"`
-	TokenEndpointAuthSigningAlg    string              `json:"token_endpoint_auth_signing_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA" doc:"The one algorithm its assertions may be signed with; any of its keys if empty."`
-	JWKS                           string              `json:"jwks,omitempty" maxLength:"65536" doc:"Public keys as a JWK set, JSON in a string."`
-	JWKSURI                        string              `json:"jwks_uri,omitempty" maxLength:"2000"`
-	TLSClientAuthSubjectDN         string              `json:"tls_client_auth_subject_dn,omitempty" maxLength:"500" doc:"Subject of the certificate as RFC 4514 writes it, such as CN=orders,O=Example; for tls_client_auth, as are the next five."`
-	TLSClientAuthSANDNS            string              `json:"tls_client_auth_san_dns,omitempty" maxLength:"500" doc:"A DNS name in the certificate."`
-	TLSClientAuthSANURI            string              `json:"tls_client_auth_san_uri,omitempty" maxLength:"500" doc:"A URI in the certificate."`
-	TLSClientAuthSANIP             string              `json:"tls_client_auth_san_ip,omitempty" maxLength:"45" doc:"An IP address in the certificate."`
-	TLSClientAuthSANEmail          string              `json:"tls_client_auth_san_email,omitempty" maxLength:"500" doc:"An e-mail address in the certificate."`
-	TLSClientCA                    string              `json:"tls_client_ca,omitempty" maxLength:"16384" doc:"CAs of its certificate as PEM, instead of the realm's."`
-	DPoPBoundAccessTokens          bool                `json:"dpop_bound_access_tokens,omitempty" doc:"Token requests without a DPoP proof are refused (RFC 9449)."`
-	DPoPRequireNonce               bool                `json:"dpop_require_nonce,omitempty" doc:"DPoP proofs must hold a nonce of the server."`
-	TLSBoundAccessTokens           bool                `json:"tls_client_certificate_bound_access_tokens,omitempty" doc:"Access tokens are bound to the certificate of the connection (RFC 8705)."`
-	AccessTokenFormat              string              `json:"access_token_format,omitempty" enum:"jwt,opaque"`
-	AccessTokenSignedResponseAlg   string              `json:"access_token_signed_response_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA"`
-	IDTokenSignedResponseAlg       string              `json:"id_token_signed_response_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA"`
-	UserInfoSignedResponseAlg      string              `json:"userinfo_signed_response_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA"`
-	IntrospectionSignedResponseAlg string              `json:"introspection_signed_response_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA"`
-	AuthorizationSignedResponseAlg string              `json:"authorization_signed_response_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA" doc:"Signs answers to authorization requests (JARM); as ID tokens if empty."`
-	RequireSignedResponses         bool                `json:"require_signed_authorization_responses,omitempty" doc:"Answers to authorization requests are always signed (JARM)."`
-	OpenIDDefaults                 bool                `json:"openid_defaults,omitempty" doc:"RS256 for ID tokens when no algorithm is named."`
-	SubjectType                    string              `json:"subject_type,omitempty" enum:"public,pairwise"`
-	SectorIdentifier               string              `json:"sector_identifier,omitempty" maxLength:"253"`
-	FirstParty                     bool                `json:"first_party,omitempty" doc:"Nobody is asked for consent."`
-	PKCEOptional                   bool                `json:"pkce_optional,omitempty" doc:"Relaxed: a confidential client may leave PKCE out."`
-	LegacyAssertionAudience        bool                `json:"legacy_assertion_audience,omitempty" doc:"Relaxed: assertions may name the token endpoint as audience."`
-	TokenExchangeDelegation        bool                `json:"token_exchange_delegation,omitempty" doc:"It may exchange a token for one that names who acts for the subject (RFC 8693)."`
-	TokenExchangeImpersonation     bool                `json:"token_exchange_impersonation,omitempty" doc:"Relaxed: it may exchange a token for one that does not name who acts."`
-	IdentityAssertions             []IdentityAssertion `json:"identity_assertions,omitempty" maxItems:"100" nullable:"false" doc:"For which authorization servers of other domains it gets identity assertions (ID-JAG)."`
-	IntrospectAny                  bool                `json:"introspect_any,omitempty" doc:"Relaxed: a resource server may ask about every token of the realm."`
-	DefaultMaxAge                  int64               `json:"default_max_age,omitempty" minimum:"0" doc:"Seconds."`
-	RequireAuthTime                bool                `json:"require_auth_time,omitempty"`
-	AccessTokenTTL                 int64               `json:"access_token_ttl,omitempty" minimum:"0" doc:"Seconds; can only shorten the realm's."`
-	IDTokenTTL                     int64               `json:"id_token_ttl,omitempty" minimum:"0" doc:"Seconds; can only shorten the realm's."`
-	RefreshIdleTTL                 int64               `json:"refresh_idle_ttl,omitempty" minimum:"0" doc:"Seconds; can only shorten the realm's."`
-	RefreshAbsoluteTTL             int64               `json:"refresh_absolute_ttl,omitempty" minimum:"0" doc:"Seconds; can only shorten the realm's."`
-	Contacts                       []string            `json:"contacts,omitempty" maxItems:"20" nullable:"false"`
-	ClientURI                      string              `json:"client_uri,omitempty" maxLength:"2000"`
-	PolicyURI                      string              `json:"policy_uri,omitempty" maxLength:"2000"`
-	TermsURI                       string              `json:"tos_uri,omitempty" maxLength:"2000"`
+	Name                                  string              `json:"name" maxLength:"200" doc:"What people read on the consent page."`
+	Type                                  string              `json:"type" enum:"web,spa,native,service"`
+	Profile                               string              `json:"profile,omitempty" enum:"default,mcp,fapi2" doc:"Rules beyond the realm's; it cannot ask for less."`
+	ResourceServer                        bool                `json:"resource_server,omitempty" doc:"An API: it may follow revocations and ask about tokens that name it."`
+	Identifiers                           []string            `json:"identifiers,omitempty" maxItems:"100" nullable:"false" doc:"Audiences a resource server answers to besides its id."`
+	RedirectURIs                          []string            `json:"redirect_uris,omitempty" maxItems:"100" nullable:"false" doc:"Compared as exact strings; only the port of a loopback address may differ."`
+	PostLogoutRedirectURIs                []string            `json:"post_logout_redirect_uris,omitempty" maxItems:"100" nullable:"false"`
+	BackChannelLogoutURI                  string              `json:"backchannel_logout_uri,omitempty" maxLength:"2000" doc:"Where the client is told that a session has ended (OpenID Connect Back-Channel Logout). https; http on this machine only."`
+	BackChannelLogoutSession              bool                `json:"backchannel_logout_session_required,omitempty" doc:"The client relies on the session id in logout tokens. They always have one."`
+	FrontChannelLogoutURI                 string              `json:"frontchannel_logout_uri,omitempty" maxLength:"2000" doc:"Loaded in a frame when somebody signs out (OpenID Connect Front-Channel Logout). It has scheme, host and port of a redirect URI."`
+	FrontChannelLogoutSession             bool                `json:"frontchannel_logout_session_required,omitempty" doc:"The client relies on iss and sid in the frame's address. They are always there."`
+	GrantTypes                            []string            `json:"grant_types,omitempty" maxItems:"20" nullable:"false"`
+	ResponseModes                         []string            `json:"response_modes,omitempty" maxItems:"20" nullable:"false"`
+	RequirePushedRequests                 bool                `json:"require_pushed_authorization_requests,omitempty" doc:"Authorization requests that the client did not push are refused (RFC 9126)."`
+	RequestObjectSigningAlg               string              `json:"request_object_signing_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA" doc:"The one algorithm its request objects may be signed with (RFC 9101); any of its keys if empty."`
+	RequestURIs                           []string            `json:"request_uris,omitempty" maxItems:"100" nullable:"false" doc:"Where its request objects may be fetched from, as exact strings."`
+	RequireSignedRequestObject            bool                `json:"require_signed_request_object,omitempty" doc:"Authorization requests that the client did not sign are refused (RFC 9101)."`
+	Scopes                                []string            `json:"scopes,omitempty" maxItems:"200" nullable:"false" doc:"What the client may ask for; nothing if empty."`
+	Resources                             []string            `json:"resources,omitempty" maxItems:"100" nullable:"false" doc:"Audiences the client may ask tokens for (RFC 8707)."`
+	AuthorizationDetailsTypes             []string            `json:"authorization_details_types,omitempty" maxItems:"100" nullable:"false" doc:"Types of authorization details that the client may ask for (RFC 9396)."`
+	TokenEndpointAuthMethod               string              `json:"token_endpoint_auth_method,omitempty" enum:"none,client_secret_basic,client_secret_post,private_key_jwt,tls_client_auth,self_signed_tls_client_auth"`
+	TokenEndpointAuthSigningAlg           string              `json:"token_endpoint_auth_signing_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA" doc:"The one algorithm its assertions may be signed with; any of its keys if empty."`
+	JWKS                                  string              `json:"jwks,omitempty" maxLength:"65536" doc:"Public keys as a JWK set, JSON in a string."`
+	JWKSURI                               string              `json:"jwks_uri,omitempty" maxLength:"2000"`
+	TLSClientAuthSubjectDN                string              `json:"tls_client_auth_subject_dn,omitempty" maxLength:"500" doc:"Subject of the certificate as RFC 4514 writes it, such as CN=orders,O=Example; for tls_client_auth, as are the next five."`
+	TLSClientAuthSANDNS                   string              `json:"tls_client_auth_san_dns,omitempty" maxLength:"500" doc:"A DNS name in the certificate."`
+	TLSClientAuthSANURI                   string              `json:"tls_client_auth_san_uri,omitempty" maxLength:"500" doc:"A URI in the certificate."`
+	TLSClientAuthSANIP                    string              `json:"tls_client_auth_san_ip,omitempty" maxLength:"45" doc:"An IP address in the certificate."`
+	TLSClientAuthSANEmail                 string              `json:"tls_client_auth_san_email,omitempty" maxLength:"500" doc:"An e-mail address in the certificate."`
+	TLSClientCA                           string              `json:"tls_client_ca,omitempty" maxLength:"16384" doc:"CAs of its certificate as PEM, instead of the realm's."`
+	BackchannelTokenDeliveryMode          string              `json:"backchannel_token_delivery_mode,omitempty" enum:"poll,ping,push" doc:"How the client learns what people decided who were asked by the back channel (CIBA); poll if empty."`
+	BackchannelClientNotificationEndpoint string              `json:"backchannel_client_notification_endpoint,omitempty" maxLength:"2000" doc:"Where it is told, for ping and push."`
+	DPoPBoundAccessTokens                 bool                `json:"dpop_bound_access_tokens,omitempty" doc:"Token requests without a DPoP proof are refused (RFC 9449)."`
+	DPoPRequireNonce                      bool                `json:"dpop_require_nonce,omitempty" doc:"DPoP proofs must hold a nonce of the server."`
+	TLSBoundAccessTokens                  bool                `json:"tls_client_certificate_bound_access_tokens,omitempty" doc:"Access tokens are bound to the certificate of the connection (RFC 8705)."`
+	AccessTokenFormat                     string              `json:"access_token_format,omitempty" enum:"jwt,opaque"`
+	AccessTokenSignedResponseAlg          string              `json:"access_token_signed_response_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA"`
+	IDTokenSignedResponseAlg              string              `json:"id_token_signed_response_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA"`
+	UserInfoSignedResponseAlg             string              `json:"userinfo_signed_response_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA"`
+	IntrospectionSignedResponseAlg        string              `json:"introspection_signed_response_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA"`
+	AuthorizationSignedResponseAlg        string              `json:"authorization_signed_response_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA" doc:"Signs answers to authorization requests (JARM); as ID tokens if empty."`
+	RequireSignedResponses                bool                `json:"require_signed_authorization_responses,omitempty" doc:"Answers to authorization requests are always signed (JARM)."`
+	OpenIDDefaults                        bool                `json:"openid_defaults,omitempty" doc:"RS256 for ID tokens when no algorithm is named."`
+	SubjectType                           string              `json:"subject_type,omitempty" enum:"public,pairwise"`
+	SectorIdentifier                      string              `json:"sector_identifier,omitempty" maxLength:"253"`
+	FirstParty                            bool                `json:"first_party,omitempty" doc:"Nobody is asked for consent."`
+	PKCEOptional                          bool                `json:"pkce_optional,omitempty" doc:"Relaxed: a confidential client may leave PKCE out."`
+	LegacyAssertionAudience               bool                `json:"legacy_assertion_audience,omitempty" doc:"Relaxed: assertions may name the token endpoint as audience."`
+	TokenExchangeDelegation               bool                `json:"token_exchange_delegation,omitempty" doc:"It may exchange a token for one that names who acts for the subject (RFC 8693)."`
+	TokenExchangeImpersonation            bool                `json:"token_exchange_impersonation,omitempty" doc:"Relaxed: it may exchange a token for one that does not name who acts."`
+	IdentityAssertions                    []IdentityAssertion `json:"identity_assertions,omitempty" maxItems:"100" nullable:"false" doc:"For which authorization servers of other domains it gets identity assertions (ID-JAG)."`
+	IntrospectAny                         bool                `json:"introspect_any,omitempty" doc:"Relaxed: a resource server may ask about every token of the realm."`
+	DefaultMaxAge                         int64               `json:"default_max_age,omitempty" minimum:"0" doc:"Seconds."`
+	RequireAuthTime                       bool                `json:"require_auth_time,omitempty"`
+	AccessTokenTTL                        int64               `json:"access_token_ttl,omitempty" minimum:"0" doc:"Seconds; can only shorten the realm's."`
+	IDTokenTTL                            int64               `json:"id_token_ttl,omitempty" minimum:"0" doc:"Seconds; can only shorten the realm's."`
+	RefreshIdleTTL                        int64               `json:"refresh_idle_ttl,omitempty" minimum:"0" doc:"Seconds; can only shorten the realm's."`
+	RefreshAbsoluteTTL                    int64               `json:"refresh_absolute_ttl,omitempty" minimum:"0" doc:"Seconds; can only shorten the realm's."`
+	Contacts                              []string            `json:"contacts,omitempty" maxItems:"20" nullable:"false"`
+	ClientURI                             string              `json:"client_uri,omitempty" maxLength:"2000"`
+	PolicyURI                             string              `json:"policy_uri,omitempty" maxLength:"2000"`
+	TermsURI                              string              `json:"tos_uri,omitempty" maxLength:"2000"`
 }
 
 // IdentityAssertion lets a client get identity assertions for an authorization

@@ -35,6 +35,7 @@ type RealmSettings struct {
 	SignedRequests    string `json:"signed_requests,omitempty" enum:"optional,required" doc:"Whether clients must sign their authorization requests (RFC 9101, FAPI 2.0 Message Signing)."`
 	SignedResponses   string `json:"signed_responses,omitempty" enum:"optional,required" doc:"Whether answers to authorization requests are always signed (JARM, FAPI 2.0 Message Signing)."`
 	TLSClientCA       string `json:"tls_client_ca,omitempty" maxLength:"16384" doc:"CAs of the certificates of clients, as PEM (RFC 8705)."`
+	ApprovalWebhook   string `json:"approval_webhook,omitempty" maxLength:"2000" doc:"https address that is told that a request waits for somebody, in a token that the realm signs."`
 }
 
 // RealmCreate makes a realm.

@@ -94,6 +94,8 @@ func (f *clientFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.FirstParty, "first-party", false, "ask nobody for consent")
 	flags.StringVar(&s.SubjectType, "subject-type", "", "public or pairwise")
 	flags.StringVar(&s.IDTokenSignedResponseAlg, "id-token-alg", "", "ES256, RS256, PS256 or EdDSA")
+	flags.StringVar(&s.BackchannelTokenDeliveryMode, "backchannel-mode", "", "how it learns what people decided who were asked by the back channel: poll, ping or push")
+	flags.StringVar(&s.BackchannelClientNotificationEndpoint, "backchannel-notification", "", "where it is told, for ping and push")
 	flags.BoolVar(&s.DPoPBoundAccessTokens, "dpop", false, "its tokens are bound to a key that it proves to have (DPoP)")
 	flags.BoolVar(&s.DPoPRequireNonce, "dpop-nonce", false, "its proofs must hold a nonce of the server")
 	flags.BoolVar(&s.TLSBoundAccessTokens, "tls-bound", false, "its tokens are bound to the certificate of its connection")
@@ -146,6 +148,8 @@ func (f *clientFlags) onto(cmd *cobra.Command, base api.ClientSettings, stdin io
 	for name, set := range map[string]func(){
 		"frontchannel-logout-uri":              func() { s.FrontChannelLogoutURI = from.FrontChannelLogoutURI },
 		"frontchannel-logout-session-required": func() { s.FrontChannelLogoutSession = from.FrontChannelLogoutSession },
+		"backchannel-mode":                     func() { s.BackchannelTokenDeliveryMode = from.BackchannelTokenDeliveryMode },
+		"backchannel-notification":             func() { s.BackchannelClientNotificationEndpoint = from.BackchannelClientNotificationEndpoint },
 		"backchannel-logout-uri":               func() { s.BackChannelLogoutURI = from.BackChannelLogoutURI },
 		"backchannel-logout-session-required":  func() { s.BackChannelLogoutSession = from.BackChannelLogoutSession },
 		"delegation":                           func() { s.TokenExchangeDelegation = from.TokenExchangeDelegation }, "impersonation": func() { s.TokenExchangeImpersonation = from.TokenExchangeImpersonation },

@@ -192,7 +192,7 @@ func (a *App) cores(master []byte) (err error) {
 	a.Ring = keyring.New(a.DB, a.Log, box, keyring.Options{})
 	a.Jobs = job.NewQueue(a.DB, a.Log.Node(), box, a.slog)
 	a.Once = once.New(a.DB, a.Log.Epoch)
-	a.Approvals = approval.NewStore(a.DB, a.Log)
+	a.Approvals = approval.NewStore(a.DB, a.Log, box)
 	a.answers = once.NewAnswers(a.Once, box)
 	a.People = principal.NewDirectory(a.DB, a.Log)
 	a.Credentials = credential.NewStore(a.DB, a.Log)

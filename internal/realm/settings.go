@@ -2,7 +2,9 @@ package realm
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -58,6 +60,9 @@ type Settings struct {
 	SignedRequests, SignedResponses string
 	// TLSClientCA are the CAs of clients' certificates, as PEM (RFC 8705).
 	TLSClientCA string
+	// ApprovalWebhook is told that a request waits for somebody, so that it can
+	// tell them, or "".
+	ApprovalWebhook string
 }
 
 // Field describes one setting: for validation, for the reference page and for
@@ -104,6 +109,16 @@ var fields = []Field{
 		pattern: regexp.MustCompile(`^(optional|required)$`), text: func(s *Settings) *string { return &s.SignedResponses }},
 	{Name: "tls_client_ca", Help: "CAs of the certificates of clients, as PEM", Kind: "text",
 		pattern: regexp.MustCompile(`^[ -~\r\n]*$`), check: checkCAs, text: func(s *Settings) *string { return &s.TLSClientCA }},
+	{Name: "approval_webhook", Help: "https address that is told that a request waits for somebody at /account/approvals", Kind: "text",
+		pattern: regexp.MustCompile(`^(https://[!-~]+)?$`), check: checkWebhook, text: func(s *Settings) *string { return &s.ApprovalWebhook }},
+}
+
+func checkWebhook(text string) error {
+	u, err := url.Parse(text)
+	if text != "" && (err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" || len(text) > 2000) {
+		return errors.New("must be a plain https address")
+	}
+	return nil
 }
 
 // DPoPNonceRequired reports whether every DPoP proof must hold a nonce of ours.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -15,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/cardea-id/cardea/internal/secret"
 )
 
 const (
@@ -153,18 +156,33 @@ func (f *Fetcher) Get(ctx context.Context, raw string, types ...string) (*Fetche
 	return &Fetched{Body: body, Type: got, MaxAge: maxAge(res.Header.Get("Cache-Control"))}, nil
 }
 
-// Post sends a form within 10 seconds and returns nil if the answer is 200 or
-// 204. Nothing of the answer is kept.
+// Message is what is sent to an address that others chose.
+type Message struct {
+	Type   string      // media type of Body
+	Bearer secret.Text // for the Authorization header, or ""
+	Body   []byte
+}
+
+// Post sends a form as [Fetcher.Send] does.
 func (f *Fetcher) Post(ctx context.Context, raw string, form url.Values) error {
+	return f.Send(ctx, raw, Message{Type: "application/x-www-form-urlencoded", Body: []byte(form.Encode())})
+}
+
+// Send posts a message within 10 seconds and returns nil if the answer is 200 or
+// 204. Nothing of the answer is kept.
+func (f *Fetcher) Send(ctx context.Context, raw string, m Message) error {
 	u, err := f.parse(raw)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(m.Body))
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Content-Type", m.Type)
+	if m.Bearer != "" {
+		req.Header.Set("Authorization", "Bearer "+string(m.Bearer))
+	}
 	if f.agent != "" {
 		req.Header.Set("User-Agent", f.agent)
 	}

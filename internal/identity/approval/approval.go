@@ -14,6 +14,7 @@ import (
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/secret"
 )
 
 // Kind says by which protocol a request came.
@@ -66,8 +67,9 @@ type Request struct {
 	Decided time.Time // zero while pending
 	Expires time.Time
 
-	hasty bool // the latest poll came too early
-	epoch int64
+	hasty  bool // the latest poll came too early
+	epoch  int64
+	sealed string
 }
 
 // Asked is what the client wants and what a person is shown of that.
@@ -75,6 +77,7 @@ type Asked struct {
 	Scopes    []string `json:"scopes"`              // sorted
 	Resources []string `json:"resources,omitempty"` // RFC 8707
 	ACR       []string `json:"acr,omitempty"`       // acr_values
+	Mode      string   `json:"mode,omitempty"`      // how the client learns the answer: "" or poll, ping, push
 	Message   string   `json:"message,omitempty"`   // to be compared with what the client shows
 	IP        string   `json:"ip,omitempty"`        // where the request came from
 	UserAgent string   `json:"ua,omitempty"`
@@ -95,14 +98,35 @@ func (r *Request) Open(now time.Time) bool { return r.State == Pending && now.Be
 
 // Store keeps requests and the guesses at their user codes.
 type Store struct {
-	db    *db.DB
-	epoch func() int64
+	db       *db.DB
+	box      *secret.Box
+	epoch    func() int64
+	onAsk    []func(*db.Tx, *Request) error
+	onDecide []func(*db.Tx, *Request) error
 }
 
 // NewStore returns the store. After a failover that may have lost decisions the
-// epoch of the log rises: every request of the old one is over.
-func NewStore(d *db.DB, log *audit.Log) *Store {
-	return &Store{db: d, epoch: func() int64 { return log.Applied().Epoch }}
+// epoch of the log rises: every request of the old one is over. The box seals
+// what deliveries need.
+func NewStore(d *db.DB, log *audit.Log, box *secret.Box) *Store {
+	return &Store{db: d, box: box, epoch: func() int64 { return log.Applied().Epoch }}
+}
+
+// OnAsk has fn run in each transaction that writes a request down. Call it
+// before anything is started.
+func (s *Store) OnAsk(fn func(tx *db.Tx, r *Request) error) { s.onAsk = append(s.onAsk, fn) }
+
+// OnDecide has fn run in each transaction that decides a request. Call it before
+// anything is started.
+func (s *Store) OnDecide(fn func(tx *db.Tx, r *Request) error) { s.onDecide = append(s.onDecide, fn) }
+
+func each(fns []func(*db.Tx, *Request) error, tx *db.Tx, r *Request) error {
+	for _, fn := range fns {
+		if err := fn(tx, r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func unknown() error {

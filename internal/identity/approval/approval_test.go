@@ -15,6 +15,7 @@ import (
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/approval"
 	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/secret"
 )
 
 // env is a store beside a neighbour's request, which must notice nothing.
@@ -26,9 +27,18 @@ type env struct {
 
 func newEnv(t *testing.T, a *audittest.Env) *env {
 	t.Helper()
-	e := &env{a, approval.NewStore(a.DB, a.Log), realm.DefaultSettings()}
+	e := &env{a, approval.NewStore(a.DB, a.Log, newBox(t)), realm.DefaultSettings()}
 	a.Start(t)
 	return e
+}
+
+func newBox(t *testing.T) *secret.Box {
+	t.Helper()
+	box, err := secret.NewBox(make([]byte, secret.MasterKeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return box
 }
 
 func run(t *testing.T, fn func(t *testing.T, e *env)) {
@@ -214,6 +224,103 @@ func TestOnlyTheSubjectDecides(t *testing.T) {
 	})
 }
 
+// TestWhatDeliveriesNeedIsSealed: the client's secret and its code are kept for
+// as long as the answer is to be delivered, and not readable in the database.
+func TestWhatDeliveriesNeedIsSealed(t *testing.T) {
+	run(t, func(t *testing.T, e *env) {
+		var asked, decided []string
+		e.OnAsk(func(_ *db.Tx, r *approval.Request) error { asked = append(asked, r.ID); return nil })
+		e.OnDecide(func(_ *db.Tx, r *approval.Request) error {
+			decided = append(decided, r.ID+" "+string(r.State))
+			return nil
+		})
+		n := device
+		n.Kind, n.Subject, n.Token = approval.Backchannel, "usr_ada", "notify-me"
+		b := e.begin(t, dbtest.Realm, n)
+		if err := e.approve(t, b.ID, yes); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(asked, []string{b.ID}) || !slices.Equal(decided, []string{b.ID + " approved"}) {
+			t.Errorf("told of %v and %v", asked, decided)
+		}
+		r, err := e.ByID(t.Context(), dbtest.Realm, b.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept, err := e.Secrets(r)
+		if err != nil || kept.Code != string(b.Code) || kept.Token != "notify-me" {
+			t.Fatalf("kept: %v", err)
+		}
+		moved := *r
+		moved.ID = "apr_00000000000000000000000000"
+		if _, err := e.Secrets(&moved); err == nil {
+			t.Error("what was sealed for one request opens for another")
+		}
+		err = e.DB.View(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+			row, err := db.One(tx, db.Scalar[string], `SELECT sealed || request || answer FROM approvals WHERE realm = $1 AND id = $2`, tx.Realm, b.ID)
+			if strings.Contains(row, "notify-me") || strings.Contains(row, string(b.Code)) || !strings.Contains(row, "usr_ada") {
+				t.Errorf("the row says %s", row)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		if err := e.Forget(t.Context(), dbtest.Realm, b.ID); err != nil {
+			t.Fatal(err)
+		}
+		if r, err = e.ByID(t.Context(), dbtest.Realm, b.ID); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Secrets(r); err == nil {
+			t.Error("kept after it was forgotten")
+		}
+	})
+}
+
+// TestTooManyRequestsTirePeople: five of one client and twenty of all wait for
+// one person; what was decided or is over makes room.
+func TestTooManyRequestsTirePeople(t *testing.T) {
+	run(t, func(t *testing.T, e *env) {
+		n := device
+		n.Kind, n.Subject = approval.Backchannel, "usr_ada"
+		ask := func(client, subject string) error {
+			n.Client, n.Subject = client, subject
+			_, err := e.Ask(t.Context(), dbtest.Realm, n)
+			return err
+		}
+		var last approval.Begun
+		for i := range 20 {
+			n.Client = []string{"one", "two", "three", "four"}[i/5]
+			last = e.begin(t, dbtest.Realm, n)
+		}
+		for _, client := range []string{"four", "five"} {
+			if err := ask(client, "usr_ada"); !fault.Is(err, fault.TooMany) {
+				t.Errorf("one more of %s: %v", client, err)
+			}
+		}
+		if err := ask("four", "usr_bob"); err != nil {
+			t.Errorf("of somebody else: %v", err)
+		}
+		if err := e.deny(t, last.ID, "usr_ada"); err != nil {
+			t.Fatal(err)
+		}
+		if err := ask("one", "usr_ada"); !fault.Is(err, fault.TooMany) {
+			t.Errorf("a sixth of one client: %v", err)
+		}
+		if err := ask("five", "usr_ada"); err != nil {
+			t.Errorf("after a decision: %v", err)
+		}
+		if open, err := e.OpenFor(t.Context(), dbtest.Realm, "usr_ada"); err != nil || len(open) != 20 || !slices.ContainsFunc(open, func(r *approval.Request) bool { return r.Client == "five" }) {
+			t.Errorf("%d wait: %v", len(open), err)
+		}
+		e.Clock.Advance(10 * time.Minute)
+		if err := ask("one", "usr_ada"); err != nil {
+			t.Errorf("after their time: %v", err)
+		}
+	})
+}
+
 // TestHastyClientsWaitLonger: RFC 8628, section 3.5. Each question that comes
 // too early lengthens the wait by five seconds, for good.
 func TestHastyClientsWaitLonger(t *testing.T) {
@@ -355,7 +462,7 @@ func TestExactlyTenWrongCodesAreLookedUp(t *testing.T) {
 		if found := find(e, "192.0.2.7", right.UserCode); found.Wait != e.limits.GuessWindow {
 			t.Errorf("the right code after ten wrong ones: %+v", found)
 		}
-		if found := find(&env{e.Env, approval.NewStore(e.DB, e.Log), e.limits}, "192.0.2.7", right.UserCode); found.Wait == 0 {
+		if found := find(&env{e.Env, approval.NewStore(e.DB, e.Log, newBox(t)), e.limits}, "192.0.2.7", right.UserCode); found.Wait == 0 {
 			t.Errorf("after a restart: %+v", found)
 		}
 		if found := find(e, "usr_ada", right.UserCode); found.Request == nil {

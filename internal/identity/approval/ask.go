@@ -16,8 +16,11 @@ type New struct {
 	Client  string
 	Subject string
 	Asked
-	Life time.Duration
-	Wait time.Duration // the least time between two polls at first
+	// Token is the client's own secret with which it is told the answer, in the
+	// modes in which it is told.
+	Token secret.Text
+	Life  time.Duration
+	Wait  time.Duration // the least time between two polls at first
 }
 
 // Begun is a request with the one telling of its codes.
@@ -61,8 +64,15 @@ func (s *Store) Ask(ctx context.Context, realm string, n New) (Begun, error) {
 					return err
 				}
 			}
-			free, err = insert(tx, r, secret.Hash(string(b.Code)), codeHash(code))
-			return err
+			if n.Token != "" {
+				if r.sealed, err = s.seal(tx.Realm, r.ID, Secrets{Code: string(b.Code), Token: string(n.Token)}); err != nil {
+					return err
+				}
+			}
+			if free, err = insert(tx, r, secret.Hash(string(b.Code)), codeHash(code)); err != nil || !free {
+				return err
+			}
+			return each(s.onAsk, tx, &r)
 		})
 		if err != nil {
 			return Begun{}, err

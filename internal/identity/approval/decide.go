@@ -55,5 +55,5 @@ func (s *Store) decide(tx *db.Tx, by audit.Actor, id string, to State, a Answer,
 	}
 	audit.Append(tx, by, audit.Event{Action: action, TargetType: "approval", Target: r.ID,
 		Data: map[string]any{"kind": string(r.Kind), "client": r.Client, "principal": a.Principal, "scope": strings.Join(a.Scopes, " ")}})
-	return r, nil
+	return r, each(s.onDecide, tx, r)
 }

@@ -8,14 +8,14 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 )
 
-const columns = `realm, id, kind, client, subject, request, state, answer, issued, wait, hasty, epoch, created_at, decided_at, expires_at`
+const columns = `realm, id, kind, client, subject, request, state, answer, issued, wait, hasty, epoch, created_at, decided_at, expires_at, sealed`
 
 func scan(row db.Row) (*Request, error) {
 	r := new(Request)
 	var request, answer string
 	var wait int64
 	var created, decided, expires db.Time
-	err := row.Scan(&r.Realm, &r.ID, &r.Kind, &r.Client, &r.Subject, &request, &r.State, &answer, &r.Issued, &wait, &r.hasty, &r.epoch, &created, &decided, &expires)
+	err := row.Scan(&r.Realm, &r.ID, &r.Kind, &r.Client, &r.Subject, &request, &r.State, &answer, &r.Issued, &wait, &r.hasty, &r.epoch, &created, &decided, &expires, &r.sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -35,9 +35,9 @@ func insert(tx *db.Tx, r Request, hash []byte, userCode string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	n, err := tx.Exec(`INSERT INTO approvals (realm, id, kind, hash, user_code, client, subject, request, state, answer, issued, wait, polled_at, hasty, epoch, created_at, decided_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '{}', '', $10, 0, FALSE, $11, $12, 0, $13) ON CONFLICT DO NOTHING`,
-		tx.Realm, r.ID, string(r.Kind), hash, userCode, r.Client, r.Subject, string(request), string(Pending), r.Wait.Milliseconds(), r.epoch, db.At(tx.Now), db.At(r.Expires))
+	n, err := tx.Exec(`INSERT INTO approvals (realm, id, kind, hash, user_code, client, subject, request, state, answer, issued, wait, polled_at, hasty, epoch, created_at, decided_at, expires_at, sealed)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '{}', '', $10, 0, FALSE, $11, $12, 0, $13, $14) ON CONFLICT DO NOTHING`,
+		tx.Realm, r.ID, string(r.Kind), hash, userCode, r.Client, r.Subject, string(request), string(Pending), r.Wait.Milliseconds(), r.epoch, db.At(tx.Now), db.At(r.Expires), r.sealed)
 	return n == 1, err
 }
 
@@ -100,6 +100,11 @@ func consume(tx *db.Tx, k Kind, client string, hash []byte, issues string, epoch
 	return db.One(tx, scan, `UPDATE approvals SET state = $5, issued = $6
 		WHERE realm = $1 AND kind = $2 AND hash = $3 AND client = $4 AND state = $7 AND epoch = $8 AND expires_at > $9 RETURNING `+columns,
 		tx.Realm, string(k), hash, client, string(Consumed), issues, string(Approved), epoch, db.At(tx.Now))
+}
+
+func keep(tx *db.Tx, id, sealed string) error {
+	_, err := tx.Exec(`UPDATE approvals SET sealed = $3 WHERE realm = $1 AND id = $2`, tx.Realm, id, sealed)
+	return err
 }
 
 // sweep deletes at most most requests that expired before the given time.

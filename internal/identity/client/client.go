@@ -52,7 +52,14 @@ func GrantTypes() []string {
 
 // DeliveryModes are the ways in which a client learns what a person decided who
 // was asked by the back channel (CIBA, section 5).
-func DeliveryModes() []string { return []string{"poll"} }
+func DeliveryModes() []string { return []string{Poll, Ping, Push} }
+
+// The delivery modes.
+const (
+	Poll = "poll" // the client asks
+	Ping = "ping" // it is told that it may ask
+	Push = "push" // it is told all
+)
 
 // TokenFormat is the shape of a client's access tokens.
 type TokenFormat string
@@ -157,6 +164,11 @@ type Settings struct {
 	// TLSBoundAccessTokens binds its tokens to the certificate of the
 	// connection (RFC 8705, section 3.4).
 	TLSBoundAccessTokens bool `json:"tls_client_certificate_bound_access_tokens,omitempty"`
+
+	// DeliveryMode is how the client learns what people decided who were asked by
+	// the back channel, and NotificationEndpoint where it is told (CIBA, section 4).
+	DeliveryMode         string `json:"backchannel_token_delivery_mode,omitempty"`
+	NotificationEndpoint string `json:"backchannel_client_notification_endpoint,omitempty"`
 
 	AccessTokenFormat TokenFormat `json:"access_token_format,omitempty"`
 	// The algorithms below are ES256, RS256, PS256 or EdDSA. Userinfo and

@@ -12,6 +12,7 @@ func Relaxed(c *Client) []string {
 	}
 	say(c.PKCEOptional, "PKCE is optional: a stolen code can be redeemed by whoever holds the client's secret")
 	say(c.LegacyAssertionAudience, "client assertions may name the token endpoint as audience")
+	say(c.DeliveryMode == Push, "tokens are pushed to it, bound to nothing: whoever answers at its notification endpoint has them")
 	say(c.IntrospectAny, "may ask about every token of the realm, not only those meant for it")
 	say(c.ExchangeImpersonation, "may exchange tokens for others in which nothing shows that it was not their subject who asked")
 	say(c.Type != Native && c.plainRedirect(), "has a redirect URI without TLS, on this machine")

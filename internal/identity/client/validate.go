@@ -65,6 +65,9 @@ func (s *Settings) Defaults() {
 			s.GrantTypes = append(s.GrantTypes, RefreshToken)
 		}
 	}
+	if s.DeliveryMode == "" && s.AllowsGrant(CIBA) {
+		s.DeliveryMode = Poll
+	}
 	if s.AccessTokenFormat == "" {
 		s.AccessTokenFormat = JWT
 	}
@@ -98,6 +101,7 @@ func (s *Settings) Validate() error {
 	s.checkLogout(p)
 	s.checkGrants(p)
 	s.checkRequests(p)
+	s.checkDelivery(p)
 	s.checkAuthentication(p)
 	s.checkTokens(p)
 	s.checkPages(p)
@@ -271,6 +275,31 @@ func (s *Settings) checkGrants(p *problems) {
 	}
 	if s.AllowsGrant(RefreshToken) && !slices.ContainsFunc(renewable(), s.AllowsGrant) {
 		p.add("grant_types", "refresh_token needs a grant type by which people allow something, such as authorization_code")
+	}
+}
+
+// checkDelivery holds the modes of CIBA, section 4 to what can be kept: nothing
+// is pushed that must be bound to a key, since nobody shows one.
+func (s *Settings) checkDelivery(p *problems) {
+	told := s.DeliveryMode == Ping || s.DeliveryMode == Push
+	switch {
+	case s.DeliveryMode != "" && !slices.Contains(DeliveryModes(), s.DeliveryMode):
+		p.add("backchannel_token_delivery_mode", "must be poll, ping or push")
+	case s.DeliveryMode != "" && !s.AllowsGrant(CIBA):
+		p.add("backchannel_token_delivery_mode", "is for clients with the grant type %s only", CIBA)
+	case s.DeliveryMode == Push && (s.DPoPBoundAccessTokens || s.TLSBoundAccessTokens):
+		p.add("backchannel_token_delivery_mode", "tokens that are bound to a key or a certificate cannot be pushed; use ping")
+	}
+	switch u, why := canonical(s.NotificationEndpoint); {
+	case s.NotificationEndpoint == "" && told:
+		p.add("backchannel_client_notification_endpoint", "is needed for ping and push")
+	case s.NotificationEndpoint == "":
+	case !told:
+		p.add("backchannel_client_notification_endpoint", "is for ping and push only")
+	case why != "":
+		p.add("backchannel_client_notification_endpoint", "%s", why)
+	case u.scheme != "https":
+		p.add("backchannel_client_notification_endpoint", "must use https")
 	}
 }
 

@@ -13,6 +13,13 @@ func valid() Settings {
 	return Settings{Name: "App", Scopes: []string{"openid"}, RedirectURIs: []string{"https://app.example.com/cb"}}
 }
 
+// backchannel is a client that asks people by the back channel.
+func backchannel(mode, endpoint string) func(*Settings) {
+	return func(s *Settings) {
+		s.GrantTypes, s.DeliveryMode, s.NotificationEndpoint = []string{CIBA}, mode, endpoint
+	}
+}
+
 // TestSettingsAreChecked: each setting that must not be is named in the answer.
 func TestSettingsAreChecked(t *testing.T) {
 	key, err := jose.Generate("k", jose.ES256)
@@ -92,6 +99,18 @@ func TestSettingsAreChecked(t *testing.T) {
 		{"grant_types", func(s *Settings) { s.Type, s.GrantTypes = Native, []string{CIBA} }},
 		{"grant_types", func(s *Settings) { s.Type, s.GrantTypes = Service, []string{CIBA} }},
 		{"", func(s *Settings) { s.RedirectURIs, s.GrantTypes = nil, []string{CIBA, RefreshToken} }},
+		{"", backchannel(Ping, "https://app.example.com/told")},
+		{"", backchannel(Push, "https://app.example.com/told")},
+		{"backchannel_token_delivery_mode", backchannel("pull", "")},
+		{"backchannel_token_delivery_mode", func(s *Settings) { s.DeliveryMode = Poll }},
+		{"backchannel_token_delivery_mode", func(s *Settings) {
+			backchannel(Push, "https://app.example.com/told")(s)
+			s.DPoPBoundAccessTokens = true
+		}},
+		{"backchannel_client_notification_endpoint", backchannel(Ping, "")},
+		{"backchannel_client_notification_endpoint", backchannel(Poll, "https://app.example.com/told")},
+		{"backchannel_client_notification_endpoint", backchannel(Ping, "http://localhost/told")},
+		{"backchannel_client_notification_endpoint", backchannel(Ping, "https://app.example.com/a/../told")},
 		{"", func(s *Settings) {
 			s.Type, s.RedirectURIs, s.GrantTypes = Native, nil, []string{DeviceCode, RefreshToken}
 		}},

@@ -28,10 +28,16 @@ func (s *Server) proveApproval(a *asking, k approval.Kind, param string) (proved
 	if err != nil {
 		return proved{}, err
 	}
+	var p proved
 	if outcome == approval.Ready {
-		return s.redeemApproval(a, k, code)
+		if p, asked, outcome, err = s.redeemApproval(a, k, code, nil); err != nil {
+			return proved{}, err
+		}
 	}
-	return proved{}, s.notYet(a, asked, outcome)
+	if outcome != approval.OK {
+		return proved{}, s.notYet(a, asked, outcome)
+	}
+	return p, nil
 }
 
 // notYet is what a client is told whose request cannot be redeemed, now or
@@ -57,17 +63,14 @@ func (s *Server) notYet(a *asking, asked *approval.Request, o approval.Outcome) 
 }
 
 // redeemApproval uses an approved request up and gives birth to the grant in
-// one transaction.
-func (s *Server) redeemApproval(a *asking, k approval.Kind, code string) (proved, error) {
+// one transaction, together with what then does, if it is not nil.
+func (s *Server) redeemApproval(a *asking, k approval.Kind, code string, then func(*db.Tx, proved) error) (p proved, asked *approval.Request, outcome approval.Outcome, err error) {
 	ctx, c := a.request.Context(), a.caller.Client
 	by := actor(a.request, c)
 	slot, err := s.grants.Reserve(ctx, a.realm.Name, grant.ForGrants)
 	if err != nil {
-		return proved{}, err
+		return proved{}, nil, approval.Unknown, err
 	}
-	var p proved
-	var asked *approval.Request
-	var outcome approval.Outcome
 	// READ COMMITTED: the one statement that consumes decides, and the birth
 	// holds the rows of all it hangs on.
 	err = s.db.UpdateRC(ctx, a.realm.Name, func(tx *db.Tx) error {
@@ -90,15 +93,12 @@ func (s *Server) redeemApproval(a *asking, k approval.Kind, code string) (proved
 		}
 		// A refusal from here on rolls back, and the code is as good as before.
 		p, err = a.narrow(proved{grant: g, scopes: g.Scopes, audience: g.Audience, refresh: refresh, idToken: slices.Contains(g.Scopes, client.ScopeOpenID)})
+		if err == nil && then != nil {
+			err = then(tx, p)
+		}
 		return err
 	})
-	if err != nil {
-		return proved{}, err
-	}
-	if outcome != approval.OK {
-		return proved{}, s.notYet(a, asked, outcome)
-	}
-	return p, nil
+	return p, asked, outcome, err
 }
 
 // approvedGrant turns what a person allowed into the grant to be born, by the

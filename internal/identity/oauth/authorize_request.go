@@ -8,6 +8,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/detail"
 	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/secret"
 	"github.com/cardea-id/cardea/internal/web"
 )
 
@@ -42,6 +43,7 @@ type authorization struct {
 	message   string        // to be compared with what the client shows
 	life      time.Duration // how long a person may be waited for
 	person    string        // who is asked: a principal, or what is nobody's
+	token     secret.Text   // with which the client is told the answer
 	about     []string      // scopes of claims asked for by name, sorted, each allowed for the client
 }
 
@@ -134,6 +136,7 @@ var backchannelSteps = []step{
 	checkBindingMessage,
 	checkUserCode,
 	checkExpiry,
+	checkNotificationToken,
 	checkHints,
 }
 

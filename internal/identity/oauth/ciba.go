@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
@@ -12,6 +13,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/approval"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/secret"
 	"github.com/cardea-id/cardea/internal/web"
 )
 
@@ -40,13 +42,13 @@ func (s *Server) backchannelAuthentication(w http.ResponseWriter, r *http.Reques
 		return err
 	}
 	by := actor(r, c.Client)
-	begun, err := s.approvals.Ask(r.Context(), rl.Name, approval.New{Kind: approval.Backchannel, Client: c.ID, Subject: a.person, Life: a.life, Wait: cibaWait,
-		Asked: approval.Asked{Scopes: a.scopes, Resources: a.resources, ACR: a.acr, Message: a.message, IP: by.IP, UserAgent: by.UserAgent}})
+	begun, err := s.approvals.Ask(r.Context(), rl.Name, approval.New{Kind: approval.Backchannel, Client: c.ID, Subject: a.person, Life: a.life, Wait: cibaWait, Token: a.token,
+		Asked: approval.Asked{Scopes: a.scopes, Resources: a.resources, ACR: a.acr, Mode: c.DeliveryMode, Message: a.message, IP: by.IP, UserAgent: by.UserAgent}})
 	if err != nil {
 		return err
 	}
 	s.log.Activity(rl.Name, by, audit.Activity{Action: "backchannel.ask", Target: begun.ID})
-	return writeJSON(w, answerBackchannel(begun))
+	return writeJSON(w, answerBackchannel(begun, c.DeliveryMode != client.Push))
 }
 
 // readBackchannel runs the steps of a back-channel authentication request.
@@ -63,12 +65,45 @@ func (s *Server) readBackchannel(ctx context.Context, rl *realm.Realm, c *client
 	return a, nil
 }
 
-// answerBackchannel is the body of CIBA, section 7.3.
-func answerBackchannel(begun approval.Begun) []byte {
+// answerBackchannel is the body of CIBA, section 7.3. A client that asks must
+// know how often.
+func answerBackchannel(begun approval.Begun, asks bool) []byte {
 	b := appendString(append(make([]byte, 0, 256), `{"auth_req_id":`...), string(begun.Code))
 	b = strconv.AppendInt(append(b, `,"expires_in":`...), int64(begun.Life/time.Second), 10)
-	b = strconv.AppendInt(append(b, `,"interval":`...), int64(begun.Wait/time.Second), 10)
+	if asks {
+		b = strconv.AppendInt(append(b, `,"interval":`...), int64(begun.Wait/time.Second), 10)
+	}
 	return append(b, '}')
+}
+
+// maxNotificationToken bounds the client's own secret, in bytes (CIBA, section
+// 7.1).
+const maxNotificationToken = 1024
+
+// checkNotificationToken reads the secret by which the client will know that it
+// is us who tell it something. A client that asks needs none, and its own is not
+// kept.
+func checkNotificationToken(_ context.Context, _ *Server, a *authorization) error {
+	if a.client.DeliveryMode != client.Ping && a.client.DeliveryMode != client.Push {
+		return nil
+	}
+	text := a.params.Get("client_notification_token")
+	if text == "" {
+		return badRequest("client_notification_token is missing")
+	}
+	if len(text) > maxNotificationToken || !bearerSyntax(text) {
+		return badRequest("client_notification_token is not a bearer token of at most 1024 characters (RFC 6750, section 2.1)")
+	}
+	a.token = secret.Text(text)
+	return nil
+}
+
+// bearerSyntax reports whether text is a b64token.
+func bearerSyntax(text string) bool {
+	body := strings.TrimRight(text, "=")
+	return body != "" && strings.IndexFunc(body, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._~+/", r))
+	}) < 0
 }
 
 // checkOpenID demands the scope that makes a request one of OpenID Connect.

@@ -26,6 +26,8 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/signin"
 	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/identity/trust"
+	"github.com/cardea-id/cardea/internal/job"
+	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web"
 )
 
@@ -44,7 +46,10 @@ type Options struct {
 	Approvals   *approval.Store
 	Pages       *signin.Server
 	Details     *detail.Registry
-	Fetch       *web.Fetcher // for the jwks_uri of clients and trusted issuers
+	Fetch       *web.Fetcher // for what clients and trusted issuers have elsewhere
+	Realms      *realm.Registry
+	Jobs        *job.Queue
+	Notifier    Notifier
 	MTLS        MTLS
 	Locales     []string // languages of the pages, for discovery
 }
@@ -65,6 +70,9 @@ type Server struct {
 	pages       *signin.Server
 	details     *detail.Registry
 	fetch       *web.Fetcher
+	realms      *realm.Registry
+	jobs        *job.Queue
+	notifier    Notifier
 	mtls        MTLS
 	locales     []string
 
@@ -72,13 +80,19 @@ type Server struct {
 	documents *cache.Cache[*document]
 }
 
-// New returns the door.
+// New returns the door. Call it before anything is started.
 func New(o Options) *Server {
-	return &Server{
+	s := &Server{
 		db: o.DB, log: o.Log, ring: o.Ring, principals: o.Principals, credentials: o.Credentials, clients: o.Clients, trust: o.Trust,
 		grants: o.Grants, tokens: o.Tokens, once: o.Once, approvals: o.Approvals, pages: o.Pages, details: o.Details, fetch: o.Fetch, mtls: o.MTLS, locales: o.Locales,
+		realms: o.Realms, jobs: o.Jobs, notifier: o.Notifier,
 		documents: cache.New("discovery documents", 16<<20, 1<<20, func(d *document) int { return len(d.body) }),
 	}
+	s.jobs.Handle(job.Kind{Name: KindAsked, Do: s.tellAsked, Attempts: askedAttempts})
+	s.jobs.Handle(job.Kind{Name: KindDecided, Do: s.tellDecided, Attempts: decidedAttempts})
+	s.approvals.OnAsk(s.promiseAsked)
+	s.approvals.OnDecide(s.promiseDecided)
+	return s
 }
 
 func (s *Server) now() time.Time { return s.db.Now() }

@@ -137,14 +137,17 @@ func (a *asking) grantType() (grantType, error) {
 }
 
 // issue passes the gate.
-func (s *Server) issue(a *asking, p proved) (token.Issued, error) {
+func (s *Server) issue(a *asking, p proved) (token.Issued, error) { return s.issueWith(a, p) }
+
+// issueWith is issue with claims for the ID token that say how it was asked for.
+func (s *Server) issueWith(a *asking, p proved, more ...token.Claim) (token.Issued, error) {
 	req := token.Request{Grant: p.grant, Scopes: p.scopes, Audience: p.audience, Bound: a.bound, Until: p.until, Details: p.details.String(), DetailsAt: p.detailsAt}
 	if p.idToken {
 		claims, err := s.idTokenClaims(a.request.Context(), a.realm, a.caller.Client, p.grant)
 		if err != nil {
 			return token.Issued{}, err
 		}
-		req.ID = &token.IDRequest{Nonce: p.nonce, Claims: claims}
+		req.ID = &token.IDRequest{Nonce: p.nonce, Claims: append(claims, more...)}
 	}
 	issue := func() (token.Issued, error) {
 		return s.tokens.Issue(a.request.Context(), actor(a.request, a.caller.Client), req)

@@ -70,7 +70,7 @@ func newWorld(t *testing.T, e *audittest.Env) *world {
 	must(t, err)
 	w.Server, err = New(Options{DB: e.DB, Once: once.New(e.DB, e.Log.Epoch), Sessions: c.Sessions,
 		Passwords: credential.NewPasswords(e.DB, e.Log, realms, credential.PasswordOptions{}), People: c.Principals, Clients: c.Clients,
-		Grants: grant.NewStore(e.DB, e.Log, c), Approvals: approval.NewStore(e.DB, e.Log), Words: words, Assets: assets, FormKey: []byte("0123456789abcdef"), SetUp: w.setup, Links: w.links})
+		Grants: grant.NewStore(e.DB, e.Log, c), Approvals: approval.NewStore(e.DB, e.Log, box), Words: words, Assets: assets, FormKey: []byte("0123456789abcdef"), SetUp: w.setup, Links: w.links})
 	must(t, err)
 	e.Start(t)
 	for _, name := range []string{dbtest.Realm, dbtest.Neighbour} {

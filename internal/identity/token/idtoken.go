@@ -41,7 +41,7 @@ func (g *Gate) mintID(ctx context.Context, p *passed, t *Token, access string, q
 		b = appendText(append(b, `,"nonce":`...), q.Nonce)
 	}
 	b = appendPerson(b, t.ACR, t.AMR, t.AuthTime)
-	b = appendText(append(b, `,"at_hash":`...), halfHash(key.Alg, access))
+	b = appendText(append(b, `,"at_hash":`...), HalfHash(key.Alg, access))
 	b = appendText(append(b, `,"gid":`...), p.grant.ID)
 	if p.grant.Session != "" {
 		sid, err := g.SID(ctx, t.Realm, t.Client, p.grant.Session)
@@ -73,9 +73,9 @@ func appendExtra(b []byte, claims []Claim) ([]byte, error) {
 	return b, nil
 }
 
-// halfHash is at_hash: the left half of the hash that the algorithm uses
-// (OpenID Connect Core, section 3.1.3.6); Ed25519 uses SHA-512.
-func halfHash(alg, value string) string {
+// HalfHash is at_hash and its like: the left half of the hash that the algorithm
+// uses (OpenID Connect Core, section 3.1.3.6); Ed25519 uses SHA-512.
+func HalfHash(alg, value string) string {
 	if alg == jose.EdDSA {
 		sum := sha512.Sum512([]byte(value))
 		return base64.RawURLEncoding.EncodeToString(sum[:32])
