@@ -314,3 +314,65 @@ func TestARequestIsUsedOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestWaitingCodesAreGoodForNothingElse: each kind of code is refused wherever
+// another one is due, also approved, and stays good where it belongs.
+func TestWaitingCodesAreGoodForNothingElse(t *testing.T) {
+	run(t, func(d *door) {
+		all := func(s *client.Settings) {
+			s.FirstParty, s.GrantTypes = true, []string{client.AuthorizationCode, client.RefreshToken, client.DeviceCode, client.CIBA}
+		}
+		secret := d.app("app", all)
+		cookie := d.signIn(d.ada)
+		basic := "Basic " + basicOf("app", secret)
+		var asked waiting
+		w := d.do("POST", "/oauth2/device_authorization", "scope=openid", "Authorization", basic)
+		if err := json.Unmarshal(w.Body.Bytes(), &asked); err != nil || asked.Code == "" {
+			d.Fatalf("%d %s", w.Code, w.Body)
+		}
+		d.connect(cookie, asked.UserCode)
+		called := d.call("app", secret)
+		b := d.signedIn(cookie)
+		b.submit(b.approvals(), "do", "allow")
+		good := d.tokens(cookie, "app", secret, "scope", "openid offline_access")
+		values := map[string]string{"device code": asked.Code, "user code": asked.UserCode, "auth_req_id": called.ID,
+			"code": d.code(cookie, request("app")), "refresh token": good.Refresh, "access token": good.Access, "ID token": good.ID, "secret": secret}
+		uses := map[string]func(v string) reply{
+			"device code": func(v string) reply { return d.token("app", secret, "grant_type", client.DeviceCode, "device_code", v) },
+			"auth_req_id": func(v string) reply { return d.fetchCIBA("app", secret, v) },
+			"code":        func(v string) reply { return d.redeem("app", secret, v) },
+			"refresh token": func(v string) reply {
+				return d.token("app", secret, "grant_type", "refresh_token", "refresh_token", v)
+			},
+		}
+		for as, use := range uses {
+			for kind, v := range values {
+				if kind == as {
+					continue
+				}
+				if got := use(v); got.Status != 400 || got.Error != "invalid_grant" || got.Access != "" {
+					d.Errorf("a %s as %s: %+v", kind, as, got)
+				}
+			}
+		}
+		for _, kind := range []string{"device code", "user code", "auth_req_id"} {
+			if d.alive(values[kind]) {
+				d.Errorf("a %s opens userinfo", kind)
+			}
+			if w := d.do("POST", "/oauth2/introspect", "token="+values[kind], "Authorization", basic); !strings.Contains(w.Body.String(), `"active":false`) {
+				d.Errorf("a %s at introspection: %s", kind, w.Body)
+			}
+			if w := d.do("POST", "/oauth2/revoke", "token="+values[kind], "Authorization", basic); w.Code != 200 {
+				d.Errorf("a %s at revocation: %d", kind, w.Code)
+			}
+			if got := d.token("app", values[kind], "grant_type", "client_credentials"); got.Error != "invalid_client" {
+				d.Errorf("a %s as secret: %+v", kind, got)
+			}
+		}
+		for _, as := range []string{"device code", "auth_req_id", "code", "refresh token"} {
+			if got := uses[as](values[as]); got.Access == "" {
+				d.Errorf("a %s where it belongs, after all that: %+v", as, got)
+			}
+		}
+	})
+}
