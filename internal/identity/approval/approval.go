@@ -29,7 +29,7 @@ const (
 // DeviceCodePrefix begins every device code, AuthReqIDPrefix every auth_req_id.
 const (
 	DeviceCodePrefix = "cdd_"
-	AuthReqIDPrefix  = "cdq_"
+	AuthReqIDPrefix  = "cda_"
 )
 
 // Prefix begins the codes with which clients ask how their requests went.
