@@ -74,13 +74,14 @@ type Request struct {
 
 // Asked is what the client wants and what a person is shown of that.
 type Asked struct {
-	Scopes    []string `json:"scopes"`              // sorted
-	Resources []string `json:"resources,omitempty"` // RFC 8707
-	ACR       []string `json:"acr,omitempty"`       // acr_values
-	Mode      string   `json:"mode,omitempty"`      // how the client learns the answer: "" or poll, ping, push
-	Message   string   `json:"message,omitempty"`   // to be compared with what the client shows
-	IP        string   `json:"ip,omitempty"`        // where the request came from
-	UserAgent string   `json:"ua,omitempty"`
+	Scopes     []string `json:"scopes"`              // sorted
+	Resources  []string `json:"resources,omitempty"` // RFC 8707
+	ACR        []string `json:"acr,omitempty"`       // acr_values
+	Mode       string   `json:"mode,omitempty"`      // how the client learns the answer: "" or poll, ping, push
+	Message    string   `json:"message,omitempty"`   // to be compared with what the client shows
+	ClientLife int64    `json:"client_life"`         // of the client when it asked: see client.Client
+	IP         string   `json:"ip,omitempty"`        // where the request came from
+	UserAgent  string   `json:"ua,omitempty"`
 }
 
 // Answer is who approved, by which session, and what.

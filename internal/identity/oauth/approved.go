@@ -102,8 +102,12 @@ func (s *Server) redeemApproval(a *asking, k approval.Kind, code string, then fu
 }
 
 // approvedGrant turns what a person allowed into the grant to be born, by the
-// rules of a redeemed code.
+// rules of a redeemed code. What a client asked for before it was cut off is not
+// given to it when it is let in again.
 func (a *asking) approvedGrant(id string, r *approval.Request) (grant.New, error) {
+	if r.ClientLife != a.caller.Life {
+		return grant.New{}, badGrant("the client was disabled since it asked")
+	}
 	payload, err := json.Marshal(codePayload{Session: r.Answer.Session, Scopes: r.Answer.Scopes,
 		Audience: a.caller.Audience(a.realm.Issuer, r.Answer.Scopes, r.Resources), Consent: !a.caller.FirstParty,
 		ACR: r.Answer.ACR, AMR: r.Answer.AMR, AuthTime: r.Answer.AuthTime})

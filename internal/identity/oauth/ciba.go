@@ -43,7 +43,7 @@ func (s *Server) backchannelAuthentication(w http.ResponseWriter, r *http.Reques
 	}
 	by := actor(r, c.Client)
 	begun, err := s.approvals.Ask(r.Context(), rl.Name, approval.New{Kind: approval.Backchannel, Client: c.ID, Subject: a.person, Life: a.life, Wait: cibaWait, Token: a.token,
-		Asked: approval.Asked{Scopes: a.scopes, Resources: a.resources, ACR: a.acr, Mode: c.DeliveryMode, Message: a.message, IP: by.IP, UserAgent: by.UserAgent}})
+		Asked: approval.Asked{Scopes: a.scopes, Resources: a.resources, ACR: a.acr, Mode: c.DeliveryMode, Message: a.message, ClientLife: c.Life, IP: by.IP, UserAgent: by.UserAgent}})
 	if err != nil {
 		return err
 	}

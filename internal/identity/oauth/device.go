@@ -40,7 +40,7 @@ func (s *Server) deviceAuthorization(w http.ResponseWriter, r *http.Request) err
 	}
 	by := actor(r, c.Client)
 	begun, err := s.approvals.Ask(r.Context(), rl.Name, approval.New{Kind: approval.Device, Client: c.ID, Life: deviceLife, Wait: deviceWait,
-		Asked: approval.Asked{Scopes: a.scopes, Resources: a.resources, IP: by.IP, UserAgent: by.UserAgent}})
+		Asked: approval.Asked{Scopes: a.scopes, Resources: a.resources, ClientLife: c.Life, IP: by.IP, UserAgent: by.UserAgent}})
 	if err != nil {
 		return err
 	}

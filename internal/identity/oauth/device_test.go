@@ -291,6 +291,13 @@ func TestWhatIsAllowedToADeviceDies(t *testing.T) {
 			"consent withdrawn": func() error {
 				return d.Grants.RevokeConsent(ctx, audit.System, d.realm, d.ada.ID, "tvset", "test")
 			},
+			"client disabled and enabled": func() error {
+				if err := d.Grants.DisableClient(ctx, audit.System, d.realm, "tvset", 0, nil); err != nil {
+					return err
+				}
+				_, err := d.Clients.Enable(ctx, audit.System, d.realm, "tvset", 0)
+				return err
+			},
 		} {
 			d.ada = d.Person(d.T, d.realm, strings.ReplaceAll(name, " ", "-")+"@example.com")
 			cookie := d.signIn(d.ada)

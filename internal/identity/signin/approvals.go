@@ -60,8 +60,8 @@ func (s *Server) backToApprovals(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	to := realm.From(r.Context()).Path
-	if o.Denied {
-		web.See(w, to+"/")
+	if o.Session == nil {
+		web.See(w, to+"/") // turned back before there was anybody
 		return nil
 	}
 	web.See(w, to+PathApprovals)
