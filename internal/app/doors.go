@@ -28,6 +28,7 @@ func (a *App) limits() map[string]web.Limit {
 	classes := api.Limits(a.Settings.Rates)
 	classes[signin.RatePage] = web.Limit{Rate: 50, Burst: 500}
 	classes[signin.RateFlow] = web.Limit{Rate: 10, Burst: 300}
+	classes[oauth.RatePoll] = web.Limit{Rate: 20, Burst: 400}
 	classes[oauth.RateDevice] = web.Limit{Rate: 5, Burst: 200}
 	classes[signin.RateGuess] = web.Limit{Rate: 5, Burst: 100}
 	return classes
@@ -64,7 +65,7 @@ func (a *App) doors(master []byte) error {
 	}
 	protocol := oauth.New(oauth.Options{DB: a.DB, Log: a.Log, Ring: a.Ring, Principals: a.People, Credentials: a.Credentials,
 		Clients: a.Clients, Trust: a.Trust, Grants: a.Grants, Tokens: a.Tokens, Once: a.Once, Approvals: a.Approvals, Pages: pages, Details: a.Details,
-		Fetch: fetch, Realms: a.Realms, Jobs: a.Jobs, Notifier: oauth.Webhook{Ring: a.Ring, Send: fetch.Send}, Locales: languages,
+		Fetch: fetch, Realms: a.Realms, Jobs: a.Jobs, Limiter: limiter, Notifier: oauth.Webhook{Ring: a.Ring, Send: fetch.Send}, Locales: languages,
 		MTLS: oauth.MTLS{On: a.Settings.MTLS.Asks(), URL: a.Settings.MTLS.URL}})
 	a.signals = signal.New(signal.Options{Log: a.Log, Keys: a.Ring, Index: a.Grants.Status, Authorize: mayFollow{a.Tokens, protocol}.authorize,
 		Now: a.DB.Now, Elapsed: db.Boottime, Logger: a.slog})

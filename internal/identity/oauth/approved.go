@@ -11,6 +11,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/secret"
+	"github.com/cardea-id/cardea/internal/web"
 )
 
 // proveApproval is what the grants have in common that wait for a person
@@ -23,6 +24,11 @@ func (s *Server) proveApproval(a *asking, k approval.Kind, param string) (proved
 	}
 	if !secret.Valid(k.Prefix(), code) {
 		return proved{}, badGrant("the " + param + " is not one of ours")
+	}
+	if s.limiter != nil {
+		if _, ok := s.limiter.AllowAddr(RatePoll, web.ClientIP(a.request.Context())); !ok {
+			return proved{}, s.notYet(a, nil, approval.Hasty) // not even written down
+		}
 	}
 	asked, outcome, err := s.approvals.Poll(a.request.Context(), a.realm.Name, k, a.caller.ID, code)
 	if err != nil {

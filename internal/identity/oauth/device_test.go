@@ -14,7 +14,9 @@ import (
 
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/identity/approval"
 	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/realm"
 )
 
 // waiting is an answer of the device authorization endpoint.
@@ -227,6 +229,31 @@ func TestDevicesHearOfNoAndOfTime(t *testing.T) {
 		}
 		d.refuse(d.poll("tvset", late.Code), 400, "expired_token")
 		d.refuse(d.poll("tvset", slow.Code), 400, "expired_token")
+	})
+}
+
+// TestFloodsOfQuestionsAreNotWritten: whoever asks without pause is told to slow
+// down, and from some point on that costs the database nothing.
+func TestFloodsOfQuestionsAreNotWritten(t *testing.T) {
+	run(t, func(d *door) {
+		d.tv("tvset")
+		got := d.device("tvset")
+		const many, burst, rate = 700, 400, 20 // as internal/app has it
+		began := time.Now()
+		for i := range many {
+			if answer := d.poll("tvset", got.Code); answer.Error != "slow_down" && i > 0 {
+				d.Fatalf("question %d: %+v", i, answer)
+			}
+		}
+		code, _ := approval.ParseCode(got.UserCode)
+		found, err := d.Approvals.Find(context.Background(), d.realm, "test", code, realm.DefaultSettings())
+		if err != nil || found.Request == nil {
+			d.Fatalf("%+v %v", found, err)
+		}
+		most := burst + rate*int(time.Since(began).Seconds()+1)
+		if written := int((found.Request.Wait - 5*time.Second) / approval.Slower); written < burst-2 || written > most {
+			d.Errorf("%d of %d questions were written down, want %d to %d", written, many, burst, most)
+		}
 	})
 }
 

@@ -24,9 +24,12 @@ const (
 	pathOAuth      = "/.well-known/oauth-authorization-server"
 )
 
-// RateDevice is the rate class, by address, of requests that strangers may make
-// us write down.
-const RateDevice = "device"
+// Rate classes, counted per address, of what strangers make us write down:
+// requests of devices, and their questions how it went.
+const (
+	RateDevice = "device"
+	RatePoll   = "poll"
+)
 
 // Mount is the whole door at a glance. Browsers navigate to the first group and
 // no script of another origin reads it; single-page applications call the

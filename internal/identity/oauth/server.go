@@ -50,6 +50,7 @@ type Options struct {
 	Realms      *realm.Registry
 	Jobs        *job.Queue
 	Notifier    Notifier
+	Limiter     *web.Limiter // holds an address to RatePoll; nil: to nothing
 	MTLS        MTLS
 	Locales     []string // languages of the pages, for discovery
 }
@@ -73,6 +74,7 @@ type Server struct {
 	realms      *realm.Registry
 	jobs        *job.Queue
 	notifier    Notifier
+	limiter     *web.Limiter
 	mtls        MTLS
 	locales     []string
 
@@ -85,7 +87,7 @@ func New(o Options) *Server {
 	s := &Server{
 		db: o.DB, log: o.Log, ring: o.Ring, principals: o.Principals, credentials: o.Credentials, clients: o.Clients, trust: o.Trust,
 		grants: o.Grants, tokens: o.Tokens, once: o.Once, approvals: o.Approvals, pages: o.Pages, details: o.Details, fetch: o.Fetch, mtls: o.MTLS, locales: o.Locales,
-		realms: o.Realms, jobs: o.Jobs, notifier: o.Notifier,
+		realms: o.Realms, jobs: o.Jobs, notifier: o.Notifier, limiter: o.Limiter,
 		documents: cache.New("discovery documents", 16<<20, 1<<20, func(d *document) int { return len(d.body) }),
 	}
 	s.jobs.Handle(job.Kind{Name: KindAsked, Do: s.tellAsked, Attempts: askedAttempts})
