@@ -72,8 +72,10 @@ type endpoint uint8
 const (
 	atAuthorize endpoint = 1 << iota // a browser brings it
 	atPAR                            // the client pushes it (RFC 9126)
+	atDevice                         // a device without a browser begins it (RFC 8628)
+	atCIBA                           // a client asks somebody who is elsewhere
 
-	everywhere  = atAuthorize | atPAR
+	everywhere  = atAuthorize | atPAR | atDevice | atCIBA
 	redirecting = atAuthorize | atPAR
 )
 
@@ -93,51 +95,36 @@ var table = [...]row{
 	{checkClient, everywhere},
 	{refuseReference, atPAR},
 	{openPushed, atAuthorize},
-	{openRequestObject, everywhere},
+	{openRequestObject, redirecting},
 	{checkRedirectURI, redirecting},
 	{checkState, redirecting},
 	{checkResponseMode, redirecting},
 	{checkProfile, everywhere},
 	{checkPushed, atAuthorize},
 	{checkSigned, everywhere},
-	{refuseRegistration, everywhere},
+	{refuseSignedBackchannel, atCIBA},
+	{refuseRegistration, redirecting},
 	{checkResponseType, redirecting},
-	{checkDetails, everywhere},
+	{checkDetails, redirecting},
+	{refuseDetails, atDevice | atCIBA},
 	{checkScope, everywhere},
+	{checkOpenID, atCIBA},
 	{checkPKCE, redirecting},
 	{checkNonce, redirecting},
 	{checkDPoP, redirecting},
 	{checkPrompt, redirecting},
-	{checkMaxAge, everywhere},
-	{checkLocales, everywhere},
-	{checkACR, everywhere},
-	{checkClaims, everywhere},
+	{checkMaxAge, redirecting},
+	{checkLocales, redirecting},
+	{checkACR, redirecting | atCIBA},
+	{checkClaims, redirecting},
 	{checkResource, everywhere},
-	{checkLoginHint, everywhere},
-	{checkIDTokenHint, everywhere},
-}
-
-// deviceSteps read what a device asks for (RFC 8628, section 3.1). It has no
-// address to be answered at.
-var deviceSteps = []step{
-	checkScope,
-	checkResource,
-}
-
-// backchannelSteps read what a client asks of somebody by the back channel
-// (CIBA, section 7.1).
-var backchannelSteps = []step{
-	refuseSignedBackchannel,
-	checkScope,
-	checkOpenID,
-	checkACR,
-	checkResource,
-	checkLoginHint,
-	checkBindingMessage,
-	checkUserCode,
-	checkExpiry,
-	checkNotificationToken,
-	checkHints,
+	{checkLoginHint, redirecting | atCIBA},
+	{checkIDTokenHint, redirecting},
+	{checkBindingMessage, atCIBA},
+	{checkUserCode, atCIBA},
+	{checkExpiry, atCIBA},
+	{checkHints, atCIBA},
+	{checkNotificationToken, atCIBA},
 }
 
 // read runs the column of an endpoint. As long as no address for an answer is

@@ -51,18 +51,14 @@ func (s *Server) backchannelAuthentication(w http.ResponseWriter, r *http.Reques
 	return writeJSON(w, answerBackchannel(begun, c.DeliveryMode != client.Push))
 }
 
-// readBackchannel runs the steps of a back-channel authentication request.
+// readBackchannel runs the column of a back-channel authentication request.
 func (s *Server) readBackchannel(ctx context.Context, rl *realm.Realm, c *client.Client, p web.Params) (*authorization, error) {
-	a := &authorization{realm: rl, params: p, client: c, maxAge: -1, life: cibaLife}
+	a := newAuthorization(rl, p)
+	a.client, a.life = c, cibaLife
 	if !c.AllowsGrant(client.CIBA) || c.Public() {
 		return nil, refuse("unauthorized_client", "the client may not use back-channel authentication")
 	}
-	for _, step := range backchannelSteps {
-		if err := step(ctx, s, a); err != nil {
-			return nil, err
-		}
-	}
-	return a, nil
+	return a, s.read(ctx, atCIBA, a)
 }
 
 // answerBackchannel is the body of CIBA, section 7.3. A client that asks must

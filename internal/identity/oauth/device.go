@@ -48,18 +48,14 @@ func (s *Server) deviceAuthorization(w http.ResponseWriter, r *http.Request) err
 	return writeJSON(w, answerDevice(rl.Issuer+signin.PathDevice, begun))
 }
 
-// readDevice runs the steps of a device authorization request.
+// readDevice runs the column of a device authorization request.
 func (s *Server) readDevice(ctx context.Context, rl *realm.Realm, c *client.Client, p web.Params) (*authorization, error) {
-	a := &authorization{realm: rl, params: p, client: c, maxAge: -1}
+	a := newAuthorization(rl, p)
+	a.client = c
 	if !c.AllowsGrant(client.DeviceCode) {
 		return nil, refuse("unauthorized_client", "the client may not use the device authorization grant")
 	}
-	for _, step := range deviceSteps {
-		if err := step(ctx, s, a); err != nil {
-			return nil, err
-		}
-	}
-	return a, nil
+	return a, s.read(ctx, atDevice, a)
 }
 
 // answerDevice is the body of RFC 8628, section 3.2.

@@ -291,6 +291,35 @@ func TestContradictionsAreLetInNowhere(t *testing.T) {
 	})
 }
 
+// TestDevicesFollowTheProfile: a device says what its tokens are for when it
+// begins, and need not say it again; a client that must sign cannot begin so.
+func TestDevicesFollowTheProfile(t *testing.T) {
+	run(t, func(d *door) {
+		device := func(s *client.Settings) { s.GrantTypes = append(s.GrantTypes, client.DeviceCode) }
+		secret := d.app("app", device)
+		ask := func(pairs ...string) reply {
+			d.Helper()
+			v := values(url.Values{"scope": {"openid"}}, pairs...)
+			return d.read(d.do("POST", "/oauth2/device_authorization", v.Encode(), "Authorization", "Basic "+basicOf("app", secret)))
+		}
+		if got := ask(); got.Error != "" {
+			d.Fatalf("%+v", got)
+		}
+		d.refuse(ask("authorization_details", `[{"type":"payment"}]`), 400, "invalid_authorization_details")
+		d.set("profile", "mcp")
+		d.refuse(ask(), 400, "invalid_target")
+		w := d.do("POST", "/oauth2/device_authorization", values(url.Values{"scope": {"openid"}}, "resource", "https://api.example.com").Encode(), "Authorization", "Basic "+basicOf("app", secret))
+		var begun struct {
+			Code string `json:"device_code"`
+		}
+		if err := json.Unmarshal(w.Body.Bytes(), &begun); err != nil || begun.Code == "" {
+			d.Fatalf("%d %s", w.Code, w.Body)
+		}
+		d.Clock.Advance(6 * time.Second)
+		d.refuse(d.token("app", secret, "grant_type", client.DeviceCode, "device_code", begun.Code), 400, "authorization_pending")
+	})
+}
+
 // TestMCPNamesResources: MCP authorization. Whoever asks says what the tokens
 // are for.
 func TestMCPNamesResources(t *testing.T) {

@@ -64,7 +64,7 @@ var grants = map[string]grantType{
 
 // named are the grant types whose resources were named before, when the grant
 // was asked for.
-var named = map[string]bool{client.AuthorizationCode: true, client.RefreshToken: true}
+var named = map[string]bool{client.AuthorizationCode: true, client.RefreshToken: true, client.DeviceCode: true, client.CIBA: true}
 
 // token issues tokens (RFC 6749, section 3.2).
 func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
