@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -27,6 +28,12 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) error {
 	}
 	a := newAuthorization(realm.From(r.Context()), params)
 	a.browser = s.pages.Browser(r)
+	if reference := params.Get("request_uri"); reference != "" && !strings.HasPrefix(reference, pushedURI) {
+		// Strangers could make us ask the client's server as often as they like.
+		if err := s.pages.Admit(r); err != nil {
+			return err
+		}
+	}
 	if err := s.read(r.Context(), atAuthorize, a); err != nil {
 		return s.refuseRequest(w, r, a, err)
 	}

@@ -235,5 +235,12 @@ func TestRequestsAreFetchedWhereRegistered(t *testing.T) {
 		if asked > 0 {
 			d.Errorf("this machine was asked %d times", asked)
 		}
+		slowed := false
+		for range 500 {
+			slowed = slowed || d.opened("", url.Values{"client_id": {"app"}, "request_uri": {"https://elsewhere.example.com/"}}).Code == http.StatusTooManyRequests
+		}
+		if !slowed {
+			d.Error("one address may ask as often as it likes")
+		}
 	})
 }

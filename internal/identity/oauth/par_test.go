@@ -3,6 +3,7 @@ package oauth_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -143,6 +144,13 @@ func TestPushedRequestStaysInItsBrowser(t *testing.T) {
 		secret := d.app("app", func(s *client.Settings) { s.FirstParty = false })
 		b := d.browser()
 		named := d.push("app", secret, request("app"))
+		begun := d.opened("", named)
+		for _, secret := range []string{"s-1", "n-1", url.QueryEscape(callback), s256(verifier)} {
+			if told := fmt.Sprint(begun.Header()); strings.Contains(told, secret) {
+				d.Errorf("%s goes through the browser: %s", secret, told)
+			}
+		}
+		named = d.push("app", secret, request("app"))
 		first := b.open(named)
 		d.shown("another browser, signed in", d.opened(d.signIn(d.ada), named))
 		d.shown("another browser", d.browser().open(named))
