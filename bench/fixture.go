@@ -26,8 +26,9 @@ type fixture struct {
 	redirectURI string
 
 	jwt, opaque, web, api account
-	accessToken           string // of client_credentials, for introspection
-	userToken             string // of a person, for userinfo
+	broker                account // exchanges tokens
+	accessToken           string  // of client_credentials, for introspection
+	userToken             string  // of a person, for userinfo
 	refreshTokens         []string
 	cookies               []string
 	browser               *live.Browser
@@ -46,6 +47,9 @@ func prepare(ctx context.Context, s *live.Server, conns int) (*fixture, error) {
 			Name: "JWT", Type: "service", GrantTypes: []string{"client_credentials"}, Scopes: []string{scope}, Resources: []string{audience}}}},
 		{&f.opaque, api.ClientCreate{ID: "bench-opaque", ClientSettings: api.ClientSettings{
 			Name: "Opaque", Type: "service", GrantTypes: []string{"client_credentials"}, Scopes: []string{scope}, Resources: []string{audience}, AccessTokenFormat: "opaque"}}},
+		{&f.broker, api.ClientCreate{ID: "bench-broker", ClientSettings: api.ClientSettings{
+			Name: "Broker", Type: "service", ResourceServer: true, Identifiers: []string{audience}, TokenExchangeDelegation: true,
+			GrantTypes: []string{"client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"}, Scopes: []string{scope}, Resources: []string{audience}}}},
 		{&f.web, api.ClientCreate{ID: "bench-web", ClientSettings: api.ClientSettings{
 			Name: "Web", Type: "web", FirstParty: true, RedirectURIs: []string{f.redirectURI},
 			GrantTypes: []string{"authorization_code", "refresh_token"}, Scopes: []string{"openid", "profile", "email", "offline_access", scope}, Resources: []string{audience}}}},

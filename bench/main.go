@@ -113,17 +113,26 @@ func measure(ctx context.Context, w io.Writer, o options, engine, database strin
 	defer limit.stop()
 	limit.address = "127.0.0.1:" + limit.address
 	var rows []row
-	for _, work := range works(f) {
-		if !strings.Contains(work.name, o.only) || engine != "SQLite" && !work.durable {
-			continue
-		}
-		for _, conns := range o.conns {
-			r, err := compare(o, server, limit, work, conns)
-			if err != nil {
-				return fmt.Errorf("%s with %d connections: %w", work.name, conns, err)
+	measured := func(beside *process, list []work) error {
+		for _, work := range list {
+			if !strings.Contains(work.name, o.only) || engine != "SQLite" && !work.durable {
+				continue
 			}
-			rows = append(rows, r)
+			for _, conns := range o.conns {
+				r, err := compare(o, server, beside, work, conns)
+				if err != nil {
+					return fmt.Errorf("%s with %d connections: %w", work.name, conns, err)
+				}
+				rows = append(rows, r)
+			}
 		}
+		return nil
+	}
+	if err := measured(limit, works(f)); err != nil {
+		return err
+	}
+	if err := measured(&process{address: server.Listen, pid: server.PID()}, besides(f)); err != nil {
+		return err
 	}
 	printRows(w, rows)
 	var slow error // told at the end: the rest is worth knowing all the same

@@ -46,6 +46,53 @@ func works(f *fixture) []work {
 	}
 }
 
+// besides builds the works that are measured beside another answer of Cardea's.
+func besides(f *fixture) []work {
+	form := url.Values{"grant_type": {"client_credentials"}, "scope": {scope}}
+	other := request(http.MethodPost, "/oauth2/token", map[string]string{"Authorization": basic(f.jwt.id, f.jwt.secret)}, form.Encode())
+	return []work{
+		{"token exchange, beside client_credentials", 0.70, f.exchanging, repeat(other, http.StatusOK), false},
+	}
+}
+
+// exchanging trades the same token again and again for one that says who acts,
+// as an API does that calls another one for its callers.
+func (f *fixture) exchanging(int) unit {
+	own := func(c *conn, a account) (string, error) {
+		form := url.Values{"grant_type": {"client_credentials"}, "scope": {scope}}
+		status, _, body, err := c.send(request(http.MethodPost, "/oauth2/token", map[string]string{"Authorization": basic(a.id, a.secret)}, form.Encode()))
+		if err != nil {
+			return "", err
+		}
+		var got struct {
+			Access string `json:"access_token"`
+		}
+		if err := json.Unmarshal(body, &got); err != nil || status != http.StatusOK {
+			return "", fmt.Errorf("client_credentials answered %d %.300s", status, body)
+		}
+		return got.Access, nil
+	}
+	var exchange unit
+	return func(c *conn) error {
+		if exchange != nil {
+			return exchange(c)
+		}
+		subject, err := own(c, f.jwt)
+		if err != nil {
+			return err
+		}
+		acting, err := own(c, f.broker)
+		if err != nil {
+			return err
+		}
+		const access = "urn:ietf:params:oauth:token-type:access_token"
+		form := url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "scope": {scope},
+			"subject_token": {subject}, "subject_token_type": {access}, "actor_token": {acting}, "actor_token_type": {access}}
+		exchange = repeat(request(http.MethodPost, "/oauth2/token", map[string]string{"Authorization": basic(f.broker.id, f.broker.secret)}, form.Encode()), http.StatusOK)(0)
+		return exchange(c)
+	}
+}
+
 // refreshing keeps one refresh family per connection going: each request sends
 // the token that the last one got.
 func (f *fixture) refreshing(i int) unit {

@@ -2,6 +2,7 @@ package oauth_test
 
 import (
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -29,12 +30,22 @@ func BenchmarkDoor(b *testing.B) {
 		e.Handler.ServeHTTP(w, r)
 		return w
 	}
-	_, rest, _ := strings.Cut(send("POST", "/oauth2/token", "grant_type=client_credentials", opaque).Body.String(), `"access_token":"`)
-	token, _, _ := strings.Cut(rest, `"`)
+	own := func(authorization string) string {
+		_, rest, _ := strings.Cut(send("POST", "/oauth2/token", "grant_type=client_credentials", authorization).Body.String(), `"access_token":"`)
+		token, _, _ := strings.Cut(rest, `"`)
+		return token
+	}
+	token := own(opaque)
+	broker := "Basic " + basicOf("broker", e.Client(b, realm.Default, "broker", client.Settings{Name: "broker", Type: client.Service, ResourceServer: true,
+		Identifiers: []string{"https://api.example.com"}, GrantTypes: []string{client.ClientCredentials, client.TokenExchange}, ExchangeDelegation: true,
+		Scopes: []string{"orders:read"}, Resources: []string{"https://api.example.com"}}))
+	exchange := url.Values{"grant_type": {client.TokenExchange}, "subject_token": {own(jwt)}, "subject_token_type": {typeAccess},
+		"actor_token": {own(broker)}, "actor_token_type": {typeAccess}}.Encode()
 	for _, v := range []struct{ name, method, path, body, authorization string }{
 		{"discovery", "GET", "/.well-known/openid-configuration", "", ""},
 		{"client credentials, JWT", "POST", "/oauth2/token", "grant_type=client_credentials", jwt},
 		{"client credentials, opaque", "POST", "/oauth2/token", "grant_type=client_credentials", opaque},
+		{"token exchange", "POST", "/oauth2/token", exchange, broker},
 		{"introspection", "POST", "/oauth2/introspect", "token=" + token, opaque},
 	} {
 		b.Run(v.name, func(b *testing.B) {

@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/fault"
@@ -53,7 +52,7 @@ func (s *Server) readShown(a *asking, text, tokenType string) (*shown, error) {
 	if _, known := foreignTypes[tokenType]; !known {
 		return nil, wrong("is of a type that is not exchanged here")
 	}
-	if strings.HasPrefix(text, token.OpaquePrefix) {
+	if s.tokens.Ours(a.realm.Name, text) {
 		return s.shownAccess(a, text, tokenType)
 	}
 	u, err := jose.Parse(text, token.MaxBytes)
