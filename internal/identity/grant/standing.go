@@ -36,6 +36,7 @@ func (s *Store) ExchangeFor(ctx context.Context, by audit.Actor, c *client.Clien
 	of := x.Credential
 	if x.Parent != nil {
 		n.Principal, n.Parent, n.Offline, of = x.Parent.Principal, x.Parent.ID, x.Parent.Offline, x.Parent.ID
+		n.ACR, n.AuthTime = x.Parent.ACR, x.Parent.AuthTime // amr would only make tokens longer
 		if !n.Offline {
 			n.Session = x.Parent.Session
 		}

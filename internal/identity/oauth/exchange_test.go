@@ -3,9 +3,12 @@ package oauth_test
 import (
 	"context"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +18,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/trust"
 	"github.com/cardea-id/cardea/internal/jose"
+	"github.com/cardea-id/cardea/internal/realm"
 )
 
 const (
@@ -110,8 +114,8 @@ func TestTokenExchange(t *testing.T) {
 		if got.Type != "Bearer" || got.Refresh != "" || got.ID != "" || got.Scope != "orders:read" || got.Issued != typeAccess {
 			d.Errorf("answer %+v", got)
 		}
-		for name, want := range map[string]any{"sub": d.ada.ID, "client_id": "api", "aud": second, "scope": "orders:read", "acr": nil} {
-			if m[name] != want && name != "acr" {
+		for name, want := range map[string]any{"sub": d.ada.ID, "client_id": "api", "aud": second, "scope": "orders:read", "acr": "aal1"} {
+			if m[name] != want {
 				d.Errorf("%s = %v, want %v", name, m[name], want)
 			}
 		}
@@ -215,6 +219,15 @@ func TestExchangeTakesOnlyWhatItShould(t *testing.T) {
 				d.Errorf("%s: %d %q (%s), want %q", name, got.Status, got.Error, got.Words, one.code)
 			}
 		}
+		for name, text := range map[string]string{"a refresh token": user.Refresh, "a code": code, "another client's ID token": user.ID, "another client's access token": user.Access,
+			"a sealed token of nobody": "cdo_" + strings.Repeat("x", 100), "a password": "turquoise walrus"} {
+			for _, tokenType := range []string{typeAccess, typeIdentity, typeJWT, typeRefresh} {
+				got := d.exchange("api", api, delegated, "actor_token", text, "actor_token_type", tokenType)
+				if got.Status != 400 || got.Error != "invalid_request" || got.Access != "" {
+					d.Errorf("%s as actor of type %s: %d %q (%s)", name, tokenType, got.Status, got.Error, got.Words)
+				}
+			}
+		}
 		d.app("spa", public)
 		d.refuse(d.exchange("spa", "", user.Access), 400, "unauthorized_client")
 	})
@@ -266,6 +279,10 @@ func TestExchangeNeverWidens(t *testing.T) {
 // fifth is refused.
 func TestActorsAreNeverLost(t *testing.T) {
 	run(t, func(d *door) {
+		// Four actors and a long issuer need more than the usual 1 KiB.
+		if _, err := d.Realms.Update(context.Background(), audit.System, d.realm, 0, realm.Change{Settings: map[string]any{"max_token_bytes": 1200}}); err != nil {
+			t.Fatal(err)
+		}
 		secret := d.app("app")
 		token := d.tokens(d.signIn(d.ada), "app", secret, "scope", "openid orders:read").Access
 		var want map[string]any
@@ -653,6 +670,44 @@ func TestLinkingByEmail(t *testing.T) {
 		again := d.mustExchange("api", api, l.says("JWT", "s-1", "email", "bob@example.com", "email_verified", true), jwt...)
 		if d.claims(again.Access)["sub"] != d.ada.ID || !strings.HasPrefix(d.ada.ID, "usr_") {
 			d.Error("the address counts where the subject is known")
+		}
+	})
+}
+
+// TestExchangesEnd: a token cannot be handed on for ever.
+func TestExchangesEnd(t *testing.T) {
+	run(t, func(d *door) {
+		secret := d.app("app")
+		token := d.tokens(d.signIn(d.ada), "app", secret, "scope", "openid orders:read").Access
+		api := d.app("api", service(first))
+		for n := 1; ; n++ {
+			got := d.exchange("api", api, token, "resource", first)
+			if got.Error != "" {
+				if d.refuse(got, 400, "invalid_request"); n < 4 || n > 8 {
+					d.Errorf("refused after %d times", n-1)
+				}
+				return
+			}
+			if token = got.Access; n > 8 || !d.active(token) {
+				d.Fatalf("exchange %d: %+v", n, got)
+			}
+		}
+	})
+}
+
+// TestKeysOfTrustedIssuersAreFetchedSafely: AZ-11. Where an issuer's keys are is
+// asked through the guarded fetcher: this machine never is.
+func TestKeysOfTrustedIssuersAreFetchedSafely(t *testing.T) {
+	run(t, func(d *door) {
+		var asked atomic.Int64
+		here := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+		defer here.Close()
+		api := d.app("api", service(first))
+		l := d.trusts([]trust.Use{trust.TokenExchange}, func(s *trust.Settings) { s.JWKS, s.JWKSURI = "", here.URL })
+		l.link("s-1", d.ada.ID)
+		d.refuse(d.exchange("api", api, l.says("JWT", "s-1"), "subject_token_type", typeJWT), 503, "temporarily_unavailable")
+		if asked.Load() != 0 {
+			d.Error("this machine was asked for keys")
 		}
 	})
 }

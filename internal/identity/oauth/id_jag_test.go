@@ -223,3 +223,58 @@ func TestAssertionsAreAnnounced(t *testing.T) {
 		}
 	})
 }
+
+// TestAssertionsPassForNothingElse: JW-03. Assertions, ours and others', shown as
+// every other kind of token.
+func TestAssertionsPassForNothingElse(t *testing.T) {
+	run(t, func(d *door) {
+		secret := d.app("wiki", wiki(chat))
+		api := d.app("api", service(first))
+		cookie := d.signIn(d.ada)
+		user := d.tokens(cookie, "wiki", secret, "scope", "openid orders:read")
+		l := d.trusts([]trust.Use{trust.TokenExchange, trust.JWTBearer, trust.IDJAG})
+		l.link("s-1", d.ada.ID)
+		l.link("wiki", d.serviceOf("wiki"))
+		for name, text := range map[string]string{
+			"ours":              d.jag("wiki", secret, user.ID, chat).Access,
+			"theirs":            l.says("oauth-id-jag+jwt", "s-1", "client_id", "wiki"),
+			"theirs, plain":     l.says("JWT", "s-1"),
+			"about the client":  l.says("JWT", "wiki", "iss", "wiki"),
+			"an access token":   user.Access,
+			"their ID token":    l.says("JWT", "s-1", "aud", "wiki"),
+			"their logout":      l.says("logout+jwt", "s-1"),
+			"their access":      l.says("at+jwt", "s-1"),
+			"our ID token":      user.ID,
+			"a refresh token":   "cdr_" + strings.Repeat("x", 49),
+			"a code of nothing": "cdc_" + strings.Repeat("x", 49),
+		} {
+			if name != "an access token" {
+				if w := d.do("GET", "/oauth2/userinfo", "", "Authorization", "Bearer "+text); w.Code != 401 {
+					d.Errorf("%s as access token: %d", name, w.Code)
+				}
+				if told := d.introspect("api", api, text); told["active"] != false {
+					d.Errorf("%s: introspection says %v", name, told)
+				}
+			}
+			got := d.token("", "", "grant_type", "client_credentials", "client_assertion", text, "client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+			if got.Error != "invalid_client" {
+				d.Errorf("%s as client assertion: %+v", name, got)
+			}
+			for _, grant := range [][]string{{"refresh_token", "refresh_token"}, {"authorization_code", "code"}} {
+				got := d.token("wiki", secret, "grant_type", grant[0], grant[1], text, "redirect_uri", callback, "code_verifier", verifier)
+				if got.Error != "invalid_grant" {
+					d.Errorf("%s as %s: %+v", name, grant[1], got)
+				}
+			}
+			if name == "our ID token" {
+				continue
+			}
+			if v := d.authorize(cookie, request("wiki", "prompt", "none", "id_token_hint", text)); v.Get("error") == "" {
+				d.Errorf("%s as hint: %v", name, v)
+			}
+			if got := d.jag("wiki", secret, text, chat); got.Error != "invalid_request" {
+				d.Errorf("%s for an identity assertion: %+v", name, got)
+			}
+		}
+	})
+}
