@@ -395,6 +395,16 @@ func TestOfflineGrantsAreExchanged(t *testing.T) {
 		if !d.active(before.Access) || d.mustExchange("late", late, user.Access).Access == "" {
 			d.Error("ended with the session")
 		}
+		// A stolen refresh token takes the family, and what came of it.
+		refresh := []string{"grant_type", "refresh_token", "refresh_token", user.Refresh}
+		if got := d.token("app", secret, refresh...); got.Error != "" {
+			d.Fatalf("refresh: %+v", got)
+		}
+		d.Clock.Advance(11 * time.Second)
+		d.refuse(d.token("app", secret, refresh...), 400, "invalid_grant")
+		if d.active(before.Access) {
+			d.Error("alive after its family")
+		}
 	})
 }
 

@@ -3,6 +3,7 @@ package trust
 import (
 	"context"
 	"strings"
+	"sync"
 
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/cache"
@@ -161,8 +162,9 @@ func (r *Registry) Update(ctx context.Context, by audit.Actor, realm, id string,
 // says yes to it any more; package grant does that.
 type End func(ctx context.Context, credential string) error
 
-// unlinkChunk is how many links are looked at at a time.
-const unlinkChunk = 200
+// unlinkChunk is how many links are looked at at a time, and unlinkAtOnce how
+// many of them end at the same time: each waits until every node knows.
+const unlinkChunk, unlinkAtOnce = 200, 16
 
 // Delete stops trusting an issuer for ever, and ends what was obtained on its
 // word. When it returns an error it is safe, and needed, to call it again.
@@ -184,13 +186,29 @@ func (r *Registry) Delete(ctx context.Context, by audit.Actor, realm, id string,
 		if some, _, err = r.Links(ctx, realm, id, "", unlinkChunk); err != nil || len(some) == 0 {
 			break
 		}
-		for _, l := range some {
-			if err = r.Unlink(ctx, by, realm, l, end); err != nil {
-				break
-			}
-		}
+		err = r.unlinkAll(ctx, by, realm, some, end)
 	}
 	return err
+}
+
+// unlinkAll unlinks some subjects and returns what went wrong first.
+func (r *Registry) unlinkAll(ctx context.Context, by audit.Actor, realm string, some []*Link, end End) error {
+	var all sync.WaitGroup
+	errs, turns := make([]error, len(some)), make(chan struct{}, unlinkAtOnce)
+	for i, l := range some {
+		turns <- struct{}{}
+		all.Go(func() {
+			errs[i] = r.Unlink(ctx, by, realm, l, end)
+			<-turns
+		})
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func unknown(id string) error {
