@@ -114,7 +114,7 @@ func (c *console) grantCommand() *cobra.Command {
 				return err
 			}
 			return c.write(g, func(w io.Writer) {
-				facts(w, "id", g.ID, "kind", g.Kind, "principal", g.Principal, "client", g.Client, "session", g.Session, "scopes", words(g.Scopes),
+				facts(w, "id", g.ID, "kind", g.Kind, "principal", g.Principal, "client", g.Client, "session", g.Session, "below", g.Parent, "actor", g.Actor, "scopes", words(g.Scopes),
 					"audience", words(g.Audience), "offline", yes(g.Offline), "created", moment(g.CreatedAt), "expires", optionalMoment(g.ExpiresAt),
 					"revoked", optionalMoment(g.RevokedAt), "because", g.RevokeReason)
 			})

@@ -7,6 +7,7 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/principal"
 )
 
 // Who returns who a subject of an issuer is here, from memory, or
@@ -37,7 +38,7 @@ func (r *Registry) Links(ctx context.Context, realm, issuer, cursor string, limi
 // Link says who a subject is here. A subject that is linked with the same
 // principal stays so; one that is linked with another is fault.Conflict. Of a
 // link whose credential was revoked a new one is made.
-func (r *Registry) Link(ctx context.Context, by audit.Actor, realm, issuer, subject, principal string) (l *Link, err error) {
+func (r *Registry) Link(ctx context.Context, by audit.Actor, realm, issuer, subject, whom string) (l *Link, err error) {
 	if !validSubject(subject) {
 		return nil, fault.New(fault.Invalid, "subject_invalid", "a subject has 1 to %d bytes of printable characters", maxSubject).WithField("subject", "is not a subject")
 	}
@@ -51,7 +52,7 @@ func (r *Registry) Link(ctx context.Context, by audit.Actor, realm, issuer, subj
 		}
 		if err == nil {
 			_, gone := credential.AliveTx(tx, l.ID)
-			if gone == nil && l.Principal == principal {
+			if gone == nil && l.Principal == whom {
 				return nil
 			}
 			if gone == nil {
@@ -61,16 +62,23 @@ func (r *Registry) Link(ctx context.Context, by audit.Actor, realm, issuer, subj
 				return err
 			}
 		}
-		made, err := credential.AddFederatedTx(tx, by, principal, clip(i.Settings.Issuer, 120))
+		who, err := principal.LiveTx(tx, whom)
 		if err != nil {
 			return err
 		}
-		l = &Link{ID: made.ID, Issuer: issuer, Subject: subject, Principal: principal, Created: tx.Now}
+		if who.Principal.Kind == principal.Group || who.Principal.Kind == principal.Organization {
+			return fault.New(fault.Invalid, "principal_acts_not", "a subject is a user or a service, not a %s", who.Principal.Kind).WithField("principal", "is not somebody who acts")
+		}
+		made, err := credential.AddFederatedTx(tx, by, whom, clip(i.Settings.Issuer, 120))
+		if err != nil {
+			return err
+		}
+		l = &Link{ID: made.ID, Issuer: issuer, Subject: subject, Principal: whom, Created: tx.Now}
 		if err := insertLink(tx, l); err != nil {
 			return err
 		}
 		audit.Append(tx, by, audit.Event{Action: "trusted_issuer.link", TargetType: "trusted_issuer", Target: issuer, Invalidates: true,
-			Data: map[string]any{"principal": principal, "credential": l.ID}})
+			Data: map[string]any{"principal": whom, "credential": l.ID}})
 		return nil
 	})
 	if err != nil {
@@ -111,9 +119,9 @@ func (r *Registry) Unlink(ctx context.Context, by audit.Actor, realm string, l *
 
 // Erase forgets every subject that a deleted principal was, which is data about
 // the person. Its credentials are dead.
-func (r *Registry) Erase(ctx context.Context, by audit.Actor, realm, principal string) error {
+func (r *Registry) Erase(ctx context.Context, by audit.Actor, realm, whom string) error {
 	return r.db.Update(ctx, realm, func(tx *db.Tx) error {
-		all, err := linksOf(tx, principal)
+		all, err := linksOf(tx, whom)
 		if err != nil {
 			return err
 		}

@@ -206,6 +206,12 @@ func TestSubjectsAreLinked(t *testing.T) {
 		w.want(fault.NotFound, err, "of no issuer")
 		_, err = w.Link(ctx, by, dbtest.Realm, i.ID, "s-2", "usr_00000000000000000000000000")
 		w.want(fault.NotFound, err, "with nobody")
+		group, err := w.people.Create(ctx, by, dbtest.Realm, principal.New{Kind: principal.Group, Name: "engineering"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.Link(ctx, by, dbtest.Realm, i.ID, "s-2", group.ID)
+		w.want(fault.Invalid, err, "with a group")
 		for range 2 { // also when it is gone
 			found, err := w.LinkByID(ctx, dbtest.Realm, i.ID, l.ID)
 			if err != nil || found.Principal != ada {
