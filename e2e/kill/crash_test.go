@@ -39,7 +39,7 @@ func TestPostgresCrashes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pg := newCluster(t)
+	pg := newCluster(t, "")
 	server, err := live.Install(ctx, live.Options{Binary: binary, Dir: t.TempDir(), Database: pg.address,
 		Env: []string{"CARDEA_RATES_ADMIN_WRITE=600000/1m"}}) // one operator makes people as fast as can be
 	if err != nil {
@@ -103,12 +103,14 @@ func ready(ctx context.Context, s *live.Server) error {
 
 // A cluster is a PostgreSQL server of this test's own, on a real disk.
 type cluster struct {
-	bin, dir, address string
-	port              int
-	as                *syscall.SysProcAttr
+	bin, dir, data, address string
+	port                    int
+	as                      *syscall.SysProcAttr
 }
 
-func newCluster(t *testing.T) *cluster {
+// newCluster starts one. Its data lie on disk, and its log beside it, if disk is
+// not "".
+func newCluster(t *testing.T, disk string) *cluster {
 	t.Helper()
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if len(found) == 0 {
@@ -119,7 +121,11 @@ func newCluster(t *testing.T) *cluster {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	c := &cluster{bin: filepath.Dir(found[0]), dir: dir, as: &syscall.SysProcAttr{}}
+	c := &cluster{bin: filepath.Dir(found[0]), dir: dir, data: dir + "/data", as: &syscall.SysProcAttr{}}
+	var apart []string
+	if disk != "" {
+		c.data, apart = disk+"/data", []string{"--waldir", dir + "/log-of-changes", "--data-checksums"}
+	}
 	if os.Getuid() == 0 { // initdb refuses to run as root
 		u, err := user.Lookup("postgres")
 		if err != nil {
@@ -128,8 +134,10 @@ func newCluster(t *testing.T) *cluster {
 		uid, _ := strconv.Atoi(u.Uid)
 		gid, _ := strconv.Atoi(u.Gid)
 		c.as.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-		if err := os.Chown(dir, uid, gid); err != nil {
-			t.Fatal(err)
+		for _, own := range []string{dir, filepath.Dir(c.data)} {
+			if err := os.Chown(own, uid, gid); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	password := fmt.Sprintf("%016x", rand.Uint64())
@@ -137,7 +145,7 @@ func newCluster(t *testing.T) *cluster {
 	if err := os.WriteFile(file, []byte(password), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c.run(t, "initdb", "-D", dir+"/data", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--auth-local=peer", "--auth-host=scram-sha-256", "--pwfile="+file)
+	c.run(t, "initdb", append([]string{"-D", c.data, "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--auth-local=peer", "--auth-host=scram-sha-256", "--pwfile=" + file}, apart...)...)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +156,7 @@ func newCluster(t *testing.T) *cluster {
 		Path: "/postgres", RawQuery: "sslmode=disable"}).String()
 	c.start(t)
 	t.Cleanup(func() {
-		if _, err := os.Stat(c.dir + "/data/postmaster.pid"); err == nil {
+		if _, err := os.Stat(c.data + "/postmaster.pid"); err == nil {
 			c.stop(t, "immediate")
 		}
 	})
@@ -157,13 +165,13 @@ func newCluster(t *testing.T) *cluster {
 
 func (c *cluster) start(t *testing.T) {
 	t.Helper()
-	c.run(t, "pg_ctl", "-D", c.dir+"/data", "-l", c.dir+"/log", "-w", "-t", "30", "start", "-o",
+	c.run(t, "pg_ctl", "-D", c.data, "-l", c.dir+"/log", "-w", "-t", "30", "start", "-o",
 		fmt.Sprintf("-p %d -c listen_addresses=127.0.0.1 -c unix_socket_directories='%s'", c.port, c.dir))
 }
 
 func (c *cluster) stop(t *testing.T, mode string) {
 	t.Helper()
-	c.run(t, "pg_ctl", "-D", c.dir+"/data", "-m", mode, "-w", "stop")
+	c.run(t, "pg_ctl", "-D", c.data, "-m", mode, "-w", "stop")
 }
 
 // run runs a program of PostgreSQL. Its output goes to a file, because a server
