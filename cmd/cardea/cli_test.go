@@ -277,3 +277,15 @@ func at(lines []string, i int) string {
 	}
 	return "(end)"
 }
+
+// Whoever runs a command while nothing runs is told so, and where nothing does.
+func TestNobodyAnswers(t *testing.T) {
+	s := prepare(t)
+	s.env["CARDEA_TOKEN"] = "cdt_x"
+	for _, args := range [][]string{{"healthcheck"}, {"user", "list", "--issuer", s.issuer}, {"login", s.issuer, "--no-browser"}} {
+		_, errs, err := s.run(args...)
+		if err == nil || !strings.Contains(errs, s.env["CARDEA_LISTEN"][len("127.0.0.1"):]+" does not answer: dial tcp") {
+			t.Errorf("%v: %v %s", args, err, errs)
+		}
+	}
+}

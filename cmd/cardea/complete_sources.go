@@ -75,14 +75,16 @@ var (
 	})
 	groups = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Group, error] {
 		return cl.Groups.All(ctx, nil)
-	}, func(g api.Group) candidate { return candidate{[]string{g.ID}, firstOf(g.DisplayName, g.Name)} })
+	}, func(g api.Group) candidate { return candidate{[]string{g.Name, g.ID}, firstOf(g.DisplayName, g.Name)} })
 	organizations = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Organization, error] {
 		return cl.Organizations.All(ctx, nil)
-	}, func(o api.Organization) candidate { return candidate{[]string{o.ID}, firstOf(o.DisplayName, o.Name)} })
+	}, func(o api.Organization) candidate {
+		return candidate{[]string{o.Name, o.ID}, firstOf(o.DisplayName, o.Name)}
+	})
 	services = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Service, error] {
 		return cl.Services.All(ctx, nil)
 	}, func(s api.Service) candidate {
-		return candidate{[]string{unlessDeleted(s.State, s.ID)}, firstOf(s.DisplayName, s.Name)}
+		return candidate{[]string{unlessDeleted(s.State, s.Name), unlessDeleted(s.State, s.ID)}, firstOf(s.DisplayName, s.Name)}
 	})
 	clients = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Client, error] {
 		return cl.Clients.All(ctx, nil)
@@ -126,7 +128,11 @@ var (
 		return pageOf(page, err)
 	}, credentialCandidate)
 	credentials = listOf(func(ctx context.Context, cl *client.Client, args []string, _ string) iter.Seq2[api.Credential, error] {
-		page, err := cl.Services.Credentials(ctx, args[0])
+		id, err := identify(ctx, cl, "SERVICE", args[0])
+		if err != nil {
+			return pageOf(api.Page[api.Credential]{}, err)
+		}
+		page, err := cl.Services.Credentials(ctx, id)
 		return pageOf(page, err)
 	}, credentialCandidate)
 	addresses = listOf(func(ctx context.Context, cl *client.Client, args []string, _ string) iter.Seq2[api.Email, error] {
@@ -152,11 +158,19 @@ func searchUsers(ctx context.Context, cl *client.Client, _ []string, typed strin
 }
 
 func groupMembers(ctx context.Context, cl *client.Client, args []string, _ string) iter.Seq2[api.Member, error] {
-	return cl.Groups.Members(ctx, args[0])
+	id, err := identify(ctx, cl, "GROUP", args[0])
+	if err != nil {
+		return pageOf(api.Page[api.Member]{}, err)
+	}
+	return cl.Groups.Members(ctx, id)
 }
 
 func organizationMembers(ctx context.Context, cl *client.Client, args []string, _ string) iter.Seq2[api.Member, error] {
-	return cl.Organizations.Members(ctx, args[0])
+	id, err := identify(ctx, cl, "ORGANIZATION", args[0])
+	if err != nil {
+		return pageOf(api.Page[api.Member]{}, err)
+	}
+	return cl.Organizations.Members(ctx, id)
 }
 
 func memberCandidate(m api.Member) candidate { return candidate{[]string{m.ID}, m.Name} }

@@ -73,10 +73,11 @@ func TestShellsAreToldNamesAndIDs(t *testing.T) {
 		{"user show zz", nil},
 		{"user show ada ", nil},
 		{"user delete usr_", nil}, // filled in below
-		{"group show ", []string{group + "\tEngineering"}},
+		{"group show ", []string{"engineering\tEngineering"}},
 		{"group show grp_", []string{group + "\tEngineering"}},
 		{"group add " + group + " ada", []string{"ada\tAda Lovelace", "adam\tAdam Smith"}},
 		{"group remove " + group + " ", []string{ada + "\tAda Lovelace"}},
+		{"group remove engineering ", []string{ada + "\tAda Lovelace"}},
 		{"organization members org_", []string{organization + "\tacme"}},
 		{"service suspend " + service[:18], []string{service + "\tbilling"}},
 		{"client show sh", []string{"shop\tShop"}},

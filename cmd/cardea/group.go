@@ -71,8 +71,8 @@ func (c *console) groupCommand() *cobra.Command {
 		c.memberRemove("GROUP", func(cl *client.Client) container { return cl.Groups }),
 	)
 	cmd.Example = `  cardea group create engineering
-  cardea group add GROUP ada@example.com
-  cardea group members GROUP --all`
+  cardea group add engineering ada@example.com
+  cardea group members engineering --all`
 	return cmd
 }
 
@@ -129,6 +129,8 @@ func (c *console) organizationCommand() *cobra.Command {
 		c.memberRemove("ORGANIZATION", func(cl *client.Client) container { return cl.Organizations }),
 	)
 	cmd.Aliases = []string{"org"}
+	cmd.Example = `  cardea organization create acme --display-name "Acme Inc."
+  cardea organization add acme ada@example.com --relation employee`
 	return cmd
 }
 
@@ -196,7 +198,7 @@ func (c *console) memberRemove(noun string, in func(*client.Client) container) *
 
 // memberID takes an id as it is, and anything else as the name of a user.
 func memberID(ctx context.Context, cl *client.Client, text string) (string, error) {
-	if len(text) == 30 && text[3] == '_' {
+	if isID(text) {
 		return text, nil
 	}
 	u, err := cl.Users.Get(ctx, text)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -122,21 +123,21 @@ func callback(issuer, state string, answers chan<- answer) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /callback", func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", "default-src 'none'")
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
 		w.Header().Set("Referrer-Policy", "no-referrer")
 		w.Header().Set("Cache-Control", "no-store")
 		if q.Get("state") != state || q.Get("iss") != issuer {
 			w.WriteHeader(http.StatusBadRequest)
-			io.WriteString(w, "This is not the answer to your login.\n")
+			io.WriteString(w, page("That is not the answer to your login", "Go back to the terminal and run cardea login again."))
 			return
 		}
 		a := answer{code: q.Get("code")}
 		if a.code == "" {
 			a.err = errors.New("the server refused: " + cell(firstOf(q.Get("error_description"), q.Get("error"), "no code")))
-			io.WriteString(w, "You are not logged in. You can close this window and look at the terminal.\n")
+			io.WriteString(w, page("You are not logged in", "The terminal says why. You can close this window."))
 		} else {
-			io.WriteString(w, "You are logged in. You can close this window and return to the terminal.\n")
+			io.WriteString(w, page("You are logged in", "You can close this window and return to the terminal."))
 		}
 		if f, ok := w.(http.Flusher); ok {
 			f.Flush()
@@ -147,6 +148,15 @@ func callback(issuer, state string, answers chan<- answer) http.Handler {
 		}
 	})
 	return mux
+}
+
+// page is what the browser shows at the end, in one answer: nobody is there for a
+// second request. Both texts are ours.
+func page(title, advice string) string {
+	const style = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:26rem;margin:18vh auto;padding:0 1.5rem}h1{font-size:1.5rem}"
+	return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">` +
+		`<meta name="color-scheme" content="light dark"><title>` + title + ` · Cardea</title><link rel="stylesheet" href="data:text/css,` + url.PathEscape(style) + `"></head>` +
+		`<body><main><h1>` + title + `</h1><p>` + advice + `</p></main></body></html>` + "\n"
 }
 
 func (c *console) logoutCommand() *cobra.Command {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -140,8 +141,13 @@ func realmSettings(set []string) (*api.RealmSettings, error) {
 	dec := json.NewDecoder(strings.NewReader(string(data)))
 	dec.DisallowUnknownFields()
 	var out api.RealmSettings
-	if err := dec.Decode(&out); err != nil {
-		return nil, fmt.Errorf("--set: %w (see cardea realm show)", err)
+	err = dec.Decode(&out)
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrong):
+		return nil, fmt.Errorf("--set %s cannot be a %s (see cardea realm show)", wrong.Field, wrong.Value)
+	case err != nil:
+		return nil, fmt.Errorf("--set: there is no setting %s (see cardea realm show)", strings.TrimPrefix(err.Error(), "json: unknown field "))
 	}
 	return &out, nil
 }

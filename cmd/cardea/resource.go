@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,27 +23,74 @@ func (c *console) resource(noun, short string, commands ...*cobra.Command) *cobr
 	return cmd
 }
 
-// action is a command whose work needs the admin API.
+// action is a command whose work needs the admin API. What it is about may be
+// named as well as identified.
 func (c *console) action(use, short string, args cobra.PositionalArgs, do func(ctx context.Context, cl *client.Client, args []string) error) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, Args: args, RunE: func(cmd *cobra.Command, args []string) error {
 		cl, err := c.admin()
 		if err != nil {
 			return err
 		}
-		return do(cmd.Context(), cl, args)
+		ids := slices.Clone(args)
+		for i, placeholder := range strings.Fields(use)[1:] {
+			if i == len(ids) {
+				break
+			}
+			if ids[i], err = identify(cmd.Context(), cl, placeholder, ids[i]); err != nil {
+				return err
+			}
+		}
+		return do(cmd.Context(), cl, ids)
 	}}
 }
 
 // deed is an action that answers with one line.
 func (c *console) deed(use, short string, args cobra.PositionalArgs, done string, do func(ctx context.Context, cl *client.Client, args []string) error) *cobra.Command {
-	return c.action(use, short, args, func(ctx context.Context, cl *client.Client, args []string) error {
-		if err := do(ctx, cl, args); err != nil {
+	cmd := c.action(use, short, args, do)
+	act := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := act(cmd, args); err != nil {
 			return err
 		}
 		fmt.Fprintf(c.out, "%s %s.\n", cell(args[len(args)-1]), done)
 		return nil
-	})
+	}
+	return cmd
 }
+
+// identify finds the id of a group, an organization or a service by its name. An
+// id, and what has no such name, stays as it is: the server knows users by their
+// names, and says what it does not know.
+func identify(ctx context.Context, cl *client.Client, placeholder, text string) (string, error) {
+	if isID(text) {
+		return text, nil
+	}
+	like := client.Filter{"q": text}
+	switch placeholder {
+	case "GROUP":
+		return named(cl.Groups.All(ctx, like), text, func(g api.Group) (string, string) { return g.ID, g.Name })
+	case "ORGANIZATION":
+		return named(cl.Organizations.All(ctx, like), text, func(o api.Organization) (string, string) { return unlessDeleted(o.State, o.ID), o.Name })
+	case "SERVICE":
+		return named(cl.Services.All(ctx, like), text, func(s api.Service) (string, string) { return unlessDeleted(s.State, s.ID), s.Name })
+	}
+	return text, nil
+}
+
+// named finds the id of the one of that name, or gives the name back.
+func named[T any](all iter.Seq2[T, error], name string, of func(T) (id, name string)) (string, error) {
+	for one, err := range all {
+		if err != nil {
+			return "", err
+		}
+		if id, its := of(one); id != "" && strings.EqualFold(its, name) {
+			return id, nil
+		}
+	}
+	return name, nil
+}
+
+func isID(text string) bool { return len(text) == 30 && text[3] == '_' }
 
 // filterFlag is a flag of a list that becomes a query parameter.
 type filterFlag struct{ name, help string }

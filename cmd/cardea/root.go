@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"net/url"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -107,6 +108,12 @@ func explain(err error) string {
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return "the server did not answer in time"
+	}
+	var asked *url.Error
+	if errors.As(err, &asked) {
+		if u, e := url.Parse(asked.URL); e == nil && u.Host != "" {
+			return u.Scheme + "://" + u.Host + " does not answer: " + asked.Err.Error()
+		}
 	}
 	return err.Error()
 }

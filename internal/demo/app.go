@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"embed"
 	"encoding/json"
+	"fmt"
 	"html/template"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -29,7 +31,7 @@ type app struct {
 }
 
 func newApp(c Config) (http.Handler, error) {
-	page, err := template.New("").Funcs(template.FuncMap{"pretty": pretty, "moment": moment}).ParseFS(files, "templates/*.html")
+	page, err := template.New("").Funcs(template.FuncMap{"pretty": pretty, "moment": moment, "plain": plain}).ParseFS(files, "templates/*.html")
 	if err != nil {
 		return nil, err
 	}
@@ -128,4 +130,17 @@ func moment(name string, value any) string {
 		return ""
 	}
 	return time.Unix(int64(seconds), 0).UTC().Format("15:04:05 UTC")
+}
+
+// plain writes the value of a claim for people: a list without brackets.
+func plain(value any) string {
+	list, ok := value.([]any)
+	if !ok {
+		return fmt.Sprint(value)
+	}
+	words := make([]string, len(list))
+	for i, one := range list {
+		words[i] = fmt.Sprint(one)
+	}
+	return strings.Join(words, ", ")
 }

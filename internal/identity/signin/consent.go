@@ -21,7 +21,7 @@ type consentPage struct {
 	Place      string // where the answer goes, "" where that is a device
 	Device     *Device
 	Minutes    int    // since the device asked
-	Verified   bool   // whoever runs the realm answers for the application
+	Notice     string // what to be careful about; "" where whoever runs the realm answers for the application
 	Policy     string // its privacy policy, if any
 	Terms      string
 }
@@ -59,8 +59,15 @@ func (s *Server) askConsent(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p := consentPage{Page: s.page(w, r, f, known.Locale), Flow: f.text, Client: application(c), Who: shown, Place: place(f.RedirectURI),
-		Verified: c.FirstParty, Policy: webLink(c.PolicyURI), Terms: webLink(c.TermsURI)}
+		Policy: webLink(c.PolicyURI), Terms: webLink(c.TermsURI)}
 	p.Title, p.Wide = p.T("consent.title", "client", c.Name), true
+	switch {
+	case c.FirstParty:
+	case c.BuiltIn: // it is ours, but any program on the device may say that it is it
+		p.Notice = p.T("consent.started")
+	default:
+		p.Notice = p.T("consent.unverified", "realm", p.Site.Name)
+	}
 	p.Scopes = inWords(p.Locale, f.Consent)
 	if p.Device = f.Device; p.Device != nil {
 		p.Minutes = int(s.DB.Now().Sub(p.Device.Asked).Minutes())
@@ -91,7 +98,7 @@ func consentOf(f *flow, a *account) string { return "consent " + f.text + " " + 
 
 // order is how scopes that we know are told: from who one is to what stays.
 // Those we do not know come before the last.
-var order = [...]string{"openid", "profile", "email", "phone", "address", "", "offline_access"}
+var order = [...]string{"openid", "profile", "email", "phone", "address", "cardea:admin", "", "offline_access"}
 
 // inWords puts scopes into words.
 func inWords(l *i18n.Locale, scopes []string) []scope {

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit/audittest"
+	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
+	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/web"
 )
 
@@ -238,6 +240,23 @@ func TestConsentIsTheShownAccounts(t *testing.T) {
 		b.get("/accounts?"+flow).submit("account", b.sessions()[1].ID, "do", "choose").isAt("/consent").shows(200, "Ada").submit("do", "allow").isAt("/back")
 		if w.outcome.Session.Principal != ada.ID {
 			t.Errorf("outcome %+v", w.outcome)
+		}
+	})
+}
+
+// The program that comes with the server is ours, and yet it could be any on the
+// device that asks.
+func TestConsentSaysWhatToBeCarefulAbout(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		must(t, w.Env.DB.Update(context.Background(), dbtest.Realm, func(tx *db.Tx) error { return client.BuiltIns(tx, audittest.By) }))
+		w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		b := w.browser(t, dbtest.Realm).signIn("ada")
+		w.toPhotoBook()
+		b.get("/go").isAt("/consent").shows(200, "has not verified this application")
+		w.toPhotoBook(func(f *Flow) { f.Client, f.Consent = client.CLI, []string{"openid", "cardea:admin"} })
+		b.get("/go").isAt("/consent").shows(200, "just started it yourself", "Administer on your behalf")
+		if strings.Contains(b.body, "not verified") {
+			t.Error("the server does not know its own program")
 		}
 	})
 }
