@@ -31,6 +31,10 @@ timing() {
 # As many slow clients as docs/promises.md speaks of.
 slow() { CARDEA_TEST_SLOW=2000 go test -count=1 -timeout 5m -run '^TestSlowClients' -v ./internal/app/apptest; }
 
+# Ten times as many people as can sign in, and what four months leave behind.
+overload() { CARDEA_TEST_OVERLOAD=10s scripts/postgres.sh go test -count=1 -timeout 5m -run '^TestOverload' -v ./internal/app/apptest; }
+months() { CARDEA_TEST_DAYS=120 scripts/postgres.sh go test -count=1 -timeout 10m -run '^TestHoursDoNotMatter' -v ./internal/app/apptest; }
+
 # Every fuzz target gets its share of FUZZ_SECONDS, at least five seconds.
 fuzz() {
   local total=${FUZZ_SECONDS:-240} targets share pkg name failed=0
@@ -61,5 +65,7 @@ stage "200 kills on each database, and crashes of PostgreSQL" kills
 stage "a minute of load on two nodes" soak
 stage "time of failed sign-ins" timing
 stage "six thousand slow clients" slow
+stage "ten times too many sign-ins" overload
+stage "four months" months
 stage "fuzzing" fuzz
 say "all of it: $((SECONDS - began)) s"

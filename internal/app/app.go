@@ -233,6 +233,10 @@ func (a *App) Start(ctx context.Context) error {
 	return nil
 }
 
+// RunDue runs the recurring work that is due now, instead of when the schedule
+// next looks.
+func (a *App) RunDue(ctx context.Context) error { return a.jobs.RunDue(ctx) }
+
 // Close ends everything, newest first.
 func (a *App) Close() {
 	if a.signals != nil {

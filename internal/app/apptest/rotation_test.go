@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/keyring"
@@ -160,4 +161,48 @@ func (e *Env) fleet(t *testing.T) (fleet []relyingParty) {
 		fleet = append(fleet, relyingParty{name, p.takes})
 	}
 	return fleet
+}
+
+// P-14: once the revocation of a key is acknowledged, no node takes what it
+// signed, and none tells it. Let the follower of package keyring pass over
+// signing_key.revoke and signing_key.create to see it fail.
+func TestARevokedKeyIsRefusedByEveryNode(t *testing.T) {
+	one := Start(t, db.Postgres)
+	w := settle(t, one)
+	secret := one.Client(t, realm.Default, "worker", client.Settings{Name: "Worker", Type: client.Service,
+		GrantTypes: []string{client.ClientCredentials}, Scopes: []string{"read"}, Resources: []string{audience}})
+	nodes := []*town{w}
+	for range 2 {
+		other := *w
+		other.Env = one.Node(t)
+		nodes = append(nodes, &other)
+	}
+	for round := range 5 {
+		token := w.ask("POST", "/oauth2/token", url.Values{"grant_type": {"client_credentials"}, "scope": {"read"}}, basic("worker", secret)).text("access_token")
+		u, err := jose.Parse(token, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, n := range nodes {
+			if c := n.introspect(token); c.text("active") != "true" {
+				t.Fatalf("round %d, node %d, before: %d %s", round, i, c.Code, c.Body)
+			}
+		}
+		began := time.Now()
+		if err := nodes[round%len(nodes)].Ring.Revoke(t.Context(), audit.System, realm.Default, u.Kid, "test"); err != nil {
+			t.Fatal(err)
+		}
+		took := time.Since(began)
+		for i, n := range nodes {
+			if c := n.introspect(token); c.Code != http.StatusOK || c.text("active") != "false" {
+				t.Errorf("round %d, node %d takes the token of a revoked key: %d %s", round, i, c.Code, c.Body)
+			}
+			if c := n.ask("GET", "/oauth2/jwks", nil, nil); c.Code != http.StatusOK || strings.Contains(c.Body.String(), u.Kid) {
+				t.Errorf("round %d, node %d tells the revoked key", round, i)
+			}
+		}
+		if took > time.Second {
+			t.Errorf("round %d: the revocation took %v", round, took)
+		}
+	}
 }
