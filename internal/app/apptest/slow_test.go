@@ -56,7 +56,7 @@ func TestSlowClientsStarveNobody(t *testing.T) {
 	}{
 		{"header", "GET /oauth2/jwks HTTP/1.1\r\nHost: " + host + "\r\nX-Slow: ", 5 * time.Second},
 		{"body", "POST /oauth2/token HTTP/1.1\r\nHost: " + host + "\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\ngrant_type=", 10 * time.Second},
-		{"read", strings.Repeat(page, 1000), 0}, // asks and asks, and never reads, until the server gives up reading too
+		{"read", strings.Repeat(page, 40), 0}, // asks and asks, and never reads
 	}
 	var all sync.WaitGroup
 	began := time.Now()
@@ -69,13 +69,13 @@ func TestSlowClientsStarveNobody(t *testing.T) {
 			t.Cleanup(func() { c.Close() })
 			if k.limit == 0 {
 				_ = c.(*net.TCPConn).SetReadBuffer(4 << 10)
-				go func() { _, _ = io.WriteString(c, k.sends) }()
-				continue
 			}
 			if _, err := io.WriteString(c, k.sends); err != nil {
 				t.Fatal(err)
 			}
-			all.Go(func() { trickle(t, k.name, c, k.limit) })
+			if k.limit > 0 {
+				all.Go(func() { trickle(t, k.name, c, k.limit) })
+			}
 		}
 	}
 	t.Logf("%d slow clients after %v", 3*many, time.Since(began))
