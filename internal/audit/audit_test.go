@@ -440,7 +440,8 @@ func TestTiles(t *testing.T) {
 	})
 }
 
-// Spine 6: floods of anonymous failures are counted, not listed.
+// Spine 6: floods of anonymous failures are counted, not listed. Remove the look at
+// s.seen from Activity to see it fail.
 func TestActivityIsWrittenInSegments(t *testing.T) {
 	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
 		e.Start(t)

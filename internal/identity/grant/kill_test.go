@@ -139,7 +139,8 @@ func TestAGuardStopsTheKill(t *testing.T) {
 }
 
 // Spine 8: a large kill goes in chunks, and the last event names the ancestor
-// with count and hash of all its dead.
+// with count and hash of all its dead. Say in cascade, always, that nothing more
+// is left to see this fail.
 func TestALargeKillGoesInChunks(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.chunk = 4

@@ -75,7 +75,7 @@ func (w *stuck) SetReadDeadline(time.Time) error  { return nil }
 func (w *stuck) SetWriteDeadline(time.Time) error { return nil }
 
 // Spine 10: the queue of a verifier is bounded; who falls off its end is cut,
-// and the log never waits.
+// and the log never waits. Let pump go on when after says no to see it fail.
 func TestASlowClientIsCut(t *testing.T) {
 	l, s := newStanding(t)
 	w := &stuck{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
