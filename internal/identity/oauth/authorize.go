@@ -98,7 +98,7 @@ func (s *Server) refuseRequest(w http.ResponseWriter, r *http.Request, a *author
 	e, f := explain(r, err)
 	if f != nil && f.Kind != fault.Invalid {
 		// Trouble of ours: the client hears of it, the status cannot say it.
-		e.Description = f.Detail
+		e.Description = sayable(f.Detail)
 	}
 	return s.answerError(w, r, a, e)
 }

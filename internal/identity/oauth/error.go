@@ -3,6 +3,7 @@ package oauth
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -44,7 +45,7 @@ func explain(r *http.Request, err error) (*Error, *fault.Error) {
 		return e, nil
 	}
 	f, status := web.Explain(r.Context(), err)
-	e = &Error{Status: status, Code: "invalid_request", Description: f.Detail}
+	e = &Error{Status: status, Code: "invalid_request", Description: sayable(f.Detail)}
 	switch f.Kind {
 	case fault.Unavailable, fault.TooMany:
 		e.Code = "temporarily_unavailable"
@@ -54,6 +55,20 @@ func explain(r *http.Request, err error) (*Error, *fault.Error) {
 		e.Code, e.Description = "server_error", ""
 	}
 	return e, f
+}
+
+// sayable makes text fit for error_description: printable ASCII without quote and
+// backslash (RFC 6749, section 5.2).
+func sayable(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '"':
+			return '\''
+		case r < ' ' || r > '~' || r == '\\':
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 // fail writes an error of the endpoints that speak JSON.

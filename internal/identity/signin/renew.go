@@ -65,6 +65,9 @@ func (s *Server) renewPassword(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || result.Outcome != credential.Right {
 		return again(whyNot(result, err))
 	}
+	if !result.MustChange {
+		return s.showSignIn(w, r, f, http.StatusOK, signInPage{Identifier: p.Identifier}) // the password is good, there
+	}
 	by := actor(r)
 	by.Kind, by.ID = "person", result.Principal.ID
 	changed, err := s.Passwords.Change(r.Context(), by, name, result.Principal.ID, old, next, browser)
