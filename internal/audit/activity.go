@@ -58,7 +58,7 @@ func (a *activity) init() {
 
 // Activity notes what happened in a realm. It never blocks and never fails.
 func (l *Log) Activity(realm string, by Actor, a Activity) {
-	a.Actor, a.At = by, l.db.Now()
+	a.Actor, a.At = by.bounded(), l.db.Now()
 	l.act.mu.Lock()
 	s := l.act.realms[realm]
 	if s == nil {

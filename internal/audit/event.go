@@ -30,6 +30,17 @@ type Actor struct {
 	UserAgent string `json:"ua,omitempty"`
 }
 
+// mostAgent is how much is kept of what a stranger's browser says it is, in bytes.
+const mostAgent = 400
+
+// bounded is a with as much as is kept of it.
+func (a Actor) bounded() Actor {
+	if len(a.UserAgent) > mostAgent {
+		a.UserAgent = strings.ToValidUTF8(a.UserAgent[:mostAgent], "")
+	}
+	return a
+}
+
 // System is Cardea itself.
 var System = Actor{Kind: "system"}
 
@@ -164,5 +175,5 @@ func decode(text string) (Record, error) {
 }
 
 func newRecord(realm string, now time.Time, by Actor, e Event) Record {
-	return Record{Realm: realm, ID: id.New("evt", now), At: now, Actor: by, Event: e}
+	return Record{Realm: realm, ID: id.New("evt", now), At: now, Actor: by.bounded(), Event: e}
 }

@@ -129,6 +129,9 @@ func refuseGarbage(t *testing.T, engine db.Engine) {
 	try := func(r web.Route, m mistake) {
 		asked++
 		c := w.wrong(r, m, access, v)
+		if said := c.text("error_description"); strings.ContainsFunc(said, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
+			t.Errorf("%s, %s: RFC 6749, section 5.2, has no room for %q", r, m.name, said)
+		}
 		document := r.LeaseOff                                           // takes no parameters
 		bodiless := strings.Contains(c.Body.String(), "body_unexpected") // however much of it there is
 		switch {
@@ -255,12 +258,13 @@ func (w *town) state(t *testing.T) map[string][]string {
 
 // What people and programs send on the way to something that is written down is
 // written down whatever bytes it is made of. Remove ToValidUTF8 from prove in package
-// session to see it fail on PostgreSQL.
+// session to see it fail on PostgreSQL, and bounded from newRecord of package audit
+// to see how much a stranger may write.
 func TestWhatIsWrittenDownMayBeAnyBytes(t *testing.T) {
 	Run(t, func(t *testing.T, e *Env) {
 		w := settle(t, e)
 		w.Person(t, realm.Default, "ada@example.com")
-		for _, agent := range []string{"\xff\xfe\x80", "a\x80b", strings.Repeat("ü", 300) + "\xc3", "\u202eevil", "\t"} {
+		for _, agent := range []string{"\xff\xfe\x80", "a\x80b", strings.Repeat("ü", 3000) + "\xc3", "\u202eevil", "\t"} {
 			v := w.visitor()
 			form := v.formToken(t, "/signin")
 			try := func(password string) call {
@@ -278,7 +282,11 @@ func TestWhatIsWrittenDownMayBeAnyBytes(t *testing.T) {
 			if c := try(Password); c.Code != http.StatusSeeOther {
 				t.Errorf("%q, the right password: %d", agent, c.Code)
 			}
-			w.Events(t, realm.Default)
+			for _, r := range w.Events(t, realm.Default) {
+				if len(r.Actor.UserAgent) > 400 {
+					t.Errorf("%s tells %d bytes of a browser", r.Action, len(r.Actor.UserAgent))
+				}
+			}
 		}
 	})
 }
