@@ -28,6 +28,13 @@ func newClock(fixed func() time.Time) *clock {
 // set notes that the database's clock reads t now.
 func (c *clock) set(t time.Time) { c.anchor.Store(&anchor{t, Boottime()}) }
 
+// begin takes the database's word for the time before anybody was told any. Until
+// then this machine's clock stands in, which may be wrong by any time.
+func (c *clock) begin(t time.Time) {
+	c.set(t)
+	c.last.Store(0)
+}
+
 func (c *clock) now() time.Time {
 	if c.fixed != nil {
 		return c.fixed().UTC().Truncate(time.Millisecond)

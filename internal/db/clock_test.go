@@ -1,6 +1,7 @@
 package db
 
 import (
+	"os"
 	"testing"
 	"time"
 )
@@ -23,5 +24,35 @@ func TestToldTimeNeverGoesBackNorStops(t *testing.T) {
 	}
 	if c.now().Before(jumped) {
 		t.Error("time went back")
+	}
+}
+
+// P-15: a node whose own clock is an hour wrong tells PostgreSQL's time from the
+// beginning, in and between transactions. Take the call of begin out of safe to see
+// the hour.
+func TestANodesOwnClockDoesNotMatter(t *testing.T) {
+	address := os.Getenv("CARDEA_TEST_POSTGRES")
+	if address == "" {
+		t.Skip("skipped on PostgreSQL: CARDEA_TEST_POSTGRES is not set (make test sets it)")
+	}
+	for _, wrong := range []time.Duration{time.Hour, -time.Hour} {
+		d := &DB{clock: newClock(nil), kind: Postgres}
+		d.clock.set(time.Now().Add(wrong)) // what newClock finds on such a node
+		d.clock.now()
+		var err error
+		if d.engine, err = openPostgres(t.Context(), d, Options{URL: address}); err != nil {
+			t.Fatal(err)
+		}
+		for i, told := range []func() time.Time{d.Now, func() (now time.Time) {
+			if err := d.View(t.Context(), "test", func(tx *Tx) error { now = tx.Now; return nil }); err != nil {
+				t.Fatal(err)
+			}
+			return now
+		}, d.Now} {
+			if off := time.Since(told()); off.Abs() > 5*time.Second {
+				t.Errorf("%v wrong, reading %d: %v off", wrong, i, off)
+			}
+		}
+		d.Close()
 	}
 }

@@ -80,12 +80,14 @@ func openPostgres(ctx context.Context, d *DB, o Options) (engine, error) {
 	return p, nil
 }
 
-// safe refuses a server that cannot keep what a commit promises.
+// safe refuses a server that cannot keep what a commit promises, and takes the
+// time from one that can.
 func (p *postgres) safe(ctx context.Context) error {
 	var version int
 	var fsync, commit, recovering string
-	err := p.pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('fsync'), current_setting('synchronous_commit'), pg_is_in_recovery()::text`).
-		Scan(&version, &fsync, &commit, &recovering)
+	var now time.Time
+	err := p.pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('fsync'), current_setting('synchronous_commit'), pg_is_in_recovery()::text, clock_timestamp()`).
+		Scan(&version, &fsync, &commit, &recovering, &now)
 	switch {
 	case err != nil:
 		return fmt.Errorf("connect to PostgreSQL: %w", err)
@@ -98,6 +100,7 @@ func (p *postgres) safe(ctx context.Context) error {
 	case recovering == "true":
 		return errors.New("this PostgreSQL server is a standby: give the address of the primary (target_session_attrs=read-write with several hosts)")
 	}
+	p.db.clock.begin(now)
 	return nil
 }
 
