@@ -235,7 +235,7 @@ func (a *App) Start(ctx context.Context) error {
 
 // RunDue runs the recurring work that is due now, instead of when the schedule
 // next looks.
-func (a *App) RunDue(ctx context.Context) error { return a.Jobs.RunDue(ctx) }
+func (a *App) RunDue(ctx context.Context) error { return a.tasked.RunDue(ctx) }
 
 // Close ends everything, newest first.
 func (a *App) Close() {
