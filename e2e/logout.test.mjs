@@ -1,10 +1,14 @@
 // Sign-out as applications learn of it: by frames (OpenID Connect Front-Channel
-// Logout 1.0), and by a request from server to server (Back-Channel Logout 1.0).
-// In a real Chromium.
+// Logout 1.0), by a request from server to server (Back-Channel Logout 1.0), and
+// by asking a frame of Cardea's (Session Management 1.0). In a real Chromium.
 import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import * as jose from "jose";
+import { chromium } from "playwright-core";
 import { inspect, listen, openBrowser, signIn } from "./lib/browser.mjs";
 import { freePort, startCardea } from "./lib/cardea.mjs";
 
@@ -24,7 +28,7 @@ after(async () => {
   await cardea?.close();
 });
 
-/** An application: it redeems codes, and notes how it is told. */
+/** An application: it redeems codes, has a page with the frame that tells of the session, and notes how it is told. */
 async function application(id, host) {
   const port = await freePort();
   const app = { id, origin: `http://${host}:${port}`, framed: [], posted: [], frame: "<title>out</title>" };
@@ -32,6 +36,7 @@ async function application(id, host) {
     const { pathname, searchParams } = new URL(request.url, app.origin);
     const html = (body) => response.setHeader("Content-Type", "text/html").end(`<!doctype html>${body}`);
     if (pathname === "/callback") {
+      app.sessionState = searchParams.get("session_state");
       const answer = await fetch(`${cardea.issuer}/oauth2/token`, {
         method: "POST",
         body: new URLSearchParams({ grant_type: "authorization_code", client_id: id, code: searchParams.get("code"), redirect_uri: `${app.origin}/callback`, code_verifier: verifier }),
@@ -52,6 +57,18 @@ async function application(id, host) {
       return response.writeHead(app.refuses ? 503 : 204).end();
     }
     if (pathname === "/bye") return html(`<title>bye</title><main>bye ${searchParams.get("state") ?? ""}</main>`);
+    if (pathname === "/watch") {
+      return html(`<title>watch</title><iframe id="op" src="${cardea.issuer}/checksession"></iframe><script>
+        const frame = document.getElementById("op");
+        const ready = new Promise((done) => frame.addEventListener("load", done));
+        window.ask = async (message) => {
+          await ready;
+          return new Promise((done) => {
+            window.addEventListener("message", (event) => { if (event.origin === ${JSON.stringify(cardea.issuer)}) done(event.data); }, { once: true });
+            frame.contentWindow.postMessage(message, ${JSON.stringify(cardea.issuer)});
+          });
+        };</script>`);
+    }
     response.writeHead(pathname === "/favicon.ico" ? 204 : 404).end();
   });
   await new Promise((done) => app.server.listen(port, host === "localhost" ? "localhost" : "127.0.0.1", done));
@@ -68,8 +85,8 @@ const authorize = (app, params) => `${cardea.issuer}/oauth2/authorize?` + new UR
 });
 
 /** A browser that is signed in to both applications. */
-async function signedIn(options) {
-  const context = await browser.newContext({ locale: "en-GB", ...options });
+async function signedIn(options, context) {
+  context ??= await browser.newContext({ locale: "en-GB", ...options });
   const page = await context.newPage();
   for (const app of [one, two]) Object.assign(app, { framed: [], posted: [], silent: false, refuses: false, frame: "<title>out</title>" });
   await page.goto(authorize(one));
@@ -160,5 +177,73 @@ test("applications are told from server to server, until they have heard it", as
   assert.notEqual(jose.decodeJwt(two.posted[0]).jti, jose.decodeJwt(two.posted[1]).jti);
   const { items } = await cardea.admin("GET", "/jobs?kind=backchannel-logout&target=two");
   assert.ok(items[0].attempts >= 2 && items[0].subject.startsWith("ses_"), JSON.stringify(items[0]));
+  await context.close();
+});
+
+/** A browser that lets frames have the cookies of their sites, as not all do by default. */
+async function withCookiesInFrames() {
+  const folder = await mkdtemp(join(tmpdir(), "cardea-profile-"));
+  await mkdir(join(folder, "Default"));
+  await writeFile(join(folder, "Default/Preferences"), JSON.stringify({ profile: { block_third_party_cookies: false, cookie_controls_mode: 0 } }));
+  const context = await chromium.launchPersistentContext(folder, { executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-dev-shm-usage"], locale: "en-GB" });
+  context.setDefaultTimeout(8_000);
+  context.on("close", () => rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
+  return context;
+}
+
+test("where cookies of other sites are kept out of frames, an application on another site hears \"changed\"", async () => {
+  const { context } = await signedIn();
+  const watch = await context.newPage();
+  await watch.goto(`${two.origin}/watch`);
+  assert.equal(await watch.evaluate((text) => window.ask(text), `two ${two.sessionState}`), "changed");
+  await context.close();
+});
+
+test("a frame of Cardea's tells whether somebody is still signed in", async () => {
+  const { context, page } = await signedIn({}, await withCookiesInFrames());
+  const [stateOfOne, stateOfTwo] = [one.sessionState, two.sessionState];
+  for (const [app, state] of [[one, stateOfOne], [two, stateOfTwo]]) {
+    const watch = await context.newPage();
+    const complaints = listen(watch);
+    await watch.goto(`${app.origin}/watch`);
+    const ask = (message) => watch.evaluate((text) => window.ask(text), message);
+    assert.equal(await ask(`${app.id} ${state}`), "unchanged", app.id);
+    assert.equal(await ask(`other ${state}`), "changed", "another client");
+    assert.equal(await ask(`${app.id} ${app === one ? stateOfTwo : stateOfOne}`), "changed", "another's state");
+    for (const junk of ["", "x", `${app.id} ${state} more`, `${app.id} x.y`]) assert.equal(await ask(junk), "error", JSON.stringify(junk));
+    assert.equal(await watch.evaluate(() => window.ask({ not: "a text" })), "error");
+    assert.deepEqual(complaints, []);
+    await watch.close();
+  }
+  const watch = await context.newPage();
+  await watch.goto(`${one.origin}/watch`);
+  const ask = (message) => watch.evaluate((text) => window.ask(text), message);
+  await page.goto(authorize(one, { prompt: "login" }));
+  await page.locator('input[name="password"]').fill("turquoise walrus on a bicycle");
+  await page.locator('button[name="do"]').first().click();
+  await page.waitForURL(`${one.origin}/callback?**`);
+  assert.equal(await ask(`one ${stateOfOne}`), "unchanged", "the same person proved again who they are");
+  await page.goto(leave(one), { waitUntil: "commit" });
+  await page.waitForURL(`${one.origin}/bye?**`);
+  assert.equal(await ask(`one ${stateOfOne}`), "changed", "after the sign-out");
+  await context.close();
+});
+
+test("no other page of ours can be framed", async () => {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.goto(`${one.origin}/bye`);
+  for (const [path, shown] of [["/checksession", true], ["/signin", false], ["/", false], ["/signedout", false]]) {
+    const loaded = await page.evaluate(async (url) => {
+      const frame = document.body.appendChild(document.createElement("iframe"));
+      const done = new Promise((resolve) => frame.addEventListener("load", resolve));
+      frame.src = url;
+      await done;
+      return frame.contentWindow.length >= 0;
+    }, cardea.issuer + path);
+    assert.ok(loaded);
+    const frame = page.frames().at(-1);
+    assert.equal(!frame.url().startsWith("chrome-error:"), shown, path);
+  }
   await context.close();
 });

@@ -24,6 +24,20 @@ func SetCookie(w http.ResponseWriter, name, value string, life time.Duration) {
 	w.Header().Add("Set-Cookie", line)
 }
 
+// SetOpenCookie is SetCookie for a value that gives nobody anything: scripts may
+// read it, and browsers send it also from frames on pages of other sites.
+func SetOpenCookie(w http.ResponseWriter, name, value string, life time.Duration) {
+	if !strings.HasPrefix(name, "__Host-") || !isToken(name) || !isCookieValue(value) || len(name)+len(value) > maxCookie {
+		panic("web: cookie " + strconv.Quote(name) + " cannot be set like this")
+	}
+	w.Header().Add("Set-Cookie", name+"="+value+"; Path=/; Secure; SameSite=None; Max-Age="+strconv.Itoa(int(life/time.Second)))
+}
+
+// ClearOpenCookie makes the browser forget what SetOpenCookie set.
+func ClearOpenCookie(w http.ResponseWriter, name string) {
+	w.Header().Add("Set-Cookie", name+"=; Path=/; Max-Age=0; Secure; SameSite=None")
+}
+
 // ClearCookie makes the browser forget a cookie.
 func ClearCookie(w http.ResponseWriter, name string) {
 	w.Header().Add("Set-Cookie", name+"=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax")

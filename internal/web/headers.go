@@ -66,6 +66,15 @@ func pageHeaders(h http.Header, targets []string) {
 // a target to who knows where must not be redirected to it.
 func FormTargets(w http.ResponseWriter, targets ...string) { pageHeaders(w.Header(), targets) }
 
+// Framed lets pages of every origin show this one in a frame. It is for a page
+// that has nothing to click on and nothing to tell but what its script decides.
+func Framed(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set(hCSP, "default-src 'none'; script-src 'self'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'; frame-ancestors *")
+	h.Set(hCORP, "cross-origin")
+	h.Del(hCOOP)
+}
+
 // Frames declares which addresses the frames of this page load, as URLs of which
 // the origin counts.
 func Frames(w http.ResponseWriter, addresses []string) {

@@ -183,6 +183,15 @@ func (p parts) origin() string {
 	return p.scheme + "://" + p.host + ":" + p.port
 }
 
+// Origin is the web origin of a redirect URI, or "" for one that has none.
+func Origin(uri string) string {
+	p, why := canonical(uri)
+	if why != "" {
+		return ""
+	}
+	return p.origin()
+}
+
 // AllowsRedirect reports whether answers may be sent to uri: only to a string
 // that is registered, byte for byte. Of a native client's loopback address the
 // port is left out of the comparison, since the system picks it when the

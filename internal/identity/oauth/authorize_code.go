@@ -67,7 +67,15 @@ func (s *Server) giveCode(w http.ResponseWriter, r *http.Request, a *authorizati
 	if err != nil {
 		return err
 	}
-	return s.answer(w, r, a, [2]string{"code", string(code)})
+	fields := [][2]string{{"code", string(code)}}
+	state, err := s.sessionState(w, r, a)
+	if err != nil {
+		return err
+	}
+	if state != "" {
+		fields = append(fields, [2]string{"session_state", state})
+	}
+	return s.answer(w, r, a, fields...)
 }
 
 func (s *Server) rememberAnd(r *http.Request, by audit.Actor, a *authorization, p progress, put func(*db.Tx) error) error {

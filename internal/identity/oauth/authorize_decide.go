@@ -37,6 +37,11 @@ func (s *Server) decide(w http.ResponseWriter, r *http.Request, a *authorization
 	case left == nil:
 		return s.giveCode(w, r, a, p)
 	case a.prompt.none || left.final:
+		if p.session == nil { // what the browser holds of an ended session is not true any more
+			if _, err := s.pages.BrowserState(w, r); err != nil {
+				return err
+			}
+		}
 		return s.answerError(w, r, a, left.says)
 	}
 	if err := s.holdPushed(w, r, a); err != nil {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/signin"
 	"github.com/cardea-id/cardea/internal/realm"
 )
 
@@ -54,6 +55,7 @@ type metadata struct {
 	RevocationEndpoint    string   `json:"revocation_endpoint"`
 	IntrospectionEndpoint string   `json:"introspection_endpoint"`
 	EndSessionEndpoint    string   `json:"end_session_endpoint"`
+	CheckSession          string   `json:"check_session_iframe"`
 	BackChannelLogout     bool     `json:"backchannel_logout_supported"`
 	BackChannelSession    bool     `json:"backchannel_logout_session_supported"`
 	FrontChannelLogout    bool     `json:"frontchannel_logout_supported"`
@@ -135,6 +137,7 @@ func (s *Server) describe(rl *realm.Realm, detailTypes []string) (*document, err
 		RevocationEndpoint:    at(pathRevoke),
 		IntrospectionEndpoint: at(pathIntrospect),
 		EndSessionEndpoint:    at(pathLogout),
+		CheckSession:          at(signin.PathCheckSession),
 		BackChannelLogout:     true,
 		BackChannelSession:    true,
 		FrontChannelLogout:    true,

@@ -59,6 +59,7 @@ func nobody(err error) bool {
 // setAccounts makes the browser hold these, the first being the current one.
 func (s *Server) setAccounts(w http.ResponseWriter, r *http.Request, all []account) {
 	re := realm.From(r.Context())
+	s.setState(w, re, s.browserState(re, all))
 	if len(all) == 0 {
 		web.ClearCookie(w, sessionCookie(re))
 		return

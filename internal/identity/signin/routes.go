@@ -29,6 +29,7 @@ func (s *Server) Mount(root *web.Mux) {
 	m.Handle("GET /signout", s.askSignOut)
 	m.Handle("POST /signout", s.signOut)
 	m.Handle("GET /signedout", s.signedOut)
+	m.Handle("GET "+PathCheckSession, s.checkSession)
 	if s.SetUp != nil {
 		m.Handle("GET /setup", s.askSetup)
 		m.Handle("POST /setup", s.doSetup, web.Rate(RateGuess))

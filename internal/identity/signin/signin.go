@@ -38,6 +38,9 @@ const ACRPassword = "aal1"
 //go:embed templates/*.html
 var templates embed.FS
 
+//go:embed frames
+var frames embed.FS
+
 // Options are what the door stands on. All are required but Limiter, SetUp,
 // Frames and Links.
 type Options struct {
@@ -88,6 +91,7 @@ type Links interface {
 type Server struct {
 	Options
 	look  *look.Look
+	frame *web.Pages // without the layout
 	forms *web.Forms
 }
 
@@ -101,5 +105,17 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{Options: o, look: l, forms: web.NewForms(o.FormKey, flowCookie)}, nil
+	bare, err := fs.Sub(frames, "frames/bare")
+	if err != nil {
+		return nil, err
+	}
+	inside, err := fs.Sub(frames, "frames")
+	if err != nil {
+		return nil, err
+	}
+	frame, err := web.NewPages(bare, inside)
+	if err != nil {
+		return nil, err
+	}
+	return &Server{Options: o, look: l, frame: frame, forms: web.NewForms(o.FormKey, flowCookie)}, nil
 }
