@@ -23,6 +23,7 @@ type ClientSettings struct {
 	Profile                               string              `json:"profile,omitempty" enum:"default,mcp,fapi2" doc:"Rules beyond the realm's; it cannot ask for less."`
 	ResourceServer                        bool                `json:"resource_server,omitempty" doc:"An API: it may follow revocations and ask about tokens that name it."`
 	Identifiers                           []string            `json:"identifiers,omitempty" maxItems:"100" nullable:"false" doc:"Audiences a resource server answers to besides its id."`
+	ResourceScopes                        []string            `json:"resource_scopes,omitempty" maxItems:"100" nullable:"false" doc:"Scopes that a resource server understands, for its metadata (RFC 9728)."`
 	RedirectURIs                          []string            `json:"redirect_uris,omitempty" maxItems:"100" nullable:"false" doc:"Compared as exact strings; only the port of a loopback address may differ."`
 	PostLogoutRedirectURIs                []string            `json:"post_logout_redirect_uris,omitempty" maxItems:"100" nullable:"false"`
 	BackChannelLogoutURI                  string              `json:"backchannel_logout_uri,omitempty" maxLength:"2000" doc:"Where the client is told that a session has ended (OpenID Connect Back-Channel Logout). https; http on this machine only."`

@@ -98,6 +98,10 @@ type Config struct {
 	// DPoPNonceKey, if set, demands nonces in DPoP proofs (RFC 9449, section 9):
 	// at least 32 random bytes, the same for all processes behind one URL.
 	DPoPNonceKey []byte
+	// ResourceMetadata is where the metadata of this API is (RFC 9728), such as
+	// Metadata.URL gives: challenges name it, so that clients which know the API
+	// alone find out where to get a token. Default: they do not.
+	ResourceMetadata string
 	// Now replaces the clock in tests.
 	Now func() time.Time
 }
@@ -143,6 +147,9 @@ func (c Config) checked() (Config, error) {
 	}
 	if c.URL = strings.TrimSuffix(c.URL, "/"); c.URL != "" && originOf(c.URL) == "" {
 		problems = append(problems, fmt.Errorf("verify: URL %q is not where an API is: want https://host", c.URL))
+	}
+	if c.ResourceMetadata != "" && originOf(c.ResourceMetadata) == "" {
+		problems = append(problems, fmt.Errorf("verify: ResourceMetadata %q is not an address: want https://host/.well-known/oauth-protected-resource", c.ResourceMetadata))
 	}
 	if c.DPoPNonceKey != nil && len(c.DPoPNonceKey) < 32 {
 		problems = append(problems, errors.New("verify: DPoPNonceKey needs at least 32 random bytes"))

@@ -33,6 +33,11 @@
 // that callers know; behind a proxy set it, and where the proxy ends TLS set
 // Config.ClientCertificate to [CertificateFromHeader].
 //
+// # Clients that know only the API
+//
+// [ProtectedResourceMetadata] serves what such a client asks for (RFC 9728), and
+// Config.ResourceMetadata has challenges lead it there.
+//
 // # When the stream is silent
 //
 // A verifier that has not had a signed sign of life for MaxStaleness cannot

@@ -123,6 +123,9 @@ func (v *Verifier) Challenge(w http.ResponseWriter, err error, scopes ...string)
 	if len(scopes) > 0 && (code == "" || code == "insufficient_scope") {
 		challenge += `, scope="` + quoted(strings.Join(scopes, " ")) + `"`
 	}
+	if v.c.ResourceMetadata != "" { // RFC 9728, section 5.1
+		challenge += `, resource_metadata="` + quoted(v.c.ResourceMetadata) + `"`
+	}
 	algs := `algs="` + strings.Join(jose.Algorithms(), " ") + `"`
 	if scheme == "DPoP" {
 		challenge += ", " + algs

@@ -91,6 +91,7 @@ func (f *clientFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&s.AccessTokenFormat, "access-token", "", "jwt or opaque")
 	flags.BoolVar(&s.ResourceServer, "resource-server", false, "it is an API: it may follow revocations and ask about its tokens")
 	flags.StringSliceVar(&s.Identifiers, "identifier", nil, "audience that a resource server answers to")
+	flags.StringSliceVar(&s.ResourceScopes, "resource-scope", nil, "scope that a resource server understands, for its metadata")
 	flags.BoolVar(&s.FirstParty, "first-party", false, "ask nobody for consent")
 	flags.StringVar(&s.SubjectType, "subject-type", "", "public or pairwise")
 	flags.StringVar(&s.IDTokenSignedResponseAlg, "id-token-alg", "", "ES256, RS256, PS256 or EdDSA")
@@ -150,6 +151,7 @@ func (f *clientFlags) onto(cmd *cobra.Command, base api.ClientSettings, stdin io
 		"frontchannel-logout-session-required": func() { s.FrontChannelLogoutSession = from.FrontChannelLogoutSession },
 		"backchannel-mode":                     func() { s.BackchannelTokenDeliveryMode = from.BackchannelTokenDeliveryMode },
 		"backchannel-notification":             func() { s.BackchannelClientNotificationEndpoint = from.BackchannelClientNotificationEndpoint },
+		"resource-scope":                       func() { s.ResourceScopes = from.ResourceScopes },
 		"backchannel-logout-uri":               func() { s.BackChannelLogoutURI = from.BackChannelLogoutURI },
 		"backchannel-logout-session-required":  func() { s.BackChannelLogoutSession = from.BackChannelLogoutSession },
 		"delegation":                           func() { s.TokenExchangeDelegation = from.TokenExchangeDelegation }, "impersonation": func() { s.TokenExchangeImpersonation = from.TokenExchangeImpersonation },

@@ -10,6 +10,15 @@ import (
 // realmsPath is where realms without a host of their own live.
 const realmsPath = "/realms/"
 
+// resourceDocument is the metadata of a protected resource.
+const resourceDocument = "/.well-known/oauth-protected-resource"
+
+// ResourceMetadata is the address of what is said of a resource that the realm
+// serves itself, by what follows the issuer in its name (RFC 9728, section 3.1).
+func (r *Realm) ResourceMetadata(path string) string {
+	return strings.TrimSuffix(r.Issuer, r.Path) + resourceDocument + r.Path + path
+}
+
 // Resolve finds the realm that a request to host and path is for, and the rest
 // of the path as the realm's routes know it. It asks no database for realms
 // that were asked for before.
@@ -17,8 +26,9 @@ const realmsPath = "/realms/"
 // A host that belongs to a realm serves that realm alone; any other host serves
 // the default realm at the issuer's path and the others below /realms/. The
 // documents of RFC 8414, section 3.1, whose path begins with /.well-known/ and
-// ends with the issuer's, are found too. fault.NotFound says that there is no
-// such realm.
+// ends with the issuer's, are found too, and those of RFC 9728, section 3.1, in
+// which the path of a resource below the issuer follows. fault.NotFound says that
+// there is no such realm.
 func (r *Registry) Resolve(ctx context.Context, host, path string) (*Realm, string, error) {
 	name, err := r.nameAt(ctx, host)
 	if err != nil {
@@ -48,6 +58,9 @@ func (r *Registry) Resolve(ctx context.Context, host, path string) (*Realm, stri
 func (r *Registry) split(path string) (name, rest string, ok bool) {
 	if document, tail, found := wellKnown(path); found {
 		name, tail, ok = r.split(tail)
+		if document == resourceDocument {
+			return name, strings.TrimSuffix(document+tail, "/"), ok && !strings.HasPrefix(tail, "/.well-known/")
+		}
 		return name, document, ok && tail == "/"
 	}
 	path, ok = strings.CutPrefix(path, r.base.Path)

@@ -173,6 +173,9 @@ func (c *challenge) header(ctx context.Context) string {
 		scheme = "DPoP"
 	}
 	h := scheme + ` realm="` + realmName(ctx) + `", scope="` + wire.Scope + `"`
+	if rl := realm.From(ctx); rl != nil { // RFC 9728, section 5.1
+		h += `, resource_metadata="` + rl.ResourceMetadata(wire.Path) + `"`
+	}
 	if c.code != "" {
 		h += `, error="` + c.code + `", error_description="` + c.fault.Detail + `"`
 	}

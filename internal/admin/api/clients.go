@@ -205,7 +205,7 @@ func clientOf(c *client.Client) wire.Client {
 
 func settingsIn(w wire.ClientSettings) client.Settings {
 	return client.Settings{
-		Name: w.Name, Type: client.Type(w.Type), Profile: client.Profile(w.Profile), ResourceServer: w.ResourceServer, Identifiers: w.Identifiers,
+		Name: w.Name, Type: client.Type(w.Type), Profile: client.Profile(w.Profile), ResourceServer: w.ResourceServer, Identifiers: w.Identifiers, ResourceScopes: w.ResourceScopes,
 		RedirectURIs: w.RedirectURIs, PostLogoutRedirectURIs: w.PostLogoutRedirectURIs,
 		BackChannelLogoutURI: w.BackChannelLogoutURI, BackChannelLogoutSession: w.BackChannelLogoutSession,
 		FrontChannelLogoutURI: w.FrontChannelLogoutURI, FrontChannelLogoutSession: w.FrontChannelLogoutSession, GrantTypes: w.GrantTypes, ResponseModes: w.ResponseModes,
@@ -229,7 +229,7 @@ func settingsIn(w wire.ClientSettings) client.Settings {
 
 func settingsOut(s client.Settings) wire.ClientSettings {
 	return wire.ClientSettings{
-		Name: s.Name, Type: string(s.Type), Profile: string(s.Profile), ResourceServer: s.ResourceServer, Identifiers: s.Identifiers,
+		Name: s.Name, Type: string(s.Type), Profile: string(s.Profile), ResourceServer: s.ResourceServer, Identifiers: s.Identifiers, ResourceScopes: s.ResourceScopes,
 		RedirectURIs: s.RedirectURIs, PostLogoutRedirectURIs: s.PostLogoutRedirectURIs,
 		BackChannelLogoutURI: s.BackChannelLogoutURI, BackChannelLogoutSession: s.BackChannelLogoutSession,
 		FrontChannelLogoutURI: s.FrontChannelLogoutURI, FrontChannelLogoutSession: s.FrontChannelLogoutSession, GrantTypes: s.GrantTypes, ResponseModes: s.ResponseModes,

@@ -54,7 +54,7 @@ func TestChallengesFollowRFC6750(t *testing.T) {
 	ask := func(headers ...string) *httptest.ResponseRecorder {
 		return w.call(t, "", "GET", "/me", nil, headers...)
 	}
-	base := `Bearer realm="` + apptest.Issuer + `", scope="cardea:admin"`
+	base := `Bearer realm="` + apptest.Issuer + `", scope="cardea:admin", resource_metadata="` + apptest.Issuer + `/.well-known/oauth-protected-resource/api/v1"`
 	for what, c := range map[string]struct {
 		rec  *httptest.ResponseRecorder
 		want string

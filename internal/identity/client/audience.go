@@ -17,6 +17,21 @@ var ownResources = [...]struct{ scope, path string }{
 	{ScopeRevocations, "/status-lists"},
 }
 
+// OwnResource is a protected resource that every issuer serves.
+type OwnResource struct {
+	Scope string
+	Path  string // what follows the issuer in its name
+}
+
+// OwnResources lists them.
+func OwnResources() []OwnResource {
+	all := make([]OwnResource, len(ownResources))
+	for i, own := range ownResources {
+		all[i] = OwnResource{own.scope, own.path}
+	}
+	return all
+}
+
 // AllowsAudience reports whether the client may ask for tokens for an audience:
 // one of its resources, or one of the issuer's own whose scope it may ask for.
 func (s *Settings) AllowsAudience(issuer, audience string) bool {

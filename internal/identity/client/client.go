@@ -110,6 +110,9 @@ type Settings struct {
 	// Identifiers are the audiences a resource server answers to, besides
 	// its client id.
 	Identifiers []string `json:"identifiers,omitempty"`
+	// ResourceScopes are the scopes that a resource server understands, for
+	// clients that look for them in its metadata (RFC 9728).
+	ResourceScopes []string `json:"resource_scopes,omitempty"`
 
 	RedirectURIs           []string `json:"redirect_uris,omitempty"`
 	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`

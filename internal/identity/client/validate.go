@@ -121,6 +121,9 @@ func (s *Settings) checkIdentity(p *problems) {
 	if len(s.Identifiers) > 0 && !s.ResourceServer {
 		p.add("identifiers", "are for resource servers only")
 	}
+	if len(s.ResourceScopes) > 0 && !s.ResourceServer {
+		p.add("resource_scopes", "are for resource servers only")
+	}
 	if s.IntrospectAny && !s.ResourceServer {
 		p.add("introspect_any", "is for resource servers only")
 	}
@@ -132,12 +135,14 @@ func (s *Settings) checkIdentity(p *problems) {
 	})
 	checkAudiences(p, "identifiers", s.Identifiers)
 	checkAudiences(p, "resources", s.Resources)
-	checkList(p, "scopes", s.Scopes, func(v string) string {
-		if !ValidScope(v) {
-			return "is not a scope (RFC 6749, appendix A.4)"
-		}
-		return ""
-	})
+	for field, list := range map[string][]string{"scopes": s.Scopes, "resource_scopes": s.ResourceScopes} {
+		checkList(p, field, list, func(v string) string {
+			if !ValidScope(v) {
+				return "is not a scope (RFC 6749, appendix A.4)"
+			}
+			return ""
+		})
+	}
 }
 
 // checkRedirects applies AZ-02: what is registered here is where codes go.

@@ -10,9 +10,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/signin"
+	"github.com/cardea-id/cardea/internal/jose"
 	"github.com/cardea-id/cardea/internal/realm"
 )
 
@@ -34,8 +36,13 @@ func (s *Server) discovery(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	key := rl.Issuer + " " + strconv.FormatInt(rl.Version, 10) + " " + strings.Join(types, " ")
-	doc, err := s.documents.Get(rl.Name, key, func() (*document, error) { return s.describe(rl, types) })
+	// Signed by the key that signs at the moment. Without one, which leaves the
+	// rest as true as it is, there is no signed copy.
+	signer, err := s.ring.Signer(r.Context(), rl.Name, client.DefaultAlg)
+	if err != nil {
+		signer = nil
+	}
+	doc, err := s.documents.Get(rl.Name, documentKey(rl, types, signer), func() (*document, error) { return s.describe(rl, types, signer) })
 	if err != nil {
 		return err
 	}
@@ -99,13 +106,46 @@ type metadata struct {
 	DPoPAlgs              []string `json:"dpop_signing_alg_values_supported"`
 	TLSBoundTokens        bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 	MTLS                  *aliases `json:"mtls_endpoint_aliases,omitempty"`
+	ProtectedResources    []string `json:"protected_resources,omitempty"`
+	Iss                   string   `json:"iss,omitempty"` // of the signed copy, as is iat
+	IssuedAt              int64    `json:"iat,omitempty"`
+	Signed                string   `json:"signed_metadata,omitempty"`
+}
+
+// typeMetadata is the type of signed metadata, so that it is taken for no other
+// token.
+const typeMetadata = "oauth-authorization-server+jwt"
+
+// sign adds the signed copy (RFC 8414, section 2.1).
+func (m *metadata) sign(key *jose.Key, now time.Time) error {
+	copied := *m
+	copied.Iss, copied.IssuedAt = m.Issuer, now.Unix()
+	claims, err := json.Marshal(copied)
+	if err != nil {
+		return err
+	}
+	m.Signed, err = jose.Sign(key, typeMetadata, claims)
+	return err
+}
+
+// documentKey names all that a realm's document depends on.
+func documentKey(rl *realm.Realm, types []string, signer *jose.Key) string {
+	b := append(make([]byte, 0, 128), rl.Issuer...)
+	b = strconv.AppendInt(append(b, ' '), rl.Version, 10)
+	if b = append(b, ' '); signer != nil {
+		b = append(b, signer.ID...)
+	}
+	for _, t := range types {
+		b = append(append(b, ' '), t...)
+	}
+	return string(b)
 }
 
 // detailTypes are the types of authorization details of a realm. Names of types
 // hold no spaces.
 func (s *Server) detailTypes(ctx context.Context, rl *realm.Realm) ([]string, error) {
 	types, err := s.details.Types(ctx, rl.Name)
-	if err != nil {
+	if err != nil || len(types) == 0 {
 		return nil, err
 	}
 	names := make([]string, len(types))
@@ -115,7 +155,8 @@ func (s *Server) detailTypes(ctx context.Context, rl *realm.Realm) ([]string, er
 	return names, nil
 }
 
-func (s *Server) describe(rl *realm.Realm, detailTypes []string) (*document, error) {
+// describe makes the document, with a copy signed by key if there is one.
+func (s *Server) describe(rl *realm.Realm, detailTypes []string, key *jose.Key) (*document, error) {
 	at := func(path string) string { return rl.Issuer + path }
 	rules := client.RealmRules(&rl.Settings)
 	algs := rules.Algs()
@@ -127,7 +168,11 @@ func (s *Server) describe(rl *realm.Realm, detailTypes []string) (*document, err
 		methods = append(methods, string(m.method))
 	}
 	confidential := slices.DeleteFunc(slices.Clone(methods), func(m string) bool { return m == string(client.None) })
-	body, err := json.Marshal(metadata{
+	var resources []string
+	for _, own := range client.OwnResources() {
+		resources = append(resources, at(own.Path))
+	}
+	m := metadata{
 		Issuer:                rl.Issuer,
 		AuthorizationEndpoint: at(pathAuthorize),
 		PAREndpoint:           at(pathPAR),
@@ -180,10 +225,21 @@ func (s *Server) describe(rl *realm.Realm, detailTypes []string) (*document, err
 		DPoPAlgs:              algs,
 		TLSBoundTokens:        s.mtls.On,
 		MTLS:                  s.mtls.aliases(rl),
-	})
+		ProtectedResources:    resources,
+	}
+	if key != nil {
+		if err := m.sign(key, s.now()); err != nil {
+			return nil, err
+		}
+	}
+	body, err := json.Marshal(m)
 	if err != nil {
 		return nil, err
 	}
+	return &document{body: body, etag: tagOf(body)}, nil
+}
+
+func tagOf(body []byte) string {
 	sum := sha256.Sum256(body)
-	return &document{body: body, etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}, nil
+	return `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 }

@@ -22,6 +22,8 @@ const (
 	pathLogout     = "/oauth2/logout"
 	pathOpenID     = "/.well-known/openid-configuration"
 	pathOAuth      = "/.well-known/oauth-authorization-server"
+	pathResource   = "/.well-known/oauth-protected-resource" // of the issuer's own; what follows the issuer in a name goes behind
+	pathRegistered = "/oauth2/resources"                     // of registered APIs, by client id
 )
 
 // Rate classes, counted per address, of what strangers make us write down:
@@ -59,6 +61,9 @@ func (s *Server) Mount(root *web.Mux) {
 	open.Handle("GET "+pathOpenID, s.discovery, everybody)
 	open.Handle("GET "+pathOAuth, s.discovery, everybody)
 	open.Handle("GET "+pathJWKS, s.jwks, everybody)
+	open.Handle("GET "+pathResource, s.ownMetadata, everybody)
+	open.Handle("GET "+pathResource+"/{path...}", s.ownMetadata, everybody)
+	m.Handle("GET "+pathRegistered+"/{client}", s.registeredMetadata, everybody)
 }
 
 // scripts lets the realm's single-page applications call an endpoint. They
