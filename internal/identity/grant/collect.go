@@ -18,10 +18,16 @@ const collectChunk = 1000
 // token has expired. It only saves space: expiry is decided at use. One call
 // does a bounded amount of work; the caller comes again later.
 func (s *Store) Collect(ctx context.Context, realm string) (deleted int64, err error) {
+	r, err := s.Realms.ByName(ctx, realm)
+	if err != nil {
+		return 0, err
+	}
 	err = s.db.UpdateRC(ctx, realm, func(tx *db.Tx) error {
 		deleted = 0
 		for _, sweep := range []func() (int64, error){
-			func() (int64, error) { return sweepGrants(tx, tx.Now.Add(-keep), collectChunk) },
+			func() (int64, error) {
+				return sweepGrants(tx, tx.Now.Add(-keep), tx.Now.Add(-keep-r.Settings.SessionAbsolute), collectChunk)
+			},
 			func() (int64, error) { return sweepDeadTokens(tx, collectChunk) },
 		} {
 			n, err := sweep()

@@ -200,8 +200,12 @@ func clientsOf(tx *db.Tx, session string) ([]string, error) {
 	return db.All(tx, db.Scalar[string], `SELECT DISTINCT client FROM grants WHERE realm = $1 AND session = $2 ORDER BY client`, tx.Realm, session)
 }
 
-// sweepGrants deletes grants that ended by time before the given instant.
-func sweepGrants(tx *db.Tx, before time.Time, most int) (int64, error) {
+// sweepGrants deletes grants that ended by time before the given instant. Of those
+// of a session that was made since another one, the last of each client stays,
+// so that it is known whom to tell when the session ends.
+func sweepGrants(tx *db.Tx, before, sessions time.Time, most int) (int64, error) {
 	return tx.Exec(`DELETE FROM grants WHERE realm = $1 AND id IN
-		(SELECT id FROM grants WHERE realm = $1 AND expires_at > 0 AND expires_at < $2 ORDER BY expires_at LIMIT $3)`, tx.Realm, db.At(before), most)
+		(SELECT g.id FROM grants g WHERE g.realm = $1 AND g.expires_at > 0 AND g.expires_at < $2 AND (g.session IS NULL OR g.created_at < $3 OR EXISTS
+			(SELECT 1 FROM grants n WHERE n.realm = g.realm AND n.session = g.session AND n.client = g.client AND n.id > g.id))
+		ORDER BY g.expires_at LIMIT $4)`, tx.Realm, db.At(before), db.At(sessions), most)
 }
