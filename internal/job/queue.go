@@ -336,7 +336,7 @@ func (q *Queue) do(ctx context.Context, j *Job) {
 	err := q.attempt(ctx, k, j)
 	o := Outcome{Kind: j.Kind, Result: "done", Delay: -1, Took: db.Boottime() - began}
 	if j.Attempts == 1 {
-		o.Delay = q.db.Now().Sub(j.Created) - o.Took
+		o.Delay = max(0, q.db.Now().Sub(j.Created)-o.Took)
 	}
 	switch {
 	case err == nil:
