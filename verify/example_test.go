@@ -71,3 +71,25 @@ func ExampleMode() {
 		log.Print("starting without the issuer: ", err)
 	}
 }
+
+func ExampleProtectedResourceMetadata() {
+	tools := verify.Metadata{
+		Resource:             "https://tools.example.com/mcp",
+		AuthorizationServers: []string{"https://id.example.com"},
+		Scopes:               []string{"tools:read", "tools:call"},
+		Name:                 "Tools",
+	}
+	handler, err := verify.ProtectedResourceMetadata(tools)
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle(tools.Path(), handler)
+
+	// Refusals lead there when the verifier's Config has ResourceMetadata: tools.URL().
+	fmt.Println(tools.Path())
+	fmt.Println(tools.URL())
+	// Output:
+	// /.well-known/oauth-protected-resource/mcp
+	// https://tools.example.com/.well-known/oauth-protected-resource/mcp
+}
