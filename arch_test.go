@@ -36,7 +36,7 @@ var layers = []struct{ side, packages string }{
 	{"identity", "internal/identity/credential"},
 	{"identity", "internal/identity/session internal/identity/client internal/identity/trust"},
 	{"identity", "internal/identity/grant"},
-	{"identity", "internal/identity/token"},
+	{"identity", "internal/identity/token internal/identity/registration"},
 	{"identity", "internal/identity/logout"},
 	{"identity", "internal/identity/signin internal/identity/account internal/identity/signal"},
 	{"identity", "internal/identity/oauth"}, // sends browsers to signin and takes them back

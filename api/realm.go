@@ -36,6 +36,18 @@ type RealmSettings struct {
 	SignedResponses   string `json:"signed_responses,omitempty" enum:"optional,required" doc:"Whether answers to authorization requests are always signed (JARM, FAPI 2.0 Message Signing)."`
 	TLSClientCA       string `json:"tls_client_ca,omitempty" maxLength:"16384" doc:"CAs of the certificates of clients, as PEM (RFC 8705)."`
 	ApprovalWebhook   string `json:"approval_webhook,omitempty" maxLength:"2000" doc:"https address that is told that a request waits for somebody, in a token that the realm signs."`
+
+	Registration                  string `json:"registration,omitempty" enum:"off,initial_access_token,open" doc:"Who may register clients without an operator (RFC 7591)."`
+	RegistrationGrantTypes        string `json:"registration_grant_types,omitempty" maxLength:"1000" doc:"Grant types that clients may register for, separated by spaces."`
+	RegistrationAuthMethods       string `json:"registration_auth_methods,omitempty" maxLength:"1000" doc:"Ways to authenticate that clients may register for, separated by spaces."`
+	RegistrationScopes            string `json:"registration_scopes,omitempty" maxLength:"8000" doc:"Scopes that clients may register for, separated by spaces."`
+	RegistrationResources         string `json:"registration_resources,omitempty" maxLength:"8000" doc:"Audiences that clients which register themselves may ask tokens for, separated by spaces, or none."`
+	RegistrationRedirectHosts     string `json:"registration_redirect_hosts,omitempty" maxLength:"8000" doc:"Hosts of redirect URIs that clients may register, such as *.example.com, and schemes such as com.example.app:, separated by spaces, or * for all."`
+	RegistrationPKCE              string `json:"registration_pkce,omitempty" enum:"required,optional" doc:"Whether confidential clients that register themselves must use PKCE."`
+	RegistrationMaxClients        int    `json:"registration_max_clients,omitempty" minimum:"0" doc:"Most clients that registered themselves."`
+	RegistrationUnused            string `json:"registration_unused,omitempty" maxLength:"20" doc:"A client that registered itself is deleted when nobody gave it anything for so long."`
+	RegistrationSoftwareStatement string `json:"registration_software_statement,omitempty" enum:"required,optional" doc:"Whether a client that registers itself must show a software statement."`
+	SoftwareStatementIssuers      string `json:"software_statement_issuers,omitempty" maxLength:"32768" doc:"Whose software statements count: a JSON object of issuers and their key sets, in a string."`
 }
 
 // RealmCreate makes a realm.

@@ -47,7 +47,7 @@ func fill(ctx context.Context, w io.Writer, s *live.Server, n int) error {
 	by := audit.System
 	const clientID = "bench-fill"
 	err = a.DB.Update(ctx, realm.Default, func(tx *db.Tx) error {
-		_, err := client.CreateTx(tx, by, client.Draft{ID: clientID, Settings: client.Settings{
+		_, err := a.Clients.CreateTx(tx, by, client.Draft{ID: clientID, Settings: client.Settings{
 			Name: "Fill", Type: client.Web, FirstParty: true, RedirectURIs: []string{"https://fill.example/callback"},
 			GrantTypes: []string{client.AuthorizationCode, client.RefreshToken}, Scopes: []string{"openid", "offline_access"},
 		}})

@@ -46,15 +46,17 @@ type Client struct {
 
 	AuthorizationDetailTypes AuthorizationDetailTypes
 
-	SigningKeys    SigningKeys
-	Sessions       Sessions
-	Grants         Grants
-	Consents       Consents
-	Realms         Realms
-	Operators      Operators
-	Events         Events
-	TrustedIssuers TrustedIssuers
-	Jobs           Jobs
+	SigningKeys SigningKeys
+	// InitialAccessTokens let others register clients.
+	InitialAccessTokens InitialAccessTokens
+	Sessions            Sessions
+	Grants              Grants
+	Consents            Consents
+	Realms              Realms
+	Operators           Operators
+	Events              Events
+	TrustedIssuers      TrustedIssuers
+	Jobs                Jobs
 }
 
 // Option changes how a Client works.
@@ -96,6 +98,7 @@ func New(issuer string, opts ...Option) (*Client, error) {
 		o(c)
 	}
 	c.Users, c.Groups, c.Organizations, c.Services = Users{c}, Groups{c}, Organizations{c}, Services{c}
+	c.InitialAccessTokens = InitialAccessTokens{c}
 	c.Clients, c.SigningKeys, c.Sessions, c.Grants = Clients{c}, SigningKeys{c}, Sessions{c}, Grants{c}
 	c.AuthorizationDetailTypes = AuthorizationDetailTypes{c}
 	c.Consents, c.Realms, c.Operators, c.Events = Consents{c}, Realms{c}, Operators{c}, Events{c}

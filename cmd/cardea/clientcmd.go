@@ -85,7 +85,7 @@ func (f *clientFlags) add(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&s.GrantTypes, "grant-type", nil, "authorization_code, refresh_token, client_credentials, device_code, ciba, token-exchange or jwt-bearer, or the whole URN")
 	flags.StringSliceVar(&s.Scopes, "scope", nil, "what it may ask for")
 	flags.StringSliceVar(&s.Resources, "resource", nil, "audiences it may ask tokens for")
-	flags.StringVar(&s.TokenEndpointAuthMethod, "auth-method", "", "none, client_secret_basic, client_secret_post, private_key_jwt, tls_client_auth or self_signed_tls_client_auth")
+	flags.StringVar(&s.TokenEndpointAuthMethod, "auth-method", "", "none, client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt, tls_client_auth or self_signed_tls_client_auth")
 	flags.StringVar(&f.jwks, "jwks", "", "file with its public keys, a JWK set")
 	flags.StringVar(&s.JWKSURI, "jwks-uri", "", "where its public keys are")
 	flags.StringVar(&s.AccessTokenFormat, "access-token", "", "jwt or opaque")

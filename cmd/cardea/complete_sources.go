@@ -27,6 +27,7 @@ var argumentSources = map[string]source{
 	"TYPE":         detailTypes,
 	"ROLE":         oneOf("owner", "admin", "helpdesk", "viewer"),
 	"SECRET-ID":    secrets,
+	"TOKEN-ID":     initialTokens,
 	"CREDENTIAL":   credentials,
 	"ADDRESS":      addresses,
 	"ISSUER":       issuers,
@@ -43,7 +44,7 @@ var argumentSources = map[string]source{
 var flagSources = map[string]source{
 	"type":                      oneOf("web", "spa", "native", "service"),
 	"grant-type":                oneOf("authorization_code", "refresh_token", "client_credentials", "device_code", "ciba", "token-exchange", "jwt-bearer"),
-	"auth-method":               oneOf("none", "client_secret_basic", "client_secret_post", "private_key_jwt"),
+	"auth-method":               oneOf("none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"),
 	"access-token":              oneOf("jwt", "opaque"),
 	"subject-type":              oneOf("public", "pairwise"),
 	"id-token-alg":              oneOf("ES256", "RS256", "PS256", "EdDSA"),
@@ -97,6 +98,9 @@ var (
 		page, err := cl.SigningKeys.List(ctx)
 		return pageOf(page, err)
 	}, func(k api.SigningKey) candidate { return candidate{[]string{k.ID}, k.Algorithm + " " + k.State} })
+	initialTokens = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.InitialAccessToken, error] {
+		return cl.InitialAccessTokens.All(ctx)
+	}, func(t api.InitialAccessToken) candidate { return candidate{[]string{t.ID}, t.Name} })
 	sessions = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Session, error] {
 		return cl.Sessions.All(ctx, nil)
 	}, func(s api.Session) candidate {

@@ -26,6 +26,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/keyring"
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/identity/registration"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/identity/signal"
 	"github.com/cardea-id/cardea/internal/identity/token"
@@ -70,6 +71,7 @@ type App struct {
 	Approvals   *approval.Store
 	Grants      *grant.Store
 	Details     *detail.Registry
+	Registered  *registration.Registry
 	Tokens      *token.Gate
 	Operators   *operator.Registry
 	Links       *invite.Links
@@ -195,21 +197,22 @@ func (a *App) cores(master []byte) (err error) {
 	a.Approvals = approval.NewStore(a.DB, a.Log, box)
 	a.answers = once.NewAnswers(a.Once, box)
 	a.People = principal.NewDirectory(a.DB, a.Log)
-	a.Credentials = credential.NewStore(a.DB, a.Log)
+	a.Credentials = credential.NewStore(a.DB, a.Log, box)
 	a.Passwords = credential.NewPasswords(a.DB, a.Log, a.Realms, credential.PasswordOptions{Breached: breached})
 	a.Sessions = session.NewStore(a.DB, a.Log, a.Realms, a.People, a.Credentials)
-	a.Clients = client.New(a.DB, a.Log)
+	a.Clients = client.New(a.DB, a.Log, a.Credentials)
 	a.Trust = trust.New(a.DB, a.Log, a.Realms, a.Credentials)
 	a.Details = detail.New(a.DB, a.Log)
 	cores := grant.Cores{Realms: a.Realms, Principals: a.People, Credentials: a.Credentials,
 		Sessions: a.Sessions, Clients: a.Clients, Ring: a.Ring}
 	a.Grants = grant.NewStore(a.DB, a.Log, cores)
+	a.Registered = registration.New(a.DB, a.Clients, a.Credentials, a.Grants)
 	a.Tokens = token.NewGate(a.DB, a.Log, cores, a.Grants)
-	a.Operators = operator.New(a.DB, a.Log, a.Once, a.Passwords)
+	a.Operators = operator.New(a.DB, a.Log, a.Once, a.Passwords, a.Clients)
 	a.Links = invite.New(a.DB, a.Once, a.Passwords, a.Grants)
 	a.Log.OnEpoch(a.killAgain)
 	a.Realms.OnUpdate(client.FitRealm)
-	a.Realms.OnCreate(func(tx *db.Tx, by audit.Actor, _ *realm.Realm) error { return client.BuiltIns(tx, by) })
+	a.Realms.OnCreate(func(tx *db.Tx, by audit.Actor, _ *realm.Realm) error { return a.Clients.BuiltIns(tx, by) })
 	return nil
 }
 

@@ -30,6 +30,7 @@ func (a *App) limits() map[string]web.Limit {
 	classes[signin.RateFlow] = web.Limit{Rate: 10, Burst: 300}
 	classes[oauth.RatePoll] = web.Limit{Rate: 20, Burst: 400}
 	classes[oauth.RateDevice] = web.Limit{Rate: 5, Burst: 200}
+	classes[oauth.RateRegister] = web.Limit{Rate: 1, Burst: 60}
 	classes[signin.RateGuess] = web.Limit{Rate: 5, Burst: 100}
 	return classes
 }
@@ -64,7 +65,7 @@ func (a *App) doors(master []byte) error {
 		languages = append(languages, l.Tag())
 	}
 	protocol := oauth.New(oauth.Options{DB: a.DB, Log: a.Log, Ring: a.Ring, Principals: a.People, Credentials: a.Credentials,
-		Clients: a.Clients, Trust: a.Trust, Grants: a.Grants, Tokens: a.Tokens, Once: a.Once, Approvals: a.Approvals, Pages: pages, Details: a.Details,
+		Clients: a.Clients, Trust: a.Trust, Grants: a.Grants, Tokens: a.Tokens, Once: a.Once, Approvals: a.Approvals, Pages: pages, Details: a.Details, Registrations: a.Registered,
 		Fetch: fetch, Realms: a.Realms, Jobs: a.Jobs, Limiter: limiter, Notifier: oauth.Webhook{Ring: a.Ring, Send: fetch.Send}, Locales: languages,
 		MTLS: oauth.MTLS{On: a.Settings.MTLS.Asks(), URL: a.Settings.MTLS.URL}})
 	a.signals = signal.New(signal.Options{Log: a.Log, Keys: a.Ring, Index: a.Grants.Status, Authorize: mayFollow{a.Tokens, protocol}.authorize,
@@ -77,7 +78,7 @@ func (a *App) doors(master []byte) error {
 	a.signals.Routes(a.Mux.Door("signal", signal.Fail))
 	a.API = api.New(a.Mux, api.Options{Authenticate: operatorToken{protocol}.read, Log: a.Log, Limiter: limiter, Realms: a.Realms,
 		Operators: a.Operators, Links: a.Links, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
-		Clients: a.Clients, Trust: a.Trust, Details: a.Details, Keys: a.Ring, Grants: a.Grants, Answers: a.answers, Jobs: a.Jobs})
+		Clients: a.Clients, Trust: a.Trust, Details: a.Details, Registered: a.Registered, Keys: a.Ring, Grants: a.Grants, Answers: a.answers, Jobs: a.Jobs})
 	a.health(a.Mux)
 
 	a.metrics = newMetrics(a.Log, a.Jobs)

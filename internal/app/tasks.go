@@ -27,6 +27,13 @@ func (a *App) tasks() []job.Task {
 			return errors.Join(drained(ctx, name, a.Once.Collect), drained(ctx, name, a.Grants.Collect), drained(ctx, name, a.Sessions.Collect), drained(ctx, name, a.Passwords.Sweep),
 				drained(ctx, name, a.Jobs.Collect), drained(ctx, name, a.collectApprovals))
 		})},
+		{Name: "unused-registrations", Every: time.Hour, Run: a.everyRealm(func(ctx context.Context, name string) error {
+			r, err := a.Realms.ByName(ctx, name)
+			if err != nil {
+				return err
+			}
+			return drained(ctx, name, func(ctx context.Context, _ string) (int64, error) { return a.Registered.Sweep(ctx, r) })
+		})},
 		{Name: "checkpoint", Every: 10 * time.Minute, Run: a.everyRealm(func(ctx context.Context, name string) error {
 			_, err := a.Log.Checkpoint(ctx, name)
 			return err

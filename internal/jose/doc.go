@@ -3,8 +3,9 @@
 // and writes JSON Web Keys (RFC 7517), and checks the claims of tokens that
 // others made.
 //
-// It knows no encryption, no compression, no symmetric algorithm and no "none":
-// no type here can hold such a key, so no header can ask for one. What a token
+// It knows no encryption, no compression and no "none": no type here can hold
+// such a key, so no header can ask for one. The one symmetric algorithm, for
+// client_secret_jwt, has a type of its own that nothing else takes. What a token
 // says about its own key (jwk, jku, x5u, x5c, crit, b64) is refused, and the
 // algorithm belongs to the key, never to the token. Only a proof of possession
 // brings its key along, and says nothing but that somebody has it.

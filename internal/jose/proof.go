@@ -50,7 +50,7 @@ type ProofWant struct {
 
 // ParseProof reads a proof and checks type, algorithm, key and signature.
 func ParseProof(text string) (*Proof, error) {
-	u, err := parse(text, MaxProof, true)
+	u, err := parse(text, MaxProof, proof)
 	if err != nil {
 		return nil, err
 	}

@@ -36,11 +36,20 @@ func (u *Unverified) text(name string) string {
 // valid encoding and verifies nothing. Size and dots are checked before
 // anything is decoded.
 func Parse(token string, maxBytes int) (*Unverified, error) {
-	return parse(token, maxBytes, false)
+	return parse(token, maxBytes, signature)
 }
 
-// parse is Parse. Only a proof of possession may bring its key along.
-func parse(token string, maxBytes int, proof bool) (*Unverified, error) {
+// form is which kind of compact token is read.
+type form int
+
+const (
+	signature    form = iota
+	proof             // of possession: the one that may bring its key along
+	sharedSecret      // HS256, and nothing else
+)
+
+// parse is Parse for one form of tokens.
+func parse(token string, maxBytes int, as form) (*Unverified, error) {
 	if maxBytes == 0 {
 		maxBytes = MaxBytes
 	}
@@ -53,7 +62,7 @@ func parse(token string, maxBytes int, proof bool) (*Unverified, error) {
 	head, rest, _ := strings.Cut(token, ".")
 	body, tail, _ := strings.Cut(rest, ".")
 	u := &Unverified{signed: token[:len(head)+1+len(body)]}
-	if err := u.readHeader(head, proof); err != nil {
+	if err := u.readHeader(head, as); err != nil {
 		return nil, err
 	}
 	var err error
@@ -80,7 +89,7 @@ func refused(name string) bool {
 	return false
 }
 
-func (u *Unverified) readHeader(encoded string, proof bool) error {
+func (u *Unverified) readHeader(encoded string, as form) error {
 	raw, err := decode(encoded)
 	if err != nil {
 		return err
@@ -90,7 +99,7 @@ func (u *Unverified) readHeader(encoded string, proof bool) error {
 		return err
 	}
 	for _, m := range o.Members() {
-		if proof && m.Name == "jwk" {
+		if as == proof && m.Name == "jwk" {
 			u.jwk = m.Raw
 			continue
 		}
@@ -103,7 +112,7 @@ func (u *Unverified) readHeader(encoded string, proof bool) error {
 			return bad(ErrMalformed, "header %s is not a string", name)
 		}
 	}
-	if !Known(u.Alg) {
+	if as == sharedSecret && u.Alg != HS256 || as != sharedSecret && !Known(u.Alg) {
 		return bad(ErrAlgorithm, "%.20q", u.Alg)
 	}
 	if len(u.Kid) > 200 {

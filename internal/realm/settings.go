@@ -63,6 +63,27 @@ type Settings struct {
 	// ApprovalWebhook is told that a request waits for somebody, so that it can
 	// tell them, or "".
 	ApprovalWebhook string
+
+	// Registration says who may register clients without an operator (RFC
+	// 7591): off, initial_access_token or open.
+	Registration string
+	// What such clients may be and ask for: lists of words, each none or, for
+	// hosts, * for every one. They are asked at each registration and update.
+	RegistrationGrantTypes, RegistrationAuthMethods, RegistrationScopes string
+	RegistrationResources, RegistrationRedirectHosts                    string
+	// RegistrationPKCE is "optional" where confidential clients that registered
+	// themselves may leave PKCE out, or "required".
+	RegistrationPKCE string
+	// RegistrationMaxClients bounds how many such clients there are.
+	RegistrationMaxClients int
+	// RegistrationUnused deletes such a client when nobody gave it anything for
+	// so long.
+	RegistrationUnused time.Duration
+	// RegistrationSoftwareStatement is "required" or "optional".
+	RegistrationSoftwareStatement string
+	// SoftwareStatementIssuers are those whose software statements count, with
+	// their keys; see ParseKeyIssuers.
+	SoftwareStatementIssuers string
 }
 
 // Field describes one setting: for validation, for the reference page and for
@@ -111,6 +132,33 @@ var fields = []Field{
 		pattern: regexp.MustCompile(`^[ -~\r\n]*$`), check: checkCAs, text: func(s *Settings) *string { return &s.TLSClientCA }},
 	{Name: "approval_webhook", Help: "https address that is told that a request waits for somebody at /account/approvals", Kind: "text",
 		pattern: regexp.MustCompile(`^(https://[!-~]+)?$`), check: checkWebhook, text: func(s *Settings) *string { return &s.ApprovalWebhook }},
+
+	{Name: "registration", Help: "who may register clients without an operator: off, initial_access_token or open", Kind: "text", Default: RegistrationOff,
+		pattern: regexp.MustCompile(`^(off|initial_access_token|open)$`), text: func(s *Settings) *string { return &s.Registration }},
+	list("registration_grant_types", "grant types that clients may register for", "authorization_code refresh_token", func(s *Settings) *string { return &s.RegistrationGrantTypes }),
+	list("registration_auth_methods", "ways to authenticate that clients may register for", "none client_secret_basic client_secret_post private_key_jwt", func(s *Settings) *string { return &s.RegistrationAuthMethods }),
+	{Name: "registration_scopes", Help: "scopes that clients may register for", Kind: "text", Default: "openid profile email address phone offline_access",
+		pattern: words, check: checkOpenScopes, text: func(s *Settings) *string { return &s.RegistrationScopes }},
+	list("registration_resources", "audiences that clients which register themselves may ask tokens for, or none", None, func(s *Settings) *string { return &s.RegistrationResources }),
+	list("registration_redirect_hosts", "hosts of redirect URIs that clients may register, such as *.example.com, and schemes such as com.example.app:, or * for all", "*", func(s *Settings) *string { return &s.RegistrationRedirectHosts }),
+	{Name: "registration_pkce", Help: "whether confidential clients that register themselves must use PKCE: required or optional", Kind: "text", Default: "required",
+		pattern: regexp.MustCompile(`^(required|optional)$`), text: func(s *Settings) *string { return &s.RegistrationPKCE }},
+	integer("registration_max_clients", "most clients that registered themselves", 1000, 1, 100_000, func(s *Settings) *int { return &s.RegistrationMaxClients }),
+	duration("registration_unused", "a client that registered itself is deleted when nobody gave it anything for so long", 30*day, time.Hour, 400*day, func(s *Settings) *time.Duration { return &s.RegistrationUnused }),
+	{Name: "registration_software_statement", Help: "whether a client that registers itself must show a software statement: required or optional", Kind: "text", Default: "optional",
+		pattern: regexp.MustCompile(`^(required|optional)$`), text: func(s *Settings) *string { return &s.RegistrationSoftwareStatement }},
+	{Name: "software_statement_issuers", Help: "whose software statements count: a JSON object of issuers and their key sets", Kind: "text", Default: "{}",
+		pattern: object, check: checkIssuers, text: func(s *Settings) *string { return &s.SoftwareStatementIssuers }},
+}
+
+// words is a list of words; object is JSON.
+var (
+	words  = regexp.MustCompile(`^[!-~]+( [!-~]+)*$`)
+	object = regexp.MustCompile(`^\{[\s -~]*\}$`)
+)
+
+func list(name, help, def string, at func(*Settings) *string) Field {
+	return Field{Name: name, Help: help, Kind: "text", Default: def, pattern: words, check: checkList, text: at}
 }
 
 func checkWebhook(text string) error {

@@ -32,7 +32,7 @@ func (s *Server) createClient(ctx context.Context, c *Caller, in *createClientIn
 		return nil, err
 	}
 	made, err := repeatable(ctx, s, c, in.Repeatable, "create-client", "", in.Body, func(tx *db.Tx) (wire.ClientWithSecret, error) {
-		made, err := client.CreateTx(tx, c.By, client.Draft{ID: in.Body.ID, Settings: settings})
+		made, err := s.Clients.CreateTx(tx, c.By, client.Draft{ID: in.Body.ID, Settings: settings})
 		if err != nil {
 			return wire.ClientWithSecret{}, err
 		}
@@ -130,7 +130,9 @@ func (s *Server) listSecrets(ctx context.Context, c *Caller, in *ByID) (*page[wi
 	if err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(x credential.Credential) bool { return x.Type != credential.ClientSecret })
+	all = slices.DeleteFunc(all, func(x credential.Credential) bool {
+		return x.Type != credential.ClientSecret && x.Type != credential.SealedSecret
+	})
 	return paged(all, "", credentialOf), nil
 }
 
@@ -145,11 +147,8 @@ func (s *Server) addSecret(ctx context.Context, c *Caller, in *addSecretInput) (
 	if err != nil {
 		return nil, err
 	}
-	if found.AuthMethod != client.SecretBasic && found.AuthMethod != client.SecretPost {
-		return nil, fault.New(fault.Conflict, "client_without_secret", "client %q authenticates with %s, not with a secret", in.ID, found.AuthMethod)
-	}
 	made, err := repeatable(ctx, s, c, in.Repeatable, "add-client-secret", in.ID, in.Body, func(tx *db.Tx) (wire.ClientSecret, error) {
-		made, text, err := credential.AddSecretTx(tx, c.By, found.Principal, "", time.Duration(in.Body.ExpiresIn)*time.Second)
+		made, text, err := s.Clients.AddSecretTx(tx, c.By, found, time.Duration(in.Body.ExpiresIn)*time.Second)
 		return wire.ClientSecret{ID: made.ID, Secret: string(text), ExpiresAt: optional(made.ExpiresAt)}, err
 	})
 	if err != nil {
@@ -199,7 +198,7 @@ func withSecret(changed client.Changed) *answer[wire.ClientWithSecret] {
 }
 
 func clientOf(c *client.Client) wire.Client {
-	return wire.Client{ID: c.ID, Principal: c.Principal, Enabled: c.Enabled, BuiltIn: c.BuiltIn, Relaxed: client.Relaxed(c), Version: c.Version,
+	return wire.Client{ID: c.ID, Principal: c.Principal, Enabled: c.Enabled, BuiltIn: c.BuiltIn, Source: string(c.Source), Relaxed: client.Relaxed(c), Version: c.Version,
 		CreatedAt: c.Created, UpdatedAt: c.Updated, ClientSettings: settingsOut(c.Settings)}
 }
 

@@ -95,6 +95,7 @@ func (w *world) deletable(t *testing.T) map[string]gone {
 		"revoke-grant":                     {"/grants/" + given.ID, "/grants/gnt" + nobody},
 		"delete-realm":                     {"/realms/acme", "/realms/nothing"},
 		"remove-operator":                  {"/operators/" + ada.ID, "/operators/usr" + nobody},
+		"revoke-initial-access-token":      {"/initial-access-tokens/" + create("/initial-access-tokens", wire.InitialAccessTokenCreate{Uses: 1, ExpiresIn: 60}), "/initial-access-tokens/iat" + nobody},
 		"delete-user":                      {"/users/" + create("/users", wire.UserCreate{Username: "carl"}), "/users/usr" + nobody},
 	}
 }

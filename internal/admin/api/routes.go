@@ -90,6 +90,10 @@ func (s *Server) routes() {
 	op(s, Operation{put, "/authorization-detail-types/{type}", "put-authorization-detail-type", "Register a type of authorization details, or replace it", operator.ClientsWrite, "authorization_detail_type.put", Changing, 0, false}, s.putDetailType)
 	op(s, Operation{remove, "/authorization-detail-types/{type}", "delete-authorization-detail-type", "End a type of authorization details; what was granted stays", operator.ClientsWrite, "authorization_detail_type.delete", Changing, 0, false}, s.deleteDetailType)
 
+	op(s, Operation{get, "/initial-access-tokens", "list-initial-access-tokens", "List tokens with which clients register themselves, without what they are", operator.ClientsRead, NoEvent, Reading, 0, false}, s.listInitialTokens)
+	op(s, Operation{post, "/initial-access-tokens", "create-initial-access-token", "Make a token with which clients register themselves", operator.ClientsWrite, "initial_access_token.create", Secret, 201, false}, s.createInitialToken)
+	op(s, Operation{remove, "/initial-access-tokens/{id}", "revoke-initial-access-token", "End a token with which clients register themselves; those that did stay", operator.ClientsWrite, "initial_access_token.revoke", Changing, 0, false}, s.revokeInitialToken)
+
 	op(s, Operation{get, "/signing-keys", "list-signing-keys", "List the keys that sign the realm's tokens", operator.KeysRead, NoEvent, Reading, 0, false}, s.listKeys)
 	op(s, Operation{post, "/signing-keys", "rotate-signing-key", "Make the successor of the key that signs with an algorithm", operator.KeysWrite, "signing_key.rotate", Secret, 201, false}, s.rotateKey)
 	op(s, Operation{get, "/signing-keys/{id}", "show-signing-key", "Show a signing key", operator.KeysRead, NoEvent, Reading, 0, false}, s.showKey)

@@ -21,6 +21,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/keyring"
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/identity/registration"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/identity/trust"
 	"github.com/cardea-id/cardea/internal/job"
@@ -46,6 +47,7 @@ type Options struct {
 	Clients     *client.Registry
 	Trust       *trust.Registry
 	Details     *detail.Registry
+	Registered  *registration.Registry
 	Keys        *keyring.Ring
 	Grants      *grant.Store
 	Answers     *once.Answers

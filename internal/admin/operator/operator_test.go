@@ -12,6 +12,7 @@ import (
 	"github.com/cardea-id/cardea/internal/audit/audittest"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/principal"
@@ -38,7 +39,7 @@ func newWorld(t *testing.T, e *audittest.Env) *world {
 	w.people = principal.NewDirectory(e.DB, e.Log)
 	w.passwords = credential.NewPasswords(e.DB, e.Log, realms, credential.PasswordOptions{Workers: 2})
 	links := once.New(e.DB, e.Log.Epoch)
-	w.operators = operator.New(e.DB, e.Log, links, w.passwords)
+	w.operators = operator.New(e.DB, e.Log, links, w.passwords, client.New(e.DB, e.Log, credential.NewStore(e.DB, e.Log, nil)))
 	w.hold = e.Hold()
 	e.Start(t)
 	for _, name := range []string{w.realm, "next-door"} {

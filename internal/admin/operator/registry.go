@@ -8,6 +8,7 @@ import (
 	"github.com/cardea-id/cardea/internal/cache"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/once"
 	who "github.com/cardea-id/cardea/internal/identity/principal"
@@ -19,12 +20,13 @@ type Registry struct {
 	db        *db.DB
 	once      *once.Store
 	passwords *credential.Passwords
+	clients   *client.Registry
 	roles     *cache.Cache[Operator]
 }
 
 // New returns the registry. Call it before the log is started.
-func New(d *db.DB, log *audit.Log, links *once.Store, passwords *credential.Passwords) *Registry {
-	r := &Registry{db: d, once: links, passwords: passwords,
+func New(d *db.DB, log *audit.Log, links *once.Store, passwords *credential.Passwords, clients *client.Registry) *Registry {
+	r := &Registry{db: d, once: links, passwords: passwords, clients: clients,
 		roles: cache.New("operators", 4<<20, 1<<20, func(Operator) int { return 256 })}
 	log.Follow("operators", r.follow, r.roles.DropAll)
 	return r

@@ -123,7 +123,7 @@ func (r *Registry) SetupAutomation(ctx context.Context, by audit.Actor, realm, n
 		if err := open(tx); err != nil {
 			return err
 		}
-		made, err = client.CreateTx(tx, by, client.Draft{Settings: client.Settings{
+		made, err = r.clients.CreateTx(tx, by, client.Draft{Settings: client.Settings{
 			Name: name, Type: client.Service, GrantTypes: []string{client.ClientCredentials}, Scopes: scopes,
 		}})
 		if err != nil {

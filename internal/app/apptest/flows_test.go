@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/detail"
 	"github.com/cardea-id/cardea/internal/identity/trust"
@@ -137,6 +138,17 @@ func cast(t *testing.T, e *Env, in, outside string, signer *jose.Key) map[string
 		vars[id+"_service"] = made.Principal
 	}
 	maps.Copy(vars, assertions(t, e, in, ada.ID))
+	if _, err := e.Realms.Update(context.Background(), audit.System, in, 0, realm.Change{Settings: map[string]any{"registration": realm.RegistrationToken}}); err != nil {
+		t.Fatal(err)
+	}
+	err = e.DB.Update(context.Background(), in, func(tx *db.Tx) error {
+		_, text, err := e.Registered.CreateInitialTx(tx, audit.System, "flows", 100, 24*time.Hour)
+		vars["initial_token"] = string(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return vars
 }
 

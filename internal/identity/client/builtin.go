@@ -12,8 +12,8 @@ const CLI = "cardea-cli"
 
 // BuiltIns makes the clients that every realm has from its beginning. It runs
 // in the transaction that makes the realm.
-func BuiltIns(tx *db.Tx, by audit.Actor) error {
-	_, err := create(tx, by, Draft{ID: CLI, Settings: Settings{
+func (r *Registry) BuiltIns(tx *db.Tx, by audit.Actor) error {
+	_, err := r.create(tx, by, Draft{ID: CLI, Settings: Settings{
 		Name:         "Cardea command line",
 		Type:         Native,
 		RedirectURIs: []string{"http://127.0.0.1/callback", "http://[::1]/callback"},

@@ -13,7 +13,7 @@ import (
 // fault.Precondition when the client has changed since.
 func (r *Registry) Update(ctx context.Context, by audit.Actor, realm, id string, version int64, s Settings) (c Changed, err error) {
 	err = r.db.Update(ctx, realm, func(tx *db.Tx) error {
-		c, err = UpdateTx(tx, by, id, version, s)
+		c, err = r.UpdateTx(tx, by, id, version, s)
 		return err
 	})
 	if err != nil {
@@ -23,7 +23,7 @@ func (r *Registry) Update(ctx context.Context, by audit.Actor, realm, id string,
 }
 
 // UpdateTx is Update within a transaction, which must be serializable.
-func UpdateTx(tx *db.Tx, by audit.Actor, id string, version int64, s Settings) (Changed, error) {
+func (r *Registry) UpdateTx(tx *db.Tx, by audit.Actor, id string, version int64, s Settings) (Changed, error) {
 	c, err := readFor(tx, id, version)
 	if err != nil {
 		return Changed{}, err
@@ -31,7 +31,7 @@ func UpdateTx(tx *db.Tx, by audit.Actor, id string, version int64, s Settings) (
 	before := c.Settings
 	c.Settings = s
 	c.Settings.Defaults()
-	if err := c.Settings.Validate(); err != nil {
+	if err := c.validate(); err != nil {
 		return Changed{}, err
 	}
 	if err := c.fitsRealm(tx); err != nil {
@@ -40,7 +40,7 @@ func UpdateTx(tx *db.Tx, by audit.Actor, id string, version int64, s Settings) (
 	if err := write(tx, c); err != nil {
 		return Changed{}, err
 	}
-	changed, err := fit(tx, by, c, &before)
+	changed, err := r.fit(tx, by, c, &before)
 	if err != nil {
 		return Changed{}, err
 	}

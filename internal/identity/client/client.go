@@ -8,6 +8,8 @@ package client
 import (
 	"slices"
 	"time"
+
+	"github.com/cardea-id/cardea/internal/jose"
 )
 
 // Type says what kind of application a client is, which decides the redirect
@@ -29,6 +31,7 @@ const (
 	None          AuthMethod = "none"
 	SecretBasic   AuthMethod = "client_secret_basic"
 	SecretPost    AuthMethod = "client_secret_post"
+	SecretJWT     AuthMethod = "client_secret_jwt"
 	PrivateKeyJWT AuthMethod = "private_key_jwt"
 	TLSClientAuth AuthMethod = "tls_client_auth"             // RFC 8705, section 2.1
 	SelfSignedTLS AuthMethod = "self_signed_tls_client_auth" // RFC 8705, section 2.2
@@ -89,11 +92,22 @@ type Client struct {
 	Updated   time.Time
 	Enabled   bool
 	BuiltIn   bool // made with the realm; may be disabled but not deleted
+	Source    Source
 	// Life rises whenever the client is disabled. What was born in an earlier
 	// life of it is dead, also when its end was not written down yet.
 	Life int64
 	Settings
 }
+
+// Source says by whose word a client is what it is.
+type Source string
+
+// The sources of clients. Only an operator answers for a client.
+const (
+	FromOperator     Source = ""
+	FromRegistration Source = "registration" // it registered itself (RFC 7591)
+	FromDocument     Source = "document"     // its id is the address of its metadata
+)
 
 // Settings is what an operator decides about a client. The zero value of
 // every field is the strict choice or is replaced by [Settings.Defaults].
@@ -146,7 +160,8 @@ type Settings struct {
 	DetailTypes []string `json:"authorization_details_types,omitempty"`
 
 	AuthMethod AuthMethod `json:"token_endpoint_auth_method"`
-	// AuthSigningAlg is the one algorithm of its assertions; empty: any we know.
+	// AuthSigningAlg is the one algorithm of its assertions; empty: any of its
+	// keys, or HS256 for a client that signs with its secret.
 	AuthSigningAlg string `json:"token_endpoint_auth_signing_alg,omitempty"`
 	JWKS           string `json:"jwks,omitempty"`     // public keys as a JWK set
 	JWKSURI        string `json:"jwks_uri,omitempty"` // or where they are
@@ -238,6 +253,10 @@ func Algorithms() []string { return []string{"ES256", "RS256", "PS256", "EdDSA"}
 func ResponseModes() []string {
 	return []string{"query", "fragment", "form_post", "query.jwt", "fragment.jwt", "form_post.jwt"}
 }
+
+// AssertionAlgorithms are those of client assertions: Algorithms and the one
+// for a shared secret.
+func AssertionAlgorithms() []string { return append(Algorithms(), jose.HS256) }
 
 // DefaultAlg signs whatever names no algorithm of its own.
 const DefaultAlg = "ES256"

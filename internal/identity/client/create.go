@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
@@ -18,6 +19,7 @@ type Draft struct {
 	// is never used again, not even after deletion.
 	ID       string
 	Settings Settings
+	Source   Source // by whose word; an operator's if empty
 }
 
 // Changed is a client after a change of its settings.
@@ -35,7 +37,7 @@ type Changed struct {
 // authenticates with one, its secret.
 func (r *Registry) Create(ctx context.Context, by audit.Actor, realm string, d Draft) (c Changed, err error) {
 	err = r.db.Update(ctx, realm, func(tx *db.Tx) error {
-		c, err = CreateTx(tx, by, d)
+		c, err = r.CreateTx(tx, by, d)
 		return err
 	})
 	if err != nil {
@@ -45,12 +47,14 @@ func (r *Registry) Create(ctx context.Context, by audit.Actor, realm string, d D
 }
 
 // CreateTx is Create within a transaction, which must be serializable.
-func CreateTx(tx *db.Tx, by audit.Actor, d Draft) (Changed, error) { return create(tx, by, d, false) }
+func (r *Registry) CreateTx(tx *db.Tx, by audit.Actor, d Draft) (Changed, error) {
+	return r.create(tx, by, d, false)
+}
 
-func create(tx *db.Tx, by audit.Actor, d Draft, builtIn bool) (Changed, error) {
-	c := &Client{Realm: tx.Realm, ID: d.ID, Version: 1, Life: 1, Created: tx.Now, Updated: tx.Now, Enabled: true, BuiltIn: builtIn, Settings: d.Settings}
+func (r *Registry) create(tx *db.Tx, by audit.Actor, d Draft, builtIn bool) (Changed, error) {
+	c := &Client{Realm: tx.Realm, ID: d.ID, Version: 1, Life: 1, Created: tx.Now, Updated: tx.Now, Enabled: true, BuiltIn: builtIn, Source: d.Source, Settings: d.Settings}
 	c.Settings.Defaults()
-	if err := c.Settings.Validate(); err != nil {
+	if err := c.validate(); err != nil {
 		return Changed{}, err
 	}
 	if err := c.fitsRealm(tx); err != nil {
@@ -74,7 +78,7 @@ func create(tx *db.Tx, by audit.Actor, d Draft, builtIn bool) (Changed, error) {
 	if !free {
 		return Changed{}, fault.New(fault.Conflict, "client_id_taken", "the client id %q is or was in use", c.ID).WithField("id", "is or was in use")
 	}
-	changed, err := fit(tx, by, c, &Settings{})
+	changed, err := r.fit(tx, by, c, &Settings{})
 	if err != nil {
 		return Changed{}, err
 	}
@@ -85,15 +89,9 @@ func create(tx *db.Tx, by audit.Actor, d Draft, builtIn bool) (Changed, error) {
 
 // fit makes the client's credentials those that its settings call for: what
 // the authentication method has no use for dies.
-func fit(tx *db.Tx, by audit.Actor, c *Client, before *Settings) (changed Changed, err error) {
+func (r *Registry) fit(tx *db.Tx, by audit.Actor, c *Client, before *Settings) (changed Changed, err error) {
 	changed.Client = c
-	switch {
-	case before.usesSecret() && !c.usesSecret():
-		changed.Revoked, err = revokeAll(tx, by, c.Principal, credential.ClientSecret)
-	case !before.usesSecret() && c.usesSecret():
-		_, changed.Secret, err = credential.AddSecretTx(tx, by, c.Principal, "", 0)
-	}
-	if err != nil {
+	if changed.Revoked, changed.Secret, err = r.fitSecret(tx, by, c, before); err != nil {
 		return Changed{}, err
 	}
 	var keys []string
@@ -115,6 +113,41 @@ func fit(tx *db.Tx, by audit.Actor, c *Client, before *Settings) (changed Change
 	return changed, err
 }
 
+// fitSecret gives the client a secret of the type that its settings call for. A
+// secret that is kept as a hash cannot become one that is kept sealed, nor the
+// other way around.
+func (r *Registry) fitSecret(tx *db.Tx, by audit.Actor, c *Client, before *Settings) (revoked []string, text secret.Text, err error) {
+	old, wanted := before.secretType(), c.secretType()
+	if old == wanted {
+		return nil, "", nil
+	}
+	if old != "" {
+		if revoked, err = revokeAll(tx, by, c.Principal, old); err != nil {
+			return nil, "", err
+		}
+	}
+	switch wanted {
+	case credential.ClientSecret:
+		_, text, err = credential.AddSecretTx(tx, by, c.Principal, "", 0)
+	case credential.SealedSecret:
+		_, text, err = r.secrets.AddSealedSecretTx(tx, by, c.Principal, "", 0)
+	}
+	return revoked, text, err
+}
+
+// AddSecretTx makes another secret for a client, of the type that its method of
+// authentication needs. It is fault.Conflict for one that has no secret. The
+// transaction must be serializable.
+func (r *Registry) AddSecretTx(tx *db.Tx, by audit.Actor, c *Client, ttl time.Duration) (credential.Credential, secret.Text, error) {
+	switch c.secretType() {
+	case credential.ClientSecret:
+		return credential.AddSecretTx(tx, by, c.Principal, "", ttl)
+	case credential.SealedSecret:
+		return r.secrets.AddSealedSecretTx(tx, by, c.Principal, "", ttl)
+	}
+	return credential.Credential{}, "", fault.New(fault.Conflict, "client_without_secret", "client %q authenticates with %s, not with a secret", c.ID, c.AuthMethod)
+}
+
 // revokeAll ends every living credential of a type.
 func revokeAll(tx *db.Tx, by audit.Actor, principal string, t credential.Type) (revoked []string, err error) {
 	all, err := credential.LivingTx(tx, principal)
@@ -133,6 +166,13 @@ func revokeAll(tx *db.Tx, by audit.Actor, principal string, t credential.Type) (
 	return revoked, nil
 }
 
-func (s *Settings) usesSecret() bool {
-	return s.AuthMethod == SecretBasic || s.AuthMethod == SecretPost
+// secretType is how the client's secrets are kept, "" if it has none.
+func (s *Settings) secretType() credential.Type {
+	switch s.AuthMethod {
+	case SecretBasic, SecretPost:
+		return credential.ClientSecret
+	case SecretJWT:
+		return credential.SealedSecret
+	}
+	return ""
 }

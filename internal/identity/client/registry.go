@@ -9,6 +9,7 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/id"
+	"github.com/cardea-id/cardea/internal/identity/credential"
 )
 
 // Bounds of what is held in memory.
@@ -23,14 +24,16 @@ const (
 // memory; the event log keeps that memory right on every node.
 type Registry struct {
 	db      *db.DB
+	secrets *credential.Store
 	clients *cache.Cache[*Client]
 	origins *cache.Cache[bool]
 }
 
 // New returns the registry. Call it before the log is started.
-func New(d *db.DB, log *audit.Log) *Registry {
+func New(d *db.DB, log *audit.Log, secrets *credential.Store) *Registry {
 	r := &Registry{
 		db:      d,
+		secrets: secrets,
 		clients: cache.New("clients", cacheBytes, cacheRealmBytes, (*Client).size),
 		origins: cache.New("client origins", originBytes, originRealm, func(bool) int { return 1 }),
 	}
@@ -88,6 +91,10 @@ func askClient(tx *db.Tx, id string) func() (*Client, error) {
 		return c, err
 	}
 }
+
+// CountTx is how many clients there are for which no operator answers, of one
+// source. In a serializable transaction it stays true until the commit.
+func CountTx(tx *db.Tx, from Source) (int64, error) { return count(tx, from) }
 
 // DeletedTx reports whether a client was deleted. It is fault.NotFound if there
 // never was one.

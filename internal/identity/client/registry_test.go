@@ -14,6 +14,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/secret"
 )
 
 // world is a registry on a database, with what it stands on.
@@ -28,7 +29,12 @@ type world struct {
 func run(t *testing.T, fn func(w *world)) {
 	t.Helper()
 	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
-		w := &world{T: t, Env: e, clients: client.New(e.DB, e.Log), credentials: credential.NewStore(e.DB, e.Log), hold: e.Hold()}
+		box, err := secret.NewBox(make([]byte, secret.MasterKeySize))
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets := credential.NewStore(e.DB, e.Log, box)
+		w := &world{T: t, Env: e, clients: client.New(e.DB, e.Log, secrets), credentials: secrets, hold: e.Hold()}
 		e.Start(t)
 		fn(w)
 	})
@@ -193,6 +199,18 @@ func TestMethodsTakeTheirCredentials(t *testing.T) {
 		if _, err := w.credentials.KeySet(ctx, dbtest.Realm, made.Principal); err == nil {
 			w.Error("the old key set lives")
 		}
+		hashed := changed.Secret
+		s.AuthMethod = client.SecretJWT
+		changed, err = w.clients.Update(ctx, audittest.By, dbtest.Realm, "app", 0, s)
+		if err != nil || changed.Secret == "" || len(changed.Revoked) != 1 {
+			w.Fatalf("to a secret that it signs with: %+v %v", changed, err)
+		}
+		if _, err := w.credentials.CheckSecret(ctx, dbtest.Realm, made.Principal, hashed); err == nil {
+			w.Error("the secret lives that is kept as a hash")
+		}
+		if shared, err := w.credentials.SharedSecrets(ctx, dbtest.Realm, made.Principal); err != nil || len(shared) != 1 || shared[0].Text != changed.Secret {
+			w.Errorf("the sealed secret: %v %v", shared, err)
+		}
 	})
 }
 
@@ -244,7 +262,7 @@ func TestDisabledMeansDead(t *testing.T) {
 // disabled but not deleted.
 func TestBuiltIns(t *testing.T) {
 	run(t, func(w *world) {
-		if err := w.tx(func(tx *db.Tx) error { return client.BuiltIns(tx, audittest.By) }); err != nil {
+		if err := w.tx(func(tx *db.Tx) error { return w.clients.BuiltIns(tx, audittest.By) }); err != nil {
 			w.Fatal(err)
 		}
 		c := w.read(client.CLI)

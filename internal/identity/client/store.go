@@ -7,13 +7,13 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 )
 
-const columns = `realm, id, principal, version, created, updated, enabled, built_in, life, settings`
+const columns = `realm, id, principal, version, created, updated, enabled, built_in, source, life, settings`
 
 func scan(r db.Row) (*Client, error) {
 	c := &Client{}
 	var created, updated db.Time
 	var settings string
-	if err := r.Scan(&c.Realm, &c.ID, &c.Principal, &c.Version, &created, &updated, &c.Enabled, &c.BuiltIn, &c.Life, &settings); err != nil {
+	if err := r.Scan(&c.Realm, &c.ID, &c.Principal, &c.Version, &created, &updated, &c.Enabled, &c.BuiltIn, &c.Source, &c.Life, &settings); err != nil {
 		return nil, err
 	}
 	c.Created, c.Updated = created.Time, updated.Time
@@ -41,15 +41,19 @@ func list(tx *db.Tx, after string, limit int) ([]*Client, error) {
 		tx.Realm, after, limit)
 }
 
+func count(tx *db.Tx, from Source) (int64, error) {
+	return db.One(tx, db.Scalar[int64], `SELECT count(*) FROM clients WHERE realm = $1 AND source = $2 AND source <> '' AND NOT deleted`, tx.Realm, from)
+}
+
 // insert reports whether the id was free.
 func insert(tx *db.Tx, c *Client) (bool, error) {
 	settings, err := json.Marshal(c.Settings)
 	if err != nil {
 		return false, err
 	}
-	n, err := tx.Exec(`INSERT INTO clients (realm, id, principal, name, enabled, built_in, deleted, life, settings, version, created, updated)
-		VALUES ($1, $2, $3, $4, $5, $6, FALSE, 1, $7, 1, $8, $8) ON CONFLICT DO NOTHING`,
-		tx.Realm, c.ID, c.Principal, c.Name, c.Enabled, c.BuiltIn, string(settings), db.At(tx.Now))
+	n, err := tx.Exec(`INSERT INTO clients (realm, id, principal, name, enabled, built_in, source, deleted, life, settings, version, created, updated)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, FALSE, 1, $8, 1, $9, $9) ON CONFLICT DO NOTHING`,
+		tx.Realm, c.ID, c.Principal, c.Name, c.Enabled, c.BuiltIn, c.Source, string(settings), db.At(tx.Now))
 	if err != nil || n == 0 {
 		return false, err
 	}

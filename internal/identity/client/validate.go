@@ -9,6 +9,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/jose"
 )
 
 // Bounds of a client's record. They keep a record small enough to be held in
@@ -107,6 +108,17 @@ func (s *Settings) Validate() error {
 	s.checkPages(p)
 	s.checkProfile(p)
 	return p.error()
+}
+
+// validate is Validate for a client as it is: one for which no operator answers
+// belongs to strangers.
+func (c *Client) validate() error {
+	if c.Source != FromOperator && c.FirstParty {
+		p := &problems{}
+		p.add("first_party", "is not for a client that registered itself; make one of your own")
+		return p.error()
+	}
+	return c.Settings.Validate()
 }
 
 func (s *Settings) checkIdentity(p *problems) {
@@ -320,12 +332,12 @@ func (s *Settings) checkAuthentication(p *problems) {
 		if s.PKCEOptional {
 			p.add("pkce_optional", "is for confidential clients only")
 		}
-	case SecretBasic, SecretPost, PrivateKeyJWT, TLSClientAuth, SelfSignedTLS:
+	case SecretBasic, SecretPost, SecretJWT, PrivateKeyJWT, TLSClientAuth, SelfSignedTLS:
 		if s.Type == SPA {
 			p.add("token_endpoint_auth_method", "a single-page application cannot keep a secret; use none")
 		}
 	default:
-		p.add("token_endpoint_auth_method", "is %q and must be none, client_secret_basic, client_secret_post, private_key_jwt, tls_client_auth or self_signed_tls_client_auth", s.AuthMethod)
+		p.add("token_endpoint_auth_method", "is %q and must be none, client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt, tls_client_auth or self_signed_tls_client_auth", s.AuthMethod)
 	}
 	s.checkKeys(p)
 	s.checkCertificate(p)
@@ -336,8 +348,8 @@ func (s *Settings) checkKeys(p *problems) {
 		if (s.JWKS != "" || s.JWKSURI != "") && s.AuthMethod != SelfSignedTLS && !s.signsRequests() {
 			p.add("jwks", "is for private_key_jwt, self_signed_tls_client_auth, and clients with request_object_signing_alg")
 		}
-		if s.AuthSigningAlg != "" {
-			p.add("token_endpoint_auth_signing_alg", "is for private_key_jwt only")
+		if s.AuthSigningAlg != "" && (s.AuthMethod != SecretJWT || s.AuthSigningAlg != jose.HS256) {
+			p.add("token_endpoint_auth_signing_alg", "is for private_key_jwt, or HS256 for client_secret_jwt")
 		}
 		if s.LegacyAssertionAudience {
 			p.add("legacy_assertion_audience", "is for private_key_jwt only")
@@ -391,6 +403,14 @@ func (s *Settings) checkRequests(p *problems) {
 			p.add(field, "is for clients with the authorization code grant")
 		}
 	}
+}
+
+// signingAlg is the algorithm of assertions that the client signs with a key.
+func (s *Settings) signingAlg() string {
+	if s.AuthMethod == SecretJWT {
+		return ""
+	}
+	return s.AuthSigningAlg
 }
 
 func (s *Settings) checkTokens(p *problems) {

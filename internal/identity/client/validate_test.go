@@ -61,6 +61,11 @@ func TestSettingsAreChecked(t *testing.T) {
 		{"frontchannel_logout_uri", func(s *Settings) {
 			s.RedirectURIs, s.FrontChannelLogoutURI = []string{"http://[::1]:8080/cb"}, "http://[::1]:8080/out"
 		}},
+		{"", func(s *Settings) { s.AuthMethod, s.AuthSigningAlg = SecretJWT, jose.HS256 }},
+		{"token_endpoint_auth_signing_alg", func(s *Settings) { s.AuthMethod, s.AuthSigningAlg = SecretJWT, jose.ES256 }},
+		{"token_endpoint_auth_signing_alg", func(s *Settings) { s.AuthMethod, s.JWKS, s.AuthSigningAlg = PrivateKeyJWT, jwks, jose.HS256 }},
+		{"legacy_assertion_audience", func(s *Settings) { s.AuthMethod, s.LegacyAssertionAudience = SecretJWT, true }},
+		{"jwks", func(s *Settings) { s.AuthMethod, s.JWKS = SecretJWT, jwks }},
 		{"name", func(s *Settings) { s.Name = "" }},
 		{"name", func(s *Settings) { s.Name = strings.Repeat("x", 101) }},
 		{"name", func(s *Settings) { s.Name = "a\u202eb" }},

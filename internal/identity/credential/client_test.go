@@ -294,3 +294,55 @@ func TestARevocationOnOneNodeHoldsOnTheOther(t *testing.T) {
 		}
 	})
 }
+
+// CL-01: a secret that a client signs with is kept sealed, opens in its own row
+// alone, and is counted and ended like any other.
+func TestSharedSecretsAreKeptSealed(t *testing.T) {
+	run(t, func(t *testing.T, e env) {
+		shop, bank := e.service(t, "shop"), e.service(t, "bank")
+		c, text, err := e.store.AddSealedSecret(t.Context(), audittest.By, dbtest.Realm, shop, "", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := e.stored(t, c.ID)
+		if kept == "" || strings.Contains(kept, string(text)[4:]) {
+			t.Errorf("kept as %q", kept)
+		}
+		got, err := e.store.SharedSecrets(t.Context(), dbtest.Realm, shop)
+		if err != nil || len(got) != 1 || got[0].Text != text || got[0].ID != c.ID {
+			t.Errorf("read: %v %v", got, err)
+		}
+		e.expectSecret(t, "shown as a secret", shop, text, "")
+		// Moved to another principal's row it does not open.
+		moved, _, err := e.store.AddSealedSecret(t.Context(), audittest.By, dbtest.Realm, bank, "", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = e.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+			_, err := tx.Exec(`UPDATE credentials SET data = $3 WHERE realm = $1 AND id = $2`, tx.Realm, moved.ID, kept)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := e.store.SharedSecrets(t.Context(), dbtest.Realm, bank); err == nil {
+			t.Errorf("another's sealed secret: %v", got)
+		}
+		if _, _, err := e.store.AddSealedSecret(t.Context(), audittest.By, dbtest.Realm, shop, "", time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := e.store.AddSealedSecret(t.Context(), audittest.By, dbtest.Realm, shop, "", 0); fault.Code(err) != "secrets_exhausted" {
+			t.Errorf("a third: %v", err)
+		}
+		e.Clock.Advance(time.Hour)
+		if got, err := e.store.SharedSecrets(t.Context(), dbtest.Realm, shop); err != nil || len(got) != 1 {
+			t.Errorf("after one expired: %v %v", got, err)
+		}
+		if err := e.store.Revoke(t.Context(), audittest.By, dbtest.Realm, c.ID, "test"); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := e.store.SharedSecrets(t.Context(), dbtest.Realm, shop); err != nil || len(got) != 0 {
+			t.Errorf("after the other was revoked: %v %v", got, err)
+		}
+	})
+}

@@ -20,6 +20,7 @@ import (
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/id"
 	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/secret"
 )
 
 // Type says what kind of proof a credential is.
@@ -28,7 +29,8 @@ type Type string
 // The types of credentials.
 const (
 	Password     Type = "password"      // human; argon2id
-	ClientSecret Type = "client_secret" // made by Cardea, 256 bits
+	ClientSecret Type = "client_secret" // made by Cardea, 256 bits, kept as hash
+	SealedSecret Type = "sealed_secret" // the same, kept sealed for clients that sign with it
 	PublicKey    Type = "public_key"    // a JSON Web Key whose private half somebody else has
 	KeySet       Type = "key_set"       // the URL at which a client publishes such keys
 	Federated    Type = "federated"     // the word of an issuer that the realm trusts
@@ -60,13 +62,15 @@ func (c Credential) alive(now time.Time) bool {
 // is held in memory and forgotten when an event says that it changed.
 type Store struct {
 	db    *db.DB
+	box   *secret.Box
 	byID  *cache.Cache[Credential]
 	byOwn *cache.Cache[*keychain] // by principal: its living secrets and keys
 }
 
-// NewStore returns the store. Call it before the log is started.
-func NewStore(d *db.DB, log *audit.Log) *Store {
-	s := &Store{db: d,
+// NewStore returns the store. Call it before the log is started. box seals the
+// secrets that clients sign with.
+func NewStore(d *db.DB, log *audit.Log, box *secret.Box) *Store {
+	s := &Store{db: d, box: box,
 		byID:  cache.New("credentials", 16<<20, 8<<20, func(c Credential) int { return 384 + len(c.data) }),
 		byOwn: cache.New("client credentials", 32<<20, 16<<20, func(k *keychain) int { return k.size() }),
 	}
@@ -194,7 +198,10 @@ func create(tx *db.Tx, by audit.Actor, c Credential, replaces string) (Credentia
 	if _, err := principal.LiveTx(tx, c.Principal); err != nil {
 		return c, err
 	}
-	c.ID, c.CreatedAt, c.Version = id.New("crd", tx.Now), tx.Now, 1
+	if c.ID == "" {
+		c.ID = id.New("crd", tx.Now)
+	}
+	c.CreatedAt, c.Version = tx.Now, 1
 	if err := insert(tx, c); err != nil {
 		return c, err
 	}

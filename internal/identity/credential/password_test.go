@@ -42,7 +42,11 @@ func newEnv(t *testing.T, e *audittest.Env) env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := env{Env: e, dir: principal.NewDirectory(e.DB, e.Log), realms: realms, store: credential.NewStore(e.DB, e.Log),
+	box, err := secret.NewBox(make([]byte, secret.MasterKeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := env{Env: e, dir: principal.NewDirectory(e.DB, e.Log), realms: realms, store: credential.NewStore(e.DB, e.Log, box),
 		passwords: credential.NewPasswords(e.DB, e.Log, realms, credential.PasswordOptions{})}
 	e.Start(t)
 	return n

@@ -151,11 +151,12 @@ func (s *Store) KeySet(ctx context.Context, realm, principal string) (Credential
 // keychain is what a client may authenticate with.
 type keychain struct {
 	secrets []Credential
+	shared  []SharedSecret
 	public  []RegisteredKey
 	keySet  Credential
 }
 
-func (k *keychain) size() int { return 256 + 512*len(k.secrets) + 3072*len(k.public) }
+func (k *keychain) size() int { return 256 + 512*(len(k.secrets)+len(k.shared)) + 3072*len(k.public) }
 
 func (s *Store) keychain(ctx context.Context, realm, principal string) (*keychain, error) {
 	return s.byOwn.Get(realm, principal, func() (*keychain, error) {
@@ -168,6 +169,12 @@ func (s *Store) keychain(ctx context.Context, realm, principal string) (*keychai
 			switch c.Type {
 			case ClientSecret:
 				chain.secrets = append(chain.secrets, c)
+			case SealedSecret:
+				shared, err := s.open(realm, c)
+				if err != nil {
+					return nil, err
+				}
+				chain.shared = append(chain.shared, shared)
 			case KeySet:
 				chain.keySet = c
 			case PublicKey:

@@ -8,6 +8,7 @@ import (
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/id"
 	"github.com/cardea-id/cardea/internal/secret"
 )
 
@@ -33,13 +34,18 @@ func (s *Store) AddSecret(ctx context.Context, by audit.Actor, realm, principal,
 
 // AddSecretTx is AddSecret within a transaction, which must be serializable.
 func AddSecretTx(tx *db.Tx, by audit.Actor, principal, name string, ttl time.Duration) (Credential, secret.Text, error) {
-	if err := checkName(name); err != nil {
+	return addSecret(tx, by, Credential{Principal: principal, Type: ClientSecret, Name: name}, ttl, func(_ string, text secret.Text) string { return hashed(string(text)) })
+}
+
+// addSecret makes a secret of c's type; keep says how it is stored.
+func addSecret(tx *db.Tx, by audit.Actor, c Credential, ttl time.Duration, keep func(id string, text secret.Text) string) (Credential, secret.Text, error) {
+	if err := checkName(c.Name); err != nil {
 		return Credential{}, "", err
 	}
 	if ttl < 0 {
 		return Credential{}, "", fault.New(fault.Invalid, "expiry_invalid", "a secret expires in the future").WithField("expires_in", "lies in the future")
 	}
-	n, err := countLiving(tx, principal, ClientSecret)
+	n, err := countLiving(tx, c.Principal, c.Type)
 	if err != nil {
 		return Credential{}, "", err
 	}
@@ -47,7 +53,8 @@ func AddSecretTx(tx *db.Tx, by audit.Actor, principal, name string, ttl time.Dur
 		return Credential{}, "", fault.New(fault.Conflict, "secrets_exhausted", "two secrets live at a time; revoke one before making the next")
 	}
 	text := secret.New(SecretPrefix)
-	c := Credential{Principal: principal, Type: ClientSecret, Name: name, data: hashed(string(text))}
+	c.ID = id.New("crd", tx.Now)
+	c.data = keep(c.ID, text)
 	if ttl > 0 {
 		c.ExpiresAt = tx.Now.Add(ttl)
 	}

@@ -113,3 +113,7 @@ func (s *Store) Consents(ctx context.Context, realm string, f Filter, limit int)
 	}
 	return db.Page(ctx, s.db, realm, pageSize(limit), maxPage, func(tx *db.Tx, limit int) ([]*Consent, error) { return of(tx, about, f.After, limit) }, other)
 }
+
+// UsedTx reports whether anybody ever gave a client something, as far as is
+// remembered: a grant, dead or alive, or a consent that stands.
+func UsedTx(tx *db.Tx, client string) (bool, error) { return used(tx, client) }

@@ -58,3 +58,10 @@ func consentsOfClient(tx *db.Tx, client, after string, most int) ([]*Consent, er
 	return db.All(tx, scanConsent, `SELECT `+consentColumns+` FROM consents WHERE realm = $1 AND client = $2 AND principal > $3
 		ORDER BY principal LIMIT $4`, tx.Realm, client, after, most)
 }
+
+// used reports whether a client has a grant that is remembered, dead or alive,
+// or anybody's consent.
+func used(tx *db.Tx, client string) (bool, error) {
+	return db.One(tx, db.Scalar[bool], `SELECT EXISTS (SELECT 1 FROM grants WHERE realm = $1 AND client = $2)
+		OR EXISTS (SELECT 1 FROM consents WHERE realm = $1 AND client = $2)`, tx.Realm, client)
+}

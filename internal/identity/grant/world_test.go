@@ -50,8 +50,9 @@ func build(t testing.TB, e *audittest.Env) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Cores{Realms: realms, Principals: principal.NewDirectory(e.DB, e.Log), Credentials: credential.NewStore(e.DB, e.Log), Clients: client.New(e.DB, e.Log),
+	c := Cores{Realms: realms, Principals: principal.NewDirectory(e.DB, e.Log), Credentials: credential.NewStore(e.DB, e.Log, box),
 		Ring: keyring.New(e.DB, e.Log, box, keyring.Options{})}
+	c.Clients = client.New(e.DB, e.Log, c.Credentials)
 	c.Sessions = session.NewStore(e.DB, e.Log, realms, c.Principals, c.Credentials)
 	return &world{Env: e, Store: NewStore(e.DB, e.Log, c)}
 }

@@ -47,6 +47,7 @@ type clientAuth struct {
 var clientAuths = [...]clientAuth{
 	authBasic,
 	authPost,
+	authSecretJWT,
 	authPrivateKeyJWT,
 	authTLS,
 	authSelfSigned,

@@ -28,12 +28,18 @@ const assertionJTI once.Purpose = "client_assertion"
 // whose public half is registered (RFC 7523, section 3).
 var authPrivateKeyJWT = clientAuth{
 	method: client.PrivateKeyJWT,
-	shown: func(p *presented) bool {
-		return p.params.Get("client_assertion") != "" || p.params.Get("client_assertion_type") != ""
-	},
-	name:  claimedClient,
-	prove: proveAssertion,
-	again: signedStill,
+	shown:  func(p *presented) bool { return assertionShown(p) && sharedAssertion(p) == nil },
+	name:   claimedClient,
+	prove:  proveAssertion,
+	again:  signedStill,
+}
+
+// assertionTypes are the types that an assertion may name: none, for most
+// clients, or one of these.
+var assertionTypes = []string{"", "JWT", "client-authentication+jwt"}
+
+func assertionShown(p *presented) bool {
+	return p.params.Get("client_assertion") != "" || p.params.Get("client_assertion_type") != ""
 }
 
 // signedStill asks whether a key that the client has today signed the
@@ -64,11 +70,17 @@ func proveAssertion(ctx context.Context, s *Server, p *presented, c *client.Clie
 	if err != nil {
 		return "", s.badAssertion(p, err)
 	}
+	return credential, s.checkAssertion(ctx, p, c, verified)
+}
+
+// checkAssertion compares the claims of an assertion, whose author is known,
+// with what they must be, and lets it through once.
+func (s *Server) checkAssertion(ctx context.Context, p *presented, c *client.Client, verified *jose.Verified) error {
 	expected := s.expectAssertion(p, c)
 	if err := verified.Claims.Check(expected); err != nil {
-		return "", s.badAssertion(p, err)
+		return s.badAssertion(p, err)
 	}
-	return credential, s.spendAssertion(ctx, p, c, verified.Claims, expected)
+	return s.spendAssertion(ctx, p, c, verified.Claims, expected)
 }
 
 // verifyAssertion checks the signature with the client's keys and names the
@@ -85,7 +97,7 @@ func (s *Server) verifyAssertion(ctx context.Context, rl *realm.Realm, c *client
 	if err != nil {
 		return nil, "", err
 	}
-	verified, err := u.Verify(jose.Want{Typ: []string{"", "JWT", "client-authentication+jwt"}, Keys: jose.Set{key}, Alg: u.Alg})
+	verified, err := u.Verify(jose.Want{Typ: assertionTypes, Keys: jose.Set{key}, Alg: u.Alg})
 	return verified, credential, err
 }
 

@@ -71,6 +71,7 @@ type metadata struct {
 	BackchannelEndpoint   string   `json:"backchannel_authentication_endpoint"`
 	BackchannelModes      []string `json:"backchannel_token_delivery_modes_supported"`
 	BackchannelUserCode   bool     `json:"backchannel_user_code_parameter_supported"`
+	RegistrationEndpoint  string   `json:"registration_endpoint,omitempty"`
 	Scopes                []string `json:"scopes_supported"`
 	ResponseTypes         []string `json:"response_types_supported"`
 	ResponseModes         []string `json:"response_modes_supported"`
@@ -159,13 +160,20 @@ func (s *Server) detailTypes(ctx context.Context, rl *realm.Realm) ([]string, er
 func (s *Server) describe(rl *realm.Realm, detailTypes []string, key *jose.Key) (*document, error) {
 	at := func(path string) string { return rl.Issuer + path }
 	rules := client.RealmRules(&rl.Settings)
-	algs := rules.Algs()
+	algs, assertionAlgs := rules.Algs(), rules.Algs()
+	if rules.AllowsMethod(client.SecretJWT) {
+		assertionAlgs = client.AssertionAlgorithms()
+	}
 	methods := []string{}
 	for _, m := range clientAuths {
 		if !rules.AllowsMethod(m.method) || (m.method == client.TLSClientAuth || m.method == client.SelfSignedTLS) && !s.mtls.On {
 			continue
 		}
 		methods = append(methods, string(m.method))
+	}
+	registers := ""
+	if rl.Settings.Registration != realm.RegistrationOff {
+		registers = at(pathRegister)
 	}
 	confidential := slices.DeleteFunc(slices.Clone(methods), func(m string) bool { return m == string(client.None) })
 	var resources []string
@@ -190,6 +198,7 @@ func (s *Server) describe(rl *realm.Realm, detailTypes []string, key *jose.Key) 
 		DeviceEndpoint:        at(pathDevice),
 		BackchannelEndpoint:   at(pathCIBA),
 		BackchannelModes:      client.DeliveryModes(),
+		RegistrationEndpoint:  registers,
 		Scopes:                slices.Clone(standardScopes),
 		ResponseTypes:         []string{"code"},
 		ResponseModes:         slices.DeleteFunc(responseModes(), func(m string) bool { return rules.SignedResponses && !strings.HasSuffix(m, signedMode) }),
@@ -201,11 +210,11 @@ func (s *Server) describe(rl *realm.Realm, detailTypes []string, key *jose.Key) 
 		UserInfoAlgs:          algs,
 		IntrospectionAlgs:     algs,
 		TokenAuth:             methods,
-		TokenAuthAlgs:         algs,
+		TokenAuthAlgs:         assertionAlgs,
 		RevocationAuth:        methods,
-		RevocationAuthAlgs:    algs,
+		RevocationAuthAlgs:    assertionAlgs,
 		IntrospectionAuth:     confidential,
-		IntrospectionAuthAlgs: algs,
+		IntrospectionAuthAlgs: assertionAlgs,
 		PKCE:                  []string{"S256"},
 		Prompts:               prompts,
 		ACRs:                  acrs,

@@ -194,14 +194,6 @@ func TestMessageSigning(t *testing.T) {
 	})
 }
 
-// set changes settings of the realm.
-func (d *door) set(pairs ...string) {
-	d.Helper()
-	if err := d.setting(pairs...); err != nil {
-		d.Fatal(err)
-	}
-}
-
 func (d *door) setting(pairs ...string) error {
 	settings := map[string]any{}
 	for i := 0; i+1 < len(pairs); i += 2 {

@@ -20,6 +20,7 @@ const (
 	pathCIBA       = "/oauth2/bc-authorize"
 	pathJWKS       = "/oauth2/jwks"
 	pathLogout     = "/oauth2/logout"
+	pathRegister   = "/oauth2/register"
 	pathOpenID     = "/.well-known/openid-configuration"
 	pathOAuth      = "/.well-known/oauth-authorization-server"
 	pathResource   = "/.well-known/oauth-protected-resource" // of the issuer's own; what follows the issuer in a name goes behind
@@ -33,10 +34,14 @@ const (
 	RatePoll   = "poll"
 )
 
+// RateRegister is the rate class of registrations, by address.
+const RateRegister = "register"
+
 // Mount is the whole door at a glance. Browsers navigate to the first group and
 // no script of another origin reads it; single-page applications call the
 // second from the origins they registered (WB-04); servers call the third;
-// everybody may read the last, which stays right while the node has no lease.
+// applications that register themselves call the fourth, from any origin since
+// nobody knows theirs yet; everybody may read the last, which stays right while the node has no lease.
 func (s *Server) Mount(root *web.Mux) {
 	pages := root.Door("oauth", s.failPage, web.Rate("authorize"))
 	pages.Handle("GET "+pathAuthorize, s.authorize)
@@ -55,6 +60,13 @@ func (s *Server) Mount(root *web.Mux) {
 	m.Handle("POST "+pathIntrospect, s.introspect)
 	m.Handle("POST "+pathCIBA, s.backchannelAuthentication)
 	m.Handle("POST "+pathDevice, s.deviceAuthorization, web.Rate(RateDevice))
+
+	itself := root.Door("oauth", fail, web.Rate(RateRegister))
+	anyOrigin := web.Cross(web.CORS{Any: true, Methods: "POST, GET, PUT, DELETE", Headers: "Authorization, Content-Type"})
+	itself.Handle("POST "+pathRegister, s.register, anyOrigin)
+	itself.Handle("GET "+pathRegister+"/{client_id}", s.registered, anyOrigin)
+	itself.Handle("PUT "+pathRegister+"/{client_id}", s.reregister, anyOrigin)
+	itself.Handle("DELETE "+pathRegister+"/{client_id}", s.deregister, anyOrigin)
 
 	everybody := web.Cross(web.CORS{Any: true, Methods: "GET"})
 	open := root.Door("oauth", fail, web.LeaseOff)

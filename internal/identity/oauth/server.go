@@ -23,6 +23,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/keyring"
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/identity/registration"
 	"github.com/cardea-id/cardea/internal/identity/signin"
 	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/identity/trust"
@@ -45,14 +46,16 @@ type Options struct {
 	Once        *once.Store
 	Approvals   *approval.Store
 	Pages       *signin.Server
-	Details     *detail.Registry
-	Fetch       *web.Fetcher // for what clients and trusted issuers have elsewhere
-	Realms      *realm.Registry
-	Jobs        *job.Queue
-	Notifier    Notifier
-	Limiter     *web.Limiter // holds an address to RatePoll; nil: to nothing
-	MTLS        MTLS
-	Locales     []string // languages of the pages, for discovery
+	// Registrations are the clients that registered themselves.
+	Registrations *registration.Registry
+	Details       *detail.Registry
+	Fetch         *web.Fetcher // for what clients and trusted issuers have elsewhere
+	Realms        *realm.Registry
+	Jobs          *job.Queue
+	Notifier      Notifier
+	Limiter       *web.Limiter // holds an address to RatePoll; nil: to nothing
+	MTLS          MTLS
+	Locales       []string // languages of the pages, for discovery
 }
 
 // Server answers the protocol's endpoints, for every realm.
@@ -69,14 +72,16 @@ type Server struct {
 	once        *once.Store
 	approvals   *approval.Store
 	pages       *signin.Server
-	details     *detail.Registry
-	fetch       *web.Fetcher
-	realms      *realm.Registry
-	jobs        *job.Queue
-	notifier    Notifier
-	limiter     *web.Limiter
-	mtls        MTLS
-	locales     []string
+
+	registrations *registration.Registry
+	details       *detail.Registry
+	fetch         *web.Fetcher
+	realms        *realm.Registry
+	jobs          *job.Queue
+	notifier      Notifier
+	limiter       *web.Limiter
+	mtls          MTLS
+	locales       []string
 
 	fetched   fetchedSets
 	documents *cache.Cache[*document]
@@ -86,7 +91,7 @@ type Server struct {
 func New(o Options) *Server {
 	s := &Server{
 		db: o.DB, log: o.Log, ring: o.Ring, principals: o.Principals, credentials: o.Credentials, clients: o.Clients, trust: o.Trust,
-		grants: o.Grants, tokens: o.Tokens, once: o.Once, approvals: o.Approvals, pages: o.Pages, details: o.Details, fetch: o.Fetch, mtls: o.MTLS, locales: o.Locales,
+		grants: o.Grants, tokens: o.Tokens, once: o.Once, approvals: o.Approvals, pages: o.Pages, details: o.Details, registrations: o.Registrations, fetch: o.Fetch, mtls: o.MTLS, locales: o.Locales,
 		realms: o.Realms, jobs: o.Jobs, notifier: o.Notifier, limiter: o.Limiter,
 		documents: cache.New("discovery documents", 16<<20, 1<<20, func(d *document) int { return len(d.body) }),
 	}

@@ -34,7 +34,7 @@ func newEnv(t *testing.T, e *audittest.Env) env {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := env{Env: e, realms: realms, dir: principal.NewDirectory(e.DB, e.Log), creds: credential.NewStore(e.DB, e.Log)}
+	n := env{Env: e, realms: realms, dir: principal.NewDirectory(e.DB, e.Log), creds: credential.NewStore(e.DB, e.Log, nil)}
 	n.sessions = session.NewStore(e.DB, e.Log, realms, n.dir, n.creds)
 	e.Start(t)
 	return n
@@ -599,7 +599,7 @@ func FuzzCookie(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	sessions := session.NewStore(e.DB, e.Log, realms, principal.NewDirectory(e.DB, e.Log), credential.NewStore(e.DB, e.Log))
+	sessions := session.NewStore(e.DB, e.Log, realms, principal.NewDirectory(e.DB, e.Log), credential.NewStore(e.DB, e.Log, nil))
 	e.Start(f)
 	good := string(secret.New(session.SecretPrefix))
 	for _, seed := range []string{"", ".", good, good + "." + good, good[1:], "cds_", strings.Repeat(good+".", 9)} {

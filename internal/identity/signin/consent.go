@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/cardea-id/cardea/internal/i18n"
+	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/detail"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web/look"
@@ -65,6 +66,8 @@ func (s *Server) askConsent(w http.ResponseWriter, r *http.Request) error {
 	case c.FirstParty:
 	case c.BuiltIn: // it is ours, but any program on the device may say that it is it
 		p.Notice = p.T("consent.started")
+	case c.Source == client.FromRegistration:
+		p.Notice = p.T("consent.itself", "realm", p.Site.Name)
 	default:
 		p.Notice = p.T("consent.unverified", "realm", p.Site.Name)
 	}

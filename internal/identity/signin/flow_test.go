@@ -248,7 +248,7 @@ func TestConsentIsTheShownAccounts(t *testing.T) {
 // device that asks.
 func TestConsentSaysWhatToBeCarefulAbout(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
-		must(t, w.Env.DB.Update(context.Background(), dbtest.Realm, func(tx *db.Tx) error { return client.BuiltIns(tx, audittest.By) }))
+		must(t, w.Env.DB.Update(context.Background(), dbtest.Realm, func(tx *db.Tx) error { return w.cores.Clients.BuiltIns(tx, audittest.By) }))
 		w.mustPerson(t, dbtest.Realm, "ada", "Ada")
 		b := w.browser(t, dbtest.Realm).signIn("ada")
 		w.toPhotoBook()

@@ -60,8 +60,9 @@ func newWorld(t *testing.T, e *audittest.Env) *world {
 	must(t, err)
 	realms, err := realm.NewRegistry(e.DB, e.Log, "https://id.example.com")
 	must(t, err)
-	c := grant.Cores{Realms: realms, Principals: principal.NewDirectory(e.DB, e.Log), Credentials: credential.NewStore(e.DB, e.Log),
-		Clients: client.New(e.DB, e.Log), Ring: keyring.New(e.DB, e.Log, box, keyring.Options{})}
+	c := grant.Cores{Realms: realms, Principals: principal.NewDirectory(e.DB, e.Log), Credentials: credential.NewStore(e.DB, e.Log, box),
+		Ring: keyring.New(e.DB, e.Log, box, keyring.Options{})}
+	c.Clients = client.New(e.DB, e.Log, c.Credentials)
 	c.Sessions = session.NewStore(e.DB, e.Log, realms, c.Principals, c.Credentials)
 	w := &world{Env: e, cores: c, realms: realms, setup: &fakeSetUp{}, links: &fakeLinks{}}
 	words, err := i18n.Load()

@@ -52,8 +52,9 @@ func build(t testing.TB, e *audittest.Env) *node {
 	must(t, err)
 	realms, err := realm.NewRegistry(e.DB, e.Log, "https://id.example.com")
 	must(t, err)
-	c := grant.Cores{Realms: realms, Principals: principal.NewDirectory(e.DB, e.Log), Credentials: credential.NewStore(e.DB, e.Log),
-		Clients: client.New(e.DB, e.Log), Ring: keyring.New(e.DB, e.Log, box, keyring.Options{})}
+	c := grant.Cores{Realms: realms, Principals: principal.NewDirectory(e.DB, e.Log), Credentials: credential.NewStore(e.DB, e.Log, box),
+		Ring: keyring.New(e.DB, e.Log, box, keyring.Options{})}
+	c.Clients = client.New(e.DB, e.Log, c.Credentials)
 	c.Sessions = session.NewStore(e.DB, e.Log, realms, c.Principals, c.Credentials)
 	return &node{Env: e, Gate: NewGate(e.DB, e.Log, c, grant.NewStore(e.DB, e.Log, c))}
 }

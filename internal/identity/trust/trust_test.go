@@ -37,7 +37,7 @@ func build(t *testing.T, e *audittest.Env) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	credentials := credential.NewStore(e.DB, e.Log)
+	credentials := credential.NewStore(e.DB, e.Log, nil)
 	w := &world{T: t, Env: e, people: principal.NewDirectory(e.DB, e.Log), credentials: credentials, Registry: trust.New(e.DB, e.Log, realms, credentials)}
 	e.Start(t)
 	for _, name := range []string{dbtest.Realm, dbtest.Neighbour} {

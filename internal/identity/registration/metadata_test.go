@@ -1,0 +1,156 @@
+package registration
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/realm"
+)
+
+func open() policy {
+	s := realm.DefaultSettings()
+	s.Registration = realm.RegistrationOpen
+	return policyOf(&s)
+}
+
+// Every name that is taken over as written is the name of a setting, so that
+// none is dropped in silence.
+func TestMembersAreSettings(t *testing.T) {
+	tags := map[string]bool{}
+	for i := range reflect.TypeFor[client.Settings]().NumField() {
+		name, _, _ := strings.Cut(reflect.TypeFor[client.Settings]().Field(i).Tag.Get("json"), ",")
+		tags[name] = true
+	}
+	for _, name := range asWritten {
+		if !tags[name] {
+			t.Errorf("there is no setting %q", name)
+		}
+	}
+	for _, name := range []string{"first_party", "resource_server", "identifiers", "introspect_any", "pkce_optional", "legacy_assertion_audience", "resources", "tls_client_ca"} {
+		if slices.Contains(asWritten[:], name) {
+			t.Errorf("clients choose %s for themselves", name)
+		}
+	}
+}
+
+func TestRedirectHosts(t *testing.T) {
+	for _, v := range []struct {
+		hosts, uri string
+		want       bool
+	}{
+		{"*", "https://app.example.com/cb", true},
+		{"*", "com.example.app:/cb", true},
+		{"app.example.com", "https://app.example.com:8443/cb", true},
+		{"app.example.com", "https://app.example.com?x", true},
+		{"app.example.com", "https://app.example.com.evil.com/cb", false},
+		{"app.example.com", "https://evil.com/app.example.com", false},
+		{"*.example.com", "https://a.b.example.com/cb", true},
+		{"*.example.com", "https://example.com/cb", false},
+		{"*.example.com", "https://badexample.com/cb", false},
+		{"[::1] localhost", "http://[::1]:7000/cb", true},
+		{"[::1] localhost", "http://localhost:7000/cb", true},
+		{"[::1] localhost", "http://127.0.0.1/cb", false},
+		{"com.example.app:", "com.example.app:/cb", true},
+		{"com.example.app:", "com.example.other:/cb", false},
+		{"none", "https://app.example.com/cb", false},
+	} {
+		p := policy{redirectHosts: realm.List(v.hosts)}
+		if got := p.leads(v.uri); got != v.want {
+			t.Errorf("%q with %q: %v", v.uri, v.hosts, got)
+		}
+	}
+}
+
+// Clients hear the words of the standard, whatever found their metadata wrong.
+func TestWords(t *testing.T) {
+	for _, v := range []struct {
+		err        error
+		code, says string
+	}{
+		{fault.New(fault.Invalid, "invalid_client_settings", "see the fields").WithField("redirect_uris", "are needed").WithField("name", "is long"), errRedirect, "client_name: is long; redirect_uris: are needed"},
+		{fault.New(fault.Invalid, "anything", "does not fit"), errMetadata, "does not fit"},
+		{fault.New(fault.Invalid, errUnapproved, "x"), errUnapproved, "x"},
+		{fault.New(fault.Conflict, "taken", "x"), "taken", "x"},
+	} {
+		err := words(v.err)
+		if fault.Code(err) != v.code || !strings.HasSuffix(err.Error(), v.says) {
+			t.Errorf("%v becomes %v", v.err, err)
+		}
+	}
+	if words(nil) != nil {
+		t.Error("nothing is wrong, and yet")
+	}
+}
+
+// Whatever is accepted is within the policy, is valid, is a stranger's, and
+// reads the same when it comes back.
+func FuzzMetadata(f *testing.F) {
+	for _, seed := range []string{
+		`{"redirect_uris":["https://a.example/cb"]}`,
+		`{"redirect_uris":["http://127.0.0.1/cb"],"token_endpoint_auth_method":"none","scope":"openid","application_type":"native"}`,
+		`{"redirect_uris":["com.example.a:/cb"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"client_name":"x","contacts":["a"]}`,
+		`{"redirect_uris":["https://a.example/cb"],"jwks":{"keys":[]},"token_endpoint_auth_method":"private_key_jwt"}`,
+		`{"redirect_uris":null,"scope":null,"software_statement":"a.b.c"}`, `[]`, `{`, `{"scope":"` + strings.Repeat("x ", 200) + `"}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	p := open()
+	f.Fuzz(func(t *testing.T, body []byte) {
+		m, err := p.read(body, time.Unix(1, 0))
+		if err != nil {
+			if !fault.Is(err, fault.Invalid) {
+				t.Fatalf("%q: %v", body, err)
+			}
+			return
+		}
+		s := m.settings
+		if err := s.Validate(); err != nil {
+			t.Fatalf("%q: %v", body, err)
+		}
+		if s.FirstParty || s.ResourceServer || s.PKCEOptional || s.IntrospectAny || len(s.Resources) > 0 {
+			t.Fatalf("%q: %+v", body, s)
+		}
+		if err := p.check(&s); err != nil {
+			t.Fatalf("%q: %v", body, err)
+		}
+		said, err := Registration{Client: &client.Client{ID: "x", Settings: s}, Software: m.software}.JSON("https://id.example/r")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back map[string]any
+		if err := json.Unmarshal(said, &back); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range reserved {
+			delete(back, name)
+		}
+		again, err := json.Marshal(back)
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := p.read(again, time.Unix(1, 0))
+		if err != nil {
+			t.Fatalf("%s does not come back: %v", again, err)
+		}
+		second.settings.IDTokenAlg, second.settings.JWKS = s.IDTokenAlg, s.JWKS // the default is written out, and JSON respaced
+		if !reflect.DeepEqual(normal(second.settings), normal(s)) {
+			t.Fatalf("%+v comes back as %+v", s, second.settings)
+		}
+	})
+}
+
+// normal takes empty lists for none.
+func normal(s client.Settings) client.Settings {
+	for _, list := range []*[]string{&s.RedirectURIs, &s.PostLogoutRedirectURIs, &s.GrantTypes, &s.Scopes, &s.Contacts, &s.Resources} {
+		if len(*list) == 0 {
+			*list = nil
+		}
+	}
+	return s
+}
