@@ -206,7 +206,10 @@ func (a *App) cores(master []byte) (err error) {
 	cores := grant.Cores{Realms: a.Realms, Principals: a.People, Credentials: a.Credentials,
 		Sessions: a.Sessions, Clients: a.Clients, Ring: a.Ring}
 	a.Grants = grant.NewStore(a.DB, a.Log, cores)
-	a.Registered = registration.New(a.DB, a.Clients, a.Credentials, a.Grants)
+	if a.Fetch == nil {
+		a.Fetch = web.NewFetcher(web.FetchOptions{AllowHosts: a.Settings.Fetch.AllowHosts, Loopback: !a.Settings.Production(), Agent: "cardea"})
+	}
+	a.Registered = registration.New(a.DB, a.Clients, a.Credentials, a.Grants, a.Fetch)
 	a.Tokens = token.NewGate(a.DB, a.Log, cores, a.Grants)
 	a.Operators = operator.New(a.DB, a.Log, a.Once, a.Passwords, a.Clients)
 	a.Links = invite.New(a.DB, a.Once, a.Passwords, a.Grants)

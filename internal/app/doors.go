@@ -11,6 +11,7 @@ import (
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/i18n"
+	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/logout"
 	"github.com/cardea-id/cardea/internal/identity/oauth"
 	"github.com/cardea-id/cardea/internal/identity/signal"
@@ -31,6 +32,7 @@ func (a *App) limits() map[string]web.Limit {
 	classes[oauth.RatePoll] = web.Limit{Rate: 20, Burst: 400}
 	classes[oauth.RateDevice] = web.Limit{Rate: 5, Burst: 200}
 	classes[oauth.RateRegister] = web.Limit{Rate: 1, Burst: 60}
+	classes[oauth.RateDocument] = web.Limit{Rate: 0.5, Burst: 30}
 	classes[signin.RateGuess] = web.Limit{Rate: 5, Burst: 100}
 	return classes
 }
@@ -49,14 +51,14 @@ func (a *App) doors(master []byte) error {
 	if a.Mux, err = web.NewMux(web.MuxOptions{Live: a.Log.Live, Limiter: limiter}); err != nil {
 		return err
 	}
-	fetch := a.Fetch
-	if fetch == nil {
-		fetch = web.NewFetcher(web.FetchOptions{AllowHosts: a.Settings.Fetch.AllowHosts, Loopback: !a.Settings.Production(), Agent: "cardea"})
-	}
-	told := logout.New(logout.Options{DB: a.DB, Jobs: a.Jobs, Sessions: a.Sessions, Clients: a.Clients, Grants: a.Grants, Tokens: a.Tokens, Post: fetch.Post})
+	told := logout.New(logout.Options{DB: a.DB, Jobs: a.Jobs, Sessions: a.Sessions, Clients: a.Clients, Grants: a.Grants, Tokens: a.Tokens, Post: a.Fetch.Post})
+	var protocol *oauth.Server
 	pages, err := signin.New(signin.Options{DB: a.DB, Once: a.Once, Sessions: a.Sessions, Passwords: a.Passwords, People: a.People,
 		Clients: a.Clients, Grants: a.Grants, Frames: told.Frames, Approvals: a.Approvals, Details: a.Details, Words: words, Assets: assets, FormKey: secret.Derive(master, "cardea/forms/v1"), Limiter: limiter,
-		SetUp: setUp{a.Operators}, Links: a.Links})
+		SetUp: setUp{a.Operators}, Links: a.Links,
+		Application: func(ctx context.Context, rl *realm.Realm, id string) (*client.Client, error) {
+			return protocol.Shown(ctx, rl, id)
+		}})
 	if err != nil {
 		return err
 	}
@@ -64,9 +66,9 @@ func (a *App) doors(master []byte) error {
 	for _, l := range words.Locales() {
 		languages = append(languages, l.Tag())
 	}
-	protocol := oauth.New(oauth.Options{DB: a.DB, Log: a.Log, Ring: a.Ring, Principals: a.People, Credentials: a.Credentials,
+	protocol = oauth.New(oauth.Options{DB: a.DB, Log: a.Log, Ring: a.Ring, Principals: a.People, Credentials: a.Credentials,
 		Clients: a.Clients, Trust: a.Trust, Grants: a.Grants, Tokens: a.Tokens, Once: a.Once, Approvals: a.Approvals, Pages: pages, Details: a.Details, Registrations: a.Registered,
-		Fetch: fetch, Realms: a.Realms, Jobs: a.Jobs, Limiter: limiter, Notifier: oauth.Webhook{Ring: a.Ring, Send: fetch.Send}, Locales: languages,
+		Fetch: a.Fetch, Realms: a.Realms, Jobs: a.Jobs, Limiter: limiter, Notifier: oauth.Webhook{Ring: a.Ring, Send: a.Fetch.Send}, Locales: languages,
 		MTLS: oauth.MTLS{On: a.Settings.MTLS.Asks(), URL: a.Settings.MTLS.URL}})
 	a.signals = signal.New(signal.Options{Log: a.Log, Keys: a.Ring, Index: a.Grants.Status, Authorize: mayFollow{a.Tokens, protocol}.authorize,
 		Now: a.DB.Now, Elapsed: db.Boottime, Logger: a.slog})

@@ -81,6 +81,14 @@ type Settings struct {
 	RegistrationUnused time.Duration
 	// RegistrationSoftwareStatement is "required" or "optional".
 	RegistrationSoftwareStatement string
+	// ClientDocuments is "on" where a client id may be the address of a document
+	// about the client, or "off".
+	ClientDocuments string
+	// ClientDocumentHosts are the hosts of such addresses, * for every one, and
+	// ClientDocumentDeniedHosts those of them that are refused.
+	ClientDocumentHosts, ClientDocumentDeniedHosts string
+	// ClientDocumentMax bounds how many such clients people gave something.
+	ClientDocumentMax int
 	// SoftwareStatementIssuers are those whose software statements count, with
 	// their keys; see ParseKeyIssuers.
 	SoftwareStatementIssuers string
@@ -149,6 +157,12 @@ var fields = []Field{
 		pattern: regexp.MustCompile(`^(required|optional)$`), text: func(s *Settings) *string { return &s.RegistrationSoftwareStatement }},
 	{Name: "software_statement_issuers", Help: "whose software statements count: a JSON object of issuers and their key sets", Kind: "text", Default: "{}",
 		pattern: object, check: checkIssuers, text: func(s *Settings) *string { return &s.SoftwareStatementIssuers }},
+
+	{Name: "client_id_metadata_documents", Help: "whether a client id may be the https address of a document about the client: off or on", Kind: "text", Default: "off",
+		pattern: regexp.MustCompile(`^(off|on)$`), text: func(s *Settings) *string { return &s.ClientDocuments }},
+	list("client_id_metadata_document_hosts", "hosts of such addresses, such as *.example.com, or * for all", "*", func(s *Settings) *string { return &s.ClientDocumentHosts }),
+	list("client_id_metadata_document_denied_hosts", "hosts of such addresses that are refused, or none", None, func(s *Settings) *string { return &s.ClientDocumentDeniedHosts }),
+	integer("client_id_metadata_document_max", "most such clients that people gave something", 1000, 1, 100_000, func(s *Settings) *int { return &s.ClientDocumentMax }),
 }
 
 // words is a list of words; object is JSON.

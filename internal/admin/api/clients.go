@@ -9,6 +9,7 @@ import (
 	"github.com/cardea-id/cardea/internal/admin/operator"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/id"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/credential"
 )
@@ -45,7 +46,7 @@ func (s *Server) createClient(ctx context.Context, c *Caller, in *createClientIn
 }
 
 func (s *Server) showClient(ctx context.Context, c *Caller, in *ByID) (*answer[wire.Client], error) {
-	found, err := s.Clients.ByID(ctx, c.Realm.Name, in.ID)
+	found, err := s.clientNamed(ctx, c, in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -67,11 +68,14 @@ func (s *Server) replaceClient(ctx context.Context, c *Caller, in *replaceClient
 	if err != nil {
 		return nil, err
 	}
+	if found.Source == client.FromDocument {
+		return nil, fault.New(fault.Conflict, "client_from_document", "what client %q is, the document at its address says; an operator can disable or delete it", found.ID)
+	}
 	settings := settingsIn(in.Body)
 	if err := privileged(c, settings); err != nil {
 		return nil, err
 	}
-	changed, err := s.Clients.Update(ctx, c.By, c.Realm.Name, in.ID, version, settings)
+	changed, err := s.Clients.Update(ctx, c.By, c.Realm.Name, found.ID, version, settings)
 	if err := s.Grants.EndRevoked(ctx, c.By, c.Realm.Name, found.Principal, "the client authenticates otherwise now", err); err != nil {
 		return nil, err
 	}
@@ -79,10 +83,11 @@ func (s *Server) replaceClient(ctx context.Context, c *Caller, in *replaceClient
 }
 
 func (s *Server) enableClient(ctx context.Context, c *Caller, in *ByID) (*answer[wire.Client], error) {
-	if _, err := s.touchableClient(ctx, c, in.ID); err != nil {
+	found, err := s.touchableClient(ctx, c, in.ID)
+	if err != nil {
 		return nil, err
 	}
-	changed, err := s.Clients.Enable(ctx, c.By, c.Realm.Name, in.ID, 0)
+	changed, err := s.Clients.Enable(ctx, c.By, c.Realm.Name, found.ID, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +99,7 @@ func (s *Server) disableClient(ctx context.Context, c *Caller, in *ByID) (*answe
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Grants.DisableClient(ctx, c.By, c.Realm.Name, in.ID, 0, s.guard(c, found.Principal)); err != nil {
+	if err := s.Grants.DisableClient(ctx, c.By, c.Realm.Name, found.ID, 0, s.guard(c, found.Principal)); err != nil {
 		return nil, err
 	}
 	return s.showClient(ctx, c, in)
@@ -108,7 +113,7 @@ func (s *Server) deleteClient(ctx context.Context, c *Caller, in *ByID) (*nothin
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.Grants.DeleteClient(ctx, c.By, c.Realm.Name, in.ID, 0, s.guard(c, found.Principal))
+	return nil, s.Grants.DeleteClient(ctx, c.By, c.Realm.Name, found.ID, 0, s.guard(c, found.Principal))
 }
 
 // deletedBefore lets a deletion be repeated, and nothing else: a client made
@@ -122,7 +127,7 @@ func deletedBefore(tx *db.Tx, id string) error {
 }
 
 func (s *Server) listSecrets(ctx context.Context, c *Caller, in *ByID) (*page[wire.Credential], error) {
-	found, err := s.Clients.ByID(ctx, c.Realm.Name, in.ID)
+	found, err := s.clientNamed(ctx, c, in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -170,10 +175,19 @@ func (s *Server) revokeSecret(ctx context.Context, c *Caller, in *secretInput) (
 	return nil, s.revokeCredential(ctx, c, found.Principal, in.Secret)
 }
 
+// clientNamed finds a client by its id or, since an id that is an address does
+// not fit into a path, by its service.
+func (s *Server) clientNamed(ctx context.Context, c *Caller, name string) (*client.Client, error) {
+	if !id.Valid("svc", name) {
+		return s.Clients.ByID(ctx, c.Realm.Name, name)
+	}
+	return s.Clients.ByPrincipal(ctx, c.Realm.Name, name)
+}
+
 // touchableClient is a client that the caller may change: it gives nobody
 // rights that the caller lacks.
-func (s *Server) touchableClient(ctx context.Context, c *Caller, id string) (*client.Client, error) {
-	found, err := s.Clients.ByID(ctx, c.Realm.Name, id)
+func (s *Server) touchableClient(ctx context.Context, c *Caller, name string) (*client.Client, error) {
+	found, err := s.clientNamed(ctx, c, name)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 
 	wire "github.com/cardea-id/cardea/api"
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/id"
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 )
@@ -12,7 +13,7 @@ import (
 type listGrantsInput struct {
 	Paging
 	Principal string `query:"principal" maxLength:"64" doc:"Grants to act for this principal. At most one of principal, client and session is given."`
-	Client    string `query:"client" maxLength:"64" doc:"Grants of this client."`
+	Client    string `query:"client" maxLength:"255" doc:"Grants of this client."`
 	Session   string `query:"session" maxLength:"64" doc:"Grants that hang on this session."`
 	Ended     bool   `query:"ended" doc:"Also grants that have ended."`
 }
@@ -77,7 +78,15 @@ func (s *Server) revokeConsent(ctx context.Context, c *Caller, in *consentInput)
 	if err := s.Operators.MayTouch(ctx, c.By, c.Realm.Name, in.ID); err != nil {
 		return nil, err
 	}
-	return nil, s.Grants.RevokeConsent(ctx, c.By, c.Realm.Name, in.ID, in.Client, "revoked by an operator")
+	client := in.Client
+	if id.Valid("svc", client) { // an id that is an address does not fit into a path
+		found, err := s.Clients.ByPrincipal(ctx, c.Realm.Name, client)
+		if err != nil {
+			return nil, err
+		}
+		client = found.ID
+	}
+	return nil, s.Grants.RevokeConsent(ctx, c.By, c.Realm.Name, in.ID, client, "revoked by an operator")
 }
 
 func grantOf(g *grant.Grant) wire.Grant {

@@ -62,7 +62,7 @@ func (r *Registry) create(tx *db.Tx, by audit.Actor, d Draft, builtIn bool) (Cha
 	}
 	if c.ID == "" {
 		c.ID = id.New("cli", tx.Now)
-	} else if !chosenID(c.ID) {
+	} else if !chosenID(c.ID) && (c.Source != FromDocument || !IsDocument(c.ID)) {
 		return Changed{}, fault.New(fault.Invalid, "client_id_invalid", "a client id has 3 to 64 lower-case letters, digits, dots and hyphens, and begins with a letter").
 			WithField("id", "has 3 to 64 lower-case letters, digits, dots and hyphens, and begins with a letter")
 	}

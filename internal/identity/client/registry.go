@@ -27,6 +27,7 @@ type Registry struct {
 	secrets *credential.Store
 	clients *cache.Cache[*Client]
 	origins *cache.Cache[bool]
+	answers *cache.Cache[string] // ids of resource servers by audience, "" for none
 }
 
 // New returns the registry. Call it before the log is started.
@@ -36,6 +37,7 @@ func New(d *db.DB, log *audit.Log, secrets *credential.Store) *Registry {
 		secrets: secrets,
 		clients: cache.New("clients", cacheBytes, cacheRealmBytes, (*Client).size),
 		origins: cache.New("client origins", originBytes, originRealm, func(bool) int { return 1 }),
+		answers: cache.New("resource servers", originBytes, originRealm, func(id string) int { return 64 + len(id) }),
 	}
 	log.Follow("clients", r.apply, r.forget)
 	return r
@@ -47,15 +49,18 @@ func (r *Registry) apply(e audit.Record) {
 	case strings.HasPrefix(e.Action, "client."):
 		r.clients.Drop(e.Realm, e.Target)
 		r.origins.DropRealm(e.Realm)
+		r.answers.DropRealm(e.Realm)
 	case e.Action == "realm.delete":
 		r.clients.DropRealm(e.Target)
 		r.origins.DropRealm(e.Target)
+		r.answers.DropRealm(e.Target)
 	}
 }
 
 func (r *Registry) forget() {
 	r.clients.DropAll()
 	r.origins.DropAll()
+	r.answers.DropAll()
 }
 
 // ByID finds a client, enabled or not, from memory. It is fault.NotFound when
@@ -137,6 +142,25 @@ func (r *Registry) AllowsOrigin(ctx context.Context, realm, origin string) (bool
 	})
 }
 
+// ByAudience finds the enabled resource server that answers to an audience,
+// nil when there is none. From memory.
+func (r *Registry) ByAudience(ctx context.Context, realm, audience string) (*Client, error) {
+	if !ValidResource(audience) {
+		return nil, nil
+	}
+	id, err := r.answers.Get(realm, audience, func() (id string, err error) {
+		err = r.db.View(ctx, realm, func(tx *db.Tx) error {
+			id, err = answering(tx, audience)
+			return err
+		})
+		return id, err
+	})
+	if err != nil || id == "" {
+		return nil, err
+	}
+	return r.ByID(ctx, realm, id)
+}
+
 // List returns up to limit clients after the id in cursor, and the cursor for
 // the next page, "" at the end.
 func (r *Registry) List(ctx context.Context, realm, cursor string, limit int) (page []*Client, next string, err error) {
@@ -162,7 +186,29 @@ func chosenID(s string) bool {
 
 // ValidID reports whether s can be a client id at all. Doors ask before they
 // look one up, so that junk never reaches memory or the database.
-func ValidID(s string) bool { return id.Valid("cli", s) || chosenID(s) }
+func ValidID(s string) bool { return id.Valid("cli", s) || chosenID(s) || IsDocument(s) }
+
+// maxDocumentID bounds a client id that is an address, in bytes: it is part of
+// every token of the client.
+const maxDocumentID = 255
+
+// IsDocument reports whether s can be a client id that is the address of a
+// document about the client (draft-ietf-oauth-client-id-metadata-document,
+// section 3): https, with a path, in the one form that has one reading, without
+// a query.
+func IsDocument(s string) bool { return DocumentHost(s) != "" }
+
+// DocumentHost is the host of such a client id, "" for any other.
+func DocumentHost(s string) string {
+	if !strings.HasPrefix(s, "https://") || len(s) > maxDocumentID {
+		return ""
+	}
+	p, why := canonical(s)
+	if why != "" || len(p.rest) < 2 || strings.Contains(p.rest, "?") {
+		return ""
+	}
+	return p.host
+}
 
 func unknown(id string) error {
 	return fault.New(fault.NotFound, "client_not_found", "there is no client %q", id)

@@ -3,6 +3,8 @@ package client
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/cardea-id/cardea/internal/db"
 )
@@ -40,6 +42,30 @@ func list(tx *db.Tx, after string, limit int) ([]*Client, error) {
 	return db.All(tx, scan, `SELECT `+columns+` FROM clients WHERE realm = $1 AND id > $2 AND NOT deleted ORDER BY id LIMIT $3`,
 		tx.Realm, after, limit)
 }
+
+// answering finds the resource server with an identifier: by its settings, which
+// hold it as JSON does, and then for certain. It reads all of a realm's clients
+// and is asked seldom.
+func answering(tx *db.Tx, audience string) (string, error) {
+	text, err := json.Marshal(audience)
+	if err != nil {
+		return "", err
+	}
+	found, err := db.All(tx, scan, `SELECT `+columns+` FROM clients WHERE realm = $1 AND NOT deleted AND enabled AND source = ''
+		AND settings LIKE $2 ESCAPE '!' ORDER BY id LIMIT 100`, tx.Realm, "%"+likely.Replace(string(text))+"%")
+	if err != nil {
+		return "", err
+	}
+	for _, c := range found {
+		if c.ResourceServer && slices.Contains(c.Identifiers, audience) {
+			return c.ID, nil
+		}
+	}
+	return "", nil
+}
+
+// likely takes their meaning from the characters that LIKE gives one.
+var likely = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")
 
 func count(tx *db.Tx, from Source) (int64, error) {
 	return db.One(tx, db.Scalar[int64], `SELECT count(*) FROM clients WHERE realm = $1 AND source = $2 AND source <> '' AND NOT deleted`, tx.Realm, from)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/secret"
 )
@@ -47,6 +48,11 @@ func (s *Server) giveCode(w http.ResponseWriter, r *http.Request, a *authorizati
 	}
 	by := from(r)
 	by.Kind, by.ID, by.Client, by.Session = "person", p.session.Principal, a.client.ID, p.session.ID
+	if a.client.Source == client.FromDocument {
+		if err := s.registrations.Settle(r.Context(), by, a.realm, a.client); err != nil {
+			return err
+		}
+	}
 	code := secret.New(codePrefix)
 	put := func(tx *db.Tx) error {
 		if err := s.spendPushed(tx, a); err != nil {

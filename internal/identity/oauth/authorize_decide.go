@@ -163,7 +163,7 @@ func (s *Server) consentMissing(ctx context.Context, a *authorization, p *progre
 		a.scopes, a.about = p.granted(a.scopes), p.granted(a.about)
 		return nil, nil
 	}
-	ask.Consent, ask.Details = a.consents(), a.details.String()
+	ask.Consent, ask.Details, ask.Resources = a.consents(), a.details.String(), a.resources
 	needed := missing("consent_required", "the person must be asked for consent")
 	if a.prompt.consent || a.anybody() {
 		return needed, nil

@@ -15,7 +15,10 @@ func checkClient(ctx context.Context, s *Server, a *authorization) error {
 	if id == "" {
 		return &pageError{"client_missing"}
 	}
-	c, err := s.clients.Live(ctx, a.realm.Name, id)
+	c, err := s.application(ctx, a.realm, id)
+	if fault.Code(err) == "client_document_unusable" {
+		return &pageError{"client_document"}
+	}
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Forbidden) {
 		return &pageError{"client_unknown"}
 	}

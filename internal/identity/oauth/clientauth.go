@@ -94,7 +94,7 @@ func (s *Server) identify(r *http.Request, p *presented) (caller, error) {
 	if client.ValidID(id) {
 		p.claimed = id
 	}
-	c, err := s.clients.Live(r.Context(), rl.Name, id)
+	c, err := s.party(r.Context(), rl, id)
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Forbidden) {
 		return caller{}, s.badClient(p, "unknown client")
 	}

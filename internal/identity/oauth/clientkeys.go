@@ -24,6 +24,10 @@ const (
 // keyFor returns the key that may have signed a client's assertion, and the
 // credential that it is. jose.ErrKey says that there is none.
 func (s *Server) keyFor(ctx context.Context, c *client.Client, kid, alg string) (*jose.PublicKey, string, error) {
+	if c.Principal == "" {
+		key, err := s.unsettledKey(ctx, c, kid, alg)
+		return key, "", err
+	}
 	if c.JWKSURI != "" {
 		return s.publishedKey(ctx, c, kid, alg)
 	}

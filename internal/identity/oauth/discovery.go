@@ -72,6 +72,7 @@ type metadata struct {
 	BackchannelModes      []string `json:"backchannel_token_delivery_modes_supported"`
 	BackchannelUserCode   bool     `json:"backchannel_user_code_parameter_supported"`
 	RegistrationEndpoint  string   `json:"registration_endpoint,omitempty"`
+	ClientDocuments       bool     `json:"client_id_metadata_document_supported,omitempty"`
 	Scopes                []string `json:"scopes_supported"`
 	ResponseTypes         []string `json:"response_types_supported"`
 	ResponseModes         []string `json:"response_modes_supported"`
@@ -199,6 +200,7 @@ func (s *Server) describe(rl *realm.Realm, detailTypes []string, key *jose.Key) 
 		BackchannelEndpoint:   at(pathCIBA),
 		BackchannelModes:      client.DeliveryModes(),
 		RegistrationEndpoint:  registers,
+		ClientDocuments:       rl.Settings.ClientDocuments == "on",
 		Scopes:                slices.Clone(standardScopes),
 		ResponseTypes:         []string{"code"},
 		ResponseModes:         slices.DeleteFunc(responseModes(), func(m string) bool { return rules.SignedResponses && !strings.HasSuffix(m, signedMode) }),

@@ -261,6 +261,7 @@ func TestRegistrationAnswersWhatWasRegistered(t *testing.T) {
 			"implicit":                  {about("response_types", []string{"token"}), "invalid_client_metadata"},
 			"types that do not fit":     {about("response_types", []string{}), "invalid_client_metadata"},
 			"a grant it may not have":   {about("grant_types", []string{"client_credentials"}), "invalid_client_metadata"},
+			"grants by default":         {about("grant_types", []string{}, "redirect_uris", nil), "invalid_redirect_uri"},
 			"password":                  {about("grant_types", []string{"password"}), "invalid_client_metadata"},
 			"a method it may not have":  {about("token_endpoint_auth_method", "tls_client_auth"), "invalid_client_metadata"},
 			"administration":            {about("scope", "openid cardea:admin"), "invalid_client_metadata"},

@@ -53,7 +53,7 @@ type Options struct {
 	Realms        *realm.Registry
 	Jobs          *job.Queue
 	Notifier      Notifier
-	Limiter       *web.Limiter // holds an address to RatePoll; nil: to nothing
+	Limiter       *web.Limiter // holds an address to RatePoll and RateDocument; nil: to nothing
 	MTLS          MTLS
 	Locales       []string // languages of the pages, for discovery
 }

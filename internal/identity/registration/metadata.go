@@ -150,6 +150,9 @@ func settings(all members) (s client.Settings, err error) {
 			return s, invalid(name, "has the wrong shape")
 		}
 	}
+	if len(s.GrantTypes) == 0 {
+		s.GrantTypes = []string{client.AuthorizationCode}
+	}
 	scope, err := all.text("scope")
 	if err != nil {
 		return s, err
@@ -225,12 +228,12 @@ func (p policy) finish(s *client.Settings) error {
 			s.Scopes = slices.DeleteFunc(s.Scopes, personal)
 		}
 	}
+	s.Resources = slices.Clone(p.resources)
+	s.PKCEOptional = p.pkceOptional && !s.Public()
+	s.Defaults() // before the policy is asked, so that nothing comes in behind it
 	if err := p.check(s); err != nil {
 		return err
 	}
-	s.Resources = slices.Clone(p.resources)
-	s.PKCEOptional = p.pkceOptional && !s.Public()
-	s.Defaults()
 	return words(s.Validate())
 }
 

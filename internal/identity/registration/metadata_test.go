@@ -96,7 +96,7 @@ func FuzzMetadata(f *testing.F) {
 		`{"redirect_uris":["http://127.0.0.1/cb"],"token_endpoint_auth_method":"none","scope":"openid","application_type":"native"}`,
 		`{"redirect_uris":["com.example.a:/cb"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"client_name":"x","contacts":["a"]}`,
 		`{"redirect_uris":["https://a.example/cb"],"jwks":{"keys":[]},"token_endpoint_auth_method":"private_key_jwt"}`,
-		`{"redirect_uris":null,"scope":null,"software_statement":"a.b.c"}`, `[]`, `{`, `{"scope":"` + strings.Repeat("x ", 200) + `"}`,
+		`{"redirect_uris":null,"scope":null,"software_statement":"a.b.c"}`, `{"grant_types":[],"token_endpoint_auth_method":""}`, `[]`, `{`, `{"scope":"` + strings.Repeat("x ", 200) + `"}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -153,4 +153,37 @@ func normal(s client.Settings) client.Settings {
 		}
 	}
 	return s
+}
+
+// Whatever a stranger publishes, it is refused in our words or gives a client
+// that is a stranger's, without a secret, within the policy.
+func FuzzDocument(f *testing.F) {
+	const id = "https://a.example/client.json"
+	for _, seed := range []string{
+		`{"client_id":"` + id + `","redirect_uris":["https://a.example/cb"]}`,
+		`{"client_id":"` + id + `","redirect_uris":["http://localhost/cb"],"grant_types":["authorization_code","x"],"scope":"openid x","jwks":{"keys":[]}}`,
+		`{"client_id":"` + id + `","redirect_uris":["https://a.example/cb"],"token_endpoint_auth_method":"private_key_jwt","jwks_uri":"https://a.example/jwks"}`,
+		`{"client_id":"x"}`, `null`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	p := open()
+	f.Fuzz(func(t *testing.T, body []byte) {
+		s, err := p.document(id, body)
+		if err != nil {
+			if fault.Code(err) != "client_document_unusable" {
+				t.Fatalf("%q: %v", body, err)
+			}
+			return
+		}
+		if err := s.Validate(); err != nil {
+			t.Fatalf("%q: %v", body, err)
+		}
+		if s.FirstParty || s.ResourceServer || s.PKCEOptional || s.AuthMethod != client.None && s.AuthMethod != client.PrivateKeyJWT {
+			t.Fatalf("%q: %+v", body, s)
+		}
+		if err := p.check(&s); err != nil {
+			t.Fatalf("%q: %v", body, err)
+		}
+	})
 }

@@ -1,6 +1,8 @@
 // Package registration owns how applications become clients without an
 // operator: they register themselves (RFC 7591) and manage that (RFC 7592), with
-// initial access tokens and software statements where the realm wants them.
+// initial access tokens and software statements where the realm wants them, or
+// their id is the address of a document about them
+// (draft-ietf-oauth-client-id-metadata-document).
 //
 // Whatever comes in this way is the application's own word. It is held to the
 // realm's policy at every change, can never make a client more trusted than a
@@ -21,6 +23,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
+	"github.com/cardea-id/cardea/internal/web"
 )
 
 // TokenPrefix begins every registration access token (RFC 7592, section 1.2).
@@ -32,11 +35,13 @@ type Registry struct {
 	clients     *client.Registry
 	credentials *credential.Store
 	grants      *grant.Store
+	fetch       *web.Fetcher
+	documents   documents
 }
 
-// New returns the registry.
-func New(d *db.DB, clients *client.Registry, credentials *credential.Store, grants *grant.Store) *Registry {
-	return &Registry{db: d, clients: clients, credentials: credentials, grants: grants}
+// New returns the registry. fetch reads client id metadata documents.
+func New(d *db.DB, clients *client.Registry, credentials *credential.Store, grants *grant.Store, fetch *web.Fetcher) *Registry {
+	return &Registry{db: d, clients: clients, credentials: credentials, grants: grants, fetch: fetch}
 }
 
 // Registration is a client as its registration answers (RFC 7591, section

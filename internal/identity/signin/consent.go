@@ -18,6 +18,7 @@ type consentPage struct {
 	Client     who
 	Who        who
 	Scopes     []scope
+	Resources  []resource
 	Details    []detail.Words
 	Place      string // where the answer goes, "" where that is a device
 	Device     *Device
@@ -66,6 +67,8 @@ func (s *Server) askConsent(w http.ResponseWriter, r *http.Request) error {
 	case c.FirstParty:
 	case c.BuiltIn: // it is ours, but any program on the device may say that it is it
 		p.Notice = p.T("consent.started")
+	case c.Source == client.FromDocument: // whose word it is what it is
+		p.Notice = p.T("consent.document", "realm", p.Site.Name, "host", client.DocumentHost(c.ID))
 	case c.Source == client.FromRegistration:
 		p.Notice = p.T("consent.itself", "realm", p.Site.Name)
 	default:
@@ -76,6 +79,9 @@ func (s *Server) askConsent(w http.ResponseWriter, r *http.Request) error {
 		p.Minutes = int(s.DB.Now().Sub(p.Device.Asked).Minutes())
 	}
 	if p.Details, err = s.details(r, f, p.Locale.Tag()); err != nil {
+		return err
+	}
+	if p.Resources, err = s.resources(r, f.Resources); err != nil {
 		return err
 	}
 	p.Form = s.forms.Token(w, r, s.purpose(r, consentOf(f, using)))
@@ -93,6 +99,26 @@ func (s *Server) details(r *http.Request, f *flow, language string) ([]detail.Wo
 		return nil, err
 	}
 	return s.Details.Words(r.Context(), realm.From(r.Context()).Name, language, list)
+}
+
+// resource is where what is agreed to will count.
+type resource struct{ Name, Address string }
+
+// resources names the APIs that answer to the audiences of a flow.
+func (s *Server) resources(r *http.Request, audiences []string) ([]resource, error) {
+	var list []resource
+	for _, audience := range audiences {
+		c, err := s.Clients.ByAudience(r.Context(), realm.From(r.Context()).Name, audience)
+		if err != nil {
+			return nil, err
+		}
+		one := resource{Address: audience}
+		if c != nil {
+			one.Name = c.Name
+		}
+		list = append(list, one)
+	}
+	return list, nil
 }
 
 // consentOf ties the form to what it showed: this flow, this account. Whoever

@@ -39,7 +39,8 @@ type Flow struct {
 	Subject     string   `json:"subject,omitempty"` // only this principal will do
 	LoginHint   string   `json:"login_hint,omitempty"`
 	UILocales   string   `json:"ui_locales,omitempty"`
-	Consent     []string `json:"consent,omitempty"` // scopes to be agreed to
+	Consent     []string `json:"consent,omitempty"`   // scopes to be agreed to
+	Resources   []string `json:"resources,omitempty"` // audiences at which they will count, where the caller named any
 	// Details are authorization details to be agreed to (RFC 9396), a JSON array.
 	// Where there is neither a scope nor a detail, nothing is asked.
 	Details string `json:"details,omitempty"`

@@ -81,6 +81,9 @@ func (s *Server) client(r *http.Request, f *flow) (*client.Client, error) {
 	if f == nil || f.Client == "" {
 		return nil, nil
 	}
+	if rl := realm.From(r.Context()); s.Application != nil {
+		return s.Application(r.Context(), rl, f.Client)
+	}
 	return s.Clients.ByID(r.Context(), realm.From(r.Context()).Name, f.Client)
 }
 

@@ -26,6 +26,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
 	"github.com/cardea-id/cardea/internal/web"
 	"github.com/cardea-id/cardea/internal/web/look"
@@ -50,14 +51,17 @@ type Options struct {
 	Passwords *credential.Passwords
 	People    *principal.Directory
 	Clients   *client.Registry
-	Grants    *grant.Store
-	Approvals *approval.Store
-	Details   *detail.Registry
-	Words     *i18n.Catalogue
-	Assets    *web.Assets  // from look.Assets
-	FormKey   []byte       // the same on all nodes
-	Limiter   *web.Limiter // holds an address to RateFlow; nil: to nothing
-	SetUp     SetUp        // nil: there is no page for it
+	// Application finds the client of a flow, which may be no row yet. Nil: it is
+	// one of Clients.
+	Application func(ctx context.Context, rl *realm.Realm, id string) (*client.Client, error)
+	Grants      *grant.Store
+	Approvals   *approval.Store
+	Details     *detail.Registry
+	Words       *i18n.Catalogue
+	Assets      *web.Assets  // from look.Assets
+	FormKey     []byte       // the same on all nodes
+	Limiter     *web.Limiter // holds an address to RateFlow; nil: to nothing
+	SetUp       SetUp        // nil: there is no page for it
 	// Frames are what a browser must load for the applications of a session to
 	// learn that it ends; nil: nothing.
 	Frames func(ctx context.Context, realm, issuer, session string) ([]string, error)
