@@ -42,7 +42,7 @@ var layers = []struct{ side, packages string }{
 	{"identity", "internal/identity/oauth"}, // sends browsers to signin and takes them back
 	{"admin", "internal/admin/operator internal/admin/invite"},
 	{"admin", "internal/admin/api"},
-	{"demo", "internal/demo"},
+	{"demo", "internal/demo examples/mcp-server"},
 	{"app", "internal/app"},
 	{"app", "internal/app/apptest"},
 	{"app", "e2e/live"},
@@ -73,7 +73,7 @@ var exceptions = map[string]string{
 // speaksHTTP lists the packages that may import net/http: the ground for it,
 // the doors, the public libraries, and what wires or drives whole servers.
 const speaksHTTP = "internal/web internal/web/look internal/identity/signin internal/identity/account internal/identity/oauth " +
-	"internal/identity/signal internal/admin/api internal/app internal/app/apptest internal/demo " +
+	"internal/identity/signal internal/admin/api internal/app internal/app/apptest internal/demo examples/mcp-server " +
 	"client verify e2e/live bench bench/limit bench/seed cmd/cardea"
 
 // readsClock lists the packages that may ask the machine for the time. All

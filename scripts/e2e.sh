@@ -10,6 +10,8 @@ command -v node >/dev/null 2>&1 || die "Node.js 20 or newer is missing"
 if [ ! -x /usr/sbin/apache2 ] || [ ! -f /usr/lib/apache2/modules/mod_auth_openidc.so ]; then
   install_packages apache2-bin libapache2-mod-auth-openidc
 fi
+need_go # examples are built by their tests
+command -v openssl >/dev/null 2>&1 || install_packages openssl
 [ -x bin/cardea ] || build_binary
 
 cd e2e

@@ -21,8 +21,8 @@ export function freePort() {
   });
 }
 
-/** Starts `cardea dev` in a folder of its own. Call close() in the end. */
-export async function startCardea() {
+/** Starts `cardea dev` in a folder of its own, with more of an environment. Call close() in the end. */
+export async function startCardea(more = {}) {
   const dir = await mkdtemp(join(tmpdir(), "cardea-e2e-"));
   const [port, appPort, apiPort] = [await freePort(), await freePort(), await freePort()];
   const issuer = `http://localhost:${port}`;
@@ -30,6 +30,7 @@ export async function startCardea() {
   await writeFile(passwordFile, person.password + "\n", { mode: 0o600 });
   const env = {
     ...process.env,
+    ...more,
     CARDEA_ISSUER: issuer,
     CARDEA_LISTEN: `127.0.0.1:${port}`,
     CARDEA_DATA: join(dir, "data"),
