@@ -40,10 +40,11 @@ type ClientSettings struct {
 	Scopes                                []string            `json:"scopes,omitempty" maxItems:"200" nullable:"false" doc:"What the client may ask for; nothing if empty."`
 	Resources                             []string            `json:"resources,omitempty" maxItems:"100" nullable:"false" doc:"Audiences the client may ask tokens for (RFC 8707)."`
 	AuthorizationDetailsTypes             []string            `json:"authorization_details_types,omitempty" maxItems:"100" nullable:"false" doc:"Types of authorization details that the client may ask for (RFC 9396)."`
-	TokenEndpointAuthMethod               string              `json:"token_endpoint_auth_method,omitempty" enum:"none,client_secret_basic,client_secret_post,client_secret_jwt,private_key_jwt,tls_client_auth,self_signed_tls_client_auth"`
+	TokenEndpointAuthMethod               string              `json:"token_endpoint_auth_method,omitempty" enum:"none,client_secret_basic,client_secret_post,client_secret_jwt,private_key_jwt,tls_client_auth,self_signed_tls_client_auth,attest_jwt_client_auth"`
 	TokenEndpointAuthSigningAlg           string              `json:"token_endpoint_auth_signing_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA,HS256" doc:"The one algorithm its assertions may be signed with; any of its keys if empty. HS256 is for client_secret_jwt."`
 	JWKS                                  string              `json:"jwks,omitempty" maxLength:"65536" doc:"Public keys as a JWK set, JSON in a string."`
 	JWKSURI                               string              `json:"jwks_uri,omitempty" maxLength:"2000"`
+	AttesterJWKS                          string              `json:"attester_jwks,omitempty" maxLength:"65536" doc:"Keys of those who attest instances of the client, a JWK set in a string, instead of the realm's; for attest_jwt_client_auth."`
 	TLSClientAuthSubjectDN                string              `json:"tls_client_auth_subject_dn,omitempty" maxLength:"500" doc:"Subject of the certificate as RFC 4514 writes it, such as CN=orders,O=Example; for tls_client_auth, as are the next five."`
 	TLSClientAuthSANDNS                   string              `json:"tls_client_auth_san_dns,omitempty" maxLength:"500" doc:"A DNS name in the certificate."`
 	TLSClientAuthSANURI                   string              `json:"tls_client_auth_san_uri,omitempty" maxLength:"500" doc:"A URI in the certificate."`

@@ -66,6 +66,7 @@ type clientFlags struct {
 	settings api.ClientSettings
 	jwks     string
 	ca       string
+	attester string
 	file     string
 
 	assertions []string
@@ -85,8 +86,9 @@ func (f *clientFlags) add(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&s.GrantTypes, "grant-type", nil, "authorization_code, refresh_token, client_credentials, device_code, ciba, token-exchange or jwt-bearer, or the whole URN")
 	flags.StringSliceVar(&s.Scopes, "scope", nil, "what it may ask for")
 	flags.StringSliceVar(&s.Resources, "resource", nil, "audiences it may ask tokens for")
-	flags.StringVar(&s.TokenEndpointAuthMethod, "auth-method", "", "none, client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt, tls_client_auth or self_signed_tls_client_auth")
+	flags.StringVar(&s.TokenEndpointAuthMethod, "auth-method", "", "none, client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt, tls_client_auth, self_signed_tls_client_auth or attest_jwt_client_auth")
 	flags.StringVar(&f.jwks, "jwks", "", "file with its public keys, a JWK set")
+	flags.StringVar(&f.attester, "attester-jwks", "", "file with the keys of those who attest its instances, a JWK set, instead of the realm's")
 	flags.StringVar(&s.JWKSURI, "jwks-uri", "", "where its public keys are")
 	flags.StringVar(&s.AccessTokenFormat, "access-token", "", "jwt or opaque")
 	flags.BoolVar(&s.ResourceServer, "resource-server", false, "it is an API: it may follow revocations and ask about its tokens")
@@ -193,6 +195,13 @@ func (f *clientFlags) onto(cmd *cobra.Command, base api.ClientSettings, stdin io
 			return base, err
 		}
 		s.JWKS = string(data)
+	}
+	if f.attester != "" {
+		data, err := os.ReadFile(f.attester)
+		if err != nil {
+			return base, err
+		}
+		s.AttesterJWKS = string(data)
 	}
 	if f.ca != "" {
 		data, err := os.ReadFile(f.ca)

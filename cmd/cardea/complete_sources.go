@@ -44,7 +44,7 @@ var argumentSources = map[string]source{
 var flagSources = map[string]source{
 	"type":                      oneOf("web", "spa", "native", "service"),
 	"grant-type":                oneOf("authorization_code", "refresh_token", "client_credentials", "device_code", "ciba", "token-exchange", "jwt-bearer"),
-	"auth-method":               oneOf("none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"),
+	"auth-method":               oneOf("none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth", "attest_jwt_client_auth"),
 	"access-token":              oneOf("jwt", "opaque"),
 	"subject-type":              oneOf("public", "pairwise"),
 	"id-token-alg":              oneOf("ES256", "RS256", "PS256", "EdDSA"),

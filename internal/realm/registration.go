@@ -83,6 +83,19 @@ func checkIssuers(text string) error {
 	return err
 }
 
+func checkKeySet(text string) error {
+	if text == None {
+		return nil
+	}
+	if len(text) > maxIssuers {
+		return errors.New("must have at most 32 KiB")
+	}
+	if keys, err := jose.ParseSet([]byte(text)); err != nil || len(keys) == 0 {
+		return errors.New("must be a JSON Web Key Set with public keys for signatures, or none")
+	}
+	return nil
+}
+
 // checkOpenScopes refuses scopes that nobody may give themselves.
 func checkOpenScopes(text string) error {
 	for _, scope := range List(text) {

@@ -89,6 +89,9 @@ type Settings struct {
 	ClientDocumentHosts, ClientDocumentDeniedHosts string
 	// ClientDocumentMax bounds how many such clients people gave something.
 	ClientDocumentMax int
+	// AttesterJWKS are the keys of those who attest instances of clients that
+	// name no attesters of their own, as a JWK set, or "none".
+	AttesterJWKS string
 	// SoftwareStatementIssuers are those whose software statements count, with
 	// their keys; see ParseKeyIssuers.
 	SoftwareStatementIssuers string
@@ -157,6 +160,9 @@ var fields = []Field{
 		pattern: regexp.MustCompile(`^(required|optional)$`), text: func(s *Settings) *string { return &s.RegistrationSoftwareStatement }},
 	{Name: "software_statement_issuers", Help: "whose software statements count: a JSON object of issuers and their key sets", Kind: "text", Default: "{}",
 		pattern: object, check: checkIssuers, text: func(s *Settings) *string { return &s.SoftwareStatementIssuers }},
+
+	{Name: "attester_jwks", Help: "keys of those who attest instances of clients that name no attesters of their own, as a JWK set, or none", Kind: "text", Default: None,
+		pattern: regexp.MustCompile(`^(none|\{[\s -~]*\})$`), check: checkKeySet, text: func(s *Settings) *string { return &s.AttesterJWKS }},
 
 	{Name: "client_id_metadata_documents", Help: "whether a client id may be the https address of a document about the client: off or on", Kind: "text", Default: "off",
 		pattern: regexp.MustCompile(`^(off|on)$`), text: func(s *Settings) *string { return &s.ClientDocuments }},

@@ -81,6 +81,10 @@ func (s *Settings) NamedBy(c *x509.Certificate) bool {
 // not registered here: where they are published, or what its certificate must
 // be like. When it changes, what was obtained with the old one ends.
 func (s *Settings) keySource() string {
+	if s.AuthMethod == AttestedJWT {
+		sum := sha256.Sum256([]byte(s.AttesterJWKS))
+		return "attest:" + base64.RawURLEncoding.EncodeToString(sum[:])
+	}
 	if s.AuthMethod != TLSClientAuth {
 		return s.JWKSURI
 	}

@@ -35,6 +35,7 @@ const (
 	PrivateKeyJWT AuthMethod = "private_key_jwt"
 	TLSClientAuth AuthMethod = "tls_client_auth"             // RFC 8705, section 2.1
 	SelfSignedTLS AuthMethod = "self_signed_tls_client_auth" // RFC 8705, section 2.2
+	AttestedJWT   AuthMethod = "attest_jwt_client_auth"      // draft-ietf-oauth-attestation-based-client-auth
 )
 
 // Grant types a client may be allowed.
@@ -165,6 +166,10 @@ type Settings struct {
 	AuthSigningAlg string `json:"token_endpoint_auth_signing_alg,omitempty"`
 	JWKS           string `json:"jwks,omitempty"`     // public keys as a JWK set
 	JWKSURI        string `json:"jwks_uri,omitempty"` // or where they are
+
+	// AttesterJWKS are the keys of those who attest instances of the client
+	// (attest_jwt_client_auth), as a JWK set; empty: the realm's.
+	AttesterJWKS string `json:"attester_jwks,omitempty"`
 
 	// The certificate of tls_client_auth: exactly one of the five names it
 	// must bear, and CAs as PEM that count instead of the realm's.

@@ -216,7 +216,7 @@ func unknown(id string) error {
 
 // size is about what the client takes in memory, in bytes.
 func (c *Client) size() int {
-	n := 1024 + len(c.JWKS) + 1024*len(c.IdentityAssertions) + len(c.BackChannelLogoutURI) + len(c.FrontChannelLogoutURI)
+	n := 1024 + len(c.JWKS) + 1024*len(c.IdentityAssertions) + len(c.BackChannelLogoutURI) + len(c.FrontChannelLogoutURI) + len(c.AttesterJWKS)
 	for _, list := range [][]string{c.RedirectURIs, c.PostLogoutRedirectURIs, c.Scopes, c.Resources, c.Identifiers, c.ResourceScopes, c.Contacts, c.RequestURIs, c.DetailTypes} {
 		for _, v := range list {
 			n += 16 + len(v)

@@ -332,15 +332,30 @@ func (s *Settings) checkAuthentication(p *problems) {
 		if s.PKCEOptional {
 			p.add("pkce_optional", "is for confidential clients only")
 		}
-	case SecretBasic, SecretPost, SecretJWT, PrivateKeyJWT, TLSClientAuth, SelfSignedTLS:
+	case SecretBasic, SecretPost, SecretJWT, PrivateKeyJWT, TLSClientAuth, SelfSignedTLS, AttestedJWT:
 		if s.Type == SPA {
 			p.add("token_endpoint_auth_method", "a single-page application cannot keep a secret; use none")
 		}
 	default:
-		p.add("token_endpoint_auth_method", "is %q and must be none, client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt, tls_client_auth or self_signed_tls_client_auth", s.AuthMethod)
+		p.add("token_endpoint_auth_method", "is %q and must be none, client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt, tls_client_auth, self_signed_tls_client_auth or attest_jwt_client_auth", s.AuthMethod)
 	}
 	s.checkKeys(p)
+	s.checkAttesters(p)
 	s.checkCertificate(p)
+}
+
+func (s *Settings) checkAttesters(p *problems) {
+	switch {
+	case s.AttesterJWKS == "":
+	case s.AuthMethod != AttestedJWT:
+		p.add("attester_jwks", "is for attest_jwt_client_auth only")
+	case len(s.AttesterJWKS) > maxJWKS:
+		p.add("attester_jwks", "is larger than %d bytes", maxJWKS)
+	default:
+		if _, err := credential.ParseKeys([]byte(s.AttesterJWKS)); err != nil {
+			p.add("attester_jwks", "%s", err)
+		}
+	}
 }
 
 func (s *Settings) checkKeys(p *problems) {

@@ -47,8 +47,12 @@ func (s *Server) binding(w http.ResponseWriter, r *http.Request, rl *realm.Realm
 
 // refreshBound is what a refresh token of the request is bound to. The token of
 // a client that authenticates is bound by that (RFC 9449, section 5; RFC 8705,
-// section 4).
+// section 4), that of an attested instance to its key, so that no other instance
+// can use it (draft-ietf-oauth-attestation-based-client-auth, section 10).
 func (a *asking) refreshBound() string {
+	if a.caller.instance != "" {
+		return "instance " + a.caller.instance
+	}
 	if !a.caller.Public() {
 		return ""
 	}

@@ -17,6 +17,7 @@ type caller struct {
 	*client.Client
 	credential string // id of the credential it used; "" for a public client
 	method     *clientAuth
+	instance   string // thumbprint of the key of the instance that proved itself, if one is attested
 }
 
 // presented is what a request shows of the client's credentials.
@@ -28,6 +29,7 @@ type presented struct {
 	basic, basicOK bool
 	id, secret     string
 	claimed        string // the client it says it is, if that can be one at all
+	instance       string // thumbprint of the key of an attested instance, once proved
 }
 
 // clientAuth is one way in which clients authenticate (OpenID Connect Core,
@@ -51,6 +53,7 @@ var clientAuths = [...]clientAuth{
 	authPrivateKeyJWT,
 	authTLS,
 	authSelfSigned,
+	authAttested,
 	authNone,
 }
 
@@ -115,7 +118,7 @@ func (s *Server) identify(r *http.Request, p *presented) (caller, error) {
 	if err != nil {
 		return caller{}, err
 	}
-	return caller{c, credential, method}, nil
+	return caller{c, credential, method, p.instance}, nil
 }
 
 // method picks the one method the request uses.

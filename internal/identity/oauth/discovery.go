@@ -106,6 +106,8 @@ type metadata struct {
 	DetailTypes           []string `json:"authorization_details_types_supported,omitempty"`
 	IssInResponse         bool     `json:"authorization_response_iss_parameter_supported"`
 	DPoPAlgs              []string `json:"dpop_signing_alg_values_supported"`
+	AttestationAlgs       []string `json:"client_attestation_signing_alg_values_supported"`
+	AttestationPoPAlgs    []string `json:"client_attestation_pop_signing_alg_values_supported"`
 	TLSBoundTokens        bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 	MTLS                  *aliases `json:"mtls_endpoint_aliases,omitempty"`
 	ProtectedResources    []string `json:"protected_resources,omitempty"`
@@ -234,6 +236,8 @@ func (s *Server) describe(rl *realm.Realm, detailTypes []string, key *jose.Key) 
 		DetailTypes:           detailTypes,
 		IssInResponse:         true,
 		DPoPAlgs:              algs,
+		AttestationAlgs:       client.Algorithms(),
+		AttestationPoPAlgs:    client.Algorithms(),
 		TLSBoundTokens:        s.mtls.On,
 		MTLS:                  s.mtls.aliases(rl),
 		ProtectedResources:    resources,
