@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # e2e.sh [NODE-TEST-ARG…]: the real binary, a real browser and real clients.
-# Chromium, Apache and its OpenID Connect module are installed when missing.
+# Chromium, Apache with its OpenID Connect module and oidc-agent are installed
+# when missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -11,6 +12,7 @@ if [ ! -x /usr/sbin/apache2 ] || [ ! -f /usr/lib/apache2/modules/mod_auth_openid
   install_packages apache2-bin libapache2-mod-auth-openidc
 fi
 need_go # examples are built by their tests
+command -v oidc-agent >/dev/null 2>&1 || install_packages oidc-agent-cli
 command -v openssl >/dev/null 2>&1 || install_packages openssl
 [ -x bin/cardea ] || build_binary
 

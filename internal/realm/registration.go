@@ -16,6 +16,10 @@ const (
 	RegistrationOpen  = "open"
 )
 
+// TakesDocuments reports whether a client id may be the address of a document
+// about the client.
+func (s *Settings) TakesDocuments() bool { return s.ClientDocuments == "on" }
+
 // maxIssuers bounds a setting that names issuers and their keys, in bytes.
 const maxIssuers = 32 << 10
 

@@ -202,7 +202,7 @@ func (s *Server) describe(rl *realm.Realm, detailTypes []string, key *jose.Key) 
 		BackchannelEndpoint:   at(pathCIBA),
 		BackchannelModes:      client.DeliveryModes(),
 		RegistrationEndpoint:  registers,
-		ClientDocuments:       rl.Settings.ClientDocuments == "on",
+		ClientDocuments:       rl.Settings.TakesDocuments(),
 		Scopes:                slices.Clone(standardScopes),
 		ResponseTypes:         []string{"code"},
 		ResponseModes:         slices.DeleteFunc(responseModes(), func(m string) bool { return rules.SignedResponses && !strings.HasSuffix(m, signedMode) }),

@@ -100,7 +100,7 @@ func (r *Registry) Shown(ctx context.Context, rl *realm.Realm, id string, may fu
 func (r *Registry) Admits(rl *realm.Realm, id string) error {
 	s := &rl.Settings
 	host := client.DocumentHost(id)
-	if s.ClientDocuments != "on" || !realm.ListsHost(realm.List(s.ClientDocumentHosts), host) || realm.ListsHost(realm.List(s.ClientDocumentDeniedHosts), host) {
+	if !s.TakesDocuments() || !realm.ListsHost(realm.List(s.ClientDocumentHosts), host) || realm.ListsHost(realm.List(s.ClientDocumentDeniedHosts), host) {
 		return fault.New(fault.Forbidden, "client_document_refused", "the realm takes no clients from %q", host)
 	}
 	if err := r.fetch.Check(id); err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // sweepChunk is how many registrations one sweep looks at.
-const sweepChunk = 200
+const sweepChunk = 500
 
 // Sweep deletes clients that registered themselves and to whom nobody gave
 // anything for as long as the realm allows. It returns how many registrations
