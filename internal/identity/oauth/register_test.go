@@ -525,3 +525,18 @@ func TestUnusedRegistrationsGo(t *testing.T) {
 		}
 	})
 }
+
+// An address registers, and guesses tokens, only so often.
+func TestRegistrationsAreLimitedByAddress(t *testing.T) {
+	run(t, func(d *door) {
+		d.set("registration", "initial_access_token")
+		counts := map[int]int{}
+		for range 90 {
+			w := d.do("POST", "/oauth2/register", `{}`, "Content-Type", "application/json")
+			counts[w.Code]++
+		}
+		if counts[401] < 50 || counts[429] < 10 || counts[401]+counts[429] != 90 {
+			d.Errorf("answers: %v", counts)
+		}
+	})
+}
