@@ -14,7 +14,7 @@ import (
 func (d *door) stateOf(w *httptest.ResponseRecorder) (value string, set bool) {
 	d.Helper()
 	for _, line := range w.Header().Values("Set-Cookie") {
-		rest, ok := strings.CutPrefix(line, "__Host-cardea-state-"+d.realm+"=")
+		rest, ok := strings.CutPrefix(line, "__Host-cardea.state-"+d.realm+"=")
 		if !ok {
 			continue
 		}
@@ -55,7 +55,7 @@ func TestSessionState(t *testing.T) {
 		if strings.Contains(cookie, state) || d.authorize("__Host-cardea-"+d.realm+"="+state, request("app", "prompt", "none")).Has("code") {
 			d.Error("the state signs somebody in")
 		}
-		again, set := ask(cookie+"; __Host-cardea-state-"+d.realm+"="+state, "app")
+		again, set := ask(cookie+"; __Host-cardea.state-"+d.realm+"="+state, "app")
 		_, otherSalt, _ := strings.Cut(again, ".")
 		if set != "" || otherSalt == salt || again != hashed("app", "https://app.example.com", state, otherSalt) {
 			d.Errorf("the same browser again: %q, set %q", again, set)
@@ -70,7 +70,7 @@ func TestSessionState(t *testing.T) {
 			d.Errorf("without openid: %q", told)
 		}
 		// Nobody is signed in any more: what the browser holds is taken away.
-		w := d.get("/oauth2/authorize?"+request("app", "prompt", "none").Encode(), "__Host-cardea-state-"+d.realm+"="+state)
+		w := d.get("/oauth2/authorize?"+request("app", "prompt", "none").Encode(), "__Host-cardea.state-"+d.realm+"="+state)
 		if got, set := d.stateOf(w); !set || got != "" || d.answer(w).Get("error") != "login_required" {
 			d.Errorf("after the end: set %v %q", set, got)
 		}
@@ -86,7 +86,7 @@ func TestTheCheckSessionFrame(t *testing.T) {
 			strings.Contains(policy, "unsafe") || w.Header().Get("X-Frame-Options") != "" || w.Header().Get("Cross-Origin-Opener-Policy") != "" {
 			d.Errorf("%d %v", w.Code, w.Header())
 		}
-		m := regexp.MustCompile(`<script src="([^"]+)" data-cookie="__Host-cardea-state-` + d.realm + `">`).FindStringSubmatch(w.Body.String())
+		m := regexp.MustCompile(`<script src="([^"]+)" data-cookie="__Host-cardea\.state-` + d.realm + `">`).FindStringSubmatch(w.Body.String())
 		if m == nil || strings.Contains(w.Body.String(), "<form") || strings.Contains(w.Body.String(), "<a ") {
 			d.Fatalf("%s", w.Body)
 		}

@@ -15,7 +15,7 @@ import (
 // section 3.3).
 const PathCheckSession = "/checksession"
 
-func stateCookie(re *realm.Realm) string { return "__Host-cardea-state-" + re.Name }
+func stateCookie(re *realm.Realm) string { return "__Host-cardea.state-" + re.Name }
 
 // browserState is who is signed in with a browser, as a text that tells nobody
 // who that is and opens nothing: a hash, under a key of ours, of the sessions in

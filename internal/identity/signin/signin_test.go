@@ -344,10 +344,10 @@ func TestRoutesAreLimitedAndNeedALease(t *testing.T) {
 
 // However a realm is named, its sessions do not get in the way of anything else
 // that a browser keeps. Give one of the other cookies the name __Host-cardea-flow,
-// -language or -browser-test to see it fail.
+// -language, -browser-test or -state-test to see it fail.
 func TestCookiesOfRealmsAreTheirOwn(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
-		names := []string{dbtest.Realm, "flow", "language", "browser-" + dbtest.Realm, "browser"}
+		names := []string{dbtest.Realm, "flow", "language", "browser-" + dbtest.Realm, "browser", "state-" + dbtest.Realm}
 		for _, name := range names {
 			if name != dbtest.Realm {
 				_, err := w.realms.Create(context.Background(), audit.System, realm.New{Name: name})
