@@ -92,7 +92,7 @@ func TestShellsAreToldNamesAndIDs(t *testing.T) {
 		{"session list --user " + ada[:20], []string{ada + "\tAda Lovelace"}},
 		{"user list --state s", []string{"suspended"}},
 		{"client create --type n", []string{"native"}},
-		{"client create --grant-type c", []string{"client_credentials"}},
+		{"client create --grant-type c", []string{"client_credentials", "ciba"}},
 		{"signing-key rotate --algorithm E", []string{"ES256", "EdDSA"}},
 		{"user list --output ", []string{"table", "json", "yaml"}},
 		{"grant show nothing", nil},
