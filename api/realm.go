@@ -50,7 +50,7 @@ type RealmSettings struct {
 	SoftwareStatementIssuers      string `json:"software_statement_issuers,omitempty" maxLength:"32768" doc:"Whose software statements count: a JSON object of issuers and their key sets, in a string."`
 
 	AttesterJWKS              string `json:"attester_jwks,omitempty" maxLength:"32768" doc:"Keys of those who attest instances of clients that name no attesters of their own, a JWK set in a string, or none."`
-	ClientDocuments           string `json:"client_id_metadata_documents,omitempty" enum:"off,on" doc:"Whether a client id may be the https address of a document about the client."`
+	ClientDocuments           string `json:"client_id_metadata_documents,omitempty" enum:"off,on,profile" doc:"Whether a client id may be the https address of a document about the client; profile: in the profile mcp."`
 	ClientDocumentHosts       string `json:"client_id_metadata_document_hosts,omitempty" maxLength:"8000" doc:"Hosts of such addresses, such as *.example.com, separated by spaces, or * for all."`
 	ClientDocumentDeniedHosts string `json:"client_id_metadata_document_denied_hosts,omitempty" maxLength:"8000" doc:"Hosts of such addresses that are refused, separated by spaces, or none."`
 	ClientDocumentMax         int    `json:"client_id_metadata_document_max,omitempty" minimum:"0" doc:"Most such clients that people gave something."`

@@ -18,7 +18,9 @@ const (
 
 // TakesDocuments reports whether a client id may be the address of a document
 // about the client.
-func (s *Settings) TakesDocuments() bool { return s.ClientDocuments == "on" }
+func (s *Settings) TakesDocuments() bool {
+	return s.ClientDocuments == "on" || s.ClientDocuments == "profile" && s.Profile == "mcp"
+}
 
 // maxIssuers bounds a setting that names issuers and their keys, in bytes.
 const maxIssuers = 32 << 10

@@ -164,8 +164,8 @@ var fields = []Field{
 	{Name: "attester_jwks", Help: "keys of those who attest instances of clients that name no attesters of their own, as a JWK set, or none", Kind: "text", Default: None,
 		pattern: regexp.MustCompile(`^(none|\{[\s -~]*\})$`), check: checkKeySet, text: func(s *Settings) *string { return &s.AttesterJWKS }},
 
-	{Name: "client_id_metadata_documents", Help: "whether a client id may be the https address of a document about the client: off or on", Kind: "text", Default: "off",
-		pattern: regexp.MustCompile(`^(off|on)$`), text: func(s *Settings) *string { return &s.ClientDocuments }},
+	{Name: "client_id_metadata_documents", Help: "whether a client id may be the https address of a document about the client: off, on or profile, which is on in the profile mcp", Kind: "text", Default: "profile",
+		pattern: regexp.MustCompile(`^(off|on|profile)$`), text: func(s *Settings) *string { return &s.ClientDocuments }},
 	list("client_id_metadata_document_hosts", "hosts of such addresses, such as *.example.com, or * for all", "*", func(s *Settings) *string { return &s.ClientDocumentHosts }),
 	list("client_id_metadata_document_denied_hosts", "hosts of such addresses that are refused, or none", None, func(s *Settings) *string { return &s.ClientDocumentDeniedHosts }),
 	integer("client_id_metadata_document_max", "most such clients that people gave something", 1000, 1, 100_000, func(s *Settings) *int { return &s.ClientDocumentMax }),

@@ -33,7 +33,7 @@ func TestEveryNoStaysANoWithoutAWriter(t *testing.T) {
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			folder := s.folder(t)
-			e := &Env{Clock: dbtest.NewClock(), url: filepath.Join(folder, "test.db"), key: bytes.Repeat([]byte{7}, 32)}
+			e := &Env{Clock: dbtest.NewClock(), url: filepath.Join(folder, "test.db"), key: bytes.Repeat([]byte{7}, 32), Outside: newOutside(t)}
 			e.App = e.start(t)
 			w := settle(t, e)
 			nos := w.nos(t)

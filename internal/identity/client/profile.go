@@ -199,7 +199,7 @@ func (s *Settings) algorithms() map[string]string {
 	return map[string]string{
 		"access_token_signed_response_alg": s.AccessTokenAlg, "id_token_signed_response_alg": s.IDTokenAlg,
 		"userinfo_signed_response_alg": s.UserInfoAlg, "introspection_signed_response_alg": s.IntrospectionAlg,
-		"token_endpoint_auth_signing_alg": s.AuthSigningAlg, "request_object_signing_alg": s.RequestObjectAlg,
+		"token_endpoint_auth_signing_alg": s.signingAlg(), "request_object_signing_alg": s.RequestObjectAlg,
 		"authorization_signed_response_alg": s.AuthorizationAlg,
 	}
 }
