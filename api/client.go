@@ -51,6 +51,7 @@ type ClientSettings struct {
 	TLSClientAuthSANIP                    string              `json:"tls_client_auth_san_ip,omitempty" maxLength:"45" doc:"An IP address in the certificate."`
 	TLSClientAuthSANEmail                 string              `json:"tls_client_auth_san_email,omitempty" maxLength:"500" doc:"An e-mail address in the certificate."`
 	TLSClientCA                           string              `json:"tls_client_ca,omitempty" maxLength:"16384" doc:"CAs of its certificate as PEM, instead of the realm's."`
+	BackchannelRequestAlg                 string              `json:"backchannel_authentication_request_signing_alg,omitempty" enum:"ES256,RS256,PS256,EdDSA" doc:"How the client signs its back-channel authentication requests; it does not if empty."`
 	BackchannelTokenDeliveryMode          string              `json:"backchannel_token_delivery_mode,omitempty" enum:"poll,ping,push" doc:"How the client learns what people decided who were asked by the back channel (CIBA); poll if empty."`
 	BackchannelClientNotificationEndpoint string              `json:"backchannel_client_notification_endpoint,omitempty" maxLength:"2000" doc:"Where it is told, for ping and push."`
 	DPoPBoundAccessTokens                 bool                `json:"dpop_bound_access_tokens,omitempty" doc:"Token requests without a DPoP proof are refused (RFC 9449)."`

@@ -97,6 +97,7 @@ func (f *clientFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&s.FirstParty, "first-party", false, "ask nobody for consent")
 	flags.StringVar(&s.SubjectType, "subject-type", "", "public or pairwise")
 	flags.StringVar(&s.IDTokenSignedResponseAlg, "id-token-alg", "", "ES256, RS256, PS256 or EdDSA")
+	flags.StringVar(&s.BackchannelRequestAlg, "backchannel-request-alg", "", "ES256, RS256, PS256 or EdDSA: how it signs its back-channel requests; it does not if empty")
 	flags.StringVar(&s.BackchannelTokenDeliveryMode, "backchannel-mode", "", "how it learns what people decided who were asked by the back channel: poll, ping or push")
 	flags.StringVar(&s.BackchannelClientNotificationEndpoint, "backchannel-notification", "", "where it is told, for ping and push")
 	flags.BoolVar(&s.DPoPBoundAccessTokens, "dpop", false, "its tokens are bound to a key that it proves to have (DPoP)")
@@ -151,6 +152,7 @@ func (f *clientFlags) onto(cmd *cobra.Command, base api.ClientSettings, stdin io
 	for name, set := range map[string]func(){
 		"frontchannel-logout-uri":              func() { s.FrontChannelLogoutURI = from.FrontChannelLogoutURI },
 		"frontchannel-logout-session-required": func() { s.FrontChannelLogoutSession = from.FrontChannelLogoutSession },
+		"backchannel-request-alg":              func() { s.BackchannelRequestAlg = from.BackchannelRequestAlg },
 		"backchannel-mode":                     func() { s.BackchannelTokenDeliveryMode = from.BackchannelTokenDeliveryMode },
 		"backchannel-notification":             func() { s.BackchannelClientNotificationEndpoint = from.BackchannelClientNotificationEndpoint },
 		"resource-scope":                       func() { s.ResourceScopes = from.ResourceScopes },

@@ -49,6 +49,8 @@ var flagSources = map[string]source{
 	"subject-type":              oneOf("public", "pairwise"),
 	"id-token-alg":              oneOf("ES256", "RS256", "PS256", "EdDSA"),
 	"profile":                   oneOf("default", "mcp", "fapi2"),
+	"backchannel-mode":          oneOf("poll", "ping", "push"),
+	"backchannel-request-alg":   oneOf("ES256", "RS256", "PS256", "EdDSA"),
 	"request-object-alg":        oneOf("ES256", "RS256", "PS256", "EdDSA"),
 	"authorization-detail-type": detailTypes,
 	"algorithm":                 oneOf("ES256", "RS256", "PS256", "EdDSA"),

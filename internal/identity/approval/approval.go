@@ -75,6 +75,7 @@ type Request struct {
 // Asked is what the client wants and what a person is shown of that.
 type Asked struct {
 	Scopes     []string `json:"scopes"`              // sorted
+	Details    string   `json:"details,omitempty"`   // RFC 9396, a JSON array
 	Resources  []string `json:"resources,omitempty"` // RFC 8707
 	ACR        []string `json:"acr,omitempty"`       // acr_values
 	Mode       string   `json:"mode,omitempty"`      // how the client learns the answer: "" or poll, ping, push

@@ -192,6 +192,9 @@ type Settings struct {
 	// the back channel, and NotificationEndpoint where it is told (CIBA, section 4).
 	DeliveryMode         string `json:"backchannel_token_delivery_mode,omitempty"`
 	NotificationEndpoint string `json:"backchannel_client_notification_endpoint,omitempty"`
+	// BackchannelRequestAlg is the algorithm with which it signs its authentication
+	// requests; empty: it does not.
+	BackchannelRequestAlg string `json:"backchannel_authentication_request_signing_alg,omitempty"`
 
 	AccessTokenFormat TokenFormat `json:"access_token_format,omitempty"`
 	// The algorithms below are ES256, RS256, PS256 or EdDSA. Userinfo and

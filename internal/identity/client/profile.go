@@ -176,6 +176,7 @@ func (s *Settings) contradictions(r Rules) map[string]string {
 		}
 		say(s.IDTokenAlg == "" && !r.AllowsAlg(s.IDTokenAlgorithm()), "openid_defaults", "contradicts the profile: ID tokens would be signed with "+s.IDTokenAlgorithm())
 	}
+	say(r.Bound && s.DeliveryMode == Push, "backchannel_token_delivery_mode", "contradicts the profile: pushed tokens are bound to nothing")
 	if s.AllowsGrant(AuthorizationCode) {
 		say(r.SignedRequests && s.JWKS == "" && s.JWKSURI == "", "jwks", "is needed, since requests must be signed; or jwks_uri")
 		say(r.SignedResponses && len(s.ResponseModes) > 0 && !slices.ContainsFunc(s.ResponseModes, signedResponse), "response_modes",
@@ -200,7 +201,8 @@ func (s *Settings) algorithms() map[string]string {
 		"access_token_signed_response_alg": s.AccessTokenAlg, "id_token_signed_response_alg": s.IDTokenAlg,
 		"userinfo_signed_response_alg": s.UserInfoAlg, "introspection_signed_response_alg": s.IntrospectionAlg,
 		"token_endpoint_auth_signing_alg": s.signingAlg(), "request_object_signing_alg": s.RequestObjectAlg,
-		"authorization_signed_response_alg": s.AuthorizationAlg,
+		"backchannel_authentication_request_signing_alg": s.BackchannelRequestAlg,
+		"authorization_signed_response_alg":              s.AuthorizationAlg,
 	}
 }
 

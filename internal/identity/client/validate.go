@@ -307,6 +307,9 @@ func (s *Settings) checkDelivery(p *problems) {
 	case s.DeliveryMode == Push && (s.DPoPBoundAccessTokens || s.TLSBoundAccessTokens):
 		p.add("backchannel_token_delivery_mode", "tokens that are bound to a key or a certificate cannot be pushed; use ping")
 	}
+	if s.BackchannelRequestAlg != "" && !s.AllowsGrant(CIBA) {
+		p.add("backchannel_authentication_request_signing_alg", "is for clients with the grant type %s only", CIBA)
+	}
 	switch u, why := canonical(s.NotificationEndpoint); {
 	case s.NotificationEndpoint == "" && told:
 		p.add("backchannel_client_notification_endpoint", "is needed for ping and push")
@@ -395,7 +398,7 @@ func (s *Settings) checkKeys(p *problems) {
 // signsRequests reports whether the client's settings speak of request objects,
 // for which it needs keys however it authenticates.
 func (s *Settings) signsRequests() bool {
-	return s.RequestObjectAlg != "" || len(s.RequestURIs) > 0 || s.RequireSignedRequestObject
+	return s.BackchannelRequestAlg != "" || s.RequestObjectAlg != "" || len(s.RequestURIs) > 0 || s.RequireSignedRequestObject
 }
 
 // checkRequests looks at how authorization requests may come.

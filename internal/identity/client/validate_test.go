@@ -111,6 +111,10 @@ func TestSettingsAreChecked(t *testing.T) {
 		{"", backchannel(Push, "https://app.example.com/told")},
 		{"backchannel_token_delivery_mode", backchannel("pull", "")},
 		{"backchannel_token_delivery_mode", func(s *Settings) { s.DeliveryMode = Poll }},
+		{"backchannel_authentication_request_signing_alg", func(s *Settings) { s.BackchannelRequestAlg = "ES256" }},
+		{"backchannel_authentication_request_signing_alg", func(s *Settings) { s.GrantTypes, s.BackchannelRequestAlg = []string{CIBA}, "HS256" }},
+		{"jwks", func(s *Settings) { s.GrantTypes, s.BackchannelRequestAlg = []string{CIBA}, "ES256" }},
+		{"", func(s *Settings) { s.GrantTypes, s.BackchannelRequestAlg, s.JWKS = []string{CIBA}, "ES256", jwks }},
 		{"backchannel_token_delivery_mode", func(s *Settings) {
 			backchannel(Push, "https://app.example.com/told")(s)
 			s.DPoPBoundAccessTokens = true

@@ -115,7 +115,7 @@ func (a *asking) approvedGrant(id string, r *approval.Request) (grant.New, error
 		return grant.New{}, badGrant("the client was disabled since it asked")
 	}
 	payload, err := json.Marshal(codePayload{Session: r.Answer.Session, Scopes: r.Answer.Scopes,
-		Audience: a.caller.Audience(a.realm.Issuer, r.Answer.Scopes, r.Resources), Consent: !a.caller.FirstParty,
+		Audience: a.caller.Audience(a.realm.Issuer, r.Answer.Scopes, r.Resources), Details: r.Details, Consent: !a.caller.FirstParty,
 		ACR: r.Answer.ACR, AMR: r.Answer.AMR, AuthTime: r.Answer.AuthTime})
 	if err != nil {
 		return grant.New{}, err

@@ -17,15 +17,6 @@ func checkDetails(ctx context.Context, s *Server, a *authorization) (err error) 
 	return err
 }
 
-// refuseDetails refuses what would be asked of nobody: the pages on which
-// people decide about other devices show scopes alone.
-func refuseDetails(_ context.Context, _ *Server, a *authorization) error {
-	if a.params.Has("authorization_details") {
-		return badDetails("authorization_details cannot be asked for here; use an authorization request")
-	}
-	return nil
-}
-
 // readDetails holds authorization details to the types of the realm and to
 // those that the client may ask for (RFC 9396, section 5).
 func (s *Server) readDetails(ctx context.Context, rl *realm.Realm, c *client.Client, p web.Params) (detail.List, error) {

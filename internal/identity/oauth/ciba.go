@@ -43,7 +43,7 @@ func (s *Server) backchannelAuthentication(w http.ResponseWriter, r *http.Reques
 	}
 	by := actor(r, c.Client)
 	begun, err := s.approvals.Ask(r.Context(), rl.Name, approval.New{Kind: approval.Backchannel, Client: c.ID, Subject: a.person, Life: a.life, Wait: cibaWait, Token: a.token,
-		Asked: approval.Asked{Scopes: a.scopes, Resources: a.resources, ACR: a.acr, Mode: c.DeliveryMode, Message: a.message, ClientLife: c.Life, IP: by.IP, UserAgent: by.UserAgent}})
+		Asked: approval.Asked{Scopes: a.scopes, Details: a.details.String(), Resources: a.resources, ACR: a.acr, Mode: c.DeliveryMode, Message: a.message, ClientLife: c.Life, IP: by.IP, UserAgent: by.UserAgent}})
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (s *Server) backchannelAuthentication(w http.ResponseWriter, r *http.Reques
 
 // readBackchannel runs the column of a back-channel authentication request.
 func (s *Server) readBackchannel(ctx context.Context, rl *realm.Realm, c *client.Client, p web.Params) (*authorization, error) {
-	a := newAuthorization(rl, p)
+	a := newAuthorization(rl, p.Without(clientCredentials...))
 	a.client, a.life = c, cibaLife
 	if !c.AllowsGrant(client.CIBA) || c.Public() {
 		return nil, refuse("unauthorized_client", "the client may not use back-channel authentication")
@@ -130,14 +130,6 @@ func checkExpiry(_ context.Context, _ *Server, a *authorization) error {
 func checkUserCode(_ context.Context, _ *Server, a *authorization) error {
 	if a.params.Has("user_code") {
 		return badRequest("user codes are not supported (backchannel_user_code_parameter_supported)")
-	}
-	return nil
-}
-
-// refuseSignedBackchannel refuses a signed request, as long as there are none.
-func refuseSignedBackchannel(_ context.Context, _ *Server, a *authorization) error {
-	if a.params.Has("request") {
-		return badRequest("signed authentication requests are not supported")
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func (s *Server) deviceAuthorization(w http.ResponseWriter, r *http.Request) err
 	}
 	by := actor(r, c.Client)
 	begun, err := s.approvals.Ask(r.Context(), rl.Name, approval.New{Kind: approval.Device, Client: c.ID, Life: deviceLife, Wait: deviceWait,
-		Asked: approval.Asked{Scopes: a.scopes, Resources: a.resources, ClientLife: c.Life, IP: by.IP, UserAgent: by.UserAgent}})
+		Asked: approval.Asked{Scopes: a.scopes, Details: a.details.String(), Resources: a.resources, ClientLife: c.Life, IP: by.IP, UserAgent: by.UserAgent}})
 	if err != nil {
 		return err
 	}
@@ -50,12 +50,21 @@ func (s *Server) deviceAuthorization(w http.ResponseWriter, r *http.Request) err
 
 // readDevice runs the column of a device authorization request.
 func (s *Server) readDevice(ctx context.Context, rl *realm.Realm, c *client.Client, p web.Params) (*authorization, error) {
-	a := newAuthorization(rl, p)
+	a := newAuthorization(rl, p.Without(clientCredentials...))
 	a.client = c
 	if !c.AllowsGrant(client.DeviceCode) {
 		return nil, refuse("unauthorized_client", "the client may not use the device authorization grant")
 	}
 	return a, s.read(ctx, atDevice, a)
+}
+
+// refuseObject refuses a signed request where nobody has said what it would
+// mean: what its client signed must not count for nothing.
+func refuseObject(_ context.Context, _ *Server, a *authorization) error {
+	if a.params.Has("request") || a.params.Has("request_uri") {
+		return badRequest("a device's request is not signed (RFC 8628, section 3.1)")
+	}
+	return nil
 }
 
 // answerDevice is the body of RFC 8628, section 3.2.

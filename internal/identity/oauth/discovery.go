@@ -70,6 +70,7 @@ type metadata struct {
 	DeviceEndpoint        string   `json:"device_authorization_endpoint"`
 	BackchannelEndpoint   string   `json:"backchannel_authentication_endpoint"`
 	BackchannelModes      []string `json:"backchannel_token_delivery_modes_supported"`
+	BackchannelAlgs       []string `json:"backchannel_authentication_request_signing_alg_values_supported"`
 	BackchannelUserCode   bool     `json:"backchannel_user_code_parameter_supported"`
 	RegistrationEndpoint  string   `json:"registration_endpoint,omitempty"`
 	ClientDocuments       bool     `json:"client_id_metadata_document_supported,omitempty"`
@@ -200,6 +201,7 @@ func (s *Server) describe(rl *realm.Realm, detailTypes []string, key *jose.Key) 
 		FrontChannelSession:   true,
 		DeviceEndpoint:        at(pathDevice),
 		BackchannelEndpoint:   at(pathCIBA),
+		BackchannelAlgs:       algs,
 		BackchannelModes:      client.DeliveryModes(),
 		RegistrationEndpoint:  registers,
 		ClientDocuments:       rl.Settings.TakesDocuments(),

@@ -23,24 +23,21 @@ func TestTable(t *testing.T) {
 		}
 	}
 	for at := endpoint(1); at <= everywhere; at <<= 1 {
-		for name, s := range map[string]step{"client": checkClient, "profile": checkProfile, "signature": checkSigned, "scope": checkScope, "resource": checkResource} {
+		for name, s := range map[string]step{"client": checkClient, "profile": checkProfile, "signature": checkSigned, "scope": checkScope, "details": checkDetails, "resource": checkResource} {
 			if !has(at, s) {
 				t.Errorf("endpoint %b does not check the %s", at, name)
 			}
 		}
 		if redirecting&at == 0 {
-			if !has(at, checkDetails) && !has(at, refuseDetails) {
-				t.Errorf("endpoint %b ignores authorization details", at)
-			}
 			continue
 		}
-		for name, s := range map[string]step{"redirect URI": checkRedirectURI, "PKCE": checkPKCE, "response type": checkResponseType, "response mode": checkResponseMode, "details": checkDetails} {
+		for name, s := range map[string]step{"redirect URI": checkRedirectURI, "PKCE": checkPKCE, "response type": checkResponseType, "response mode": checkResponseMode} {
 			if !has(at, s) {
 				t.Errorf("endpoint %b does not check the %s", at, name)
 			}
 		}
 	}
-	if !has(atAuthorize, checkPushed) || !has(atPAR, refuseReference) || !has(atCIBA, checkHints) {
+	if !has(atAuthorize, checkPushed) || !has(atPAR, refuseReference) || !has(atCIBA, checkHints) || !has(atCIBA, openSignedBackchannel) || !has(atDevice, refuseObject) {
 		t.Error("requests that must be pushed, or say who is asked, are not held to it")
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/approval"
+	"github.com/cardea-id/cardea/internal/identity/detail"
 	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web"
@@ -32,6 +33,7 @@ type waiting struct {
 	Client   who
 	Verified bool // whoever runs the realm answers for the application
 	Message  string
+	Details  []detail.Words
 	Scopes   []scope
 	IP       string
 	Minutes  int // since it was made
@@ -95,8 +97,12 @@ func (s *Server) showApprovals(w http.ResponseWriter, r *http.Request, status in
 		if err != nil {
 			return err
 		}
+		words, err := s.details(r, one.Details, p.Locale.Tag())
+		if err != nil {
+			return err
+		}
 		p.Waiting = append(p.Waiting, waiting{ID: one.ID, Form: s.forms.Token(w, r, s.purpose(r, approvalOf(one.ID, a))), Client: application(c),
-			Verified: c.FirstParty, Message: one.Message, Scopes: inWords(p.Locale, one.Scopes), IP: one.IP, Minutes: int(now.Sub(one.Created).Minutes())})
+			Verified: c.FirstParty, Message: one.Message, Details: words, Scopes: inWords(p.Locale, one.Scopes), IP: one.IP, Minutes: int(now.Sub(one.Created).Minutes())})
 	}
 	return s.look.Render(w, status, "approvals", p)
 }

@@ -78,7 +78,7 @@ func (s *Server) askConsent(w http.ResponseWriter, r *http.Request) error {
 	if p.Device = f.Device; p.Device != nil {
 		p.Minutes = int(s.DB.Now().Sub(p.Device.Asked).Minutes())
 	}
-	if p.Details, err = s.details(r, f, p.Locale.Tag()); err != nil {
+	if p.Details, err = s.details(r, f.Details, p.Locale.Tag()); err != nil {
 		return err
 	}
 	if p.Resources, err = s.resources(r, f.Resources); err != nil {
@@ -90,11 +90,11 @@ func (s *Server) askConsent(w http.ResponseWriter, r *http.Request) error {
 }
 
 // details puts what is asked for in detail into words of the page's language.
-func (s *Server) details(r *http.Request, f *flow, language string) ([]detail.Words, error) {
-	if f.Details == "" {
+func (s *Server) details(r *http.Request, text, language string) ([]detail.Words, error) {
+	if text == "" {
 		return nil, nil
 	}
-	list, err := detail.Parse(f.Details)
+	list, err := detail.Parse(text)
 	if err != nil {
 		return nil, err
 	}
