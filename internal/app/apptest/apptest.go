@@ -36,6 +36,7 @@ type Env struct {
 	url     string
 	key     []byte
 	more    map[string]string // settings besides the usual ones
+	peer    string            // the address that asks; "" the usual one
 }
 
 // Run runs fn on SQLite, and on PostgreSQL where there is a server for tests.

@@ -92,6 +92,7 @@ func (w *town) bustle(t *testing.T, step int, robot string) {
 		return c
 	}
 	w.administer(t)
+	w.peer = fmt.Sprintf("192.0.2.%d:1", step%250) // addresses are limited by the clock on the wall
 	for i := range 2 {
 		v := w.visitor()
 		v.mustSignIn(t, fmt.Sprintf("person%d@example.com", i))

@@ -37,6 +37,9 @@ func (e *Env) ask(method, path string, form url.Values, change func(*http.Reques
 	if form != nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
+	if e.peer != "" {
+		r.RemoteAddr = e.peer
+	}
 	if change != nil {
 		change(r)
 	}

@@ -95,14 +95,14 @@ func self(r *http.Request, id string) audit.Actor {
 
 func readMetadata(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > maxMetadata {
-		return nil, refuse("invalid_client_metadata", "the metadata are larger than 64 KiB")
+		return nil, fault.New(fault.TooLarge, "body_too_large", "the metadata are larger than 64 KiB")
 	}
 	var body json.RawMessage
 	if err := web.ReadJSON(w, r, &body); err != nil {
 		return nil, err
 	}
 	if len(body) > maxMetadata {
-		return nil, refuse("invalid_client_metadata", "the metadata are larger than 64 KiB")
+		return nil, fault.New(fault.TooLarge, "body_too_large", "the metadata are larger than 64 KiB")
 	}
 	return body, nil
 }
