@@ -1,11 +1,9 @@
 // Apache with mod_auth_openidc, as Debian ships it, protecting a page.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { chmod, mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { startApache } from "./lib/apache.mjs";
 import { openBrowser, signIn } from "./lib/browser.mjs";
-import { answers, freePort, startCardea } from "./lib/cardea.mjs";
+import { freePort, startCardea } from "./lib/cardea.mjs";
 
 let cardea, browser, apache, base;
 
@@ -19,40 +17,11 @@ before(async () => {
     // The module sends no code challenge for the default method unless told to, and asks for OpenID's RS256.
     openid_defaults: true,
   });
-  const dir = join(cardea.dir, "apache");
-  await mkdir(join(dir, "www/protected"), { recursive: true });
-  await chmod(cardea.dir, 0o755); // Apache's workers are another user
-  await writeFile(join(dir, "www/index.html"), "<h1>public</h1>");
-  const modules = "/usr/lib/apache2/modules";
-  await writeFile(join(dir, "apache.conf"), `
-ServerRoot ${dir}
-ServerName localhost
-PidFile ${dir}/pid
-Mutex pthread
-Listen 127.0.0.1:${port}
-LoadModule mpm_event_module ${modules}/mod_mpm_event.so
-LoadModule authn_core_module ${modules}/mod_authn_core.so
-LoadModule authz_core_module ${modules}/mod_authz_core.so
-LoadModule authz_user_module ${modules}/mod_authz_user.so
-LoadModule dir_module ${modules}/mod_dir.so
-LoadModule mime_module ${modules}/mod_mime.so
-LoadModule include_module ${modules}/mod_include.so
-LoadModule filter_module ${modules}/mod_filter.so
-LoadModule auth_openidc_module ${modules}/mod_auth_openidc.so
-User www-data
-Group www-data
-ErrorLog ${dir}/error.log
+  apache = await startApache(cardea, base, {
+    modules: ["auth_openidc"],
+    pages: { "protected/index.shtml": `<h1>Welcome <!--#echo var="REMOTE_USER" --></h1>` },
+    config: `
 LogLevel auth_openidc:info
-DocumentRoot ${dir}/www
-TypesConfig /dev/null
-AddType text/html .html
-DirectoryIndex index.html index.shtml
-AddType text/html .shtml
-AddOutputFilter INCLUDES .shtml
-<Directory ${dir}/www>
-  Options +Includes
-  Require all granted
-</Directory>
 OIDCProviderMetadataURL ${cardea.issuer}/.well-known/openid-configuration
 OIDCClientID ${client.id}
 OIDCClientSecret ${secret}
@@ -64,21 +33,12 @@ OIDCRemoteUserClaim email
 <Location /protected/>
   AuthType openid-connect
   Require valid-user
-</Location>
-`);
-  await writeFile(join(dir, "www/protected/index.shtml"), `<h1>Welcome <!--#echo var="REMOTE_USER" --></h1>`);
-  apache = spawn("/usr/sbin/apache2", ["-f", join(dir, "apache.conf"), "-DFOREGROUND"], { stdio: ["ignore", "pipe", "pipe"] });
-  let log = "";
-  for (const stream of [apache.stdout, apache.stderr]) stream.on("data", (chunk) => { log += chunk; });
-  await answers(base, apache).catch((error) => { throw new Error(`${error.message}\n${log}`); });
+</Location>`,
+  });
 });
 
 after(async () => {
-  if (apache) {
-    const ended = new Promise((done) => apache.once("exit", done));
-    apache.kill("SIGTERM");
-    await ended;
-  }
+  await apache?.close();
   await browser?.close();
   await cardea?.close();
 });

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # e2e.sh [NODE-TEST-ARG…]: the real binary, a real browser and real clients.
-# Chromium, Apache with its OpenID Connect module and oidc-agent are installed
-# when missing.
+# Chromium, Apache with its OpenID Connect and OAuth 2.0 modules and oidc-agent
+# are installed when missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -11,6 +11,7 @@ command -v node >/dev/null 2>&1 || die "Node.js 20 or newer is missing"
 if [ ! -x /usr/sbin/apache2 ] || [ ! -f /usr/lib/apache2/modules/mod_auth_openidc.so ]; then
   install_packages apache2-bin libapache2-mod-auth-openidc
 fi
+[ -f /usr/lib/apache2/modules/mod_oauth2.so ] || install_packages libapache2-mod-oauth2
 need_go # examples are built by their tests
 command -v oidc-agent >/dev/null 2>&1 || install_packages oidc-agent-cli
 command -v openssl >/dev/null 2>&1 || install_packages openssl

@@ -6,6 +6,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
+import { fetchWith, serverCertificate } from "./tls.mjs";
 
 const run = promisify(execFile);
 export const binary = resolve(process.env.CARDEA_BIN ?? join(import.meta.dirname ?? ".", "../../bin/cardea"));
@@ -21,11 +22,17 @@ export function freePort() {
   });
 }
 
-/** Starts `cardea dev` in a folder of its own, with more of an environment. Call close() in the end. */
-export async function startCardea(more = {}) {
+/**
+ * Starts `cardea dev` in a folder of its own, with more of an environment. With tls it serves https, and asks for clients'
+ * certificates at a second address; ca is then the certificate to trust. fetch reaches it either way. Call close() in the end.
+ */
+export async function startCardea(more = {}, { tls = false } = {}) {
   const dir = await mkdtemp(join(tmpdir(), "cardea-e2e-"));
   const [port, appPort, apiPort] = [await freePort(), await freePort(), await freePort()];
-  const issuer = `http://localhost:${port}`;
+  const issuer = `${tls ? "https" : "http"}://localhost:${port}`;
+  const own = tls ? await serverCertificate(dir) : undefined;
+  const via = tls ? fetchWith(own.cert) : fetch;
+  const asking = tls ? await freePort() : undefined;
   const passwordFile = join(dir, "password");
   await writeFile(passwordFile, person.password + "\n", { mode: 0o600 });
   const env = {
@@ -36,6 +43,10 @@ export async function startCardea(more = {}) {
     CARDEA_DATA: join(dir, "data"),
     CARDEA_DEMO_APP_LISTEN: `127.0.0.1:${appPort}`,
     CARDEA_DEMO_API_LISTEN: `127.0.0.1:${apiPort}`,
+    ...(tls ? {
+      CARDEA_TLS_CERT_FILE: own.certFile, CARDEA_TLS_KEY_FILE: own.keyFile, SSL_CERT_FILE: own.certFile, // the demonstration trusts it, too
+      CARDEA_MTLS_LISTEN: `127.0.0.1:${asking}`, CARDEA_MTLS_URL: `https://localhost:${asking}`,
+    } : {}),
   };
   const automation = JSON.parse((await run(binary, ["setup", "--automation", "--output", "json"], { env })).stdout);
   const child = spawn(binary, ["dev", "--password-file", passwordFile], { env, stdio: ["ignore", "pipe", "pipe"] });
@@ -44,17 +55,18 @@ export async function startCardea(more = {}) {
   const ended = new Promise((done) => child.once("exit", done));
 
   const server = {
-    issuer, app: `http://localhost:${appPort}`, api: `http://localhost:${apiPort}`, dir, env,
+    issuer, app: `http://localhost:${appPort}`, api: `http://localhost:${apiPort}`, dir, env, ca: own?.cert, fetch: via,
     log: () => log,
     async close() {
       child.kill("SIGTERM");
       await ended;
+      await via.close?.();
       await rm(dir, { recursive: true, force: true });
     },
     /** Calls the admin API as the automation client. */
     async admin(method, path, body) {
-      const token = await adminToken(issuer, automation);
-      const response = await fetch(`${issuer}/api/v1${path}`, {
+      const token = await adminToken(issuer, automation, via);
+      const response = await via(`${issuer}/api/v1${path}`, {
         method,
         headers: { Authorization: `Bearer ${token}`, ...(body ? { "Content-Type": "application/json" } : {}) },
         body: body ? JSON.stringify(body) : undefined,
@@ -65,7 +77,7 @@ export async function startCardea(more = {}) {
     },
   };
   try {
-    await answers(`${issuer}/readyz`, child);
+    await answers(`${issuer}/readyz`, child, via);
     await answers(server.app, child);
   } catch (error) {
     child.kill("SIGKILL");
@@ -74,8 +86,8 @@ export async function startCardea(more = {}) {
   return server;
 }
 
-async function adminToken(issuer, automation) {
-  const response = await fetch(`${issuer}/oauth2/token`, {
+async function adminToken(issuer, automation, via) {
+  const response = await via(`${issuer}/oauth2/token`, {
     method: "POST",
     headers: { Authorization: "Basic " + Buffer.from(`${encodeURIComponent(automation.client_id)}:${encodeURIComponent(automation.client_secret)}`).toString("base64") },
     body: new URLSearchParams({ grant_type: "client_credentials", scope: "cardea:admin", resource: `${issuer}/api/v1` }),
@@ -86,11 +98,11 @@ async function adminToken(issuer, automation) {
 }
 
 /** Waits until an address answers 200, for ten seconds at most. */
-export async function answers(url, child) {
+export async function answers(url, child, via = fetch) {
   for (const end = Date.now() + 10_000; Date.now() < end;) {
     if (child && child.exitCode !== null) throw new Error(`ended with ${child.exitCode} before ${url} answered`);
     try {
-      if ((await fetch(url)).ok) return;
+      if ((await via(url)).ok) return;
     } catch { /* not listening yet */ }
     await new Promise((done) => setTimeout(done, 20));
   }
