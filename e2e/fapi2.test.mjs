@@ -1,5 +1,5 @@
 // FAPI 2.0 with clients that other people wrote, through a real browser: the
-// Security Profile (PAR, private_key_jwt, DPoP), Message Signing (JAR, JARM),
+// Security Profile (PAR, private_key_jwt and DPoP, or mutual TLS), Message Signing (JAR, JARM),
 // and requests in detail (RAR) on the page that people see.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -9,6 +9,7 @@ import * as oauth from "oauth4webapi";
 import * as oidc from "openid-client";
 import { allow, inspect, listen, openBrowser, signIn } from "./lib/browser.mjs";
 import { startCardea } from "./lib/cardea.mjs";
+import { certificate, fetchWith } from "./lib/tls.mjs";
 
 const redirect = "https://app.example/callback";
 const settings = {
@@ -34,7 +35,7 @@ async function configure({ id, key }, metadata = {}) {
 
 /** Sends a fresh browser to an authorization URL and gives the address it ends at. */
 async function arrive(url, onTheWay = signIn) {
-  const context = await browser.newContext({ locale: "en-GB" });
+  const context = await browser.newContext({ locale: "en-GB", ignoreHTTPSErrors: true });
   const page = await context.newPage();
   await page.route("https://app.example/**", (route) => route.fulfill({ status: 200, contentType: "text/html", body: "<title>application</title>" }));
   await page.goto(url.href ?? url);
@@ -80,6 +81,61 @@ for (const alg of ["ES256", "PS256"]) {
     assert.equal(again.status, 400, "the same request again");
   });
 }
+
+test("openid-client: FAPI 2.0 Security Profile with PAR and mutual TLS", async (t) => {
+  const secure = await startCardea({}, { tls: true });
+  const open = [];
+  t.after(async () => {
+    await Promise.all(open.map((via) => via.close()));
+    await secure.close();
+  });
+  const connection = (pair) => {
+    const via = fetchWith(secure.ca, pair);
+    open.push(via);
+    return via;
+  };
+  const ca = await certificate(secure.dir, "clients");
+  const issued = (name) => certificate(secure.dir, name, { issuer: ca, extensions: ["basicConstraints=CA:FALSE", "extendedKeyUsage=clientAuth"] });
+  const itself = (name) => certificate(secure.dir, name);
+  const keys = ({ publicKey }, kid) => JSON.stringify({ keys: [{ ...publicKey.export({ format: "jwk" }), kid, alg: "ES256", use: "sig" }] });
+
+  for (const { method, make, registered } of [
+    { method: "tls_client_auth", make: issued, registered: () => ({ tls_client_auth_subject_dn: "CN=tls_client_auth", tls_client_ca: ca.cert }) },
+    { method: "self_signed_tls_client_auth", make: itself, registered: (pair) => ({ jwks: keys(pair, "self") }) },
+  ]) {
+    await t.test(method, async () => {
+      const [mine, other] = [await make(method), await make(`not-${method.slice(0, 4)}`)];
+      const { client } = await secure.admin("POST", "/clients", {
+        id: method.replaceAll("_", "-"), ...settings, token_endpoint_auth_method: method, tls_client_certificate_bound_access_tokens: true, ...registered(mine),
+      });
+      const as = (pair) => oidc.discovery(new URL(secure.issuer), client.id, { use_mtls_endpoint_aliases: true }, oidc.TlsClientAuth(), { [oidc.customFetch]: connection(pair) });
+      const [config, thief, bare] = [await as(mine), await as(other), await as()];
+      const verifier = oidc.randomPKCECodeVerifier();
+      const state = oidc.randomState();
+      const ask = { redirect_uri: redirect, scope: "openid email offline_access", state, ...(await challenge(verifier)) };
+      for (const [who, wrong] of Object.entries({ thief, bare })) {
+        await assert.rejects(oidc.buildAuthorizationUrlWithPAR(wrong, ask), (e) => e.error === "invalid_client", `pushed by ${who}`);
+      }
+      const answer = await arrive(await oidc.buildAuthorizationUrlWithPAR(config, ask));
+      assert.equal(answer.searchParams.get("iss"), secure.issuer);
+
+      const checks = { pkceCodeVerifier: verifier, expectedState: state, idTokenExpected: true };
+      await assert.rejects(oidc.authorizationCodeGrant(thief, answer, checks), (e) => e.error === "invalid_client", "with another certificate");
+      await assert.rejects(oidc.authorizationCodeGrant(bare, answer, checks), (e) => e.error === "invalid_client", "without a certificate");
+      const tokens = await oidc.authorizationCodeGrant(config, answer, checks);
+      assert.equal(tokens.token_type, "bearer");
+      assert.deepEqual(jose.decodeJwt(tokens.access_token).cnf, { "x5t#S256": mine.thumbprint });
+      const { sub } = tokens.claims();
+      assert.equal((await oidc.fetchUserInfo(config, tokens.access_token, sub)).email, "demo@example.com");
+      for (const [who, wrong] of Object.entries({ thief, bare })) {
+        await assert.rejects(oidc.fetchUserInfo(wrong, tokens.access_token, sub), (e) => e.status === 401, `userinfo for ${who}`);
+        await assert.rejects(oidc.refreshTokenGrant(wrong, tokens.refresh_token), (e) => e.error === "invalid_client", `a refresh by ${who}`);
+      }
+      const next = await oidc.refreshTokenGrant(config, tokens.refresh_token);
+      assert.deepEqual(jose.decodeJwt(next.access_token).cnf, { "x5t#S256": mine.thumbprint });
+    });
+  }
+});
 
 test("openid-client: FAPI 2.0 Message Signing with JAR and JARM", async () => {
   const client = await bank("bank-signing", "PS256", {
