@@ -290,12 +290,13 @@ func TestRegistrationAnswersWhatWasRegistered(t *testing.T) {
 func TestRegisteredClientsAreStrangers(t *testing.T) {
 	run(t, func(d *door) {
 		d.set("registration", "open")
-		status, got := d.register("POST", "", "", about("first_party", true, "resource_server", true, "pkce_optional", true, "resources", []string{"https://api.example.com"}))
+		status, got := d.register("POST", "", "", about("first_party", true, "resource_server", true, "pkce_optional", true, "resources", []string{"https://api.example.com"},
+			"token_exchange_delegation", true, "token_exchange_impersonation", true, "introspect_any", true))
 		if status != 201 {
 			d.Fatalf("%d %v", status, got)
 		}
 		c, err := d.Clients.ByID(context.Background(), d.realm, got.text("client_id"))
-		if err != nil || c.FirstParty || c.ResourceServer || c.PKCEOptional || len(c.Resources) != 0 {
+		if err != nil || c.FirstParty || c.ResourceServer || c.PKCEOptional || len(c.Resources) != 0 || c.ExchangeDelegation || c.ExchangeImpersonation || c.IntrospectAny {
 			d.Fatalf("%+v %v", c, err)
 		}
 		cookie := d.signIn(d.ada)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -210,7 +211,7 @@ func (p policy) document(id string, body []byte) (client.Settings, error) {
 	if s.AuthMethod != client.None && s.AuthMethod != client.PrivateKeyJWT {
 		return client.Settings{}, unusable("its client can only authenticate with keys, or not at all")
 	}
-	for _, uri := range slices.Concat(s.RedirectURIs, s.PostLogoutRedirectURIs) {
+	for _, uri := range slices.AppendSeq(slices.Concat(s.RedirectURIs, s.PostLogoutRedirectURIs), maps.Values(told(&s))) {
 		if !p.leads(uri) {
 			return client.Settings{}, unusable("it names an address that the realm does not let clients name")
 		}
@@ -220,6 +221,14 @@ func (p policy) document(id string, body []byte) (client.Settings, error) {
 		return client.Settings{}, unusable(words(err).Error())
 	}
 	return s, nil
+}
+
+// otherwise are members that say nothing here about a client with a document:
+// they belong to grants that such a client does not get, or are an operator's to
+// allow.
+var otherwise = [...]string{
+	"response_types", "authorization_details_types", "backchannel_token_delivery_mode", "backchannel_client_notification_endpoint",
+	"backchannel_authentication_request_signing_alg",
 }
 
 // narrow takes out of a document what is for other servers, and fills in how
@@ -238,7 +247,9 @@ func (p policy) narrow(all members) error {
 		grants = append(grants, client.AuthorizationCode)
 	}
 	set("grant_types", grants)
-	delete(all, "response_types")
+	for _, name := range otherwise {
+		delete(all, name)
+	}
 	if _, ok := all["token_endpoint_auth_method"]; ok {
 		return nil
 	}

@@ -25,6 +25,10 @@ var asWritten = [...]string{
 	"tls_client_auth_subject_dn", "tls_client_auth_san_dns", "tls_client_auth_san_uri", "tls_client_auth_san_ip", "tls_client_auth_san_email",
 	"tls_client_certificate_bound_access_tokens", "dpop_bound_access_tokens",
 	"id_token_signed_response_alg", "userinfo_signed_response_alg", "introspection_signed_response_alg",
+	"request_object_signing_alg", "request_uris", "require_signed_request_object", "require_pushed_authorization_requests",
+	"authorization_signed_response_alg", "authorization_details_types",
+	"backchannel_token_delivery_mode", "backchannel_client_notification_endpoint", "backchannel_authentication_request_signing_alg",
+	"backchannel_logout_uri", "backchannel_logout_session_required", "frontchannel_logout_uri", "frontchannel_logout_session_required",
 	"subject_type", "default_max_age", "require_auth_time", "contacts", "client_uri", "policy_uri", "tos_uri",
 }
 

@@ -2,6 +2,7 @@ package registration
 
 import (
 	"encoding/json"
+	"errors"
 	"reflect"
 	"slices"
 	"strings"
@@ -32,10 +33,124 @@ func TestMembersAreSettings(t *testing.T) {
 			t.Errorf("there is no setting %q", name)
 		}
 	}
-	for _, name := range []string{"first_party", "resource_server", "identifiers", "introspect_any", "pkce_optional", "legacy_assertion_audience", "resources", "tls_client_ca"} {
+	for _, name := range []string{"first_party", "resource_server", "identifiers", "introspect_any", "pkce_optional", "legacy_assertion_audience", "resources", "tls_client_ca",
+		"token_exchange_delegation", "token_exchange_impersonation", "identity_assertions", "attester_jwks", "profile", "sector_identifier", "resource_scopes"} {
 		if slices.Contains(asWritten[:], name) {
 			t.Errorf("clients choose %s for themselves", name)
 		}
+	}
+}
+
+const keyed = `{"redirect_uris":["https://a.example/cb"],"token_endpoint_auth_method":"private_key_jwt","jwks_uri":"https://a.example/keys"`
+
+// What the standards beside RFC 7591 let a client say of itself counts, and is
+// told again.
+func TestMembersOfOtherStandards(t *testing.T) {
+	p := open()
+	p.grantTypes = append(p.grantTypes, client.CIBA)
+	p.methods = append(p.methods, string(client.PrivateKeyJWT))
+	said := keyed + `,"grant_types":["authorization_code","` + client.CIBA + `"],
+		"request_object_signing_alg":"ES256","request_uris":["https://a.example/request"],"require_signed_request_object":true,
+		"require_pushed_authorization_requests":true,"authorization_signed_response_alg":"PS256","dpop_bound_access_tokens":true,
+		"backchannel_token_delivery_mode":"ping","backchannel_client_notification_endpoint":"https://a.example/told",
+		"backchannel_authentication_request_signing_alg":"ES256","backchannel_logout_uri":"https://a.example/out",
+		"backchannel_logout_session_required":true,"frontchannel_logout_uri":"https://a.example/frame","frontchannel_logout_session_required":true}`
+	m, err := p.read([]byte(said), time.Unix(1, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := m.settings
+	if !s.RequireSignedRequestObject || !s.RequirePushedRequests || !s.DPoPBoundAccessTokens || s.DeliveryMode != client.Ping || s.BackChannelLogoutURI == "" || s.FrontChannelLogoutURI == "" {
+		t.Errorf("%+v", s)
+	}
+	told, err := Registration{Client: &client.Client{ID: "x", Settings: s}}.JSON("https://id.example/r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got map[string]any
+	if err := errors.Join(json.Unmarshal([]byte(said), &want), json.Unmarshal(told, &got)); err != nil {
+		t.Fatal(err)
+	}
+	for name, v := range want {
+		if !reflect.DeepEqual(v, got[name]) {
+			t.Errorf("%s: %v is told as %v", name, v, got[name])
+		}
+	}
+}
+
+// The policy bounds each address that a client is told something at, and
+// nobody registers for authorization details.
+func TestPolicyOfOtherStandards(t *testing.T) {
+	for _, v := range []struct{ member, word string }{
+		{`"backchannel_logout_uri":"https://b.example/out"`, "backchannel_logout_uri"},
+		{`"backchannel_token_delivery_mode":"ping","backchannel_client_notification_endpoint":"https://b.example/told"`, "backchannel_client_notification_endpoint"},
+		{`"frontchannel_logout_uri":"https://b.example/out"`, "frontchannel_logout_uri"},
+		{`"authorization_details_types":["payment"]`, "authorization_details_types"},
+		{`"authorization_details_types":"payment"`, "authorization_details_types"},
+		{`"grant_types":["authorization_code","` + client.TokenExchange + `"]`, "grant_types"},
+		{`"grant_types":["authorization_code","` + client.CIBA + `"]`, "grant_types"},
+		{`"require_pushed_authorization_requests":"true"`, "require_pushed_authorization_requests"},
+		{`"request_uris":["http://a.example/request"]`, "request_uris"},
+	} {
+		p := open()
+		p.methods = append(p.methods, string(client.PrivateKeyJWT))
+		p.redirectHosts = []string{"a.example"}
+		if _, err := p.read([]byte(keyed+"}"), time.Unix(1, 0)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := p.read([]byte(keyed+","+v.member+"}"), time.Unix(1, 0))
+		if fault.Code(err) != errMetadata || !strings.Contains(err.Error(), v.word) {
+			t.Errorf("%s: %v", v.member, err)
+		}
+	}
+}
+
+// Rights that only an operator gives are members that we do not know (RFC 7591,
+// section 2): they are ignored, in a registration and in a document.
+func TestRightsAreNotRegistered(t *testing.T) {
+	const id = "https://a.example/client.json"
+	for _, member := range []string{
+		`"token_exchange_delegation":true`, `"token_exchange_impersonation":true`, `"identity_assertions":[{"issuer":"https://b.example","client_id":"x"}]`,
+		`"first_party":true`, `"introspect_any":true`, `"resource_server":true`, `"pkce_optional":true`, `"legacy_assertion_audience":true`,
+		`"resources":["https://api.example"]`, `"identifiers":["https://api.example"]`, `"attester_jwks":"{}"`, `"tls_client_ca":"x"`, `"profile":"fapi2"`,
+		`"access_token_ttl":86400`,
+	} {
+		p := open()
+		p.methods = append(p.methods, string(client.PrivateKeyJWT))
+		without, err := p.read([]byte(keyed+"}"), time.Unix(1, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		with, err := p.read([]byte(keyed+","+member+"}"), time.Unix(1, 0))
+		if err != nil || !reflect.DeepEqual(with, without) {
+			t.Errorf("%s registered: %v %+v", member, err, with.settings)
+		}
+		document := keyed + `,"client_id":"` + id + `"`
+		plain, err := p.document(id, []byte(document+"}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, err := p.document(id, []byte(document+","+member+"}")); err != nil || !reflect.DeepEqual(s, plain) {
+			t.Errorf("%s in a document: %v %+v", member, err, s)
+		}
+	}
+}
+
+// A document is for all servers: what its client cannot have here is left out.
+// Where it is told something must be within the policy.
+func TestDocumentsSayMore(t *testing.T) {
+	const id = "https://a.example/client.json"
+	p := open()
+	p.redirectHosts = []string{"a.example"}
+	document := keyed + `,"client_id":"` + id + `","authorization_details_types":["payment"],"backchannel_token_delivery_mode":"push",
+		"backchannel_client_notification_endpoint":"https://b.example/told","backchannel_authentication_request_signing_alg":"ES256",
+		"require_pushed_authorization_requests":true,"backchannel_logout_uri":"https://`
+	s, err := p.document(id, []byte(document+`a.example/out"}`))
+	if err != nil || len(s.DetailTypes) > 0 || s.DeliveryMode != "" || s.NotificationEndpoint != "" || s.BackchannelRequestAlg != "" || !s.RequirePushedRequests || s.BackChannelLogoutURI == "" {
+		t.Errorf("%+v %v", s, err)
+	}
+	if s, err := p.document(id, []byte(document+`b.example/out"}`)); fault.Code(err) != "client_document_unusable" {
+		t.Errorf("%+v %v", s, err)
 	}
 }
 
@@ -96,6 +211,8 @@ func FuzzMetadata(f *testing.F) {
 		`{"redirect_uris":["http://127.0.0.1/cb"],"token_endpoint_auth_method":"none","scope":"openid","application_type":"native"}`,
 		`{"redirect_uris":["com.example.a:/cb"],"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"client_name":"x","contacts":["a"]}`,
 		`{"redirect_uris":["https://a.example/cb"],"jwks":{"keys":[]},"token_endpoint_auth_method":"private_key_jwt"}`,
+		`{"redirect_uris":["https://a.example/cb"],"backchannel_logout_uri":"https://a.example/out","frontchannel_logout_uri":"https://a.example/out","backchannel_logout_session_required":true}`,
+		`{"redirect_uris":["https://a.example/cb"],"jwks_uri":"https://a.example/k","request_uris":["https://a.example/r"],"request_object_signing_alg":"ES256"}`,
 		`{"redirect_uris":null,"scope":null,"software_statement":"a.b.c"}`, `{"grant_types":[],"token_endpoint_auth_method":""}`, `[]`, `{`, `{"scope":"` + strings.Repeat("x ", 200) + `"}`,
 	} {
 		f.Add([]byte(seed))
@@ -113,7 +230,8 @@ func FuzzMetadata(f *testing.F) {
 		if err := s.Validate(); err != nil {
 			t.Fatalf("%q: %v", body, err)
 		}
-		if s.FirstParty || s.ResourceServer || s.PKCEOptional || s.IntrospectAny || len(s.Resources) > 0 {
+		if s.FirstParty || s.ResourceServer || s.PKCEOptional || s.IntrospectAny || len(s.Resources) > 0 || len(s.DetailTypes) > 0 ||
+			s.ExchangeDelegation || s.ExchangeImpersonation || len(s.IdentityAssertions) > 0 {
 			t.Fatalf("%q: %+v", body, s)
 		}
 		if err := p.check(&s); err != nil {
@@ -147,7 +265,7 @@ func FuzzMetadata(f *testing.F) {
 
 // normal takes empty lists for none.
 func normal(s client.Settings) client.Settings {
-	for _, list := range []*[]string{&s.RedirectURIs, &s.PostLogoutRedirectURIs, &s.GrantTypes, &s.Scopes, &s.Contacts, &s.Resources} {
+	for _, list := range []*[]string{&s.RedirectURIs, &s.PostLogoutRedirectURIs, &s.GrantTypes, &s.Scopes, &s.Contacts, &s.Resources, &s.RequestURIs, &s.DetailTypes} {
 		if len(*list) == 0 {
 			*list = nil
 		}

@@ -74,7 +74,24 @@ func (p policy) check(s *client.Settings) error {
 			return fault.New(fault.Invalid, errRedirect, "redirect_uris: the realm does not let clients register addresses like %q", uri)
 		}
 	}
+	if len(s.DetailTypes) > 0 {
+		return invalid("authorization_details_types", "the realm's operator must allow them; clients cannot register for them")
+	}
+	for name, uri := range told(s) {
+		if !p.leads(uri) {
+			return invalid(name, "the realm does not let clients register addresses like %q", uri)
+		}
+	}
 	return nil
+}
+
+// told are the addresses beside the redirect URIs at which a client is told
+// something, or a person's browser is led, by their names in metadata.
+func told(s *client.Settings) map[string]string {
+	all := map[string]string{"backchannel_logout_uri": s.BackChannelLogoutURI, "frontchannel_logout_uri": s.FrontChannelLogoutURI,
+		"backchannel_client_notification_endpoint": s.NotificationEndpoint}
+	maps.DeleteFunc(all, func(_, uri string) bool { return uri == "" })
+	return all
 }
 
 // leads reports whether answers may go to a URI: to its host, or for an
