@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cardea-id/cardea/internal/app/apptest"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/principal"
@@ -244,6 +245,10 @@ func TestUserInfo(t *testing.T) {
 			w := d.do(v.method, "/oauth2/userinfo"+v.path, v.body, head...)
 			if w.Code != v.status || !strings.Contains(w.Header().Get("WWW-Authenticate"), v.challenge) {
 				d.Errorf("%s: %d %q", name, w.Code, w.Header().Get("WWW-Authenticate"))
+			}
+			there := apptest.Issuer + "/.well-known/oauth-protected-resource" + strings.TrimPrefix(d.issuer(), apptest.Issuer)
+			if got := w.Header().Get("WWW-Authenticate"); !strings.Contains(got, `, resource_metadata="`+there+`"`) {
+				d.Errorf("%s: it does not lead to the metadata: %q", name, got)
 			}
 		}
 	})
