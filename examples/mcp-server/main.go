@@ -35,21 +35,27 @@ func run(ctx context.Context, getenv func(string) string) error {
 		return fmt.Errorf("MCP_RESOURCE %q is not the address of this server", resource)
 	}
 	issuer := or(getenv("CARDEA_ISSUER"), "http://localhost:8080")
+	about := describe(issuer, resource)
 	v, err := verify.New(ctx, verify.Config{
-		Issuer:      issuer,
-		Audience:    resource,
-		Credentials: verify.ClientSecret(getenv("MCP_CLIENT_ID"), getenv("MCP_CLIENT_SECRET")),
-		OnError:     func(err error) { log.Print("revocations: ", err) },
+		Issuer:           issuer,
+		Audience:         resource,
+		Credentials:      verify.ClientSecret(getenv("MCP_CLIENT_ID"), getenv("MCP_CLIENT_SECRET")),
+		ResourceMetadata: about.URL(),
+		OnError:          func(err error) { log.Print("revocations: ", err) },
 	})
 	if err != nil {
 		return err
 	}
 	defer v.Close()
+	served, err := newServer(v, about)
+	if err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", or(getenv("MCP_LISTEN"), "127.0.0.1:8083"))
 	if err != nil {
 		return err
 	}
-	s := &http.Server{Handler: newServer(v, issuer, u).handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute}
+	s := &http.Server{Handler: served.handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute}
 	go func() {
 		<-ctx.Done()
 		_ = s.Close()

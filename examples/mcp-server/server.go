@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/cardea-id/cardea/verify"
 )
@@ -18,18 +17,33 @@ const (
 // server is a resource server (RFC 9728) that speaks MCP over Streamable HTTP.
 type server struct {
 	verifier *verify.Verifier
-	issuer   string
 	resource *url.URL
+	path     string       // of the metadata
+	metadata http.Handler // where a client learns which authorization server this server trusts
 	notes    notes
 }
 
-func newServer(v *verify.Verifier, issuer string, resource *url.URL) *server {
-	return &server{verifier: v, issuer: issuer, resource: resource, notes: notes{of: map[string][]string{}}}
+// describe is what this server says about itself (RFC 9728, section 2).
+func describe(issuer, resource string) verify.Metadata {
+	return verify.Metadata{Resource: resource, AuthorizationServers: []string{issuer}, Scopes: []string{scopeRead, scopeWrite}, Name: "Notes"}
+}
+
+// newServer serves m. The verifier must send those it refuses to m.URL.
+func newServer(v *verify.Verifier, m verify.Metadata) (*server, error) {
+	u, err := url.Parse(m.Resource)
+	if err != nil {
+		return nil, err
+	}
+	metadata, err := verify.ProtectedResourceMetadata(m)
+	if err != nil {
+		return nil, err
+	}
+	return &server{verifier: v, resource: u, path: m.Path(), metadata: metadata, notes: notes{of: map[string][]string{}}}, nil
 }
 
 func (s *server) handler() http.Handler {
 	m := http.NewServeMux()
-	m.HandleFunc("GET "+s.metadataURL().Path, s.metadata)
+	m.Handle(s.path, s.metadata)
 	m.HandleFunc("POST "+s.resource.Path, s.call)
 	m.HandleFunc(s.resource.Path, func(w http.ResponseWriter, _ *http.Request) {
 		// No stream of the server's own: it answers calls and says nothing else.
@@ -37,28 +51,6 @@ func (s *server) handler() http.Handler {
 		http.Error(w, "this server only answers POST", http.StatusMethodNotAllowed)
 	})
 	return s.sameOrigin(m)
-}
-
-// metadataURL is where a client learns which authorization server this server
-// trusts: the well-known path goes before the resource's own (RFC 9728, section
-// 3.1).
-func (s *server) metadataURL() *url.URL {
-	return &url.URL{Scheme: s.resource.Scheme, Host: s.resource.Host, Path: "/.well-known/oauth-protected-resource" + strings.TrimSuffix(s.resource.Path, "/")}
-}
-
-// metadata is RFC 9728, section 3.2.
-func (s *server) metadata(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Access-Control-Allow-Origin", "*")
-	reply(w, map[string]any{
-		"resource":                                   s.resource.String(),
-		"authorization_servers":                      []string{s.issuer},
-		"scopes_supported":                           []string{scopeRead, scopeWrite},
-		"bearer_methods_supported":                   []string{"header"},
-		"resource_name":                              "Notes",
-		"dpop_signing_alg_values_supported":          []string{"ES256", "EdDSA", "RS256", "PS256"},
-		"dpop_bound_access_tokens_required":          false,
-		"tls_client_certificate_bound_access_tokens": false,
-	})
 }
 
 // sameOrigin refuses scripts of web pages, which could reach a server on this
@@ -77,21 +69,7 @@ func (s *server) sameOrigin(next http.Handler) http.Handler {
 // refuse answers a request without the right token: with what scopes it needs
 // and where to learn how to get one.
 func (s *server) refuse(w http.ResponseWriter, err error, scopes ...string) {
-	s.verifier.Challenge(&pointing{ResponseWriter: w, to: s.metadataURL().String()}, err, scopes...)
-}
-
-// pointing adds resource_metadata (RFC 9728, section 5.1) to a challenge.
-type pointing struct {
-	http.ResponseWriter
-	to string
-}
-
-func (p *pointing) WriteHeader(status int) {
-	lines := p.Header()["Www-Authenticate"]
-	if len(lines) > 0 {
-		lines[0] += `, resource_metadata="` + p.to + `"`
-	}
-	p.ResponseWriter.WriteHeader(status)
+	s.verifier.Challenge(w, err, scopes...)
 }
 
 func reply(w http.ResponseWriter, v any) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
 
@@ -14,16 +13,17 @@ import (
 
 func testServer(t *testing.T) *server {
 	t.Helper()
-	resource, err := url.Parse("https://notes.example/mcp")
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := verify.New(context.Background(), verify.Config{Issuer: "https://id.example", Audience: resource.String(), Mode: verify.Poll})
+	about := describe("https://id.example", "https://notes.example/mcp")
+	v, err := verify.New(context.Background(), verify.Config{Issuer: "https://id.example", Audience: about.Resource, ResourceMetadata: about.URL(), Mode: verify.Poll})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(v.Close)
-	return newServer(v, "https://id.example", resource)
+	s, err := newServer(v, about)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // RFC 9728: who comes without a token learns where to get one, and for what.
