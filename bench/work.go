@@ -43,6 +43,8 @@ func works(f *fixture) []work {
 		{"userinfo", 0.70, repeat(userinfo, 200), get("/active/userinfo"), false},
 		{"refresh with rotation", 0.60, f.refreshing, func(int) unit { return refreshingAtLimit() }, true},
 		{"code + PKCE, both requests", 0.50, f.signingIn, func(int) unit { return f.signingInAtLimit() }, true},
+		{"PAR, code and token, DPoP", 0.50, f.bound(f.web, paths{"/oauth2/par", "/oauth2/authorize", "/oauth2/token", "request_uri"}),
+			f.bound(account{"limit", "limit"}, paths{"/push", "/authorize", "/bound", "refresh_token"}), true},
 	}
 }
 
