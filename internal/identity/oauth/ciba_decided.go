@@ -143,7 +143,7 @@ func (s *Server) pushedGrant(a *asking, r *approval.Request, kept approval.Secre
 	if err != nil {
 		return proved{}, err
 	}
-	return proved{grant: g, scopes: g.Scopes, audience: g.Audience, refresh: secret.Text(kept.Refresh), idToken: true}, nil
+	return a.narrow(proved{grant: g, scopes: g.Scopes, audience: g.Audience, refresh: secret.Text(kept.Refresh), idToken: true})
 }
 
 // pushedClaims tie an ID token to the request and the refresh token that it came

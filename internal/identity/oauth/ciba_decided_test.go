@@ -272,3 +272,23 @@ func TestPeopleAreNotified(t *testing.T) {
 		l.quiet(d.T)
 	})
 }
+
+// TestPushedDetailsAreRepeated: RFC 9396. A client that is told again is told of
+// the same authorization details.
+func TestPushedDetailsAreRepeated(t *testing.T) {
+	run(t, func(d *door) {
+		d.payments()
+		l := d.listener("one.example.com")
+		l.status.Store(http.StatusInternalServerError)
+		secret := d.bank("bank", detailed, l.toldBy(client.Push))
+		b := d.signedIn(d.signIn(d.ada))
+		d.call("bank", secret, "authorization_details", "["+toEve+"]", "client_notification_token", notification)
+		b.submit(b.approvals(), "do", "allow")
+		d.hasDetails("first", "bank", secret, l.next(d.T).reply, "["+toEve+"]")
+		d.settled()
+		l.status.Store(http.StatusOK)
+		d.in(time.Minute)
+		d.hasDetails("again", "bank", secret, l.next(d.T).reply, "["+toEve+"]")
+		d.settled()
+	})
+}
