@@ -22,7 +22,8 @@ var (
 	codeSpan       = regexp.MustCompile("`([^`]+)`")
 )
 
-func TestEverySecurityRequirementNamesItsTest(t *testing.T) {
+// testsByName is every test of the repository, as folder.TestName.
+func testsByName(t *testing.T) map[string]bool {
 	known := map[string]bool{}
 	for _, f := range tests(t) {
 		for _, d := range f.file.Decls {
@@ -31,6 +32,40 @@ func TestEverySecurityRequirementNamesItsTest(t *testing.T) {
 			}
 		}
 	}
+	return known
+}
+
+// TestConformanceNamesRealTests: whatever docs/protocol/conformance.md calls a
+// test is one, and each clause has a test or says why not.
+func TestConformanceNamesRealTests(t *testing.T) {
+	known, rows := testsByName(t), 0
+	for _, line := range strings.Split(read(t, "docs/protocol/conformance.md"), "\n") {
+		cells := strings.Split(strings.Trim(line, "| "), " | ")
+		if !strings.HasPrefix(line, "| ") || cells[len(cells)-1] == "shown by" {
+			continue
+		}
+		rows++
+		shown, found := strings.TrimLeft(cells[len(cells)-1], "| "), 0
+		for _, span := range codeSpan.FindAllStringSubmatch(shown, -1) {
+			test := strings.Contains(span[1], ".Test") || strings.HasPrefix(span[1], "e2e/")
+			if test && !known[span[1]] && !(strings.HasPrefix(span[1], "e2e/") && exists(span[1])) {
+				t.Errorf("%s: there is no test %s", cells[1], span[1])
+			}
+			if test {
+				found++
+			}
+		}
+		if found == 0 && !strings.HasPrefix(shown, "no test yet: ") && !strings.HasPrefix(shown, "not offered: ") {
+			t.Errorf("%s: neither a test nor the reason why there is none", cells[1])
+		}
+	}
+	if rows < 50 {
+		t.Errorf("%d clauses, want at least 50", rows)
+	}
+}
+
+func TestEverySecurityRequirementNamesItsTest(t *testing.T) {
+	known := testsByName(t)
 	routes := map[string]bool{}
 	for _, f := range sources(t) {
 		for _, s := range f.strings() {
