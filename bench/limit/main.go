@@ -175,7 +175,10 @@ func open(url string) (func([]byte) error, error) {
 	if err == nil {
 		_, err = d.Exec(table)
 	}
-	type wait = struct { hash []byte; done chan error }
+	type wait = struct {
+		hash []byte
+		done chan error
+	}
 	queue := make(chan wait, 1024)
 	go func() {
 		for first := range queue {

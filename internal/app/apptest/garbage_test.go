@@ -132,7 +132,7 @@ func refuseGarbage(t *testing.T, engine db.Engine) {
 		if said := c.text("error_description"); strings.ContainsFunc(said, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }) {
 			t.Errorf("%s, %s: RFC 6749, section 5.2, has no room for %q", r, m.name, said)
 		}
-		document := r.LeaseOff                                           // takes no parameters
+		document := r.LeaseOff                                                                            // takes no parameters
 		bodiless := r.Method == http.MethodDelete || strings.Contains(c.Body.String(), "body_unexpected") // however much of it there is
 		switch {
 		case c.Code >= 500:

@@ -128,6 +128,21 @@ func TestClientsAskInDetailForThemselves(t *testing.T) {
 	})
 }
 
+// TestOtherTokensGiveNothingInDetail: where nothing can be granted in detail, a
+// client hears so.
+func TestOtherTokensGiveNothingInDetail(t *testing.T) {
+	run(t, func(d *door) {
+		d.payments()
+		secret := d.app("orders", service(first, detailed))
+		subject := d.own("orders", secret)
+		d.refuse(d.exchange("orders", secret, subject, "authorization_details", "["+account+"]"), 400, "invalid_authorization_details")
+		bearer := d.app("bearer", service(second, detailed, func(s *client.Settings) {
+			s.GrantTypes, s.ExchangeDelegation, s.ExchangeImpersonation = []string{client.JWTBearer}, false, false
+		}))
+		d.refuse(d.token("bearer", bearer, "grant_type", client.JWTBearer, "assertion", "x", "authorization_details", "["+account+"]"), 400, "invalid_authorization_details")
+	})
+}
+
 // TestDetailsAreRefused: at each place where they can be asked for.
 func TestDetailsAreRefused(t *testing.T) {
 	run(t, func(d *door) {

@@ -66,6 +66,10 @@ var grants = map[string]grantType{
 // was asked for.
 var named = map[string]bool{client.AuthorizationCode: true, client.RefreshToken: true, client.DeviceCode: true, client.CIBA: true}
 
+// undetailed are the grant types by which nothing is granted in detail (RFC
+// 9396): a request for it is refused, or the client would believe that it has it.
+var undetailed = map[string]bool{client.TokenExchange: true, client.JWTBearer: true}
+
 // token issues tokens (RFC 6749, section 3.2).
 func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 	params, err := readForm(w, r)
@@ -95,6 +99,9 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 	}
 	if a.details, err = s.readDetails(r.Context(), a.realm, a.caller.Client, params); err != nil {
 		return err
+	}
+	if a.details != nil && undetailed[params.Get("grant_type")] {
+		return badDetails("this grant type gives nothing in detail")
 	}
 	// 4. On whose behalf, and under which grant?
 	p, err := kind.prove(s, a)
