@@ -178,21 +178,24 @@ func TestPostIsHeldToTheSameRules(t *testing.T) {
 			t.Errorf("%s was reached", u)
 		}
 	}
-	status, slow := 200, make(chan struct{})
+	var status atomic.Int32
+	status.Store(200)
+	slow := make(chan struct{})
 	defer close(slow)
 	outside, _ := canary(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost || r.PostFormValue("a") != "b c" || r.Header.Get("User-Agent") != "cardea" {
-			status = 400
+			status.Store(400)
 		}
-		switch {
-		case status == 307:
+		code := int(status.Load())
+		switch code {
+		case 307:
 			w.Header().Set("Location", inside.URL)
-		case status == 0:
+		case 0:
 			<-slow
 			return
 		}
-		w.WriteHeader(status)
-		for status == 200 && r.URL.Path == "/huge" {
+		w.WriteHeader(code)
+		for code == 200 && r.URL.Path == "/huge" {
 			if _, err := w.Write(make([]byte, 1<<16)); err != nil {
 				return
 			}
@@ -201,21 +204,23 @@ func TestPostIsHeldToTheSameRules(t *testing.T) {
 	host := "example.com:" + port(outside)
 	f := NewFetcher(FetchOptions{TLS: roots(outside), Lookup: answers("127.0.0.1"), AllowHosts: []string{host}, Agent: "cardea"})
 	post := func(path string) error { return f.Post(t.Context(), "https://"+host+path, url.Values{"a": {"b c"}}) }
-	for _, ok := range []int{200, 204} {
-		if status = ok; post("/") != nil {
-			t.Errorf("%d: %v", ok, post("/"))
+	for _, ok := range []int32{200, 204} {
+		status.Store(ok)
+		if err := post("/"); err != nil {
+			t.Errorf("%d: %v", ok, err)
 		}
 	}
-	status = 200
+	status.Store(200)
 	if err := post("/huge"); err != nil {
 		t.Errorf("an answer without end: %v", err)
 	}
-	for _, no := range []int{201, 307, 400, 500} {
-		if status = no; post("/") == nil {
+	for _, no := range []int32{201, 307, 400, 500} {
+		if status.Store(no); post("/") == nil {
 			t.Errorf("%d was taken for a yes", no)
 		}
 	}
-	status, f.poster.Timeout = 0, 50*time.Millisecond
+	status.Store(0)
+	f.poster.Timeout = 50 * time.Millisecond
 	if err := post("/"); err == nil {
 		t.Error("a silent server was taken for a yes")
 	}
