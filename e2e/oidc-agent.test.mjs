@@ -62,3 +62,36 @@ test("oidc-agent registers itself and gets tokens", async () => {
   const { items } = await cardea.admin("GET", "/clients?limit=200");
   assert.ok(items.some((one) => one.source === "registration" && one.name.startsWith("oidc-agent")));
 });
+
+test("oidc-agent is connected as a device that has no browser", async () => {
+  const { secret } = await cardea.admin("POST", "/clients", {
+    id: "terminal", name: "Terminal", type: "web", grant_types: ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"],
+    scopes: ["openid", "email", "offline_access"],
+  });
+  const generate = spawn("oidc-gen", ["-v", "--manual", "--issuer", cardea.issuer, "--client-id", "terminal", `--client-secret=${secret}`, "--scope", "openid email offline_access",
+    "--redirect-url=http://localhost:8080", "--flow=device", "--no-scheme", "--no-url-call", "--prompt=none", "--confirm-default", "--pw-env", "by-device"], { env, stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  const ended = new Promise((done) => generate.once("exit", done));
+  const asked = new Promise((found, fail) => {
+    for (const stream of [generate.stdout, generate.stderr]) {
+      stream.on("data", (chunk) => {
+        said += chunk;
+        const code = /\b([A-Z]{4}-[A-Z]{4})\b/.exec(said);
+        if (code) found(code[1]);
+      });
+    }
+    ended.then(() => fail(new Error(`oidc-gen ended:\n${said}`)));
+  });
+  const context = await browser.newContext({ locale: "en-GB" });
+  const page = await context.newPage();
+  await page.goto(`${cardea.issuer}/device?user_code=${await asked}`);
+  await page.getByRole("button", { name: "Continue" }).click();
+  await signIn(page);
+  await page.waitForURL("**/consent**");
+  await allow(page);
+  assert.equal(await ended, 0, said);
+  await context.close();
+  const access = (await run("oidc-token", ["by-device"], { env })).stdout.trim();
+  const info = await fetch(`${cardea.issuer}/oauth2/userinfo`, { headers: { Authorization: `Bearer ${access}` } });
+  assert.equal((await info.json()).email, "demo@example.com");
+});
