@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/trust"
 	"github.com/cardea-id/cardea/internal/jose"
@@ -61,8 +63,8 @@ func (d *door) onPage(w *httptest.ResponseRecorder) string {
 // TestNothingPassesForAnythingElse: JW-03. One of each kind of token and
 // one-time value is shown wherever another kind is due: each is refused with the
 // word of that place, nothing is granted, ended or spent by it, and each is good
-// afterwards where it belongs. The logout token is a trusted issuer's; the types of
-// ours, and of status lists, are told apart where tokens and lists are read.
+// afterwards where it belongs. The type of status lists is told apart where they
+// are read.
 func TestNothingPassesForAnythingElse(t *testing.T) {
 	run(t, func(d *door) {
 		d.set("registration", "initial_access_token")
@@ -105,6 +107,8 @@ func TestNothingPassesForAnythingElse(t *testing.T) {
 		if err := json.Unmarshal(d.get("/.well-known/oauth-authorization-server", "").Body.Bytes(), &doc); err != nil {
 			d.Fatal(err)
 		}
+		hears := d.receiver("one.example.com")
+		d.endAnother("hearing", d.app("hearing", hears.told))
 		form := d.get("/oauth2/logout", cookie)
 		kinds := map[string]string{
 			"access token":              user.Access,
@@ -120,7 +124,8 @@ func TestNothingPassesForAnythingElse(t *testing.T) {
 			"request object":            s.object(request("app"), nil),
 			"client assertion":          d.assertion(asserting.key, "asserting", nil),
 			"proof":                     p.proof("POST", "/oauth2/token", ""),
-			"logout token":              l.says("logout+jwt", "s-1"),
+			"logout token":              hears.next(d.T),
+			"logout token of another":   l.says("logout+jwt", "s-1"),
 			"identity assertion":        d.jag("app", secret, user.ID, chat).Access,
 			"assertion":                 l.says("JWT", "s-1"),
 			"identity assertion to us":  l.says("oauth-id-jag+jwt", "s-1", "client_id", "app"),
@@ -289,4 +294,19 @@ func TestNothingPassesForAnythingElse(t *testing.T) {
 			}
 		}
 	})
+}
+
+// endAnother signs Ada in once more, to a client, and ends that session.
+func (d *door) endAnother(id, secret string) {
+	d.Helper()
+	cookie := d.signIn(d.ada)
+	d.tokens(cookie, id, secret)
+	_, text, _ := strings.Cut(cookie, "=")
+	e, err := d.Sessions.FromSecret(context.Background(), d.realm, text)
+	if err != nil {
+		d.Fatal(err)
+	}
+	if err := d.Grants.EndSession(context.Background(), audit.System, d.realm, e.ID, "test"); err != nil {
+		d.Fatal(err)
+	}
 }
