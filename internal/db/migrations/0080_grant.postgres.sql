@@ -1,4 +1,4 @@
 -- Owner: internal/identity/grant
--- A refresh rewrites the grant on the page that it is on, which needs room there:
--- then no index is written again.
-ALTER TABLE grants SET (fillfactor = 60);
+-- A token is used up on the page it was written to, which needs room there: then
+-- no index is written again.
+ALTER TABLE refresh_tokens SET (fillfactor = 60);

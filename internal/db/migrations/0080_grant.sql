@@ -30,14 +30,6 @@ CREATE TABLE grants (
     revoked_at  BIGINT  NOT NULL,
     reason      TEXT    NOT NULL,
     version     BIGINT  NOT NULL,
-    -- The one refresh token of the grant that is good: no index covers these, so
-    -- that its use rewrites one row and nothing else.
-    refresh_hash       BYTEA,
-    refresh_generation BIGINT NOT NULL DEFAULT 0,
-    refresh_bound      TEXT   NOT NULL DEFAULT '',
-    refresh_epoch      BIGINT NOT NULL DEFAULT 0,
-    refreshed_at       BIGINT NOT NULL DEFAULT 0,
-    refresh_idle_at    BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (realm, id)
 );
 
@@ -67,3 +59,21 @@ CREATE TABLE consents (
 );
 
 CREATE INDEX consents_client ON consents (realm, client, principal);
+
+CREATE TABLE refresh_tokens (
+    realm       TEXT    NOT NULL,
+    hash        BYTEA   NOT NULL,
+    grant_id    TEXT    NOT NULL,
+    client      TEXT    NOT NULL,
+    epoch       BIGINT  NOT NULL,
+    generation  BIGINT  NOT NULL,
+    predecessor BYTEA,
+    issued_at   BIGINT  NOT NULL,
+    idle_at     BIGINT  NOT NULL,
+    expires_at  BIGINT  NOT NULL,
+    consumed_at BIGINT  NOT NULL,
+    PRIMARY KEY (realm, hash),
+    UNIQUE (grant_id, generation, realm)
+);
+
+CREATE INDEX refresh_tokens_expiry ON refresh_tokens (realm, idle_at) WHERE issued_at > 0;
