@@ -45,7 +45,8 @@ func TestKill(t *testing.T) {
 func campaign(t *testing.T, binary, database string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
-	server, err := live.Install(ctx, live.Options{Binary: binary, Dir: t.TempDir(), Database: database})
+	server, err := live.Install(ctx, live.Options{Binary: binary, Dir: t.TempDir(), Database: database,
+		Env: []string{"CARDEA_RATES_ADMIN_READ=600000/1m", "CARDEA_RATES_ADMIN_WRITE=600000/1m", "CARDEA_RATES_ADMIN_SECRET=600000/1m"}}) // one operator asks as fast as can be
 	if err != nil {
 		t.Fatal(err)
 	}
