@@ -267,7 +267,7 @@ func FuzzCookie(f *testing.F) {
 	f.Add(`__Host-a="v"; __Host-a=w`)
 	f.Fuzz(func(t *testing.T, line string) {
 		v := Cookie(withCookie(line), "__Host-a")
-		if v == "" {
+		if v == "" || len("__Host-a")+len(v) > maxCookie { // longer ones are not ours
 			return
 		}
 		w := httptest.NewRecorder()
