@@ -14,9 +14,7 @@ const maxCookie = 4 << 10
 // http://localhost for secure). A lifetime of zero ends with the browser. It
 // panics when name or value could not be read back: both are ours.
 func SetCookie(w http.ResponseWriter, name, value string, life time.Duration) {
-	if !strings.HasPrefix(name, "__Host-") || !isToken(name) || !isCookieValue(value) || len(name)+len(value) > maxCookie {
-		panic("web: cookie " + strconv.Quote(name) + " cannot be set like this")
-	}
+	mustBeOurs(name, value)
 	line := name + "=" + value + "; Path=/; Secure; HttpOnly; SameSite=Lax"
 	if life > 0 {
 		line += "; Max-Age=" + strconv.Itoa(int(life/time.Second))
@@ -24,12 +22,17 @@ func SetCookie(w http.ResponseWriter, name, value string, life time.Duration) {
 	w.Header().Add("Set-Cookie", line)
 }
 
-// SetOpenCookie is SetCookie for a value that gives nobody anything: scripts may
-// read it, and browsers send it also from frames on pages of other sites.
-func SetOpenCookie(w http.ResponseWriter, name, value string, life time.Duration) {
+// mustBeOurs panics when a cookie could not be read back.
+func mustBeOurs(name, value string) {
 	if !strings.HasPrefix(name, "__Host-") || !isToken(name) || !isCookieValue(value) || len(name)+len(value) > maxCookie {
 		panic("web: cookie " + strconv.Quote(name) + " cannot be set like this")
 	}
+}
+
+// SetOpenCookie is SetCookie for a value that gives nobody anything: scripts may
+// read it, and browsers send it also from frames on pages of other sites.
+func SetOpenCookie(w http.ResponseWriter, name, value string, life time.Duration) {
+	mustBeOurs(name, value)
 	w.Header().Add("Set-Cookie", name+"="+value+"; Path=/; Secure; SameSite=None; Max-Age="+strconv.Itoa(int(life/time.Second)))
 }
 
