@@ -18,6 +18,7 @@ import (
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/config"
 	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/geo"
 	"github.com/cardea-id/cardea/internal/identity/approval"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/credential"
@@ -76,6 +77,7 @@ type App struct {
 	Operators   *operator.Registry
 	Links       *invite.Links
 	Jobs        *job.Queue
+	Places      *geo.File // nil: there is none
 	API         *api.Server
 	Mux         *web.Mux
 	Handler     http.Handler
@@ -190,6 +192,12 @@ func (a *App) cores(master []byte) (err error) {
 			return err
 		}
 		a.closers = append(a.closers, func() { _ = breached.Close() })
+	}
+	if path := a.Settings.GeoIP.File; path != "" {
+		if a.Places, err = geo.Open(path); err != nil {
+			return err
+		}
+		a.closers = append(a.closers, func() { _ = a.Places.Close() })
 	}
 	a.Ring = keyring.New(a.DB, a.Log, box, keyring.Options{})
 	a.Jobs = job.NewQueue(a.DB, a.Log.Node(), box, a.slog)

@@ -67,6 +67,7 @@ type Config struct {
 
 	// Rules for passwords that come from files rather than from the realm.
 	Passwords Passwords `key:"passwords"`
+	GeoIP     GeoIP     `key:"geoip"`
 
 	// How often one caller may ask. Guess limits on passwords are not here: they
 	// are exact, kept in the database and set per realm.
@@ -159,6 +160,14 @@ type Passwords struct {
 	// A file of breached passwords, one SHA-1 in hexadecimal per line, sorted;
 	// counts after a colon are ignored. New passwords found in it are refused.
 	BreachFile string `key:"breach_file" help:"sorted file of SHA-1 hashes of breached passwords"`
+}
+
+// GeoIP names the file that tells in which country an address is.
+type GeoIP struct {
+	// A file in the MaxMind DB format with countries, and coordinates if you
+	// like. Without it sign-ins have no place, and what looks at places is
+	// silent. It is read at start: put a newer file in its place by renaming.
+	File string `key:"file" help:"MaxMind DB file that tells in which country an address is"`
 }
 
 // Rates bounds how often one caller may ask, as count/duration.

@@ -68,6 +68,11 @@ func (c *Config) validate(report reporter) {
 			at("passwords.breach_file", "%s: %v", c.Passwords.BreachFile, withoutPath(err))
 		}
 	}
+	if c.GeoIP.File != "" {
+		if _, err := os.Stat(c.GeoIP.File); err != nil {
+			at("geoip.file", "%s: %v", c.GeoIP.File, withoutPath(err))
+		}
+	}
 }
 
 func (c *Config) validateDatabase(at reporter) {
