@@ -30,11 +30,20 @@ func (c *Config) Certificates() (*Certificates, error) {
 	return certs, nil
 }
 
+// suites are those that BCP 195 recommends for TLS 1.2 (RFC 9325, section 4.2;
+// FAPI 2.0 Security Profile, section 5.2.2). Those of TLS 1.3 are not for us to
+// choose.
+var suites = [...]uint16{
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+	tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+}
+
 // Config is a server configuration that always presents the newest
 // certificate. TLS 1.2 is the oldest version spoken.
 func (c *Certificates) Config() *tls.Config {
 	return &tls.Config{
-		MinVersion: tls.VersionTLS12,
+		MinVersion:   tls.VersionTLS12,
+		CipherSuites: suites[:],
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return c.current.Load(), nil
 		},

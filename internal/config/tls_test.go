@@ -42,13 +42,13 @@ func certificate(t *testing.T, dir string, serial int64) (cert, key string) {
 }
 
 // shake connects with the newest version max and gives the server's serial.
-func shake(t *testing.T, server *tls.Config, max uint16) (int64, error) {
+func shake(t *testing.T, server *tls.Config, max uint16, suites ...uint16) (int64, error) {
 	t.Helper()
 	a, b := net.Pipe()
 	defer a.Close()
 	defer b.Close()
 	go func() { _ = tls.Server(b, server).Handshake() }()
-	c := tls.Client(a, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: max, ServerName: "id.example.com"})
+	c := tls.Client(a, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: max, CipherSuites: suites, ServerName: "id.example.com"})
 	if err := c.Handshake(); err != nil {
 		return 0, err
 	}
@@ -67,6 +67,12 @@ func TestCertificatesAreFollowedAndOldTLSIsRefused(t *testing.T) {
 	for version, fine := range map[uint16]bool{tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
 		if _, err := shake(t, certs.Config(), version); (err == nil) != fine {
 			t.Errorf("%s: %v", tls.VersionName(version), err)
+		}
+	}
+	for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		recommended := strings.HasPrefix(suite.Name, "TLS_ECDHE_") && strings.Contains(suite.Name, "_GCM_")
+		if _, err := shake(t, certs.Config(), tls.VersionTLS12, suite.ID); err == nil && !recommended {
+			t.Errorf("TLS 1.2 with %s is spoken", suite.Name)
 		}
 	}
 	if changed, err := certs.Reload(); changed || err != nil {

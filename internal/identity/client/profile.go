@@ -26,11 +26,12 @@ type Rules struct {
 	Pushed          bool // authorization requests are pushed (RFC 9126)
 	SignedRequests  bool // and signed (RFC 9101)
 	SignedResponses bool // and answered signed (JARM)
-	NotBefore       bool // request objects have an nbf
+	Timed           bool // request objects have an exp and an nbf
 	Bound           bool // access tokens are bound to a key or certificate
 	PKCE            bool // no client is excused from PKCE
 	IssuerAudience  bool // no client is excused from naming the issuer in assertions
 	Resource        bool // who asks for tokens names what they are for (RFC 8707)
+	RefreshStays    bool // refresh tokens are not rotated: a key is needed with them
 
 	AuthMethods []AuthMethod // the only ways to authenticate; nil: all
 	Algorithms  []string     // the only signatures, ours and the client's; nil: all
@@ -46,7 +47,7 @@ var profiles = []struct {
 	{ProfileDefault, Rules{}},
 	{ProfileMCP, Rules{PKCE: true, Resource: true}},
 	{ProfileFAPI2, Rules{
-		Pushed: true, NotBefore: true, Bound: true, PKCE: true, IssuerAudience: true,
+		Pushed: true, Timed: true, Bound: true, PKCE: true, IssuerAudience: true, RefreshStays: true,
 		AuthMethods: []AuthMethod{PrivateKeyJWT, TLSClientAuth, SelfSignedTLS},
 		Algorithms:  []string{"PS256", "ES256", "EdDSA"},
 	}},
@@ -73,8 +74,8 @@ func (p Profile) find() (Rules, bool) {
 func (r Rules) and(o Rules) Rules {
 	return Rules{
 		Pushed: r.Pushed || o.Pushed, SignedRequests: r.SignedRequests || o.SignedRequests, SignedResponses: r.SignedResponses || o.SignedResponses,
-		NotBefore: r.NotBefore || o.NotBefore, Bound: r.Bound || o.Bound, PKCE: r.PKCE || o.PKCE,
-		IssuerAudience: r.IssuerAudience || o.IssuerAudience, Resource: r.Resource || o.Resource,
+		Timed: r.Timed || o.Timed, Bound: r.Bound || o.Bound, PKCE: r.PKCE || o.PKCE,
+		IssuerAudience: r.IssuerAudience || o.IssuerAudience, Resource: r.Resource || o.Resource, RefreshStays: r.RefreshStays || o.RefreshStays,
 		AuthMethods: common(r.AuthMethods, o.AuthMethods), Algorithms: common(r.Algorithms, o.Algorithms),
 	}
 }
@@ -102,8 +103,8 @@ func (r Rules) covers(o Rules) bool {
 	return both.flags() == r.flags() && len(both.AuthMethods) == len(r.AuthMethods) && len(both.Algorithms) == len(r.Algorithms)
 }
 
-func (r Rules) flags() [8]bool {
-	return [...]bool{r.Pushed, r.SignedRequests, r.SignedResponses, r.NotBefore, r.Bound, r.PKCE, r.IssuerAudience, r.Resource}
+func (r Rules) flags() [9]bool {
+	return [...]bool{r.Pushed, r.SignedRequests, r.SignedResponses, r.Timed, r.Bound, r.PKCE, r.IssuerAudience, r.Resource, r.RefreshStays}
 }
 
 // AllowsMethod reports whether clients may authenticate this way.

@@ -361,11 +361,10 @@ func (s *Settings) checkAttesters(p *problems) {
 	}
 }
 
+// checkKeys looks at the keys that the client may sign with: assertions, and
+// requests however it authenticates (RFC 7591, section 2).
 func (s *Settings) checkKeys(p *problems) {
 	if s.AuthMethod != PrivateKeyJWT {
-		if (s.JWKS != "" || s.JWKSURI != "") && s.AuthMethod != SelfSignedTLS && !s.signsRequests() {
-			p.add("jwks", "is for private_key_jwt, self_signed_tls_client_auth, and clients with request_object_signing_alg")
-		}
 		if s.AuthSigningAlg != "" && (s.AuthMethod != SecretJWT || s.AuthSigningAlg != jose.HS256) {
 			p.add("token_endpoint_auth_signing_alg", "is for private_key_jwt, or HS256 for client_secret_jwt")
 		}
@@ -373,7 +372,8 @@ func (s *Settings) checkKeys(p *problems) {
 			p.add("legacy_assertion_audience", "is for private_key_jwt only")
 		}
 	}
-	if s.AuthMethod != PrivateKeyJWT && s.AuthMethod != SelfSignedTLS && !s.signsRequests() {
+	needed := s.AuthMethod == PrivateKeyJWT || s.AuthMethod == SelfSignedTLS || s.signsRequests()
+	if s.JWKS == "" && s.JWKSURI == "" && !needed {
 		return
 	}
 	if (s.JWKS == "") == (s.JWKSURI == "") {
@@ -405,7 +405,13 @@ func (s *Settings) signsRequests() bool {
 func (s *Settings) checkRequests(p *problems) {
 	if s.AllowsGrant(AuthorizationCode) {
 		checkList(p, "request_uris", s.RequestURIs, func(v string) string {
-			if u, why := canonical(v); why != "" {
+			// The one kind of address that may have a fragment (OpenID Connect
+			// Core, section 6.2). It is compared, and never sent.
+			address, fragment, _ := strings.Cut(v, "#")
+			if characters(fragment) != "" || len(v) > maxURI {
+				return "has a fragment that is too long, or not of URI characters"
+			}
+			if u, why := canonical(address); why != "" {
 				return why
 			} else if u.scheme != "https" {
 				return "must use https"

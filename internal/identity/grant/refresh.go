@@ -22,7 +22,7 @@ type Outcome int
 // The outcomes. The zero value refuses.
 const (
 	Unknown  Outcome = iota // not a refresh token of this client, or its grant is dead
-	OK                      // rotated
+	OK                      // rotated, or renewed where tokens stay
 	Repeated                // within the grace: the same successor as before
 	Reused                  // used before: the grant has been revoked
 	Expired                 // its time is over, or its epoch is
@@ -36,8 +36,8 @@ func (o Outcome) String() string {
 type Rotation struct {
 	Outcome Outcome
 	Grant   *Grant      // nil unless OK, Repeated or Reused
-	Token   secret.Text // the successor; empty unless OK or Repeated
-	Expires time.Time   // when the successor dies unused
+	Token   secret.Text // the one to go on with; empty unless OK or Repeated
+	Expires time.Time   // when that dies unused
 }
 
 // Refresh uses a refresh token of an authenticated client up and makes its
@@ -47,6 +47,10 @@ type Rotation struct {
 // gets the same successor; any other has seen a token that two parties hold, so
 // the grant dies with all its tokens (P-06). Every refusal is an outcome and
 // not an error: what it marks is committed.
+//
+// Where the rules of the client say that refresh tokens stay, the token is not
+// used up: it is proof of nothing without the client's key, and no answer can be
+// lost (FAPI 2.0 Security Profile, section 5.3.2.1, note 1).
 //
 // That the principal, the session and the client are alive and that the scopes
 // asked for are the grant's is checked by the Issue gate afterwards.
@@ -63,16 +67,19 @@ func (s *Store) Refresh(ctx context.Context, by audit.Actor, c *client.Client, t
 	if !ok {
 		return Rotation{}, nil
 	}
-	next := shown.next().encode(key, c.Realm)
+	next, use := shown.next().encode(key, c.Realm), rotate
+	if c.Rules(r).RefreshStays {
+		next, use = secret.Text(token), renew
+	}
 	try := rotation{grant: shown.grant, used: secret.Hash(token), next: secret.Hash(string(next)), client: c.ID, life: c.Life, bound: bound, epoch: s.epoch()}
 	idle := refreshIdle(r, c)
 
 	var out Rotation
-	// READ COMMITTED: rotate alone decides who goes on, and it is one row.
+	// READ COMMITTED: one statement decides who goes on, and it is one row.
 	err = s.db.UpdateHot(ctx, c.Realm, func(tx *db.Tx) error {
 		out = Rotation{}
 		try.idleUntil = tx.Now.Add(idle)
-		g, dies, err := rotate(tx, try)
+		g, dies, err := use(tx, try)
 		if db.Missing(err) {
 			return s.refuse(tx, by, shown, try, next, &out)
 		}

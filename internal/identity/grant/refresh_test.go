@@ -9,6 +9,7 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
 	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/jose"
 	"github.com/cardea-id/cardea/internal/secret"
 )
 
@@ -31,6 +32,64 @@ func TestRefreshRotatesAndTheGraceRepeats(t *testing.T) {
 		w.mustRefresh(t, c, first, Reused)
 		w.mustBe(t, g, true)
 		w.mustRefresh(t, c, string(two.Token), Unknown)
+	})
+}
+
+// FAPI 2.0 Security Profile, section 5.3.2.1: no rotation. Who lost an answer
+// asks again, however late, and nothing is killed for it.
+func TestRefreshTokensOfFAPI2Stay(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		key, err := jose.Generate("k1", jose.ES256)
+		must(t, err)
+		c := w.mustClient(t, dbtest.Realm, func(s *client.Settings) {
+			s.Profile, s.AuthMethod, s.JWKS = client.ProfileFAPI2, client.PrivateKeyJWT, string(jose.Set{key.Public()}.JSON())
+			s.RefreshIdleTTL, s.RefreshAbsoluteTTL = 3600, 3*3600
+		})
+		other := w.mustClient(t, dbtest.Realm)
+		g, token := w.mustGrant(t, dbtest.Realm, grantFor(w.mustPerson(t, dbtest.Realm), c))
+		for range 4 {
+			if r := w.mustRefresh(t, c, token, OK); string(r.Token) != token || !r.Expires.Equal(w.Clock.Now().Add(time.Hour)) {
+				t.Fatalf("got %+v; want the same token, for another hour", r)
+			}
+			w.Clock.Advance(40 * time.Minute)
+		}
+		if n := w.generation(t, g); n != 1 {
+			t.Errorf("%d tokens were made, want 1", n)
+		}
+		w.mustRefresh(t, other, token, Unknown)
+		w.mustBe(t, g, false)
+		w.Clock.Advance(30 * time.Minute) // three hours after the grant
+		w.mustRefresh(t, c, token, Expired)
+
+		g, token = w.mustGrant(t, dbtest.Realm, grantFor(w.mustPerson(t, dbtest.Realm), c))
+		must(t, w.Revoke(t.Context(), by, g.Realm, g.ID, "test"))
+		w.mustRefresh(t, c, token, Unknown)
+	})
+}
+
+// A client that takes the profile goes on with the last token it was given; one
+// before that still shows that two parties hold the family.
+func TestAFamilyThatStaysRemembersItsPast(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		key, err := jose.Generate("k1", jose.ES256)
+		must(t, err)
+		c := w.mustClient(t, dbtest.Realm)
+		g, first := w.mustGrant(t, dbtest.Realm, grantFor(w.mustPerson(t, dbtest.Realm), c))
+		second := string(w.mustRefresh(t, c, first, OK).Token)
+		settings := c.Settings
+		settings.Profile, settings.AuthMethod, settings.JWKS = client.ProfileFAPI2, client.PrivateKeyJWT, string(jose.Set{key.Public()}.JSON())
+		_, err = w.Clients.Update(t.Context(), by, c.Realm, c.ID, 0, settings)
+		must(t, err)
+		if c, err = w.Clients.Live(t.Context(), c.Realm, c.ID); err != nil {
+			t.Fatal(err)
+		}
+		w.Clock.Advance(Grace + time.Second)
+		if r := w.mustRefresh(t, c, second, OK); string(r.Token) != second {
+			t.Errorf("rotated: %+v", r)
+		}
+		// Not even within the grace after a use of the second.
+		w.mustRefresh(t, c, first, Reused)
+		w.mustBe(t, g, true)
 	})
 }
 
@@ -70,7 +129,7 @@ func TestARefreshTokenIsItsClients(t *testing.T) {
 	})
 }
 
-// P-06, TK-04. Remove `AND refresh_hash = $4` from rotateText to see this fail.
+// P-06, TK-04. Remove `AND refresh_hash = $4` from whileGood to see this fail.
 func TestOfManyRefreshesAtOnceOneRotates(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		nodes := []*world{w}
@@ -181,7 +240,7 @@ func TestRefreshTokensExpireIdleAndForGood(t *testing.T) {
 }
 
 // TK-07, what the statement itself re-checks. Remove `revoked_at = 0`, the
-// EXISTS clause or `client_life = $7` from rotateText to see this fail.
+// EXISTS clause or `client_life = $6` from whileGood to see this fail.
 func TestARefreshTokenDiesWithItsGrantConsentAndClient(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		p := w.mustPerson(t, dbtest.Realm)

@@ -65,16 +65,29 @@ type rotation struct {
 // unused.
 func rotate(tx *db.Tx, r rotation) (*Grant, time.Time, error) {
 	both, err := db.One(tx, scanRotated, rotateText,
-		db.At(tx.Now), tx.Realm, r.grant, r.used, r.next, r.client, r.life, r.bound, r.epoch, db.At(r.idleUntil))
+		db.At(tx.Now), tx.Realm, r.grant, r.used, r.client, r.life, r.bound, r.epoch, db.At(r.idleUntil), r.next)
 	return both.grant, both.idle, err
 }
 
-const rotateText = `UPDATE grants SET refresh_hash = $5, refresh_generation = refresh_generation + 1, refresh_bound = $8, refreshed_at = $1,
-		refresh_idle_at = CASE WHEN expires_at < $10 THEN expires_at ELSE $10 END
-	WHERE realm = $2 AND id = $3 AND refresh_hash = $4 AND client = $6 AND client_life = $7 AND refresh_bound IN ('', $8) AND refresh_epoch = $9
+// renew passes where rotate does, and leaves the token in its place: it only
+// ages anew.
+func renew(tx *db.Tx, r rotation) (*Grant, time.Time, error) {
+	both, err := db.One(tx, scanRotated, renewText,
+		db.At(tx.Now), tx.Realm, r.grant, r.used, r.client, r.life, r.bound, r.epoch, db.At(r.idleUntil))
+	return both.grant, both.idle, err
+}
+
+const (
+	rotateText = `UPDATE grants SET refresh_hash = $10, refresh_generation = refresh_generation + 1, refreshed_at = $1, ` + whileGood
+	renewText  = `UPDATE grants SET ` + whileGood
+
+	// whileGood is what both have in common.
+	whileGood = `refresh_bound = $7, refresh_idle_at = CASE WHEN expires_at < $9 THEN expires_at ELSE $9 END
+	WHERE realm = $2 AND id = $3 AND refresh_hash = $4 AND client = $5 AND client_life = $6 AND refresh_bound IN ('', $7) AND refresh_epoch = $8
 	AND refresh_idle_at > $1 AND expires_at > $1 AND revoked_at = 0
 	AND (NOT consent OR EXISTS (SELECT 1 FROM consents c WHERE c.realm = $2 AND c.principal = grants.principal AND c.client = grants.client AND c.created_at <= grants.created_at))
 	RETURNING ` + grantColumns + `, refresh_idle_at`
+)
 
 type rotated struct {
 	grant *Grant

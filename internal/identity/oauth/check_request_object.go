@@ -18,9 +18,17 @@ const (
 	maxRequestObjectLife = time.Hour
 )
 
-// requestObjectType is the typ of request objects (RFC 9101, section 10.8). It
-// is demanded: a client assertion has the same issuer and audience.
+// requestObjectType is the typ of request objects (RFC 9101, section 10.8).
 const requestObjectType = "oauth-authz-req+jwt"
+
+// requestObjectTypes are those taken: OpenID Connect names none, and FAPI 2.0
+// Message Signing, section 5.3.1 leaves it to clients. What else a client signs
+// for us has a type of its own or a sub, as client assertions do, and passes for
+// no request.
+var requestObjectTypes = []string{"", "JWT", requestObjectType}
+
+// requestObjectMedia are the media types of request objects that are fetched.
+var requestObjectMedia = []string{"application/" + requestObjectType, "application/jwt", "application/jose"}
 
 // openRequestObject reads a request that its client signed (RFC 9101), sent
 // along or found where the client has registered that it may be. All that
@@ -60,7 +68,10 @@ func (s *Server) fetchRequest(ctx context.Context, a *authorization, uri string)
 	if !slices.Contains(a.client.RequestURIs, uri) {
 		return "", refuse("invalid_request_uri", "request_uri is not registered for the client")
 	}
-	doc, err := s.fetch.Get(ctx, uri, "application/"+requestObjectType, "application/jwt")
+	// A fragment says which version of the object is meant (OpenID Connect Core,
+	// section 6.2). Nothing is kept, so there is none but the one there now.
+	address, _, _ := strings.Cut(uri, "#")
+	doc, err := s.fetch.Get(ctx, address, requestObjectMedia...)
 	if err != nil {
 		web.Note(ctx, "fetch", err.Error())
 		return "", refuse("invalid_request_uri", "request_uri cannot be fetched, or is not application/"+requestObjectType)
@@ -86,7 +97,7 @@ func (s *Server) verifyRequest(ctx context.Context, a *authorization, text strin
 	if err != nil {
 		return none, objectProblem(err)
 	}
-	verified, err := u.Verify(jose.Want{Typ: []string{requestObjectType}, Keys: jose.Set{key}, Alg: u.Alg})
+	verified, err := u.Verify(jose.Want{Typ: requestObjectTypes, Keys: jose.Set{key}, Alg: u.Alg})
 	if err != nil {
 		return none, objectProblem(err)
 	}
@@ -94,10 +105,11 @@ func (s *Server) verifyRequest(ctx context.Context, a *authorization, text strin
 }
 
 // acceptsObject holds the claims to RFC 9101, sections 4 and 10.8, and the times
-// to FAPI 2.0 Message Signing, section 5.3.1.
+// to FAPI 2.0 Message Signing, section 5.3.1: always where they are there, and
+// they must be there where the profile has it.
 func (a *authorization) acceptsObject(c jose.Claims, now time.Time) error {
 	err := c.Check(jose.Expect{Now: now, Issuer: a.client.ID, Audience: []string{a.realm.Issuer}, Skew: 10 * time.Second,
-		MaxLife: maxRequestObjectLife, NoSubject: true})
+		MaxLife: maxRequestObjectLife, NoSubject: true, NoExpiry: !a.rules().Timed})
 	if err != nil {
 		return objectProblem(err)
 	}
@@ -111,7 +123,7 @@ func (a *authorization) acceptsObject(c jose.Claims, now time.Time) error {
 		return badObject("it has a sub, as client assertions do")
 	}
 	if !c.Has("nbf") {
-		if a.rules().NotBefore {
+		if a.rules().Timed {
 			return badObject("it has no nbf")
 		}
 		return nil
@@ -120,7 +132,7 @@ func (a *authorization) acceptsObject(c jose.Claims, now time.Time) error {
 	if err != nil || nbf.Before(now.Add(-maxRequestObjectLife)) {
 		return badObject("its nbf is more than 60 minutes ago")
 	}
-	if exp, err := c.Time("exp"); err != nil || exp.After(nbf.Add(maxRequestObjectLife)) {
+	if exp, err := c.Time("exp"); err != nil || c.Has("exp") && exp.After(nbf.Add(maxRequestObjectLife)) {
 		return badObject("its exp is more than 60 minutes after its nbf")
 	}
 	return nil

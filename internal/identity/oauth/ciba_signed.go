@@ -57,7 +57,7 @@ func (s *Server) verifyBackchannel(ctx context.Context, a *authorization, text, 
 	if err != nil {
 		return none, spokenObject(objectProblem(err))
 	}
-	verified, err := u.Verify(jose.Want{Typ: []string{"", "JWT", requestObjectType}, Keys: jose.Set{key}, Alg: alg})
+	verified, err := u.Verify(jose.Want{Typ: requestObjectTypes, Keys: jose.Set{key}, Alg: alg})
 	if err != nil {
 		return none, spokenObject(objectProblem(err))
 	}

@@ -32,6 +32,7 @@ func TestFetchRequest(t *testing.T) {
 	s := &Server{fetch: web.NewFetcher(web.FetchOptions{AllowHosts: []string{strings.TrimPrefix(server.URL, "https://")}, TLS: &tls.Config{RootCAs: roots}})}
 	for path, want := range map[string]string{
 		"/object?type=application/oauth-authz-req+jwt": "a.b.c", "/object?type=application/jwt": "a.b.c",
+		"/object?type=application/jwt#47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU": "a.b.c",
 		"/object?type=text/html": "", "/moved?type=application/jwt": "", "/large?type=application/jwt": "",
 	} {
 		a := &authorization{client: &client.Client{Settings: client.Settings{RequestURIs: []string{server.URL + path}}}}

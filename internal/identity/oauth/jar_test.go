@@ -134,8 +134,7 @@ func TestRequestObjectsAreChecked(t *testing.T) {
 			"another signature":    header(`{"alg":"ES256","typ":"oauth-authz-req+jwt"}`) + "." + parts[2],
 			"another algorithm":    signer{d, ps}.object(v, nil),
 			"another's key":        other.object(v, nil),
-			"no type":              s.typed("", v, nil),
-			"a plain JWT":          s.typed("JWT", v, nil),
+			"a proof":              s.typed("dpop+jwt", v, nil),
 			"a client assertion":   d.assertion(s.key, "app", nil),
 			"an access token":      s.typed("at+jwt", v, nil),
 			"no issuer":            s.object(v, map[string]any{"iss": nil}),
@@ -145,7 +144,7 @@ func TestRequestObjectsAreChecked(t *testing.T) {
 			"the endpoint":         s.object(v, map[string]any{"aud": d.issuer() + "/oauth2/authorize"}),
 			"no client":            s.object(v, map[string]any{"client_id": nil}),
 			"another client":       s.object(v, map[string]any{"client_id": "other"}),
-			"no expiry":            s.object(v, map[string]any{"exp": nil}),
+			"an assertion's type":  s.typed("client-authentication+jwt", v, nil),
 			"expired":              s.object(v, map[string]any{"exp": now.Add(-time.Minute).Unix()}),
 			"90 minutes":           s.object(v, map[string]any{"exp": now.Add(90 * time.Minute).Unix()}),
 			"90 minutes ago":       s.object(v, map[string]any{"nbf": now.Add(-90 * time.Minute).Unix()}),
@@ -181,6 +180,36 @@ func TestRequestObjectsAreChecked(t *testing.T) {
 		d.shown("a bad address", d.opened(cookie, by("app", s.object(v, map[string]any{"redirect_uri": "https://evil.example.com/"}))))
 		if got := d.authorize(cookie, by("app", s.object(v, map[string]any{"aud": []string{d.issuer(), "https://else.example.com"}, "nbf": nil}))); !got.Has("code") {
 			d.Errorf("an audience among others: %v", got)
+		}
+	})
+}
+
+// TestRequestObjectsOfOpenIDConnect: OpenID Connect Core, section 6 knows no type
+// and demands no expiry; FAPI 2.0 Message Signing, section 5.3.1 leaves the type
+// to clients and demands the times.
+func TestRequestObjectsOfOpenIDConnect(t *testing.T) {
+	run(t, func(d *door) {
+		s, _ := d.signer("app")
+		cookie, timeless := d.signIn(d.ada), map[string]any{"exp": nil, "nbf": nil}
+		for _, typ := range []string{"", "JWT", "oauth-authz-req+jwt"} {
+			if got := d.authorize(cookie, by("app", s.typed(typ, request("app"), timeless))); !got.Has("code") {
+				d.Errorf("type %q: %v", typ, got)
+			}
+		}
+		// An assertion of the client, which is for us too, is no request: also
+		// not with all that a request needs, for it has a sub.
+		asserted := s.typed("JWT", request("app"), map[string]any{"sub": "app", "jti": rnd()})
+		d.shown("an assertion", d.opened(cookie, by("app", asserted)))
+
+		b := d.strictBank("bank", func(s *client.Settings) { s.RequireSignedRequestObject = true })
+		for _, typ := range []string{"", "JWT", "oauth-authz-req+jwt"} {
+			if got := d.authorize(cookie, b.pushes(by("bank", b.typed(typ, request("bank"), nil)))); !got.Has("code") {
+				d.Errorf("fapi2, type %q: %v", typ, got)
+			}
+		}
+		for _, name := range []string{"exp", "nbf"} {
+			object := b.typed("JWT", request("bank"), map[string]any{name: nil})
+			d.refuse(d.read(d.pushing("bank", "", b.proved(by("bank", object)))), 400, "invalid_request_object")
 		}
 	})
 }

@@ -75,8 +75,16 @@ func TestFAPI2(t *testing.T) {
 		if got.Type != "DPoP" || got.ID == "" || d.claims(got.Access)["cnf"].(map[string]any)["jkt"] != b.prover.jkt {
 			d.Fatalf("%+v", got)
 		}
-		if next := b.asks(refreshing(got.Refresh), b.proof()); next.Type != "DPoP" {
-			d.Errorf("refresh: %+v", next)
+		// An answer may be lost: the token is not rotated (section 5.3.2.1).
+		for range 3 {
+			next := b.asks(refreshing(got.Refresh), b.proof())
+			if next.Type != "DPoP" || next.Refresh != got.Refresh {
+				d.Errorf("refresh: %+v", next)
+			}
+			if w := d.userinfo("DPoP", next.Access, b.prover.proof("GET", "/oauth2/userinfo", next.Access)); w.Code != http.StatusOK {
+				d.Errorf("userinfo: %d %s", w.Code, w.Body)
+			}
+			d.Clock.Advance(30 * time.Second)
 		}
 	})
 }
