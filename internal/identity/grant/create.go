@@ -100,7 +100,7 @@ func (s *Store) prove(tx *db.Tx, slot Slot, n New) (*Grant, *client.Client, erro
 	if g.ID == "" {
 		g.ID = NewID(tx.Now)
 	}
-	for _, prove := range []func(*db.Tx, *Grant) error{proveSession, proveCredential, proveParent, proveConsent} {
+	for _, prove := range []func(*db.Tx, *Grant) error{proveSession, s.proveActor, proveCredential, proveParent, proveConsent} {
 		if err := prove(tx, g); err != nil {
 			return nil, nil, err
 		}
@@ -171,6 +171,19 @@ func (s *Store) askSession(tx *db.Tx, n New, life func() (principal.Life, error)
 		}
 		return nil
 	}
+}
+
+// proveActor notes the era of who acts: the grant dies with either of them.
+func (s *Store) proveActor(tx *db.Tx, g *Grant) error {
+	if g.Actor == "" {
+		return nil
+	}
+	life, err := s.askLife(tx, g.Actor)()
+	if err != nil {
+		return err
+	}
+	g.ActorEra, g.Expires = life.Era, earliest(g.Expires, life.Until)
+	return nil
 }
 
 func proveCredential(tx *db.Tx, g *Grant) error {

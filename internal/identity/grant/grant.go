@@ -54,6 +54,7 @@ type Grant struct {
 	Credential string
 	Parent     string // another grant
 	Actor      string // who acts for the principal, if not the client itself
+	ActorEra   int64  // the actor's era it was born in
 	Consent    bool   // it rests on the principal's remembered consent
 	Offline    bool   // it outlives the session it came of
 

@@ -34,7 +34,8 @@ func (w *world) mustFamily(t testing.TB, realm string) family {
 	f.offline, _ = w.mustGrant(t, realm, grantFor(p, c, offline))
 	f.consent, _ = w.mustGrant(t, realm, grantFor(p, asking, consented, offline))
 	f.otherSession, _ = w.mustGrant(t, realm, grantFor(second, c))
-	f.child, _ = w.mustGrant(t, realm, grantFor(p, w.mustClient(t, realm), offline, func(n *New) { n.Parent, n.Actor = f.consent.ID, "svc_actor" }))
+	c = w.mustClient(t, realm)
+	f.child, _ = w.mustGrant(t, realm, grantFor(p, c, offline, func(n *New) { n.Parent, n.Actor = f.consent.ID, c.Principal }))
 	return f
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/principal"
 )
 
 // StandingFor returns the grant under which a client acts for itself with one
@@ -53,6 +54,12 @@ func (s *Store) stand(ctx context.Context, by audit.Actor, c *client.Client, key
 	if err != nil {
 		return nil, err
 	}
+	var acting principal.Life
+	if n.Actor != "" {
+		if acting, err = s.Principals.Live(ctx, c.Realm, n.Actor); err != nil {
+			return nil, err
+		}
+	}
 	for range 3 {
 		cached, err := s.grants.Get(c.Realm, key, func() (*Grant, error) { return s.standing(ctx, by, c.Realm, key, n) })
 		if err != nil {
@@ -62,7 +69,7 @@ func (s *Store) stand(ctx context.Context, by audit.Actor, c *client.Client, key
 		if err != nil {
 			return nil, err
 		}
-		if !gone && cached.Follows(c) && cached.Era == who.Era {
+		if !gone && cached.Follows(c) && cached.Era == who.Era && cached.ActorEra == acting.Era {
 			g, err := s.Current(ctx, cached)
 			if !fault.Is(err, fault.Forbidden) {
 				return g, err

@@ -75,7 +75,8 @@ type Probe struct {
 	JTI    string
 	Client string
 	Key    string // kid of the key that signed or sealed it
-	// Principal is who it acts for, and Owners are who that belongs to.
+	// Principal is who it acts for. Owners are who that belongs to, and who acts
+	// for it.
 	Principal string
 	Owners    []string
 	Minted    audit.Position

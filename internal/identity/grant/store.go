@@ -9,7 +9,7 @@ import (
 )
 
 const grantColumns = `realm, id, kind, principal, era, client, client_life, session, credential, parent, actor, standing, consent, offline, scope, audience, claims,
-	acr, amr, auth_time, list, idx, moved_list, moved_idx, moved_until, earlier, created_at, expires_at, revoked_at, reason, version, details`
+	acr, amr, auth_time, list, idx, moved_list, moved_idx, moved_until, earlier, created_at, expires_at, revoked_at, reason, version, details, actor_era`
 
 func scanGrant(r db.Row) (*Grant, error) {
 	var g grantRow
@@ -32,7 +32,7 @@ func (r *grantRow) columns() []any {
 	g := &r.g
 	return []any{&g.Realm, &g.ID, &g.Kind, &g.Principal, &g.Era, &g.Client, &g.clientLife, &r.session, &r.credential, &r.parent, &g.Actor, &r.standing, &g.Consent, &g.Offline,
 		&r.scope, &r.audience, &g.Claims, &g.ACR, &r.amr, &r.authTime, &g.Status.List, &g.Status.Index, &g.moved.List, &g.moved.Index, &r.movedUntil, &r.earlier,
-		&r.created, &r.expires, &r.revoked, &g.Reason, &g.Version, &g.Details}
+		&r.created, &r.expires, &r.revoked, &g.Reason, &g.Version, &g.Details, &g.ActorEra}
 }
 
 func (r *grantRow) grant() (*Grant, error) {
@@ -61,7 +61,7 @@ func null(s string) *string {
 }
 
 const insertGrantText = `INSERT INTO grants (` + grantColumns + `, ` + lastColumns + `)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, '', 0, 0, '[]', $23, $24, 0, '', 1, $25, $26, $27, $28, $29, $30, $31)`
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, '', 0, 0, '[]', $23, $24, 0, '', 1, $25, $26, $27, $28, $29, $30, $31, $32)`
 
 func insertGrant(tx *db.Tx, g *Grant, f lastRefresh) error {
 	return tx.Later(insertGrantText, append(grantArgs(g), f.args()...)...)
@@ -76,7 +76,7 @@ func insertStanding(tx *db.Tx, g *Grant) (bool, error) {
 func grantArgs(g *Grant) []any {
 	return []any{g.Realm, g.ID, string(g.Kind), g.Principal, g.Era, g.Client, g.clientLife, null(g.Session), null(g.Credential), null(g.Parent), g.Actor, null(g.standing),
 		g.Consent, g.Offline, join(g.Scopes), join(g.Audience), g.Claims, g.ACR, join(g.AMR), db.At(g.AuthTime),
-		g.Status.List, g.Status.Index, db.At(g.Created), db.At(g.Expires), g.Details}
+		g.Status.List, g.Status.Index, db.At(g.Created), db.At(g.Expires), g.Details, g.ActorEra}
 }
 
 func byID(tx *db.Tx, id string) (*Grant, error) {

@@ -2,6 +2,7 @@ package token
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/cardea-id/cardea/internal/db"
@@ -43,6 +44,10 @@ func TestTheGateSeesTheDeathOfEveryAncestor(t *testing.T) {
 			"the actor": func(_ *grant.Grant, _, actor *client.Client) {
 				update(func(tx *db.Tx) error { return principal.SuspendTx(tx, by, actor.Principal, "test") })
 			},
+			"the actor, suspended and restored": func(_ *grant.Grant, _, actor *client.Client) {
+				update(func(tx *db.Tx) error { return principal.SuspendTx(tx, by, actor.Principal, "test") })
+				must(t, n.Principals.Activate(t.Context(), by, dbtest.Realm, actor.Principal))
+			},
 		} {
 			above, api, actor := n.mustClient(t, dbtest.Realm), n.mustClient(t, dbtest.Realm), n.mustClient(t, dbtest.Realm)
 			held, err := n.Credentials.List(t.Context(), dbtest.Realm, above.Principal)
@@ -50,10 +55,14 @@ func TestTheGateSeesTheDeathOfEveryAncestor(t *testing.T) {
 			parent, err := n.grants.StandingFor(t.Context(), by, above, held[0].ID)
 			must(t, err)
 			g := n.mustExchange(t, n.mustClient(t, dbtest.Realm), n.mustExchange(t, api, parent, actor.Principal), "")
-			n.mustIssue(t, ask(g))
+			old := n.mustIssue(t, ask(g)).Access
+			n.mustKnow(t, dbtest.Realm, old, true)
 			kill(parent, above, actor)
 			if _, err := n.Issue(t.Context(), by, ask(g)); !fault.Is(err, fault.Forbidden) {
 				t.Errorf("%s: %v, want forbidden", name, err)
+			}
+			if strings.Contains(name, "actor") {
+				n.mustKnow(t, dbtest.Realm, old, false)
 			}
 			if _, err := n.IssueAssertion(t.Context(), by, AssertionRequest{Grant: g, Audience: "https://chat.example", ClientID: "x"}); !fault.Is(err, fault.Forbidden) {
 				t.Errorf("%s, an assertion: %v, want forbidden", name, err)

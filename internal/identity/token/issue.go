@@ -156,7 +156,8 @@ func (g *Gate) actorAlive(ctx context.Context, p *passed) error {
 	return g.acts(ctx, p, p.grant)
 }
 
-// acts notes who acts under a grant, who must be alive too.
+// acts notes who acts under a grant, who must be alive too and in the era that
+// the grant was born in.
 func (g *Gate) acts(ctx context.Context, p *passed, gr *grant.Grant) error {
 	if gr.Actor == "" {
 		return nil
@@ -164,6 +165,9 @@ func (g *Gate) acts(ctx context.Context, p *passed, gr *grant.Grant) error {
 	who, err := g.Principals.Live(ctx, gr.Realm, gr.Actor)
 	if err != nil {
 		return err
+	}
+	if who.Era != gr.ActorEra {
+		return dead("who acts, or an owner of it, was suspended since")
 	}
 	if len(p.actors) == MaxActors {
 		return dead("too many act for one another")

@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"crypto/sha256"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,7 +41,7 @@ func (g *Gate) follow(r audit.Record) {
 
 // Recognise tells what an access token of the realm says, if it may be
 // believed now: its signature or seal is ours, it has not expired, no cut-off,
-// status bit or jti stands against it, and principal and client are alive. All
+// status bit or jti stands against it, and principal, actors and client are alive. All
 // that is in memory. Anything else is fault.Unauthenticated.
 func (g *Gate) Recognise(ctx context.Context, realmName, value string) (*Token, error) {
 	if err := g.log.Live(); err != nil {
@@ -58,8 +59,19 @@ func (g *Gate) Recognise(ctx context.Context, realmName, value string) (*Token, 
 	if err != nil {
 		return nil, invalid(err)
 	}
+	owners := who.Owners
+	for _, id := range t.Actors {
+		if !principal.ValidID(id) {
+			continue // as a pairwise client knows it; the status bit dies with the grant
+		}
+		acting, err := g.Principals.Live(ctx, realmName, id)
+		if err != nil {
+			return nil, invalid(err)
+		}
+		owners = slices.Concat(owners, []string{id}, acting.Owners)
+	}
 	refused, err := g.grants.Status.Refuses(ctx, realmName, grant.Probe{Bit: t.Status, JTI: t.ID, Client: t.Client, Key: t.Key, Minted: t.Minted,
-		Principal: t.Principal, Owners: who.Owners})
+		Principal: t.Principal, Owners: owners})
 	if err != nil {
 		return nil, err
 	}
