@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cardea-id/cardea/internal/db/dbtest"
+	"github.com/cardea-id/cardea/internal/identity/client"
 )
 
 // As long as a session may live, it is known which clients it was used for, also
@@ -22,6 +23,12 @@ func TestClientsOfASessionAreNotForgotten(t *testing.T) {
 			g, _ := w.mustGrant(t, dbtest.Realm, one)
 			grants = append(grants, g)
 			w.Clock.Advance(time.Millisecond)
+		}
+		// What is exchanged below the session's grants is no sign-in: it neither
+		// stands in for one nor makes one.
+		for _, api := range []*client.Client{w.mustClient(t, dbtest.Realm), d} {
+			_, err = w.ExchangeFor(ctx, by, api, Shown{Parent: grants[2]})
+			must(t, err)
 		}
 		known := func() []string {
 			t.Helper()

@@ -195,9 +195,11 @@ func listAll(tx *db.Tx, f Filter, most int) ([]*Grant, error) {
 		AND (revoked_at = 0 AND (expires_at = 0 OR expires_at > $3) OR $4) ORDER BY id LIMIT $5`, tx.Realm, f.After, db.At(tx.Now), f.Dead, most)
 }
 
-// clientsOf lists the clients that got grants of a session, dead ones too.
+// clientsOf lists the clients that somebody let act for them with a session,
+// dead grants too. Who only exchanged a token of the session's never heard of it.
 func clientsOf(tx *db.Tx, session string) ([]string, error) {
-	return db.All(tx, db.Scalar[string], `SELECT DISTINCT client FROM grants WHERE realm = $1 AND session = $2 ORDER BY client`, tx.Realm, session)
+	return db.All(tx, db.Scalar[string], `SELECT DISTINCT client FROM grants WHERE realm = $1 AND session = $2 AND kind = $3 ORDER BY client`,
+		tx.Realm, session, string(Authorization))
 }
 
 // sweepGrants deletes grants that ended by time before the given instant. Of those
@@ -206,6 +208,6 @@ func clientsOf(tx *db.Tx, session string) ([]string, error) {
 func sweepGrants(tx *db.Tx, before, sessions time.Time, most int) (int64, error) {
 	return tx.Exec(`DELETE FROM grants WHERE realm = $1 AND id IN
 		(SELECT g.id FROM grants g WHERE g.realm = $1 AND g.expires_at > 0 AND g.expires_at < $2 AND (g.session IS NULL OR g.created_at < $3 OR EXISTS
-			(SELECT 1 FROM grants n WHERE n.realm = g.realm AND n.session = g.session AND n.client = g.client AND n.id > g.id))
+			(SELECT 1 FROM grants n WHERE n.realm = g.realm AND n.session = g.session AND n.client = g.client AND n.kind = g.kind AND n.id > g.id))
 		ORDER BY g.expires_at LIMIT $4)`, tx.Realm, db.At(before), db.At(sessions), most)
 }
