@@ -83,6 +83,12 @@ type Asked struct {
 	ClientLife int64    `json:"client_life"`         // of the client when it asked: see client.Client
 	IP         string   `json:"ip,omitempty"`        // where the request came from
 	UserAgent  string   `json:"ua,omitempty"`
+
+	// What the client showed when it asked, to which tokens are bound that it is
+	// told: the key of a proof, its certificate, the key of an attested instance.
+	JKT      string `json:"jkt,omitempty"`
+	X5T      string `json:"x5t,omitempty"`
+	Instance string `json:"instance,omitempty"`
 }
 
 // Answer is who approved, by which session, and what.

@@ -152,16 +152,23 @@ func (s *Store) KnowsRefresh(ctx context.Context, realm, token string) (*Grant, 
 }
 
 // LiveRefresh is KnowsRefresh for introspection: the token must be unused, in
-// time and of a living grant. It also returns when the token dies unused.
-func (s *Store) LiveRefresh(ctx context.Context, realm, token string) (*Grant, time.Time, error) {
+// time and of a living grant.
+func (s *Store) LiveRefresh(ctx context.Context, realm, token string) (Live, error) {
 	g, f, now, err := s.findRefresh(ctx, realm, token)
 	if err != nil {
-		return nil, time.Time{}, err
+		return Live{}, err
 	}
 	if !bytes.Equal(f.hash, secret.Hash(token)) || f.epoch != s.epoch() || !now.Before(f.idle) || !g.Alive(now) {
-		return nil, time.Time{}, unknown(g.ID)
+		return Live{}, unknown(g.ID)
 	}
-	return g, f.idle, nil
+	return Live{g, f.bound, f.idle}, nil
+}
+
+// Live is a refresh token that could be used now.
+type Live struct {
+	Grant   *Grant
+	Bound   string    // see [New]
+	Expires time.Time // when it dies unused
 }
 
 // findRefresh reads the grant that a token of ours names, and the time.

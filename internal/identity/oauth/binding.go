@@ -3,6 +3,7 @@ package oauth
 import (
 	"crypto/x509"
 	"net/http"
+	"strings"
 
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/token"
@@ -51,12 +52,23 @@ func (s *Server) binding(w http.ResponseWriter, r *http.Request, rl *realm.Realm
 // can use it (draft-ietf-oauth-attestation-based-client-auth, section 10).
 func (a *asking) refreshBound() string {
 	if a.caller.instance != "" {
-		return "instance " + a.caller.instance
+		return instanceBound + a.caller.instance
 	}
 	if !a.caller.Public() {
 		return ""
 	}
 	return a.bound.String()
+}
+
+const instanceBound = "instance "
+
+// boundRefresh reads what refreshBound wrote. The key of an instance is one like
+// any other to whoever reads cnf.
+func boundRefresh(text string) token.Binding {
+	if key, ok := strings.CutPrefix(text, instanceBound); ok {
+		return token.Binding{JKT: key}
+	}
+	return token.ReadBinding(text)
 }
 
 // certificate is the chain that the client showed, its own certificate first,

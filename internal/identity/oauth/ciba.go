@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/approval"
 	"github.com/cardea-id/cardea/internal/identity/client"
@@ -28,26 +27,24 @@ const (
 // backchannelAuthentication asks somebody who is somewhere else to let a client
 // in (OpenID Connect Client-Initiated Backchannel Authentication, section 7.1).
 func (s *Server) backchannelAuthentication(w http.ResponseWriter, r *http.Request) error {
-	rl := realm.From(r.Context())
-	params, err := readForm(w, r)
+	a, c, err := s.readElsewhere(w, r, s.readBackchannel)
 	if err != nil {
 		return err
 	}
-	c, err := s.authenticate(r, rl, params)
+	asked := approval.Asked{ACR: a.acr, Mode: c.DeliveryMode, Message: a.message}
+	if c.DeliveryMode == client.Push {
+		// This is the only request of the client, so it is here that it shows what
+		// its tokens will be bound to.
+		bound, err := s.binding(w, r, a.realm, c.Client)
+		if err != nil {
+			return err
+		}
+		asked.JKT, asked.X5T, asked.Instance = bound.JKT, bound.X5T, c.instance
+	}
+	begun, err := s.askElsewhere(r, a, approval.New{Kind: approval.Backchannel, Subject: a.person, Life: a.life, Wait: cibaWait, Token: a.token, Asked: asked})
 	if err != nil {
 		return err
 	}
-	a, err := s.readBackchannel(r.Context(), rl, c.Client, params)
-	if err != nil {
-		return err
-	}
-	by := actor(r, c.Client)
-	begun, err := s.approvals.Ask(r.Context(), rl.Name, approval.New{Kind: approval.Backchannel, Client: c.ID, Subject: a.person, Life: a.life, Wait: cibaWait, Token: a.token,
-		Asked: approval.Asked{Scopes: a.scopes, Details: a.details.String(), Resources: a.resources, ACR: a.acr, Mode: c.DeliveryMode, Message: a.message, ClientLife: c.Life, IP: by.IP, UserAgent: by.UserAgent}})
-	if err != nil {
-		return err
-	}
-	s.log.Activity(rl.Name, by, audit.Activity{Action: "backchannel.ask", Target: begun.ID})
 	return writeJSON(w, answerBackchannel(begun, c.DeliveryMode != client.Push))
 }
 

@@ -97,17 +97,18 @@ func pushedError(kept approval.Secrets, code, description string) []byte {
 }
 
 // pushedTokens is the body of CIBA, section 10.3.1: tokens that pass the gate
-// like those that are asked for. Each attempt has an access token of its own;
+// like those that are asked for, bound to what was shown with the request. Each attempt has an access token of its own;
 // the grant and its refresh token are those of the first one.
 func (s *Server) pushedTokens(ctx context.Context, rl *realm.Realm, c *client.Client, r *approval.Request, kept approval.Secrets) ([]byte, error) {
-	if requiresBinding(rl, c) {
-		return nil, badGrant("tokens that are bound to a key cannot be pushed")
+	bound := token.Binding{JKT: r.JKT, X5T: r.X5T}
+	if bound == (token.Binding{}) && requiresBinding(rl, c) {
+		return nil, badGrant("the client may only have tokens that are bound to a key or a certificate, and showed none")
 	}
 	nobody, err := http.NewRequestWithContext(ctx, http.MethodPost, "/", nil)
 	if err != nil {
 		return nil, err
 	}
-	a := &asking{request: nobody, realm: rl, caller: caller{Client: c}}
+	a := &asking{request: nobody, realm: rl, caller: caller{Client: c, instance: r.Instance}, bound: bound}
 	p, err := s.pushedGrant(a, r, kept)
 	if err != nil {
 		return nil, err

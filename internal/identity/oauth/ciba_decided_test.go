@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -290,5 +291,47 @@ func TestPushedDetailsAreRepeated(t *testing.T) {
 		d.in(time.Minute)
 		d.hasDetails("again", "bank", secret, l.next(d.T).reply, "["+toEve+"]")
 		d.settled()
+	})
+}
+
+// TestPushedTokensAreBound: what a client shows with its request, since it makes
+// no other, is what its tokens are bound to, as at the token endpoint. Leave
+// Instance out of what backchannelAuthentication keeps to see it fail.
+func TestPushedTokensAreBound(t *testing.T) {
+	run(t, func(d *door) {
+		l, b := d.listener("one.example.com"), d.signedIn(d.signIn(d.ada))
+		attester, _ := jose.Generate("a1", jose.ES256)
+		phone, _ := jose.Generate("", jose.ES256)
+		other, _ := jose.Generate("", jose.EdDSA)
+		d.bank("wallet", l.toldBy(client.Push), func(s *client.Settings) {
+			s.AuthMethod, s.AttesterJWKS = client.AttestedJWT, string(jose.Set{attester.Public()}.JSON())
+		})
+		ask := url.Values{"scope": {"openid offline_access"}, "login_hint": {"ada@example.com"}, "client_notification_token": {notification}}.Encode()
+		told := func(head ...string) heard {
+			d.Helper()
+			if w := d.do("POST", "/oauth2/bc-authorize", ask, head...); w.Code != http.StatusOK {
+				d.Fatalf("%d %s", w.Code, w.Body)
+			}
+			b.submit(b.approvals(), "do", "allow")
+			return l.next(d.T)
+		}
+		h := told("OAuth-Client-Attestation", d.attestation(attester, phone, "wallet", nil), "OAuth-Client-Attestation-PoP", d.pop(phone, nil))
+		refresh := func(key *jose.Key) reply {
+			return d.present(d.attestation(attester, key, "wallet", nil), d.pop(key, nil), "grant_type", "refresh_token", "refresh_token", h.Refresh)
+		}
+		d.refuse(refresh(other), 400, "invalid_grant")
+		if next := refresh(phone); next.Access == "" {
+			d.Errorf("to the instance that asked: %+v", next)
+		}
+
+		secret, p := d.bank("bank", l.toldBy(client.Push)), d.prover()
+		basic := "Basic " + basicOf("bank", secret)
+		h = told("Authorization", basic, "DPoP", p.proof("POST", "/oauth2/bc-authorize", ""))
+		if h.reply.Type != "DPoP" || d.userinfo("Bearer", h.Access, "").Code != 401 || d.userinfo("DPoP", h.Access, p.proof("GET", "/oauth2/userinfo", h.Access)).Code != 200 {
+			d.Errorf("with a proof: %s", h.Body)
+		}
+		if w := d.do("POST", "/oauth2/bc-authorize", ask, "Authorization", basic, "DPoP", p.proof("POST", "/oauth2/token", "")); !strings.Contains(w.Body.String(), "invalid_dpop_proof") {
+			d.Errorf("with a proof for elsewhere: %d %s", w.Code, w.Body)
+		}
 	})
 }

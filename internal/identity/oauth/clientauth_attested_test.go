@@ -181,8 +181,15 @@ func TestRefreshTokensBelongToTheInstance(t *testing.T) {
 			d.Fatalf("%+v", got)
 		}
 		d.refuse(by(other, "grant_type", "refresh_token", "refresh_token", got.Refresh), 400, "invalid_grant")
-		if next := by(phone, "grant_type", "refresh_token", "refresh_token", got.Refresh); next.Access == "" {
-			d.Errorf("its own: %+v", next)
+		next := by(phone, "grant_type", "refresh_token", "refresh_token", got.Refresh)
+		if next.Access == "" {
+			d.Fatalf("its own: %+v", next)
+		}
+		// RFC 7800, section 3.1: who asks is told the key.
+		w := d.do("POST", "/oauth2/introspect", url.Values{"token": {next.Refresh}}.Encode(),
+			"OAuth-Client-Attestation", d.attestation(attester, phone, "wallet", nil), "OAuth-Client-Attestation-PoP", d.pop(phone, nil))
+		if !strings.Contains(w.Body.String(), `"cnf":{"jkt":"`+phone.Public().Thumbprint()+`"}`) {
+			d.Errorf("introspection of the refresh token: %s", w.Body)
 		}
 	})
 }

@@ -25,27 +25,45 @@ const (
 // deviceAuthorization begins the authorization of a device that has no browser
 // or no keyboard (RFC 8628, section 3.1).
 func (s *Server) deviceAuthorization(w http.ResponseWriter, r *http.Request) error {
+	a, _, err := s.readElsewhere(w, r, s.readDevice)
+	if err != nil {
+		return err
+	}
+	begun, err := s.askElsewhere(r, a, approval.New{Kind: approval.Device, Life: deviceLife, Wait: deviceWait})
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, answerDevice(a.realm.Issuer+signin.PathDevice, begun))
+}
+
+// readElsewhere is how every request begins that a person decides somewhere
+// else: the client authenticates, and the column of its endpoint reads the rest.
+func (s *Server) readElsewhere(w http.ResponseWriter, r *http.Request,
+	read func(context.Context, *realm.Realm, *client.Client, web.Params) (*authorization, error)) (*authorization, caller, error) {
 	rl := realm.From(r.Context())
 	params, err := readForm(w, r)
 	if err != nil {
-		return err
+		return nil, caller{}, err
 	}
 	c, err := s.authenticate(r, rl, params)
 	if err != nil {
-		return err
+		return nil, caller{}, err
 	}
-	a, err := s.readDevice(r.Context(), rl, c.Client, params)
+	a, err := read(r.Context(), rl, c.Client, params)
+	return a, c, err
+}
+
+// askElsewhere writes the request down, with what n says of it already.
+func (s *Server) askElsewhere(r *http.Request, a *authorization, n approval.New) (approval.Begun, error) {
+	by := actor(r, a.client)
+	n.Client, n.ClientLife, n.IP, n.UserAgent = a.client.ID, a.client.Life, by.IP, by.UserAgent
+	n.Scopes, n.Details, n.Resources = a.scopes, a.details.String(), a.resources
+	begun, err := s.approvals.Ask(r.Context(), a.realm.Name, n)
 	if err != nil {
-		return err
+		return begun, err
 	}
-	by := actor(r, c.Client)
-	begun, err := s.approvals.Ask(r.Context(), rl.Name, approval.New{Kind: approval.Device, Client: c.ID, Life: deviceLife, Wait: deviceWait,
-		Asked: approval.Asked{Scopes: a.scopes, Details: a.details.String(), Resources: a.resources, ClientLife: c.Life, IP: by.IP, UserAgent: by.UserAgent}})
-	if err != nil {
-		return err
-	}
-	s.log.Activity(rl.Name, by, audit.Activity{Action: "device.ask", Target: begun.ID})
-	return writeJSON(w, answerDevice(rl.Issuer+signin.PathDevice, begun))
+	s.log.Activity(a.realm.Name, by, audit.Activity{Action: string(n.Kind) + ".ask", Target: begun.ID})
+	return begun, nil
 }
 
 // readDevice runs the column of a device authorization request.

@@ -150,13 +150,14 @@ func describeToken(rl *realm.Realm, t *token.Token, details string) []byte {
 
 // meaningOfRefresh is told to the client that holds the token and nobody else.
 func (s *Server) meaningOfRefresh(r *http.Request, rl *realm.Realm, asker *client.Client, text string) ([]byte, error) {
-	g, idle, err := s.grants.LiveRefresh(r.Context(), rl.Name, text)
-	if fault.Is(err, fault.NotFound) || err == nil && g.Client != asker.ID {
+	live, err := s.grants.LiveRefresh(r.Context(), rl.Name, text)
+	if fault.Is(err, fault.NotFound) || err == nil && live.Grant.Client != asker.ID {
 		return inactive, nil
 	}
 	if err != nil {
 		return nil, err
 	}
+	g := live.Grant
 	err = s.tokens.Alive(r.Context(), g)
 	if fault.Is(err, fault.Forbidden) {
 		return inactive, nil
@@ -173,9 +174,12 @@ func (s *Server) meaningOfRefresh(r *http.Request, rl *realm.Realm, asker *clien
 	b = member(b, "client_id", g.Client)
 	b = member(b, "sub", sub)
 	b = member(b, "iss", rl.Issuer)
-	b = number(b, "exp", idle)
+	b = number(b, "exp", live.Expires)
 	b = number(b, "iat", g.Created)
 	b = member(b, "gid", g.ID)
+	if bound := boundRefresh(live.Bound); bound != (token.Binding{}) {
+		b = bound.AppendJSON(append(b, `,"cnf":`...))
+	}
 	if g.Details != "" {
 		b = append(append(b, `,"authorization_details":`...), g.Details...)
 	}

@@ -2,6 +2,7 @@ package token
 
 import (
 	"context"
+	"strings"
 
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/jose"
@@ -26,6 +27,19 @@ func (b Binding) String() string {
 		return "x5t:" + b.X5T
 	}
 	return "jkt:" + b.JKT + " x5t:" + b.X5T
+}
+
+// ReadBinding reads what String wrote.
+func ReadBinding(line string) (b Binding) {
+	for part := range strings.FieldsSeq(line) {
+		if jkt, ok := strings.CutPrefix(part, "jkt:"); ok {
+			b.JKT = jkt
+		}
+		if x5t, ok := strings.CutPrefix(part, "x5t:"); ok {
+			b.X5T = x5t
+		}
+	}
+	return b
 }
 
 // AppendJSON appends the value of cnf (RFC 7800, section 3.1).
