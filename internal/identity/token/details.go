@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/detail"
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/jose"
 )
@@ -74,11 +75,35 @@ func readDetails(c jose.Claims) (d Details, err error) {
 	return d, nil
 }
 
-// detailed checks that the details asked for rest on the grant. What a client
-// asks for itself rests on the client.
+// detailed checks that the details asked for are among those granted, word for
+// word, and of types that the client may have today. What a client asks for
+// itself rests on the client alone.
 func (p *passed) detailed(q Request) error {
-	if q.Details != "" && p.grant.Details == "" && p.grant.Kind != grant.Standing {
+	if q.Details == "" {
+		return nil
+	}
+	own := p.grant.Kind == grant.Standing
+	if p.grant.Details == "" && !own {
 		return fault.New(fault.Forbidden, "details_exceeded", "the grant has no authorization details")
+	}
+	asked, err := detail.Parse(q.Details)
+	if err != nil {
+		return fault.New(fault.Forbidden, "details_exceeded", "the authorization details cannot be read: %v", err)
+	}
+	for _, d := range asked {
+		if !p.client.AllowsDetail(d.Type) {
+			return fault.New(fault.Forbidden, "details_exceeded", "client %q may not have authorization details of type %q", p.client.ID, d.Type)
+		}
+	}
+	if own || q.Details == p.grant.Details {
+		return nil
+	}
+	all, err := detail.Parse(p.grant.Details)
+	if err != nil {
+		return err
+	}
+	if _, ok := asked.Among(all); !ok {
+		return fault.New(fault.Forbidden, "details_exceeded", "the grant does not have every one of the authorization details")
 	}
 	return nil
 }
