@@ -181,3 +181,53 @@ func at(t testing.TB, server, database string) string {
 	u.Path = "/" + strings.TrimPrefix(database, "/")
 	return u.String()
 }
+
+// Before opens a fresh database with the schema that a program had before a
+// migration, to be filled as that program would have, and migrated then.
+func Before(t testing.TB, kind db.Engine, migration string) *db.DB {
+	t.Helper()
+	ctx := context.Background()
+	address := filepath.Join(t.TempDir(), "test.db")
+	if kind == db.Postgres {
+		server := os.Getenv(Postgres)
+		if server == "" {
+			t.Skipf("skipped on PostgreSQL: %s is not set (make test sets it)", Postgres)
+		}
+		name := fmt.Sprintf("t_%d_%d", os.Getpid(), serial.Add(1))
+		admin(t, server, "CREATE DATABASE "+name)
+		t.Cleanup(func() { admin(t, server, fmt.Sprintf("DROP DATABASE IF EXISTS %s WITH (FORCE)", name)) })
+		address = at(t, server, name)
+	}
+	d, err := db.Open(ctx, db.Options{URL: address, Now: NewClock().Now, MaxConns: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	steps, err := db.Migrations(kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = d.SystemRC(ctx, func(tx *db.Tx) error {
+		if _, err := tx.Exec(`CREATE TABLE migrations (name TEXT PRIMARY KEY, sum TEXT NOT NULL, applied_at BIGINT NOT NULL)`); err != nil {
+			return err
+		}
+		for _, m := range steps {
+			if m.Name == migration {
+				return nil
+			}
+			for _, text := range m.SQL {
+				if _, err := tx.Exec(text); err != nil {
+					return err
+				}
+			}
+			if _, err := tx.Exec(`INSERT INTO migrations (name, sum, applied_at) VALUES ($1, $2, 1)`, m.Name, m.Sum); err != nil {
+				return err
+			}
+		}
+		return fmt.Errorf("there is no migration %q", migration)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
