@@ -42,6 +42,7 @@ type RealmSettings struct {
 	RegistrationAuthMethods       string `json:"registration_auth_methods,omitempty" maxLength:"1000" doc:"Ways to authenticate that clients may register for, separated by spaces."`
 	RegistrationScopes            string `json:"registration_scopes,omitempty" maxLength:"8000" doc:"Scopes that clients may register for, separated by spaces."`
 	RegistrationResources         string `json:"registration_resources,omitempty" maxLength:"8000" doc:"Audiences that clients which register themselves may ask tokens for, separated by spaces, or none."`
+	RegistrationDetailTypes       string `json:"registration_authorization_details_types,omitempty" maxLength:"8000" doc:"Types of authorization details that clients may register for (RFC 9396), separated by spaces, or none."`
 	RegistrationRedirectHosts     string `json:"registration_redirect_hosts,omitempty" maxLength:"8000" doc:"Hosts of redirect URIs that clients may register, such as *.example.com, and schemes such as com.example.app:, separated by spaces, or * for all."`
 	RegistrationPKCE              string `json:"registration_pkce,omitempty" enum:"required,optional" doc:"Whether confidential clients that register themselves must use PKCE."`
 	RegistrationMaxClients        int    `json:"registration_max_clients,omitempty" minimum:"0" doc:"Most clients that registered themselves."`

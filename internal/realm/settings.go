@@ -71,6 +71,7 @@ type Settings struct {
 	// hosts, * for every one. They are asked at each registration and update.
 	RegistrationGrantTypes, RegistrationAuthMethods, RegistrationScopes string
 	RegistrationResources, RegistrationRedirectHosts                    string
+	RegistrationDetailTypes                                             string
 	// RegistrationPKCE is "optional" where confidential clients that registered
 	// themselves may leave PKCE out, or "required".
 	RegistrationPKCE string
@@ -151,6 +152,7 @@ var fields = []Field{
 	{Name: "registration_scopes", Help: "scopes that clients may register for", Kind: "text", Default: "openid profile email address phone offline_access",
 		pattern: words, check: checkOpenScopes, text: func(s *Settings) *string { return &s.RegistrationScopes }},
 	list("registration_resources", "audiences that clients which register themselves may ask tokens for, or none", None, func(s *Settings) *string { return &s.RegistrationResources }),
+	list("registration_authorization_details_types", "types of authorization details that clients may register for, or none", None, func(s *Settings) *string { return &s.RegistrationDetailTypes }),
 	list("registration_redirect_hosts", "hosts of redirect URIs that clients may register, such as *.example.com, and schemes such as com.example.app:, or * for all", "*", func(s *Settings) *string { return &s.RegistrationRedirectHosts }),
 	{Name: "registration_pkce", Help: "whether confidential clients that register themselves must use PKCE: required or optional", Kind: "text", Default: "required",
 		pattern: regexp.MustCompile(`^(required|optional)$`), text: func(s *Settings) *string { return &s.RegistrationPKCE }},

@@ -207,6 +207,7 @@ func (p policy) document(id string, body []byte) (client.Settings, error) {
 	if len(all["scope"]) == 0 {
 		s.Scopes = slices.Clone(p.scopes)
 	}
+	s.DetailTypes = slices.DeleteFunc(s.DetailTypes, func(name string) bool { return !slices.Contains(p.detailTypes, name) })
 	s.Resources = slices.Clone(p.resources)
 	if s.AuthMethod != client.None && s.AuthMethod != client.PrivateKeyJWT {
 		return client.Settings{}, unusable("its client can only authenticate with keys, or not at all")
@@ -224,10 +225,9 @@ func (p policy) document(id string, body []byte) (client.Settings, error) {
 }
 
 // otherwise are members that say nothing here about a client with a document:
-// they belong to grants that such a client does not get, or are an operator's to
-// allow.
+// they belong to grants that such a client does not get.
 var otherwise = [...]string{
-	"response_types", "authorization_details_types", "backchannel_token_delivery_mode", "backchannel_client_notification_endpoint",
+	"response_types", "backchannel_token_delivery_mode", "backchannel_client_notification_endpoint",
 	"backchannel_authentication_request_signing_alg",
 }
 

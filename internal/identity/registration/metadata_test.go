@@ -78,14 +78,15 @@ func TestMembersOfOtherStandards(t *testing.T) {
 	}
 }
 
-// The policy bounds each address that a client is told something at, and
-// nobody registers for authorization details.
+// The policy bounds each address that a client is told something at, and the
+// types of authorization details that it may ask for.
 func TestPolicyOfOtherStandards(t *testing.T) {
 	for _, v := range []struct{ member, word string }{
 		{`"backchannel_logout_uri":"https://b.example/out"`, "backchannel_logout_uri"},
 		{`"backchannel_token_delivery_mode":"ping","backchannel_client_notification_endpoint":"https://b.example/told"`, "backchannel_client_notification_endpoint"},
 		{`"frontchannel_logout_uri":"https://b.example/out"`, "frontchannel_logout_uri"},
 		{`"authorization_details_types":["payment"]`, "authorization_details_types"},
+		{`"authorization_details_types":["account","payment"]`, "authorization_details_types"},
 		{`"authorization_details_types":"payment"`, "authorization_details_types"},
 		{`"grant_types":["authorization_code","` + client.TokenExchange + `"]`, "grant_types"},
 		{`"grant_types":["authorization_code","` + client.CIBA + `"]`, "grant_types"},
@@ -95,10 +96,15 @@ func TestPolicyOfOtherStandards(t *testing.T) {
 		p := open()
 		p.methods = append(p.methods, string(client.PrivateKeyJWT))
 		p.redirectHosts = []string{"a.example"}
-		if _, err := p.read([]byte(keyed+"}"), time.Unix(1, 0)); err != nil {
-			t.Fatal(err)
+		p.detailTypes = []string{"account", "statement"}
+		m, err := p.read([]byte(keyed+`,"authorization_details_types":["account"]}`), time.Unix(1, 0))
+		if err != nil || !slices.Equal(m.settings.DetailTypes, []string{"account"}) {
+			t.Fatalf("what is allowed: %v %v", err, m.settings.DetailTypes)
 		}
-		_, err := p.read([]byte(keyed+","+v.member+"}"), time.Unix(1, 0))
+		if m, err = p.read([]byte(keyed+"}"), time.Unix(1, 0)); err != nil || len(m.settings.DetailTypes) > 0 {
+			t.Fatalf("who names none: %v %v", err, m.settings.DetailTypes)
+		}
+		_, err = p.read([]byte(keyed+","+v.member+"}"), time.Unix(1, 0))
 		if fault.Code(err) != errMetadata || !strings.Contains(err.Error(), v.word) {
 			t.Errorf("%s: %v", v.member, err)
 		}
@@ -148,6 +154,10 @@ func TestDocumentsSayMore(t *testing.T) {
 	s, err := p.document(id, []byte(document+`a.example/out"}`))
 	if err != nil || len(s.DetailTypes) > 0 || s.DeliveryMode != "" || s.NotificationEndpoint != "" || s.BackchannelRequestAlg != "" || !s.RequirePushedRequests || s.BackChannelLogoutURI == "" {
 		t.Errorf("%+v %v", s, err)
+	}
+	p.detailTypes = []string{"account", "payment"}
+	if s, err := p.document(id, []byte(document+`a.example/out"}`)); err != nil || !slices.Equal(s.DetailTypes, []string{"payment"}) {
+		t.Errorf("a type that the realm allows: %v %v", s.DetailTypes, err)
 	}
 	if s, err := p.document(id, []byte(document+`b.example/out"}`)); fault.Code(err) != "client_document_unusable" {
 		t.Errorf("%+v %v", s, err)

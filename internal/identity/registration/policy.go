@@ -21,6 +21,7 @@ type policy struct {
 	methods       []string
 	scopes        []string
 	resources     []string
+	detailTypes   []string
 	redirectHosts []string
 	pkceOptional  bool
 	statement     bool // a software statement is needed
@@ -36,6 +37,7 @@ func policyOf(s *realm.Settings) policy {
 		mode: s.Registration, max: int64(s.RegistrationMaxClients),
 		grantTypes: realm.List(s.RegistrationGrantTypes), methods: realm.List(s.RegistrationAuthMethods),
 		scopes: realm.List(s.RegistrationScopes), resources: realm.List(s.RegistrationResources), redirectHosts: realm.List(s.RegistrationRedirectHosts),
+		detailTypes:  realm.List(s.RegistrationDetailTypes),
 		pkceOptional: s.RegistrationPKCE == "optional", statement: s.RegistrationSoftwareStatement == "required", issuers: issuers,
 	}
 }
@@ -74,8 +76,10 @@ func (p policy) check(s *client.Settings) error {
 			return fault.New(fault.Invalid, errRedirect, "redirect_uris: the realm does not let clients register addresses like %q", uri)
 		}
 	}
-	if len(s.DetailTypes) > 0 {
-		return invalid("authorization_details_types", "the realm's operator must allow them; clients cannot register for them")
+	for _, name := range s.DetailTypes {
+		if !slices.Contains(p.detailTypes, name) {
+			return invalid("authorization_details_types", "the realm does not let clients register for %q", name)
+		}
 	}
 	for name, uri := range told(s) {
 		if !p.leads(uri) {
