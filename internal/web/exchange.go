@@ -46,6 +46,9 @@ func (x *exchange) Value(key any) any {
 func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{Context: r.Context(), addr: addrOf(r.RemoteAddr)}
 	x.out.ResponseWriter = w
+	if r.ProtoMajor == 1 && r.Body == http.NoBody {
+		x.out.asked = x
+	}
 	// A name for logs, not a secret.
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], rand.Uint64())
