@@ -25,7 +25,8 @@ var layers = []struct{ side, packages string }{
 	{"public", "api verify"},
 	{"public", "client"},
 	{"ground", "internal/i18n internal/cache internal/geo"},
-	{"ground", "internal/db internal/web internal/config internal/mail"},
+	{"ground", "internal/db internal/web internal/mail"},
+	{"ground", "internal/config"},
 	{"ground", "internal/db/dbtest internal/web/look internal/i18n/i18ntest"},
 	{"core", "internal/audit"},
 	{"core", "internal/audit/audittest"},
@@ -33,12 +34,13 @@ var layers = []struct{ side, packages string }{
 	{"core", "internal/job"},
 	{"identity", "internal/identity/principal internal/identity/keyring internal/identity/once internal/identity/detail"},
 	{"identity", "internal/identity/principal internal/identity/keyring internal/identity/once internal/identity/approval"},
+	{"identity", "internal/identity/letter"},
 	{"identity", "internal/identity/credential"},
 	{"identity", "internal/identity/session internal/identity/client internal/identity/trust"},
 	{"identity", "internal/identity/grant"},
 	{"identity", "internal/identity/token internal/identity/registration"},
 	{"identity", "internal/identity/logout"},
-	{"identity", "internal/identity/signin internal/identity/account internal/identity/signal"},
+	{"identity", "internal/identity/signin internal/identity/account internal/identity/signal internal/identity/postbox"},
 	{"identity", "internal/identity/oauth"}, // sends browsers to signin and takes them back
 	{"admin", "internal/admin/operator internal/admin/invite"},
 	{"admin", "internal/admin/api"},
@@ -73,7 +75,7 @@ var exceptions = map[string]string{
 // speaksHTTP lists the packages that may import net/http: the ground for it,
 // the doors, the public libraries, and what wires or drives whole servers.
 const speaksHTTP = "internal/web internal/web/look internal/identity/signin internal/identity/account internal/identity/oauth " +
-	"internal/identity/signal internal/admin/api internal/app internal/app/apptest internal/demo examples/mcp-server " +
+	"internal/identity/signal internal/identity/postbox internal/admin/api internal/app internal/app/apptest internal/demo examples/mcp-server " +
 	"client verify e2e/live bench bench/limit bench/seed cmd/cardea"
 
 // readsClock lists the packages that may ask the machine for the time. All
@@ -97,6 +99,7 @@ var modules = map[string]string{
 	"github.com/go-jose/go-jose/v4":            "internal/jose",
 	"github.com/oschwald/maxminddb-golang/v2":  "internal/geo",
 	"github.com/prometheus/client_golang":      "internal/app internal/web",
+	"github.com/wneessen/go-mail":              "internal/mail",
 	"golang.org/x/crypto":                      "internal/identity/credential",
 	"golang.org/x/mod":                         "internal/audit",
 	"golang.org/x/sys":                         "internal/db internal/app cmd/cardea",

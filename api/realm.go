@@ -37,6 +37,9 @@ type RealmSettings struct {
 	TLSClientCA       string `json:"tls_client_ca,omitempty" maxLength:"16384" doc:"CAs of the certificates of clients, as PEM (RFC 8705)."`
 	ApprovalWebhook   string `json:"approval_webhook,omitempty" maxLength:"2000" doc:"https address that is told that a request waits for somebody, in a token that the realm signs."`
 
+	MailReplyTo string `json:"mail_reply_to,omitempty" maxLength:"254" doc:"Address where answers to mail of the realm go."`
+	MailFooter  string `json:"mail_footer,omitempty" maxLength:"2000" doc:"Last lines of every mail of the realm, such as who answers for it."`
+
 	Registration                  string `json:"registration,omitempty" enum:"off,initial_access_token,open" doc:"Who may register clients without an operator (RFC 7591)."`
 	RegistrationGrantTypes        string `json:"registration_grant_types,omitempty" maxLength:"1000" doc:"Grant types that clients may register for, separated by spaces."`
 	RegistrationAuthMethods       string `json:"registration_auth_methods,omitempty" maxLength:"1000" doc:"Ways to authenticate that clients may register for, separated by spaces."`

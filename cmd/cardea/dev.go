@@ -18,7 +18,9 @@ import (
 	"github.com/cardea-id/cardea/internal/demo"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/postbox"
 	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/mail"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
 )
@@ -87,7 +89,12 @@ func (c *console) dev(ctx context.Context, cfg *config.Config, f devFlags) error
 	// Requests are logged only for those who ask for it: the terminal is for
 	// the addresses and the password.
 	quiet := cfg.Origin("log.level") == "default"
-	a, err := app.New(ctx, app.Config{Settings: cfg, Version: version, Output: c.err, Quiet: quiet})
+	// Mail is shown, not sent, unless a server for it was named.
+	var box *mail.Shelf
+	if cfg.Mail.Server == "" {
+		box = mail.NewShelf()
+	}
+	a, err := app.New(ctx, app.Config{Settings: cfg, Version: version, Output: c.err, Quiet: quiet, Postbox: box})
 	if err != nil {
 		return err
 	}
@@ -117,6 +124,9 @@ func (c *console) dev(ctx context.Context, cfg *config.Config, f devFlags) error
 // present makes the demo person, the demo clients and the demonstration.
 func (c *console) present(ctx context.Context, a *app.App, cfg *config.Config, f devFlags) (*demo.Demo, error) {
 	fmt.Fprintf(c.out, "Cardea          %s\n", cfg.Issuer)
+	if a.Postbox != nil {
+		fmt.Fprintf(c.out, "mail            %s%s (shown there instead of sent)\n", cfg.Issuer, postbox.Path)
+	}
 	password, err := c.demoPerson(ctx, a, f)
 	if err != nil {
 		return nil, fmt.Errorf("demo person: %w", err)

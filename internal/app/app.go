@@ -19,12 +19,14 @@ import (
 	"github.com/cardea-id/cardea/internal/config"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/geo"
+	"github.com/cardea-id/cardea/internal/i18n"
 	"github.com/cardea-id/cardea/internal/identity/approval"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/detail"
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/keyring"
+	"github.com/cardea-id/cardea/internal/identity/letter"
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/registration"
@@ -33,6 +35,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/identity/trust"
 	"github.com/cardea-id/cardea/internal/job"
+	"github.com/cardea-id/cardea/internal/mail"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
 	"github.com/cardea-id/cardea/internal/web"
@@ -51,6 +54,11 @@ type Config struct {
 	// Fetch reaches out to addresses that others chose; nil is made from the
 	// settings. Tests have one that reaches their servers.
 	Fetch *web.Fetcher
+	// Mail sends letters in the place of the configured server, in tests.
+	Mail mail.Sender
+	// Postbox keeps letters instead of sending them and shows them on pages of
+	// package postbox. It is for a development node.
+	Postbox *mail.Shelf
 	// Quiet leaves out the request log, in tests.
 	Quiet bool
 }
@@ -78,6 +86,7 @@ type App struct {
 	Links       *invite.Links
 	Jobs        *job.Queue
 	Places      *geo.File // nil: there is none
+	Letters     *letter.Letters
 	API         *api.Server
 	Mux         *web.Mux
 	Handler     http.Handler
@@ -89,6 +98,7 @@ type App struct {
 	metrics *metrics
 	lines   *web.Log
 	slog    *slog.Logger
+	words   *i18n.Catalogue
 	closers []func()
 }
 
@@ -201,6 +211,9 @@ func (a *App) cores(master []byte) (err error) {
 	}
 	a.Ring = keyring.New(a.DB, a.Log, box, keyring.Options{})
 	a.Jobs = job.NewQueue(a.DB, a.Log.Node(), box, a.slog)
+	if err := a.letters(issuer.Hostname()); err != nil {
+		return err
+	}
 	a.Once = once.New(a.DB, a.Log.Epoch)
 	a.Approvals = approval.NewStore(a.DB, a.Log, box)
 	a.answers = once.NewAnswers(a.Once, box)

@@ -10,7 +10,6 @@ import (
 	"github.com/cardea-id/cardea/internal/admin/operator"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
-	"github.com/cardea-id/cardea/internal/i18n"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/logout"
 	"github.com/cardea-id/cardea/internal/identity/oauth"
@@ -39,10 +38,7 @@ func (a *App) limits() map[string]web.Limit {
 
 // doors makes what speaks HTTP and mounts it.
 func (a *App) doors(master []byte) error {
-	words, err := i18n.Load()
-	if err != nil {
-		return err
-	}
+	words := a.words
 	assets, err := look.Assets()
 	if err != nil {
 		return err
@@ -77,6 +73,9 @@ func (a *App) doors(master []byte) error {
 	pages.Mount(a.Mux)
 	assets.Mount(a.Mux)
 	protocol.Mount(a.Mux)
+	if err := a.postbox(assets, pages.Fail); err != nil {
+		return err
+	}
 	a.signals.Routes(a.Mux.Door("signal", signal.Fail))
 	a.API = api.New(a.Mux, api.Options{Authenticate: operatorToken{protocol}.read, Log: a.Log, Limiter: limiter, Realms: a.Realms,
 		Operators: a.Operators, Links: a.Links, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,

@@ -59,6 +59,10 @@ type Config struct {
 	// What Cardea itself may reach.
 	Fetch Fetch `key:"fetch"`
 
+	// The server through which people are sent mail. Without it nobody is: what
+	// needs mail says so on its page, and operators hand out links themselves.
+	Mail Mail `key:"mail"`
+
 	// The listener for metrics and profiles.
 	Metrics Metrics `key:"metrics"`
 
@@ -137,6 +141,43 @@ type Fetch struct {
 	// Cardea knock at doors of your network. A development node also reaches
 	// localhost. In the environment and in flags: separated by commas.
 	AllowHosts []string `key:"allow_hosts" help:"host:port of private services that may be called"`
+}
+
+// Mail says how people are sent mail.
+type Mail struct {
+	// The SMTP server that takes mail from this node, as host:port, such as
+	// smtp.example.com:587. Empty: no mail is sent.
+	Server string `key:"server" help:"SMTP server as host:port"`
+
+	// How the connection is protected: starttls asks for TLS and sends nothing to
+	// a server that offers none, implicit speaks TLS from the first byte (port
+	// 465), opportunistic does without TLS where the server offers none, so that
+	// whoever sits between can read every link and code. auto is implicit for port
+	// 465, opportunistic for a server on this machine, and starttls for all
+	// others. Certificates are verified in every case.
+	TLS string `key:"tls" default:"auto" help:"auto, starttls, implicit or opportunistic"`
+
+	// A PEM file with the authorities whose certificates of the server count,
+	// instead of the system's.
+	CAFile string `key:"ca_file" help:"PEM file of the authorities of the mail server's certificate"`
+
+	// The name to authenticate with, if the server wants one.
+	Username string `key:"username" help:"name to authenticate with at the mail server"`
+
+	// The password that goes with it. Without TLS it is sent to this machine only.
+	Password secret.Text `key:"password" help:"password for the mail server"`
+
+	// The address that mail comes from. Its domain should name the server in its
+	// SPF record and sign with DKIM, or mail will be taken for spam.
+	From string `key:"from" help:"address that mail comes from"`
+
+	// Where answers go, if not to the address above. A realm may have its own
+	// (setting mail_reply_to).
+	ReplyTo string `key:"reply_to" help:"address for answers to mail"`
+
+	// How long one message may take, at most 25s. What did not get through is
+	// tried again for about a day.
+	Timeout time.Duration `key:"timeout" default:"20s" help:"time for one message"`
 }
 
 // Metrics is the listener for operators' tools.

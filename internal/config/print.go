@@ -82,6 +82,7 @@ func (c *Config) Relaxed() []string {
 	if c.Log.Level == "debug" {
 		out = append(out, "log.level debug writes more about requests than production needs")
 	}
+	out = append(out, c.Mail.relaxed()...)
 	if q := string(c.Database.URL); c.Postgres() && strings.Contains(q, "sslmode=disable") && !localDatabase(q) {
 		out = append(out, "database.url has sslmode=disable: secrets cross the network in the clear")
 	}

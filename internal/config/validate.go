@@ -52,6 +52,7 @@ func (c *Config) validate(report reporter) {
 	c.validateDatabase(at)
 	c.validateTLS(at)
 	c.validateMTLS(at)
+	c.validateMail(at)
 	for _, host := range c.Fetch.AllowHosts {
 		if h, _, err := net.SplitHostPort(host); err != nil || h == "" || host != strings.ToLower(host) || addressProblem(host) != "" {
 			at("fetch.allow_hosts", "want hosts in lower case with ports, such as crm.internal:8443")

@@ -63,6 +63,10 @@ type Settings struct {
 	// ApprovalWebhook is told that a request waits for somebody, so that it can
 	// tell them, or "".
 	ApprovalWebhook string
+	// MailReplyTo is where answers to mail of the realm go, or "".
+	MailReplyTo string
+	// MailFooter are the last lines of every mail, such as who answers for it.
+	MailFooter string
 
 	// Registration says who may register clients without an operator (RFC
 	// 7591): off, initial_access_token or open.
@@ -144,6 +148,10 @@ var fields = []Field{
 		pattern: regexp.MustCompile(`^[ -~\r\n]*$`), check: checkCAs, text: func(s *Settings) *string { return &s.TLSClientCA }},
 	{Name: "approval_webhook", Help: "https address that is told that a request waits for somebody at /account/approvals", Kind: "text",
 		pattern: regexp.MustCompile(`^(https://[!-~]+)?$`), check: checkWebhook, text: func(s *Settings) *string { return &s.ApprovalWebhook }},
+	{Name: "mail_reply_to", Help: "address where answers to mail of the realm go", Kind: "text",
+		pattern: regexp.MustCompile(`^\S{0,254}$`), check: checkMailAddress, text: func(s *Settings) *string { return &s.MailReplyTo }},
+	{Name: "mail_footer", Help: "last lines of every mail of the realm, such as who answers for it; at most 500 characters", Kind: "text",
+		pattern: regexp.MustCompile(`^[\pL\pM\pN\pP\pS \n]{0,500}$`), text: func(s *Settings) *string { return &s.MailFooter }},
 
 	{Name: "registration", Help: "who may register clients without an operator: off, initial_access_token or open", Kind: "text", Default: RegistrationOff,
 		pattern: regexp.MustCompile(`^(off|initial_access_token|open)$`), text: func(s *Settings) *string { return &s.Registration }},

@@ -66,6 +66,12 @@ func pageHeaders(h http.Header, targets []string) {
 // a target to who knows where must not be redirected to it.
 func FormTargets(w http.ResponseWriter, targets ...string) { pageHeaders(w.Header(), targets) }
 
+// Inert is for what was not made for browsers, such as a letter, in a frame of
+// this origin's pages. Nothing in it runs, loads or leads anywhere.
+func Inert(w http.ResponseWriter) {
+	w.Header().Set(hCSP, "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox")
+}
+
 // Framed lets pages of every origin show this one in a frame. It is for a page
 // that has nothing to click on and nothing to tell but what its script decides.
 func Framed(w http.ResponseWriter) {

@@ -17,6 +17,7 @@ import (
 	"github.com/cardea-id/cardea/internal/db/dbtest"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/mail"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
 )
@@ -33,6 +34,7 @@ type Env struct {
 	*app.App
 	Clock   *dbtest.Clock
 	Outside *Outside
+	Mail    *mail.Shelf // what would have been sent
 	url     string
 	key     []byte
 	more    map[string]string // settings besides the usual ones
@@ -57,7 +59,7 @@ func Start(t testing.TB, engine db.Engine) *Env {
 // environment variables.
 func StartWith(t testing.TB, engine db.Engine, more map[string]string) *Env {
 	t.Helper()
-	e := &Env{Clock: dbtest.NewClock(), url: dbtest.URL(t, engine), key: bytes.Repeat([]byte{7}, 32), more: more, Outside: newOutside(t)}
+	e := &Env{Clock: dbtest.NewClock(), url: dbtest.URL(t, engine), key: bytes.Repeat([]byte{7}, 32), more: more, Outside: newOutside(t), Mail: mail.NewShelf()}
 	e.App = e.start(t)
 	ctx := context.Background()
 	if _, err := e.Realms.Create(ctx, audit.System, realm.New{Name: Neighbour}); err != nil {
@@ -73,7 +75,7 @@ func StartWith(t testing.TB, engine db.Engine, more map[string]string) *Env {
 // shares the clock.
 func (e *Env) Node(t testing.TB) *Env {
 	t.Helper()
-	other := &Env{Clock: e.Clock, Outside: e.Outside, url: e.url, key: e.key, more: e.more}
+	other := &Env{Clock: e.Clock, Outside: e.Outside, Mail: e.Mail, url: e.url, key: e.key, more: e.more}
 	other.App = other.start(t)
 	return other
 }
@@ -90,7 +92,7 @@ func (e *Env) start(t testing.TB) *app.App {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := app.New(context.Background(), app.Config{Settings: settings, Version: "test", MasterKey: e.key, Now: e.Clock.Now, Output: t.Output(), Quiet: true,
+	a, err := app.New(context.Background(), app.Config{Settings: settings, Version: "test", MasterKey: e.key, Now: e.Clock.Now, Output: t.Output(), Quiet: true, Mail: e.Mail,
 		Fetch: e.Outside.fetcher(strings.Fields(outsideNames)...)})
 	if err != nil {
 		t.Fatal(err)
