@@ -106,6 +106,7 @@ var modules = map[string]string{
 	"golang.org/x/term":                        "cmd/cardea",
 	"golang.org/x/text":                        "internal/i18n internal/identity/principal internal/identity/credential",
 	"golang.org/x/time":                        "internal/web internal/cache",
+	"rsc.io/qr":                                "internal/identity/signin",
 }
 
 // keepsTestState lists the test kits that share a database server between the

@@ -71,6 +71,7 @@ type App struct {
 	Realms      *realm.Registry
 	People      *principal.Directory
 	Credentials *credential.Store
+	Factors     *credential.Factors
 	Passwords   *credential.Passwords
 	Sessions    *session.Store
 	Clients     *client.Registry
@@ -219,6 +220,7 @@ func (a *App) cores(master []byte) (err error) {
 	a.answers = once.NewAnswers(a.Once, box)
 	a.People = principal.NewDirectory(a.DB, a.Log)
 	a.Credentials = credential.NewStore(a.DB, a.Log, box)
+	a.Factors = credential.NewFactors(a.DB, a.Log, a.Realms, box)
 	a.Passwords = credential.NewPasswords(a.DB, a.Log, a.Realms, credential.PasswordOptions{Breached: breached})
 	a.Sessions = session.NewStore(a.DB, a.Log, a.Realms, a.People, a.Credentials)
 	a.Clients = client.New(a.DB, a.Log, a.Credentials)

@@ -41,6 +41,21 @@ type Settings struct {
 	GuessLimit int
 	// GuessWindow is the time in which GuessLimit applies.
 	GuessWindow time.Duration
+	// LeastACR is the least assurance of a sign-in: aal1, aal2 or aal3.
+	LeastACR string
+	// EnrolGrace is how long somebody who lacks the factor that LeastACR demands
+	// may go on without it.
+	EnrolGrace time.Duration
+	// Factors are those that count, * for all.
+	Factors string
+	// AssuranceLife is how long a proof counts for more than LeastACR's first
+	// level.
+	AssuranceLife time.Duration
+	// RememberDevice is how long a device on which a second factor was proved is
+	// not asked for one again, if its owner wishes so; 0 is never.
+	RememberDevice time.Duration
+	// TOTPAlgorithm is that of time-based codes of new apps (RFC 6238).
+	TOTPAlgorithm string
 	// MaxTokenBytes is the size above which an access token is not issued.
 	MaxTokenBytes int
 	// KeyRotation is how long a signing key signs before the next one takes over.
@@ -132,6 +147,14 @@ var fields = []Field{
 	integer("password_min_length", "least characters of a password that is the only factor", 15, 15, 64, func(s *Settings) *int { return &s.PasswordMinLength }),
 	integer("guess_limit", "wrong passwords evaluated for one account, and wrong device codes looked up, within guess_window", 10, 1, 100, func(s *Settings) *int { return &s.GuessLimit }),
 	duration("guess_window", "time in which guess_limit applies", 15*time.Minute, time.Minute, day, func(s *Settings) *time.Duration { return &s.GuessWindow }),
+	{Name: "least_acr", Help: "least assurance of a sign-in: aal1 (one factor), aal2 (two) or aal3 (a device-bound passkey that passed an attestation policy)", Kind: "text", Default: "aal1",
+		pattern: regexp.MustCompile(`^aal[123]$`), text: func(s *Settings) *string { return &s.LeastACR }},
+	duration("enrol_grace", "how long somebody may go on without the factor that least_acr demands; 0s: it is set up at the next sign-in", 0, 0, 90*day, func(s *Settings) *time.Duration { return &s.EnrolGrace }),
+	list("factors", "ways to prove who one is that count: words of password, totp, recovery, passkey and email, or * for all", "*", func(s *Settings) *string { return &s.Factors }),
+	duration("assurance_life", "how long a proof counts for more than aal1", 30*day, time.Minute, 400*day, func(s *Settings) *time.Duration { return &s.AssuranceLife }),
+	duration("remember_device", "how long a device is not asked for a second factor again, if its owner wishes so; 0s: never", 0, 0, 90*day, func(s *Settings) *time.Duration { return &s.RememberDevice }),
+	{Name: "totp_algorithm", Help: "algorithm of time-based codes of new authenticator apps: SHA1, which all apps know, SHA256 or SHA512", Kind: "text", Default: "SHA1",
+		pattern: regexp.MustCompile(`^SHA(1|256|512)$`), text: func(s *Settings) *string { return &s.TOTPAlgorithm }},
 	integer("max_token_bytes", "an access token larger than this is not issued", 1024, 512, 16384, func(s *Settings) *int { return &s.MaxTokenBytes }),
 	duration("key_rotation", "a signing key signs for so long before the next takes over", 90*day, day, 800*day, func(s *Settings) *time.Duration { return &s.KeyRotation }),
 	{Name: "default_language", Help: "language of pages for browsers that ask for none there is", Kind: "text", Default: "en",
@@ -364,4 +387,9 @@ func formatDuration(d time.Duration) string {
 		return strconv.Itoa(int(d/time.Minute)) + "m"
 	}
 	return d.String()
+}
+
+// AllowsFactor reports whether a way to prove who one is counts in the realm.
+func (s *Settings) AllowsFactor(kind string) bool {
+	return s.Factors == "*" || slices.Contains(strings.Fields(s.Factors), kind)
 }

@@ -236,6 +236,13 @@ type Settings struct {
 	// IntrospectAny lets a resource server ask about every token of the realm.
 	IntrospectAny bool `json:"introspect_any,omitempty"`
 
+	// LeastACR is the least assurance with which people get it anything, "" for
+	// the realm's; neither a remembered device nor a time of grace excuses.
+	LeastACR string `json:"least_acr,omitempty"`
+	// Factors are those that count for it, of those that the realm allows; empty:
+	// all of them.
+	Factors []string `json:"factors,omitempty"`
+
 	DefaultMaxAge   int64 `json:"default_max_age,omitempty"` // seconds; 0: none
 	RequireAuthTime bool  `json:"require_auth_time,omitempty"`
 
@@ -249,6 +256,11 @@ type Settings struct {
 	ClientURI string   `json:"client_uri,omitempty"`
 	PolicyURI string   `json:"policy_uri,omitempty"`
 	TermsURI  string   `json:"tos_uri,omitempty"`
+}
+
+// AllowsFactor reports whether a way to prove who one is counts for the client.
+func (s *Settings) AllowsFactor(kind string) bool {
+	return len(s.Factors) == 0 || slices.Contains(s.Factors, kind)
 }
 
 // Algorithms are the signing algorithms a client may name, for what we sign

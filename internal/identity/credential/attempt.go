@@ -38,10 +38,17 @@ func subjectOf(identifier string) string {
 	return "?" + base64.RawURLEncoding.EncodeToString(secret.Hash(principal.Canonical(strings.TrimSpace(identifier))))
 }
 
+// guesses counts attempts.
+type guesses struct {
+	db    *db.DB
+	seed  maphash.Seed
+	turns [256]sync.Mutex
+}
+
 // turn is held while a bucket of attempts is changed, so that many guesses at
 // one account wait here and not, each with a connection, for its row. Other nodes
 // do not matter: the row's lock is what carries the guarantee.
-func (p *Passwords) turn(name string, b bucket) *sync.Mutex {
+func (p *guesses) turn(name string, b bucket) *sync.Mutex {
 	return &p.turns[maphash.String(p.seed, name+" "+b.subject)%uint64(len(p.turns))]
 }
 
@@ -52,7 +59,7 @@ type reservation struct {
 }
 
 // reserve counts an attempt, or says how long it takes until one is free.
-func (p *Passwords) reserve(ctx context.Context, name string, b bucket, s realm.Settings) (r reservation, wait time.Duration, err error) {
+func (p *guesses) reserve(ctx context.Context, name string, b bucket, s realm.Settings) (r reservation, wait time.Duration, err error) {
 	turn := p.turn(name, b)
 	turn.Lock()
 	defer turn.Unlock()
@@ -75,7 +82,7 @@ func (p *Passwords) reserve(ctx context.Context, name string, b bucket, s realm.
 }
 
 // release gives a reservation back. It is done also when the caller has gone.
-func (p *Passwords) release(ctx context.Context, name string, r reservation) error {
+func (p *guesses) release(ctx context.Context, name string, r reservation) error {
 	turn := p.turn(name, r.bucket)
 	turn.Lock()
 	defer turn.Unlock()

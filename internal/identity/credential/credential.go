@@ -5,8 +5,9 @@
 // package grant. What is born of a credential calls [LiveTx] in the transaction
 // of its birth.
 //
-// Passwords are limited here as well: how many guesses an account suffers
-// (attempts), and which browsers have signed in to it before (browsers).
+// Guesses are limited here as well: how many an account suffers (attempts), of
+// passwords and, apart from them, of second factors, and which browsers have
+// signed in to it before (browsers). Second factors are [Factors]' business.
 package credential
 
 import (
@@ -34,6 +35,8 @@ const (
 	PublicKey    Type = "public_key"    // a JSON Web Key whose private half somebody else has
 	KeySet       Type = "key_set"       // the URL at which a client publishes such keys
 	Federated    Type = "federated"     // the word of an issuer that the realm trusts
+	TOTP         Type = "totp"          // time-based codes (RFC 6238); its secret is kept sealed
+	Recovery     Type = "recovery"      // a set of codes for the day when a factor is lost
 )
 
 // Credential is one proof that a principal has. What it is checked against
@@ -46,11 +49,12 @@ type Credential struct {
 	MustChange bool   // the password is known to be compromised: accept it only to change it
 	CreatedAt  time.Time
 	ExpiresAt  time.Time // zero: never
-	LastUsedAt time.Time // kept for passwords only
+	LastUsedAt time.Time // kept for what people prove themselves with
 	RevokedAt  time.Time // zero: not revoked
 	Version    int64
 
-	data string
+	data    string
+	counter int64 // see the migration
 }
 
 // alive reports whether c proves anything at now.

@@ -3,7 +3,6 @@ package credential
 import (
 	"context"
 	"hash/maphash"
-	"sync"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
@@ -16,13 +15,11 @@ import (
 
 // Passwords checks and sets the passwords of people.
 type Passwords struct {
-	db       *db.DB
+	guesses
 	log      *audit.Log
 	realms   *realm.Registry
 	breached *Breaches
 	hasher   *hasher
-	seed     maphash.Seed
-	turns    [256]sync.Mutex
 }
 
 // PasswordOptions tune Passwords. The zero value is right for most.
@@ -35,7 +32,7 @@ type PasswordOptions struct {
 
 // NewPasswords returns what checks and sets passwords.
 func NewPasswords(d *db.DB, log *audit.Log, realms *realm.Registry, o PasswordOptions) *Passwords {
-	return &Passwords{db: d, log: log, realms: realms, breached: o.Breached, hasher: newHasher(o.Workers, time.Second), seed: maphash.MakeSeed()}
+	return &Passwords{guesses: guesses{db: d, seed: maphash.MakeSeed()}, log: log, realms: realms, breached: o.Breached, hasher: newHasher(o.Workers, time.Second)}
 }
 
 // Attempt is somebody trying a password.

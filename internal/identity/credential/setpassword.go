@@ -73,6 +73,9 @@ func replacePassword(tx *db.Tx, by audit.Actor, id string, old Credential, h Has
 			return err
 		}
 	}
+	if err := ChangedTx(tx, id); err != nil {
+		return err
+	}
 	_, err := create(tx, by, Credential{Principal: id, Type: Password, data: h.phc}, old.ID)
 	return err
 }

@@ -7,18 +7,18 @@ import (
 	"github.com/cardea-id/cardea/internal/fault"
 )
 
-const columns = `id, principal, type, name, data, must_change, created_at, expires_at, last_used_at, revoked_at, version`
+const columns = `id, principal, type, name, data, must_change, created_at, expires_at, last_used_at, revoked_at, version, counter`
 
 func scan(r db.Row) (c Credential, err error) {
 	var created, expires, used, revoked db.Time
-	err = r.Scan(&c.ID, &c.Principal, &c.Type, &c.Name, &c.data, &c.MustChange, &created, &expires, &used, &revoked, &c.Version)
+	err = r.Scan(&c.ID, &c.Principal, &c.Type, &c.Name, &c.data, &c.MustChange, &created, &expires, &used, &revoked, &c.Version, &c.counter)
 	c.CreatedAt, c.ExpiresAt, c.LastUsedAt, c.RevokedAt = created.Time, expires.Time, used.Time, revoked.Time
 	return c, err
 }
 
 func insert(tx *db.Tx, c Credential) error {
-	n, err := tx.Exec(`INSERT INTO credentials (realm, `+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
-		tx.Realm, c.ID, c.Principal, c.Type, c.Name, c.data, c.MustChange, db.At(c.CreatedAt), db.At(c.ExpiresAt), db.At(c.LastUsedAt), db.At(c.RevokedAt), c.Version)
+	n, err := tx.Exec(`INSERT INTO credentials (realm, `+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING`,
+		tx.Realm, c.ID, c.Principal, c.Type, c.Name, c.data, c.MustChange, db.At(c.CreatedAt), db.At(c.ExpiresAt), db.At(c.LastUsedAt), db.At(c.RevokedAt), c.Version, c.counter)
 	if err == nil && n == 0 {
 		return fault.New(fault.Conflict, "password_exists", "the principal has a password already")
 	}
@@ -95,4 +95,34 @@ func replaceHash(tx *db.Tx, id string, version int64, data string) (bool, error)
 func markCompromised(tx *db.Tx, id string) error {
 	_, err := tx.Exec(`UPDATE credentials SET must_change = TRUE, version = version + 1 WHERE realm = $1 AND id = $2`, tx.Realm, id)
 	return err
+}
+
+// advance notes the use of a credential whose counter was below, and reports
+// whether it was: of many who come with the same value, one succeeds.
+func advance(tx *db.Tx, id string, counter int64) (bool, error) {
+	n, err := tx.Exec(`UPDATE credentials SET counter = $3, last_used_at = $4 WHERE realm = $1 AND id = $2 AND counter < $3 AND revoked_at = 0`,
+		tx.Realm, id, counter, db.At(tx.Now))
+	return n == 1, err
+}
+
+// demandedSince notes that the realm demands a factor of somebody who has none,
+// and tells since when it does.
+func demandedSince(tx *db.Tx, principal string) (time.Time, error) {
+	since, err := db.One(tx, db.Scalar[db.Time], `INSERT INTO factor_demands (realm, principal, since) VALUES ($1, $2, $3)
+		ON CONFLICT (realm, principal) DO UPDATE SET since = factor_demands.since RETURNING since`, tx.Realm, principal, db.At(tx.Now))
+	return since.Time, err
+}
+
+// forgetDemand is for those who have a factor now: who loses it has time anew.
+func forgetDemand(tx *db.Tx, principal string) error {
+	_, err := tx.Exec(`DELETE FROM factor_demands WHERE realm = $1 AND principal = $2`, tx.Realm, principal)
+	return err
+}
+
+func readDemand(tx *db.Tx, principal string) (time.Time, error) {
+	since, err := db.One(tx, db.Scalar[db.Time], `SELECT since FROM factor_demands WHERE realm = $1 AND principal = $2`, tx.Realm, principal)
+	if db.Missing(err) {
+		return time.Time{}, nil
+	}
+	return since.Time, err
 }

@@ -63,3 +63,21 @@ func forgetBrowsers(tx *db.Tx, principal string, keep int) error {
 		(SELECT browser FROM browsers WHERE realm = $1 AND principal = $2 ORDER BY last_seen_at DESC, browser LIMIT $3)`, tx.Realm, principal, keep)
 	return err
 }
+
+func setRemembered(tx *db.Tx, principal, hash string, until time.Time) error {
+	_, err := tx.Exec(`UPDATE browsers SET remembered_until = $4 WHERE realm = $1 AND principal = $2 AND browser = $3`, tx.Realm, principal, hash, db.At(until))
+	return err
+}
+
+func remembered(tx *db.Tx, principal, hash string) (time.Time, error) {
+	until, err := db.One(tx, db.Scalar[db.Time], `SELECT remembered_until FROM browsers WHERE realm = $1 AND principal = $2 AND browser = $3`, tx.Realm, principal, hash)
+	if db.Missing(err) {
+		return time.Time{}, nil
+	}
+	return until.Time, err
+}
+
+func forgetRemembered(tx *db.Tx, principal string) error {
+	_, err := tx.Exec(`UPDATE browsers SET remembered_until = 0 WHERE realm = $1 AND principal = $2 AND remembered_until <> 0`, tx.Realm, principal)
+	return err
+}

@@ -82,6 +82,9 @@ func (s *Server) resume(w http.ResponseWriter, r *http.Request) error {
 	if err := s.read(r.Context(), atAuthorize, a); err != nil {
 		return s.refuseRequest(w, r, a, err)
 	}
+	if outcome.Stuck {
+		return s.answerError(w, r, a, refuse("unmet_authentication_requirements", "the person cannot reach the assurance asked for"))
+	}
 	if outcome.Denied || outcome.Session == nil {
 		return s.answerError(w, r, a, refuse("access_denied", "the person did not agree"))
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/identity/signin"
+	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/web"
 )
 
@@ -27,7 +28,7 @@ func (s *Server) decide(w http.ResponseWriter, r *http.Request, a *authorization
 	}
 	ask := signin.Flow{Return: pathContinue, Client: a.client.ID, RedirectURI: a.redirectURI,
 		LoginHint: a.params.Get("login_hint"), UILocales: a.params.Get("ui_locales")}
-	left, err := s.signInMissing(ctx, a, p, &ask)
+	left, err := s.signInMissing(r, a, p, &ask)
 	if err == nil && left == nil {
 		left, err = s.consentMissing(ctx, a, &p, &ask)
 	}
@@ -105,10 +106,12 @@ func (s *Server) isSubject(ctx context.Context, a *authorization, principal stri
 
 // signInMissing says why the person must sign in first, and fills in what to
 // ask of the pages. Nil: nothing is missing.
-func (s *Server) signInMissing(ctx context.Context, a *authorization, p progress, ask *signin.Flow) (*lack, error) {
+func (s *Server) signInMissing(r *http.Request, a *authorization, p progress, ask *signin.Flow) (*lack, error) {
+	ctx := r.Context()
 	ask.Reauth = a.prompt.login && !p.Reauthenticated
 	ask.Select = a.prompt.selectAccount && !p.Selected
 	ask.Subject = a.principalHint()
+	unmet := s.levels(a, p, ask)
 	if p.session == nil {
 		return missing("login_required", "nobody is signed in"), nil
 	}
@@ -126,7 +129,7 @@ func (s *Server) signInMissing(ctx context.Context, a *authorization, p progress
 	if ask.Select {
 		return missing("account_selection_required", "an account must be chosen"), nil
 	}
-	if want := a.claims.IDToken["acr"]; want.Essential && p.Reauthenticated && !want.accepts(p.session.ACR) {
+	if unmet {
 		// OpenID Connect Core Error Code unmet_authentication_requirements 1.0.
 		return hopeless("unmet_authentication_requirements", "the assurance asked for cannot be reached"), nil
 	}
@@ -134,22 +137,69 @@ func (s *Server) signInMissing(ctx context.Context, a *authorization, p progress
 		ask.Reauth = true
 		return missing("login_required", "the person must sign in again"), nil
 	}
+	enough, err := s.pages.Suffices(r, p.session, signin.Flow{Client: a.client.ID, ACR: ask.ACR, WishACR: ask.WishACR})
+	if err != nil {
+		return nil, err
+	}
+	if !enough {
+		return missing("login_required", "the person must prove more than they did"), nil
+	}
 	return nil, nil
 }
 
-// acrs are the levels that a sign-in can reach. Discovery reads them too.
-var acrs = []string{signin.ACRPassword}
+// levels fills in which assurance the client demands and which it would like.
+// It reports whether the demand is one that nobody can meet here.
+func (s *Server) levels(a *authorization, p progress, ask *signin.Flow) (unmet bool) {
+	reachable := s.pages.Reachable(a.realm)
+	reached := ""
+	if p.session != nil {
+		reached = p.session.ACR
+	}
+	if want := a.claims.IDToken["acr"]; len(want.Values) > 0 {
+		if level, ok := wanted(want.Values, reached, reachable); want.Essential {
+			ask.ACR, unmet = level, !ok
+		} else if !p.Later {
+			ask.WishACR = level
+		}
+	}
+	if level, ok := wanted(a.acr, reached, reachable); ok && ask.WishACR == "" && !p.Later {
+		ask.WishACR = level
+	}
+	return unmet
+}
 
-// tooOld reports whether the client wants a newer or better sign-in than the
-// session's.
+// wanted is the level to ask for where any of values will do: "" if what is
+// reached does, else the first that can be reached. ok is false where none can.
+func wanted(values []string, reached string, reachable []string) (level string, ok bool) {
+	if slices.ContainsFunc(values, func(v string) bool { return v == reached || token.Meets(reached, v) }) {
+		return "", true
+	}
+	i := slices.IndexFunc(values, func(v string) bool { return slices.Contains(reachable, v) })
+	if i < 0 {
+		return "", false
+	}
+	return values[i], true
+}
+
+// told is the level that tokens of the request name: what was reached, or of the
+// values that the client says are essential the highest that this covers (OpenID
+// Connect Core, section 5.5.1.1).
+func (a *authorization) told(reached string) string {
+	want := a.claims.IDToken["acr"]
+	if !want.Essential || want.accepts(reached) {
+		return reached
+	}
+	for _, level := range slices.Backward(token.Levels()) {
+		if token.Meets(reached, level) && want.accepts(level) {
+			return level
+		}
+	}
+	return reached
+}
+
+// tooOld reports whether the client wants a newer sign-in than the session's.
 func (s *Server) tooOld(a *authorization, one *session.Session) bool {
 	if a.prompt.login {
-		return true
-	}
-	if want := a.claims.IDToken["acr"]; want.Essential && !want.accepts(one.ACR) {
-		return true
-	}
-	if !slices.Contains(a.acr, one.ACR) && slices.ContainsFunc(a.acr, func(acr string) bool { return slices.Contains(acrs, acr) }) {
 		return true
 	}
 	age := s.now().Sub(one.AuthTime)

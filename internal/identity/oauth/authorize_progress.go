@@ -16,6 +16,7 @@ type progress struct {
 	Session         string `json:"session,omitempty"` // whom the rest is true of
 	Reauthenticated bool   `json:"reauthenticated,omitempty"`
 	Selected        bool   `json:"selected,omitempty"`
+	Later           bool   `json:"later,omitempty"` // went on without the assurance that was only wished for
 
 	session   *session.Session
 	consented []string // scopes agreed to just now
@@ -26,11 +27,12 @@ type progress struct {
 // not true of another.
 func (p progress) learn(o *signin.Outcome) progress {
 	if p.Session != o.Session.ID {
-		p.Session, p.Reauthenticated, p.Selected = o.Session.ID, false, false
+		p.Session, p.Reauthenticated, p.Selected, p.Later = o.Session.ID, false, false, false
 	}
 	p.session = o.Session
 	p.Reauthenticated = p.Reauthenticated || o.Reauthenticated
 	p.Selected = p.Selected || o.Selected || o.Reauthenticated
+	p.Later = p.Later || o.Later
 	if o.Consented {
 		p.asked, p.consented = true, o.Scopes
 	}

@@ -284,8 +284,10 @@ func TestPromptAndAge(t *testing.T) {
 		if got := none(cookie, "max_age", "0"); got != "login_required" {
 			d.Errorf("max_age=0: %q", got)
 		}
-		if got := none(cookie, "claims", `{"id_token":{"acr":{"essential":true,"values":["aal3"]}}}`); got != "login_required" {
-			d.Errorf("essential acr: %q", got)
+		for value, want := range map[string]string{"aal1": "", "aal2": "login_required", "aal9": "unmet_authentication_requirements"} {
+			if got := none(cookie, "claims", `{"id_token":{"acr":{"essential":true,"values":["`+value+`"]}}}`); got != want {
+				d.Errorf("essential acr %s: %q, want %q", value, got, want)
+			}
 		}
 		for _, prompt := range []string{"login", "login consent", "select_account"} {
 			w := d.get("/oauth2/authorize?"+request("app", "prompt", prompt).Encode(), cookie)

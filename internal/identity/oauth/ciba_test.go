@@ -272,7 +272,11 @@ func TestMoreThanAPassword(t *testing.T) {
 			d.Fatalf("not asked to sign in: %d %s", page.Code, page.Body)
 		}
 		d.refuse(d.fetchCIBA("bank", secret, got.ID), 400, "authorization_pending")
-		if done := b.submit(b.password(page), "do", "allow"); !strings.Contains(done.Body.String(), "You have allowed it") {
+		page = b.password(page)
+		if !strings.Contains(page.Body.String(), "Add an authenticator app") {
+			d.Fatalf("not led to add a factor: %d %s", page.Code, page.Body)
+		}
+		if done := b.submit(b.submit(page, "do", "later"), "do", "allow"); !strings.Contains(done.Body.String(), "You have allowed it") {
 			d.Fatalf("%d %s", done.Code, done.Body)
 		}
 		tokens := d.fetchCIBA("bank", secret, got.ID)

@@ -223,7 +223,7 @@ func (s *Server) describe(rl *realm.Realm, detailTypes []string, key *jose.Key) 
 		IntrospectionAuthAlgs: assertionAlgs,
 		PKCE:                  []string{"S256"},
 		Prompts:               prompts,
-		ACRs:                  acrs,
+		ACRs:                  s.pages.Reachable(rl),
 		ClaimTypes:            []string{"normal"},
 		Claims:                claimNames(),
 		Locales:               s.locales,

@@ -40,7 +40,7 @@ type Store struct {
 // NewStore returns the store. Call it before the log is started.
 func NewStore(d *db.DB, log *audit.Log, realms *realm.Registry, principals *principal.Directory, creds *credential.Store) *Store {
 	s := &Store{db: d, log: log, realms: realms, principals: principals, creds: creds,
-		cached: cache.New("sessions", 32<<20, 16<<20, func(s *Session) int { return 768 + len(s.UserAgent) }),
+		cached: cache.New("sessions", 32<<20, 16<<20, func(s *Session) int { return 768 + len(s.UserAgent) + len(s.Proofs) }),
 		ids:    cache.New("session secrets", 16<<20, 8<<20, func(string) int { return 96 }),
 	}
 	log.Follow("sessions", s.follow, s.cached.DropAll)
@@ -70,7 +70,7 @@ func (s *Store) Begin(ctx context.Context, by audit.Actor, name string, n New) (
 		return Begun{}, err
 	}
 	err = s.db.Update(ctx, name, func(tx *db.Tx) error {
-		b, err = begin(tx, by, r.Settings, n)
+		b, err = BeginTx(tx, by, r.Settings, n)
 		return err
 	})
 	if err != nil {
@@ -79,11 +79,12 @@ func (s *Store) Begin(ctx context.Context, by audit.Actor, name string, n New) (
 	return b, nil
 }
 
-func begin(tx *db.Tx, by audit.Actor, settings realm.Settings, n New) (Begun, error) {
+// BeginTx is Begin within a transaction, which must be serializable.
+func BeginTx(tx *db.Tx, by audit.Actor, settings realm.Settings, n New) (Begun, error) {
 	text := secret.New(SecretPrefix)
 	e := &Session{ID: id.New("ses", tx.Now), Principal: n.Principal, Browser: credential.BrowserHash(n.Browser), CreatedAt: tx.Now,
 		ExpiresAt: tx.Now.Add(settings.SessionAbsolute)}
-	err := e.prove(tx, settings, text, Proof{n.Credential, n.ACR, n.AMR, n.IP, n.UserAgent})
+	err := e.prove(tx, settings, text, Proof{n.Credential, n.ACR, n.AMR, n.AuthTime, n.Proofs, n.IP, n.UserAgent})
 	if err != nil {
 		return Begun{}, err
 	}
@@ -114,7 +115,10 @@ func (e *Session) prove(tx *db.Tx, settings realm.Settings, text secret.Text, p 
 	e.era, e.hash = who.Era, secret.Hash(string(text))
 	e.Credential, e.ACR, e.AMR = c.ID, p.ACR, slices.Clone(p.AMR)
 	e.IP, e.UserAgent = clip(p.IP, 64), strings.ToValidUTF8(clip(p.UserAgent, 400), "")
-	e.AuthTime, e.LastSeenAt = tx.Now, tx.Now
+	e.Proofs, e.AuthTime, e.LastSeenAt = p.Proofs, p.AuthTime, tx.Now
+	if e.AuthTime.IsZero() || e.AuthTime.After(tx.Now) {
+		e.AuthTime = tx.Now
+	}
 	for _, until := range []time.Time{who.Until, c.ExpiresAt} {
 		if !until.IsZero() && until.Before(e.ExpiresAt) {
 			e.ExpiresAt = until
@@ -133,26 +137,31 @@ func (s *Store) Renew(ctx context.Context, by audit.Actor, name, id string, p Pr
 		return Begun{}, err
 	}
 	err = s.db.Update(ctx, name, func(tx *db.Tx) error {
-		e, err := LiveTx(tx, id)
-		if err != nil {
-			return err
-		}
-		text := secret.New(SecretPrefix)
-		if err := e.prove(tx, r.Settings, text, p); err != nil {
-			return err
-		}
-		if err := renew(tx, e); err != nil {
-			return err
-		}
-		audit.Append(tx, by, audit.Event{Action: "session.renew", TargetType: "session", Target: id,
-			Data: map[string]any{"principal": e.Principal, "credential": e.Credential, "amr": strings.Join(e.AMR, " "), "acr": e.ACR}, Invalidates: true})
-		b = Begun{e, text}
-		return nil
+		b, err = RenewTx(tx, by, r.Settings, id, p)
+		return err
 	})
 	if err != nil {
 		return Begun{}, err
 	}
 	return b, nil
+}
+
+// RenewTx is Renew within a transaction, which must be serializable.
+func RenewTx(tx *db.Tx, by audit.Actor, settings realm.Settings, id string, p Proof) (Begun, error) {
+	e, err := LiveTx(tx, id)
+	if err != nil {
+		return Begun{}, err
+	}
+	text := secret.New(SecretPrefix)
+	if err := e.prove(tx, settings, text, p); err != nil {
+		return Begun{}, err
+	}
+	if err := renew(tx, e); err != nil {
+		return Begun{}, err
+	}
+	audit.Append(tx, by, audit.Event{Action: "session.renew", TargetType: "session", Target: id,
+		Data: map[string]any{"principal": e.Principal, "credential": e.Credential, "amr": strings.Join(e.AMR, " "), "acr": e.ACR}, Invalidates: true})
+	return Begun{e, text}, nil
 }
 
 // FromCookie returns the living sessions whose secrets a cookie holds, joined

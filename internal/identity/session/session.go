@@ -30,6 +30,7 @@ type Session struct {
 	ACR        string   // how strong the proof was
 	AMR        []string // RFC 8176: what was proved
 	AuthTime   time.Time
+	Proofs     string // what was proved and when, as the door that asked notes it
 	CreatedAt  time.Time
 	LastSeenAt time.Time // to the minute
 	IdleUntil  time.Time // when it ends unless it is used
@@ -63,6 +64,8 @@ type New struct {
 	Credential string
 	ACR        string
 	AMR        []string
+	AuthTime   time.Time // zero: now
+	Proofs     string
 	Browser    string // the mark in the browser's cookie, which from now on is one that signed in before
 	IP         string
 	UserAgent  string
@@ -73,6 +76,8 @@ type Proof struct {
 	Credential string
 	ACR        string
 	AMR        []string
+	AuthTime   time.Time // zero: now
+	Proofs     string
 	IP         string
 	UserAgent  string
 }

@@ -7,13 +7,13 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 )
 
-const columns = `id, principal, credential, era, secret_hash, acr, amr, auth_time, created_at, last_seen_at, idle_until, expires_at, ended_at, reason, ip, user_agent, browser`
+const columns = `id, principal, credential, era, secret_hash, acr, amr, auth_time, created_at, last_seen_at, idle_until, expires_at, ended_at, reason, ip, user_agent, browser, proofs`
 
 func scan(r db.Row) (*Session, error) {
 	var s Session
 	var amr string
 	var auth, created, seen, idle, expires, ended db.Time
-	err := r.Scan(&s.ID, &s.Principal, &s.Credential, &s.era, &s.hash, &s.ACR, &amr, &auth, &created, &seen, &idle, &expires, &ended, &s.Reason, &s.IP, &s.UserAgent, &s.Browser)
+	err := r.Scan(&s.ID, &s.Principal, &s.Credential, &s.era, &s.hash, &s.ACR, &amr, &auth, &created, &seen, &idle, &expires, &ended, &s.Reason, &s.IP, &s.UserAgent, &s.Browser, &s.Proofs)
 	if err != nil {
 		return nil, err
 	}
@@ -23,9 +23,9 @@ func scan(r db.Row) (*Session, error) {
 }
 
 func insert(tx *db.Tx, s *Session) error {
-	_, err := tx.Exec(`INSERT INTO sessions (realm, `+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+	_, err := tx.Exec(`INSERT INTO sessions (realm, `+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
 		tx.Realm, s.ID, s.Principal, s.Credential, s.era, s.hash, s.ACR, strings.Join(s.AMR, " "), db.At(s.AuthTime), db.At(s.CreatedAt), db.At(s.LastSeenAt),
-		db.At(s.IdleUntil), db.At(s.ExpiresAt), db.At(s.EndedAt), s.Reason, s.IP, s.UserAgent, s.Browser)
+		db.At(s.IdleUntil), db.At(s.ExpiresAt), db.At(s.EndedAt), s.Reason, s.IP, s.UserAgent, s.Browser, s.Proofs)
 	return err
 }
 
@@ -89,9 +89,9 @@ func idBySecret(tx *db.Tx, hash []byte) (string, error) {
 
 // renew writes a fresh proof and its new secret.
 func renew(tx *db.Tx, s *Session) error {
-	_, err := tx.Exec(`UPDATE sessions SET credential = $3, secret_hash = $4, era = $12, acr = $5, amr = $6, auth_time = $7, last_seen_at = $8, idle_until = $9, ip = $10, user_agent = $11
+	_, err := tx.Exec(`UPDATE sessions SET credential = $3, secret_hash = $4, era = $12, acr = $5, amr = $6, auth_time = $7, last_seen_at = $8, idle_until = $9, ip = $10, user_agent = $11, proofs = $13
 		WHERE realm = $1 AND id = $2`,
-		tx.Realm, s.ID, s.Credential, s.hash, s.ACR, strings.Join(s.AMR, " "), db.At(s.AuthTime), db.At(s.LastSeenAt), db.At(s.IdleUntil), s.IP, s.UserAgent, s.era)
+		tx.Realm, s.ID, s.Credential, s.hash, s.ACR, strings.Join(s.AMR, " "), db.At(s.AuthTime), db.At(s.LastSeenAt), db.At(s.IdleUntil), s.IP, s.UserAgent, s.era, s.Proofs)
 	return err
 }
 

@@ -98,6 +98,9 @@ func (s *Server) chooseAccount(w http.ResponseWriter, r *http.Request) error {
 			return s.next(w, r, nil)
 		}
 		f.Account, f.Selected, f.Fresh = a.ID, true, f.Fresh && f.Account == a.ID
+		if f.Pending {
+			f.Proved, f.Pending = nil, false
+		}
 		return s.saveAndNext(w, r, f)
 	}
 	return s.backToAccounts(w, r, f) // it ended meanwhile

@@ -146,8 +146,13 @@ func (s *Server) decideApproval(w http.ResponseWriter, r *http.Request) error {
 		}
 		return s.decided(w, r, "denied")
 	}
-	if !enough(a, asked) {
-		return s.Begin(w, r, Flow{Return: PathApprovals, Client: c.ID, Reauth: true, Subject: a.Principal})
+	wish := s.wish(r, a, asked)
+	enough, err := s.Suffices(r, a.Session, Flow{Client: c.ID, WishACR: wish})
+	if err != nil {
+		return err
+	}
+	if !enough {
+		return s.Begin(w, r, Flow{Return: PathApprovals, Client: c.ID, Reauth: wish != "", WishACR: wish, Subject: a.Principal})
 	}
 	if err := s.approve(r, by, id, a.Session, asked.Scopes, !c.FirstParty); err != nil {
 		return gone(err)
@@ -160,16 +165,16 @@ func (s *Server) decided(w http.ResponseWriter, r *http.Request, what string) er
 	return nil
 }
 
-// enough reports whether an account may approve as it is: its session reaches
-// what the client asked for in acr_values, or else its owner has signed in since
-// the client asked, which is as much as we can do. The ID token says which.
-func enough(a account, asked *approval.Request) bool {
-	if len(asked.ACR) == 0 || !a.AuthTime.Before(asked.Created) {
-		return true
+// wish is the assurance that is still to be asked for, "" for none: the session
+// reaches what the client asked for in acr_values, or its owner has signed in
+// since the client asked, which is as much as we can do. The ID token says which.
+func (s *Server) wish(r *http.Request, a account, asked *approval.Request) string {
+	if !a.AuthTime.Before(asked.Created) || slices.ContainsFunc(asked.ACR, func(v string) bool { return token.Meets(a.ACR, v) }) {
+		return ""
 	}
-	reached := slices.Index(token.Levels(), a.ACR)
-	return slices.ContainsFunc(asked.ACR, func(wanted string) bool {
-		level := slices.Index(token.Levels(), wanted)
-		return level >= 0 && reached >= level
-	})
+	reachable := s.Reachable(realm.From(r.Context()))
+	if i := slices.IndexFunc(asked.ACR, func(v string) bool { return slices.Contains(reachable, v) }); i >= 0 {
+		return asked.ACR[i]
+	}
+	return ""
 }

@@ -1,14 +1,15 @@
 package signin
 
 import (
-	"context"
 	"net/http"
 	"strings"
 
 	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
 	"github.com/cardea-id/cardea/internal/web"
@@ -127,14 +128,44 @@ func (s *Server) end(w http.ResponseWriter, r *http.Request, all []account, id s
 	return nil
 }
 
-// welcome begins the session of somebody who has just proved who they are, or
-// renews the one they have in this browser, makes it the current one and
+// settle begins the session of somebody who has proved all that is demanded, or
+// renews the one they have in this browser under a new secret (SE-02), notes it
+// in the flow by the same transaction, makes it the browser's current one and
 // returns whom the browser holds now.
-func (s *Server) welcome(w http.ResponseWriter, r *http.Request, all []account, proof credential.Result, mark string) ([]account, error) {
-	ctx, re := r.Context(), realm.From(r.Context())
+func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, all []account, at spot) ([]account, error) {
+	ctx, re, mark := r.Context(), realm.From(r.Context()), mark(r)
 	by := actor(r)
-	by.Kind, by.ID = "person", proof.Principal.ID
-	begun, err := s.prove(ctx, by, re.Name, all, proof, mark, r.UserAgent())
+	by.Kind, by.ID = "person", at.who
+	proofs, err := noted(at.proofs)
+	if err != nil {
+		return nil, err
+	}
+	own, asked := of(all, at.who), *f
+	var begun session.Begun
+	err = s.DB.Update(ctx, re.Name, func(tx *db.Tx) (err error) {
+		*f = asked
+		p := session.Proof{Credential: mainOf(at.proofs), ACR: level(at.proofs), AMR: amr(at.proofs), AuthTime: since(at.proofs), Proofs: proofs, IP: by.IP, UserAgent: r.UserAgent()}
+		begun = session.Begun{}
+		if own != nil {
+			if begun, err = session.RenewTx(tx, by, re.Settings, own.ID, p); err != nil && !nobody(err) {
+				return err // it may have ended while its owner typed
+			}
+		}
+		if begun.Session == nil {
+			begun, err = session.BeginTx(tx, by, re.Settings, session.New{Principal: at.who, Credential: p.Credential, ACR: p.ACR, AMR: p.AMR, AuthTime: p.AuthTime,
+				Proofs: p.Proofs, Browser: mark, IP: p.IP, UserAgent: p.UserAgent})
+			if err != nil {
+				return err
+			}
+		}
+		if f.Remember && re.Settings.RememberDevice > 0 && !below(p.ACR, token.AAL2) {
+			if err := credential.RememberDeviceTx(tx, at.who, mark, tx.Now.Add(re.Settings.RememberDevice)); err != nil {
+				return err
+			}
+		}
+		f.Account, f.Fresh, f.Selected, f.Pending, f.Remember = begun.ID, true, true, false, false
+		return s.amend(tx, r, f)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -158,19 +189,24 @@ func (s *Server) welcome(w http.ResponseWriter, r *http.Request, all []account, 
 	return kept, nil
 }
 
-func (s *Server) prove(ctx context.Context, by audit.Actor, name string, all []account, proof credential.Result, mark, agent string) (session.Begun, error) {
-	for _, a := range all {
-		if a.Principal != proof.Principal.ID {
-			continue
-		}
-		begun, err := s.Sessions.Renew(ctx, by, name, a.ID, session.Proof{Credential: proof.Credential, ACR: ACRPassword, AMR: proof.AMR, IP: by.IP, UserAgent: agent})
-		if !nobody(err) {
-			return begun, err
-		}
-		break // it ended while its owner typed
+const codeFlowChanged = "flow_changed"
+
+// amend writes a flow that is stored. That another tab was faster is a
+// conflict: what is written with it must not be without.
+func (s *Server) amend(tx *db.Tx, r *http.Request, f *flow) error {
+	if f.text == "" {
+		return nil
 	}
-	return s.Sessions.Begin(ctx, by, name, session.New{Principal: proof.Principal.ID, Credential: proof.Credential, ACR: ACRPassword, AMR: proof.AMR,
-		Browser: mark, IP: by.IP, UserAgent: agent})
+	payload, err := f.encode()
+	if err != nil {
+		return err
+	}
+	saved, err := s.Once.Amend(tx, f.text, s.use(r), f.version, payload)
+	if err == nil && !saved {
+		err = fault.New(fault.Conflict, codeFlowChanged, "this sign-in went on in another tab meanwhile")
+	}
+	f.version++
+	return err
 }
 
 // mark is the browser's mark for counting its guesses apart from strangers':

@@ -26,7 +26,8 @@ const (
 // be achieved before the browser returns.
 type Flow struct {
 	// Return is the path within the realm where the browser goes at the end,
-	// with ?flow=… added: Resume there.
+	// with ?flow=… added: Resume there. A flow without a Request ends by itself and
+	// the browser goes to the bare path, home if the person turned back.
 	Return  string `json:"return"`
 	Request string `json:"request,omitempty"` // the caller's own, at most 8 KiB
 	Client  string `json:"client,omitempty"`  // client id, for its name on pages
@@ -44,6 +45,18 @@ type Flow struct {
 	// Details are authorization details to be agreed to (RFC 9396), a JSON array.
 	// Where there is neither a scope nor a detail, nothing is asked.
 	Details string `json:"details,omitempty"`
+	// ACR is the least assurance that will do, "" for what realm and client
+	// demand anyway; who has no factor that reaches it is led to add one. WishACR
+	// is one that would be liked: people may go on without.
+	ACR     string `json:"acr,omitempty"`
+	WishACR string `json:"wish_acr,omitempty"`
+	// Within is how old a proof may be that counts, 0 for as old as the realm says.
+	Within time.Duration `json:"within,omitempty"`
+	// Manage demands what it takes to change factors: within the last minutes, a
+	// proof as strong as the strongest the person has (MF-09). Enrol is the kind
+	// of a factor that is to be added in the flow, which takes the same.
+	Manage bool   `json:"manage,omitempty"`
+	Enrol  string `json:"enrol,omitempty"`
 	// Device is not nil where what is agreed to goes to another device, which
 	// the consent page then describes in the place of an address.
 	Device *Device `json:"device,omitempty"`
@@ -65,6 +78,9 @@ type Outcome struct {
 	Selected        bool      // chose the account, or signed in
 	Consented       bool      // agreed to Scopes
 	Denied          bool      // turned back: signed in or not, the answer is no
+	Stuck           bool      // turned back since no assurance that would do can be reached
+	Later           bool      // went on without the WishACR
+	Enrolled        bool      // added the factor to be enrolled
 	Scopes          []string  // what was agreed to
 	Started         time.Time // of the flow
 }
@@ -78,6 +94,16 @@ type flow struct {
 	Selected bool      `json:"selected,omitempty"` // Account was chosen within the flow
 	Agreed   string    `json:"agreed,omitempty"`   // id of the session whose owner consented
 	Denied   bool      `json:"denied,omitempty"`
+	// Proved is what the same person proved in the flow. While it is Pending, no
+	// session rests on it yet.
+	Proved   []proof `json:"proved,omitempty"`
+	Pending  bool    `json:"pending,omitempty"`
+	Remember bool    `json:"remember,omitempty"` // the device, if a second factor was proved on it
+	Later    bool    `json:"later,omitempty"`    // what could be put off was
+	Stuck    bool    `json:"stuck,omitempty"`    // turned back at stepStuck
+	Enrolled bool    `json:"enrolled,omitempty"` // what Enrol names was added
+	Offered  bool    `json:"offered,omitempty"`  // Enrol is our idea, and can be put off
+	Draft    string  `json:"draft,omitempty"`    // of a factor that is being added
 
 	text    string // the secret that names it
 	version int64
@@ -90,12 +116,22 @@ func (s *Server) Begin(w http.ResponseWriter, r *http.Request, f Flow) error {
 	if err := s.Admit(r); err != nil {
 		return err
 	}
-	fl := flow{Flow: f}
-	re, mark := realm.From(r.Context()), s.forms.Mark(w, r)
-	text := secret.New(flowPrefix)
-	err := s.DB.UpdateRC(r.Context(), re.Name, func(tx *db.Tx) error {
-		fl.Started = tx.Now
-		payload, err := fl.encode()
+	fl := &flow{Flow: f}
+	if err := s.keep(w, r, fl); err != nil {
+		return err
+	}
+	return s.next(w, r, fl)
+}
+
+// keep saves a flow, or gives one that was not stored yet a name.
+func (s *Server) keep(w http.ResponseWriter, r *http.Request, f *flow) error {
+	if f.text != "" {
+		return s.save(r, f)
+	}
+	mark, text := s.forms.Mark(w, r), secret.New(flowPrefix)
+	err := s.DB.UpdateRC(r.Context(), realm.From(r.Context()).Name, func(tx *db.Tx) error {
+		f.Started = tx.Now
+		payload, err := f.encode()
 		if err != nil {
 			return err
 		}
@@ -104,8 +140,8 @@ func (s *Server) Begin(w http.ResponseWriter, r *http.Request, f Flow) error {
 	if err != nil {
 		return err
 	}
-	fl.text, fl.version = string(text), 1
-	return s.next(w, r, &fl)
+	f.text, f.version = string(text), 1
+	return nil
 }
 
 // Admit holds a network to the rate at which strangers may make us write
@@ -178,7 +214,7 @@ func (s *Server) Resume(w http.ResponseWriter, r *http.Request) (*Flow, *Outcome
 	if outcome != once.OK {
 		return nil, nil, noFlow()
 	}
-	o := &Outcome{Reauthenticated: f.Fresh, Selected: f.Selected, Denied: f.Denied, Started: f.Started}
+	o := &Outcome{Reauthenticated: f.Fresh, Selected: f.Selected, Denied: f.Denied, Stuck: f.Stuck, Later: f.Later, Enrolled: f.Enrolled, Started: f.Started}
 	if account != nil {
 		o.Session = account.Session
 		if o.Consented = f.agreed(account); o.Consented {

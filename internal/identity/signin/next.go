@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web"
 )
@@ -14,65 +16,136 @@ type step int
 const (
 	stepSignIn step = iota
 	stepAccounts
+	stepFactor // a further proof
+	stepEnrol  // a factor is to be added
+	stepStuck  // nothing the person has or could add would do
+	stepSettle // all is proved: the session begins, which is no page
 	stepConsent
 	stepReturn
 )
 
-var stepPaths = map[step]string{stepSignIn: "/signin", stepAccounts: "/accounts", stepConsent: "/consent"}
+var stepPaths = map[step]string{stepSignIn: "/signin", stepAccounts: "/accounts", stepFactor: pathFactor, stepEnrol: pathEnrol,
+	stepStuck: pathStuck, stepConsent: "/consent"}
 
 // next is the dispatcher: every page returns here, and here alone is decided
 // what comes next. Without a flow it is home.
 func (s *Server) next(w http.ResponseWriter, r *http.Request, f *flow) error {
+	if f == nil {
+		web.See(w, realm.From(r.Context()).Path+"/")
+		return nil
+	}
 	all, err := s.accounts(r)
 	if err != nil {
 		return err
 	}
-	dispatch(w, r, f, all)
+	at, err := s.where(r, f, all)
+	if err != nil {
+		return err
+	}
+	return s.goOn(w, r, f, all, at)
+}
+
+// goOn is next from a place that is known.
+func (s *Server) goOn(w http.ResponseWriter, r *http.Request, f *flow, all []account, at spot) error {
+	if at.step != stepSettle {
+		return s.lead(w, r, f, at)
+	}
+	all, err := s.settle(w, r, f, all, at)
+	if fault.Code(err) == codeFlowChanged {
+		if f, err = s.flow(r, f.text); err != nil {
+			return err
+		}
+		return s.next(w, r, f) // as what the other tab made of it wants
+	}
+	if err != nil {
+		return err
+	}
+	if at, err = s.where(r, f, all); err != nil {
+		return err
+	}
+	return s.lead(w, r, f, at)
+}
+
+// prove notes that somebody proved something and returns to the dispatcher.
+// Without a flow one is begun that leads home.
+func (s *Server) prove(w http.ResponseWriter, r *http.Request, f *flow, p proof) error {
+	if f == nil {
+		f = &flow{Flow: Flow{Return: "/"}, Started: s.DB.Now()}
+	}
+	all, err := s.accounts(r)
+	if err != nil {
+		return err
+	}
+	f.note(p, f.using(all))
+	at, err := s.where(r, f, all)
+	if err != nil {
+		return err
+	}
+	if at.step == stepSettle { // it is saved with the session
+		return s.goOn(w, r, f, all, at)
+	}
+	if err := s.keep(w, r, f); err != nil {
+		return err
+	}
+	return s.next(w, r, f)
+}
+
+// note adds a proof to those of the flow. What somebody else proved in it, and
+// what made a session that the flow does not go by any more, counts for nothing.
+func (f *flow) note(p proof, using *account) {
+	if f.Subject != "" && p.Principal != f.Subject {
+		return // the dispatcher asks again
+	}
+	same := len(f.Proved) > 0 && f.Proved[0].Principal == p.Principal
+	if !same || !f.Pending && (using == nil || using.Principal != p.Principal) {
+		f.Proved = nil
+	}
+	f.Proved, f.Pending = merge(f.Proved, []proof{p}), true
+}
+
+// lead sends the browser on. A flow that was begun for nothing but its proofs
+// ends here.
+func (s *Server) lead(w http.ResponseWriter, r *http.Request, f *flow, at spot) error {
+	re := realm.From(r.Context())
+	if at.step != stepReturn {
+		web.See(w, re.Path+stepPaths[at.step]+"?"+url.Values{"flow": {f.text}}.Encode())
+		return nil
+	}
+	if f.Request != "" {
+		// The path is ours and the realm's, never an address of anybody's choice.
+		web.See(w, re.Path+f.Return+"?"+url.Values{"flow": {f.text}}.Encode())
+		return nil
+	}
+	if f.text != "" {
+		err := s.DB.UpdateRC(r.Context(), re.Name, func(tx *db.Tx) error {
+			_, _, err := s.Once.Consume(tx, f.text, s.use(r))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if f.Denied {
+		web.See(w, re.Path+"/")
+		return nil
+	}
+	web.See(w, re.Path+f.Return)
 	return nil
 }
 
-// dispatch is next with the accounts that the browser is about to hold.
-func dispatch(w http.ResponseWriter, r *http.Request, f *flow, all []account) {
-	re := realm.From(r.Context())
-	if f == nil {
-		web.See(w, re.Path+"/")
-		return
-	}
-	path := re.Path + f.Return
-	if at, _ := f.step(all); at != stepReturn {
-		path = re.Path + stepPaths[at]
-	}
-	// The path is ours and the realm's, never an address of anybody's choice.
-	web.See(w, path+"?"+url.Values{"flow": {f.text}}.Encode())
+// stepOf is where with the accounts that this request brings, in short.
+func (s *Server) stepOf(r *http.Request, f *flow) (step, *account, error) {
+	at, err := s.placeOf(r, f)
+	return at.step, at.using, err
 }
 
-// stepOf is step with the accounts that this request brings.
-func (s *Server) stepOf(r *http.Request, f *flow) (step, *account, error) {
+// placeOf is where with the accounts that this request brings.
+func (s *Server) placeOf(r *http.Request, f *flow) (spot, error) {
 	all, err := s.accounts(r)
 	if err != nil {
-		return stepSignIn, nil, err
+		return spot{}, err
 	}
-	at, using := f.step(all)
-	return at, using, nil
-}
-
-// step finds the first thing that the flow still lacks, and the account it goes
-// by, if there is one.
-func (f *flow) step(all []account) (step, *account) {
-	using := f.using(all)
-	switch {
-	case f.Denied:
-		return stepReturn, using
-	case f.Select && !f.Selected && len(all) > 0:
-		return stepAccounts, using
-	case using == nil:
-		return stepSignIn, nil
-	case f.Reauth && !f.proved(using):
-		return stepSignIn, using
-	case (len(f.Consent) > 0 || f.Details != "") && !f.agreed(using):
-		return stepConsent, using
-	}
-	return stepReturn, using
+	return s.where(r, f, all)
 }
 
 // using is the account the flow goes by: the one chosen in it, else the
@@ -89,7 +162,9 @@ func (f *flow) using(all []account) *account {
 }
 
 // proved reports whether the account's owner signed in within the flow.
-func (f *flow) proved(a *account) bool { return f.Fresh && f.Account == a.ID }
+func (f *flow) proved(a *account) bool {
+	return f.Fresh && f.Account == a.ID && len(f.Proved) > 0 && f.Proved[0].Principal == a.Principal
+}
 
 // agreed reports whether the account's owner consented within the flow. What one
 // agreed to is not agreed to by whoever uses the flow after.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
 	"github.com/cardea-id/cardea/internal/web"
@@ -56,9 +57,13 @@ func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, f *flow, sta
 	}
 	locale := ""
 	if f != nil && r.URL.Query().Get("other") == "" {
-		if a := f.using(all); a != nil && f.Reauth {
+		at, err := s.where(r, f, all)
+		if err != nil {
+			return err
+		}
+		if at.step == stepSignIn && at.who != "" {
 			// Whoever is signed in is to confirm it: their name is there already.
-			known, shown, err := s.who(r, a.Principal)
+			known, shown, err := s.who(r, at.who)
 			if err != nil {
 				return err
 			}
@@ -106,10 +111,6 @@ func (s *Server) checkPassword(w http.ResponseWriter, r *http.Request) error {
 		f.Denied = true
 		return s.saveAndNext(w, r, f)
 	}
-	all, err := s.accounts(r)
-	if err != nil {
-		return err
-	}
 	browser := mark(r)
 	result, err := s.Passwords.Check(r.Context(), actor(r), realm.From(r.Context()).Name,
 		credential.Attempt{Identifier: form.Get("identifier"), Password: secret.Text(form.Get("password")), Browser: browser})
@@ -119,23 +120,12 @@ func (s *Server) checkPassword(w http.ResponseWriter, r *http.Request) error {
 	if result.MustChange {
 		return s.showRenew(w, r, f, http.StatusOK, renewPage{Identifier: p.Identifier})
 	}
-	return s.signIn(w, r, f, all, result, browser)
+	return s.signIn(w, r, f, result)
 }
 
-// signIn begins the session and returns to the dispatcher.
-func (s *Server) signIn(w http.ResponseWriter, r *http.Request, f *flow, all []account, result credential.Result, browser string) error {
-	all, err := s.welcome(w, r, all, result, browser)
-	if err != nil {
-		return err
-	}
-	if f != nil {
-		f.Account, f.Fresh, f.Selected = all[0].ID, true, true
-		if err := s.save(r, f); err != nil {
-			return err
-		}
-	}
-	dispatch(w, r, f, all)
-	return nil
+// signIn goes on with whoever knew the password.
+func (s *Server) signIn(w http.ResponseWriter, r *http.Request, f *flow, result credential.Result) error {
+	return s.prove(w, r, f, proof{Principal: result.Principal.ID, Credential: result.Credential, Kind: kindPassword, At: s.DB.Now(), AMR: result.AMR, Alone: token.AAL1})
 }
 
 func (s *Server) saveAndNext(w http.ResponseWriter, r *http.Request, f *flow) error {
@@ -189,6 +179,10 @@ func (s *Server) problem(w http.ResponseWriter, r *http.Request, f *flow, err er
 	case "password_wrong":
 		// A wrong password is an answer, not a challenge of RFC 9110.
 		return http.StatusUnprocessableEntity, l.T("problem.wrong"), true
+	case "factor_wrong":
+		return http.StatusUnprocessableEntity, l.T("problem.factor"), true
+	case "factors_exhausted":
+		return http.StatusConflict, l.T("problem.factors"), true
 	case "user_code_wrong":
 		return http.StatusUnprocessableEntity, l.T("problem.user_code"), true
 	case "guess_limit":

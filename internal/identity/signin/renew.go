@@ -55,10 +55,6 @@ func (s *Server) renewPassword(w http.ResponseWriter, r *http.Request) error {
 	if err := s.forms.Check(r, s.purpose(r, "renew"), form.Get("form")); err != nil {
 		return again(err)
 	}
-	all, err := s.accounts(r)
-	if err != nil {
-		return err
-	}
 	name, browser := realm.From(r.Context()).Name, mark(r)
 	old, next := secret.Text(form.Get("password")), secret.Text(form.Get("new"))
 	result, err := s.Passwords.Check(r.Context(), actor(r), name, credential.Attempt{Identifier: p.Identifier, Password: old, Browser: browser})
@@ -82,7 +78,7 @@ func (s *Server) renewPassword(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || result.Outcome != credential.Right {
 		return again(whyNot(result, err))
 	}
-	return s.signIn(w, r, f, all, result, browser)
+	return s.signIn(w, r, f, result)
 }
 
 // passwordProblem says what is wrong with a password that somebody chose.

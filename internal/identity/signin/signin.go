@@ -32,10 +32,6 @@ import (
 	"github.com/cardea-id/cardea/internal/web/look"
 )
 
-// ACRPassword is the authentication context class of a sign-in with a password
-// alone: the first assurance level of NIST SP 800-63B.
-const ACRPassword = "aal1"
-
 //go:embed templates/*.html
 var templates embed.FS
 
@@ -49,6 +45,7 @@ type Options struct {
 	Once      *once.Store
 	Sessions  *session.Store
 	Passwords *credential.Passwords
+	Factors   *credential.Factors
 	People    *principal.Directory
 	Clients   *client.Registry
 	// Application finds the client of a flow, which may be no row yet. Nil: it is
@@ -97,6 +94,8 @@ type Server struct {
 	look  *look.Look
 	frame *web.Pages // without the layout
 	forms *web.Forms
+	// factors are those of factorTable.
+	factors []Factor
 }
 
 // New returns the door. It fails when a template is broken.
@@ -121,5 +120,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{Options: o, look: l, frame: frame, forms: web.NewForms(o.FormKey, flowCookie)}, nil
+	s := &Server{Options: o, look: l, frame: frame, forms: web.NewForms(o.FormKey, flowCookie)}
+	s.factors = s.factorTable()
+	return s, nil
 }

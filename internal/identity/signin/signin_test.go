@@ -14,6 +14,7 @@ import (
 	"github.com/cardea-id/cardea/internal/audit/audittest"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
 	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web"
 )
@@ -26,7 +27,7 @@ func TestSignInBeginsASession(t *testing.T) {
 			b.get("/").shows(200, "Welcome to Test")
 			b.signIn(identifier).isAt("/").shows(200, "You are signed in", "Ada Lovelace", "ada@example.com")
 			all := b.sessions()
-			if len(all) != 1 || all[0].ACR != ACRPassword || len(all[0].AMR) != 1 || all[0].AMR[0] != "pwd" {
+			if len(all) != 1 || all[0].ACR != token.AAL1 || len(all[0].AMR) != 1 || all[0].AMR[0] != "pwd" {
 				t.Fatalf("%s: sessions %+v", identifier, all)
 			}
 			if b.cookie("__Host-cardea.browser-test") == "" {
@@ -170,7 +171,7 @@ func TestCompromisedPasswordOpensOnlyItsReplacement(t *testing.T) {
 		elsewhere := w.browser(t, dbtest.Realm).signIn("ada")
 		must(t, w.Passwords.Compromised(context.Background(), audittest.By, dbtest.Realm, p.ID))
 		b := w.browser(t, dbtest.Realm)
-		w.flow = Flow{Return: "/back"}
+		w.flow = Flow{Return: "/back", Request: "x"}
 		b.get("/go").submit("identifier", "ada", "password", password).shows(200, "Choose a new password")
 		if len(b.sessions()) != 0 {
 			t.Fatal("signed in with the compromised password")

@@ -70,7 +70,7 @@ func newWorld(t *testing.T, e *audittest.Env) *world {
 	assets, err := look.Assets()
 	must(t, err)
 	w.Server, err = New(Options{DB: e.DB, Once: once.New(e.DB, e.Log.Epoch), Sessions: c.Sessions,
-		Passwords: credential.NewPasswords(e.DB, e.Log, realms, credential.PasswordOptions{}), People: c.Principals, Clients: c.Clients,
+		Passwords: credential.NewPasswords(e.DB, e.Log, realms, credential.PasswordOptions{}), Factors: credential.NewFactors(e.DB, e.Log, realms, box), People: c.Principals, Clients: c.Clients,
 		Grants: grant.NewStore(e.DB, e.Log, c), Approvals: approval.NewStore(e.DB, e.Log, box), Words: words, Assets: assets, FormKey: []byte("0123456789abcdef"), SetUp: w.setup, Links: w.links})
 	must(t, err)
 	e.Start(t)

@@ -12,9 +12,9 @@ const (
 // Levels lists the levels, weakest first.
 func Levels() []string { return []string{AAL1, AAL2, AAL3} }
 
-// meets reports whether an assurance is at least what is demanded. An unknown
+// Meets reports whether an assurance is at least what is demanded. An unknown
 // demand is never met, nor does an unknown assurance meet any.
-func meets(reached, demanded string) bool {
+func Meets(reached, demanded string) bool {
 	if demanded == "" {
 		return true
 	}

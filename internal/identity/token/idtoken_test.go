@@ -152,7 +152,7 @@ func TestAssurance(t *testing.T) {
 		want              bool
 	}{{AAL1, "", true}, {"", "", true}, {AAL1, AAL1, true}, {AAL2, AAL1, true}, {AAL3, AAL2, true}, {AAL1, AAL2, false}, {"", AAL1, false},
 		{"gold", AAL1, false}, {"gold", "gold", false}, {AAL3, "gold", false}} {
-		if got := meets(one.reached, one.demanded); got != one.want {
+		if got := Meets(one.reached, one.demanded); got != one.want {
 			t.Errorf("meets(%q, %q) = %v", one.reached, one.demanded, got)
 		}
 	}

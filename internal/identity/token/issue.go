@@ -284,7 +284,11 @@ func (p *passed) permits(q Request) error {
 	if err := p.detailed(q); err != nil {
 		return err
 	}
-	if !meets(p.grant.ACR, q.ACR) {
+	// Whatever path the grant came by, and whatever the client demanded then.
+	if least := p.client.LeastACR; p.grant.Principal != p.client.Principal && !Meets(p.grant.ACR, least) {
+		return fault.New(fault.Forbidden, "assurance_low", "assurance %q was reached where client %q demands %q", p.grant.ACR, p.client.ID, least)
+	}
+	if !Meets(p.grant.ACR, q.ACR) {
 		return fault.New(fault.Forbidden, "assurance_low", "assurance %q was reached where %q is demanded", p.grant.ACR, q.ACR)
 	}
 	return nil

@@ -1,0 +1,144 @@
+package credential
+
+import (
+	"context"
+	"hash/maphash"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/secret"
+)
+
+// Factors checks and makes what people prove besides a password, and counts how
+// often anybody guesses at it.
+type Factors struct {
+	guesses
+	log    *audit.Log
+	realms *realm.Registry
+	box    *secret.Box
+}
+
+// NewFactors returns what checks and makes factors. box seals secrets that we
+// must be able to compute with.
+func NewFactors(d *db.DB, log *audit.Log, realms *realm.Registry, box *secret.Box) *Factors {
+	return &Factors{guesses: guesses{db: d, seed: maphash.MakeSeed()}, log: log, realms: realms, box: box}
+}
+
+// Guess evaluates a guess at one of somebody's factors by calling check, if the
+// account has guesses left: it is counted before check runs, durably, and given
+// back if it was right (MF-03). The count is one for all factors, paths and
+// nodes, apart from that of passwords; browsers that have signed in to the
+// account before have one of their own. factor is for the trace of a wrong one.
+func (f *Factors) Guess(ctx context.Context, by audit.Actor, name, id, factor, browser string, check func() (right bool, err error)) (Result, error) {
+	r, err := f.realms.ByName(ctx, name)
+	if err != nil {
+		return Result{}, err
+	}
+	b := bucket{subject: "2 " + id}
+	err = f.db.View(ctx, name, func(tx *db.Tx) (err error) {
+		b.browser, err = knownBrowser(tx, id, BrowserHash(browser))
+		return err
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	reserved, wait, err := f.reserve(ctx, name, b, r.Settings)
+	if err != nil {
+		return Result{}, err
+	}
+	refused := func(reason string) {
+		f.log.Activity(name, by, audit.Activity{Action: "signin.refuse", Target: id, Reason: reason, Data: audit.Details{"factor", factor}})
+	}
+	if wait > 0 {
+		refused("guess_limit")
+		return Result{Outcome: Limited, RetryAfter: wait}, nil
+	}
+	right, err := check()
+	if err != nil || !right {
+		// An error is no proof that nothing was learned: the guess stays counted.
+		refused("factor_wrong")
+		return Result{}, err
+	}
+	return Result{Outcome: Right}, f.release(ctx, name, reserved)
+}
+
+// Held lists what somebody proves themselves with, and reads them.
+func (f *Factors) Held(ctx context.Context, name, id string) (who *principal.Principal, all []Credential, err error) {
+	err = f.db.View(ctx, name, func(tx *db.Tx) error {
+		if who, err = principal.ByIDTx(tx, id); err != nil {
+			return err
+		}
+		all, err = living(tx, id)
+		return err
+	})
+	return who, all, err
+}
+
+// RememberDeviceTx has a browser that has signed in to an account before not be
+// asked for a second factor until then; see [Factors.Remembered].
+func RememberDeviceTx(tx *db.Tx, principal, mark string, until time.Time) error {
+	if hash := BrowserHash(mark); hash != "" {
+		return setRemembered(tx, principal, hash, until)
+	}
+	return nil
+}
+
+// Remembered reports whether the browser with a mark is not to be asked for a
+// second factor. Whatever changes a person's password or factors ends that.
+func (f *Factors) Remembered(ctx context.Context, name, id, mark string) (yes bool, err error) {
+	hash := BrowserHash(mark)
+	if hash == "" {
+		return false, nil
+	}
+	err = f.db.View(ctx, name, func(tx *db.Tx) error {
+		until, err := remembered(tx, id, hash)
+		yes = tx.Now.Before(until)
+		return err
+	})
+	return yes, err
+}
+
+// Demand notes that somebody is to get a factor that the realm demands, and
+// tells since when that is so.
+func (f *Factors) Demand(ctx context.Context, name, id string) (since time.Time, err error) {
+	err = f.db.View(ctx, name, func(tx *db.Tx) error {
+		since, err = readDemand(tx, id)
+		return err
+	})
+	if err != nil || !since.IsZero() {
+		return since, err
+	}
+	err = f.db.UpdateRC(ctx, name, func(tx *db.Tx) error {
+		since, err = demandedSince(tx, id)
+		return err
+	})
+	return since, err
+}
+
+// ChangedTx is to be called where a person's factors or password change: no
+// browser is remembered any more.
+func ChangedTx(tx *db.Tx, principal string) error { return forgetRemembered(tx, principal) }
+
+// addFactor creates a factor of a person, at most so many of its kind.
+func addFactor(tx *db.Tx, by audit.Actor, c Credential, most int) (Credential, error) {
+	if err := checkName(c.Name); err != nil {
+		return c, err
+	}
+	n, err := countLiving(tx, c.Principal, c.Type)
+	if err != nil {
+		return c, err
+	}
+	if n >= most {
+		return c, tooMany(c.Type, most)
+	}
+	if err := forgetDemand(tx, c.Principal); err != nil {
+		return c, err
+	}
+	if err := ChangedTx(tx, c.Principal); err != nil {
+		return c, err
+	}
+	return create(tx, by, c, "")
+}

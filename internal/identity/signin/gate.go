@@ -1,0 +1,345 @@
+package signin
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/identity/token"
+	"github.com/cardea-id/cardea/internal/realm"
+)
+
+// manageFresh is how old the proof may be by which factors are changed (MF-09).
+const manageFresh = 5 * time.Minute
+
+// spot is where a flow stands.
+type spot struct {
+	step   step
+	using  *account   // the account the flow goes by, nil: none yet
+	who    string     // whose proofs count, "" while it is nobody's
+	held   *holder    // who, where it had to be known
+	proofs []proof    // those that count
+	ask    []Factor   // at stepFactor: which may be proved, the best first
+	enrol  []Enroller // at stepEnrol: which may be added
+	skip   bool       // at stepFactor and stepEnrol: it can be put off
+}
+
+// gate collects what one look at a flow takes.
+type gate struct {
+	*Server
+	r   *http.Request
+	re  *realm.Realm
+	f   *flow
+	now time.Time
+}
+
+// where finds the first thing that a flow still lacks. It is the one gate: a
+// session is begun or renewed only where it says stepSettle, and a flow ends
+// only where it says stepReturn, whatever pages somebody came by (MF-06, MF-07).
+func (s *Server) where(r *http.Request, f *flow, all []account) (spot, error) {
+	g := gate{s, r, realm.From(r.Context()), f, s.DB.Now()}
+	at := spot{using: f.using(all)}
+	if f.Denied {
+		at.step = stepReturn
+		return at, nil
+	}
+	if f.Select && !f.Selected && !f.Pending && len(all) > 0 {
+		at.step = stepAccounts
+		return at, nil
+	}
+	own := at.using
+	switch {
+	case f.Pending:
+		at.who = f.Proved[0].Principal
+		own = of(all, at.who)
+	case at.using != nil:
+		at.who = at.using.Principal
+	default:
+		at.step = stepSignIn
+		return at, nil
+	}
+	if f.Pending || f.proved(at.using) {
+		at.proofs = f.Proved
+	}
+	if own != nil && !f.Reauth {
+		at.proofs = merge(proofsOf(own.Session), at.proofs)
+	}
+	if lacks, err := g.assured(&at); lacks || err != nil {
+		return at, err
+	}
+	switch {
+	case f.Pending:
+		at.step = stepSettle
+	case (len(f.Consent) > 0 || f.Details != "") && !f.agreed(at.using):
+		at.step = stepConsent
+	default:
+		at.step = stepReturn
+	}
+	return at, nil
+}
+
+// of is the account of a principal.
+func of(all []account, principal string) *account {
+	for i := range all {
+		if all[i].Principal == principal {
+			return &all[i]
+		}
+	}
+	return nil
+}
+
+// assured reports whether a proof or a factor is lacking, and where to it leads.
+func (g gate) assured(at *spot) (lacks bool, err error) {
+	c, err := g.client(g.r, g.f)
+	if err != nil {
+		return false, err
+	}
+	counting := g.counting(at.proofs, c)
+	reached := level(counting)
+	if reached == "" {
+		at.step = stepSignIn
+		return true, nil
+	}
+	for _, check := range []func(*spot, *client.Client, string) (bool, error){g.demanded, g.usual, g.wished, g.managed, g.enrolled} {
+		if lacks, err := check(at, c, reached); lacks || err != nil {
+			return lacks, err
+		}
+	}
+	return false, nil
+}
+
+// counting are the proofs that count in this flow: of factors that realm and
+// client allow, and fresh enough.
+func (g gate) counting(proofs []proof, c *client.Client) []proof {
+	var list []proof
+	for _, p := range proofs {
+		life := g.re.Settings.AssuranceLife
+		if p.Alone == token.AAL1 {
+			life = 0 // the session's own
+		}
+		if g.f.Within > 0 && (life == 0 || g.f.Within < life) {
+			life = g.f.Within
+		}
+		if g.allows(c, p.Kind) && (life == 0 || g.now.Sub(p.At) <= life) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// allows reports whether a factor counts in the realm and for the client.
+func (g gate) allows(c *client.Client, kind string) bool {
+	return g.re.Settings.AllowsFactor(kind) && (c == nil || c.AllowsFactor(kind))
+}
+
+// demanded checks what client and caller demand, from which nothing excuses.
+func (g gate) demanded(at *spot, c *client.Client, reached string) (bool, error) {
+	least := g.f.ACR
+	if c != nil {
+		least = higher(least, c.LeastACR)
+	}
+	if !below(reached, least) {
+		return false, nil
+	}
+	return true, g.raise(at, c, least, false)
+}
+
+// usual checks what the realm wants of every sign-in, and that whoever has a
+// second factor is asked for it when they sign in. A remembered device excuses,
+// and so does, for a time, to have none.
+func (g gate) usual(at *spot, c *client.Client, reached string) (bool, error) {
+	least := g.re.Settings.LeastACR
+	if least == token.AAL1 {
+		least = "" // which every sign-in reaches
+	}
+	if !g.f.Pending && !below(reached, least) {
+		return false, nil // and of its owner's wish it was when it began
+	}
+	if err := g.hold(at); err != nil {
+		return false, err
+	}
+	if g.f.Pending && len(g.helping(at, c, token.AAL2)) > 0 {
+		least = higher(least, token.AAL2)
+	}
+	if !below(reached, least) {
+		return false, nil
+	}
+	if len(g.helping(at, c, least)) > 0 {
+		known, err := g.remembers(at)
+		if known || err != nil {
+			return false, err
+		}
+		return true, g.raise(at, c, least, false)
+	}
+	since, err := g.Factors.Demand(g.r.Context(), g.re.Name, at.who)
+	if err != nil {
+		return false, err
+	}
+	grace := g.now.Before(since.Add(g.re.Settings.EnrolGrace))
+	if grace && (!g.f.Pending || g.f.Later) {
+		return false, nil
+	}
+	return true, g.raise(at, c, least, grace)
+}
+
+// remembers reports whether this browser need not be asked for a second factor.
+// Only who knows the password is believed to be its owner.
+func (g gate) remembers(at *spot) (bool, error) {
+	if g.re.Settings.RememberDevice == 0 || !slices.ContainsFunc(at.proofs, func(p proof) bool { return p.Kind == kindPassword }) {
+		return false, nil
+	}
+	return g.Factors.Remembered(g.r.Context(), g.re.Name, at.who, mark(g.r))
+}
+
+// wished checks what the caller would like.
+func (g gate) wished(at *spot, c *client.Client, reached string) (bool, error) {
+	if g.f.Later || !below(reached, g.f.WishACR) {
+		return false, nil
+	}
+	if err := g.raise(at, c, g.f.WishACR, true); err != nil {
+		return false, err
+	}
+	return at.step != stepStuck, nil
+}
+
+// managed checks that whoever is about to change factors has just proved one as
+// strong as the strongest they have (MF-09).
+func (g gate) managed(at *spot, c *client.Client, _ string) (bool, error) {
+	if !g.f.Manage && (g.f.Enrol == "" || g.f.Enrolled) {
+		return false, nil
+	}
+	return g.proveStrongest(at, c)
+}
+
+func (g gate) proveStrongest(at *spot, c *client.Client) (bool, error) {
+	if err := g.hold(at); err != nil {
+		return false, err
+	}
+	strongest := rankPassword
+	if !at.held.has("password") {
+		strongest = rankMail
+	}
+	for _, one := range g.factors {
+		if one.Reach(at.held) != "" && g.allows(c, one.Kind()) && one.Kind() != kindRecovery {
+			strongest = max(strongest, one.Rank())
+		}
+	}
+	whole := level(at.proofs)
+	if slices.ContainsFunc(at.proofs, func(p proof) bool {
+		return g.now.Sub(p.At) <= manageFresh && g.rank(p.Kind) >= strongest && (p.Kind != kindRecovery || !below(whole, token.AAL2))
+	}) {
+		return false, nil
+	}
+	at.step = stepSignIn
+	if strongest > rankPassword {
+		at.step, at.ask = stepFactor, nil
+		for _, one := range g.factors {
+			if one.Rank() >= strongest && one.Reach(at.held) != "" && g.allows(c, one.Kind()) {
+				at.ask = append(at.ask, one)
+			}
+		}
+	}
+	return true, nil
+}
+
+func (g gate) rank(kind string) int {
+	for _, one := range g.factors {
+		if one.Kind() == kind {
+			return one.Rank()
+		}
+	}
+	if kind == kindPassword {
+		return rankPassword
+	}
+	return 0
+}
+
+// enrolled checks that the factor that is to be added was.
+func (g gate) enrolled(at *spot, c *client.Client, _ string) (bool, error) {
+	if g.f.Enrol == "" || g.f.Enrolled {
+		return false, nil
+	}
+	for _, one := range g.factors {
+		if e, ok := one.(Enroller); ok && one.Kind() == g.f.Enrol && g.re.Settings.AllowsFactor(one.Kind()) {
+			at.step, at.enrol, at.skip = stepEnrol, []Enroller{e}, g.f.Offered
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// raise leads to where somebody can reach a level: by a factor that they have,
+// else by adding one, if there is any that would do.
+func (g gate) raise(at *spot, c *client.Client, least string, skip bool) error {
+	if err := g.hold(at); err != nil {
+		return err
+	}
+	if !below(token.AAL1, least) {
+		at.step = stepSignIn
+		return nil
+	}
+	at.skip = skip
+	if at.ask = g.helping(at, c, least); len(at.ask) > 0 {
+		at.step = stepFactor
+		return nil
+	}
+	for _, one := range g.factors {
+		if e, ok := one.(Enroller); ok && g.allows(c, e.Kind()) && !below(e.Adds(), least) {
+			at.enrol = append(at.enrol, e)
+		}
+	}
+	if at.step = stepEnrol; len(at.enrol) == 0 {
+		at.step = stepStuck
+		return nil
+	}
+	_, err := g.proveStrongest(at, c)
+	return err
+}
+
+// helping are the factors with which somebody reaches a level.
+func (g gate) helping(at *spot, c *client.Client, least string) []Factor {
+	var list []Factor
+	for _, one := range g.factors {
+		if reach := one.Reach(at.held); reach != "" && !below(reach, least) && g.allows(c, one.Kind()) {
+			list = append(list, one)
+		}
+	}
+	return list
+}
+
+// hold reads who it is about and what they have, once.
+func (g gate) hold(at *spot) error {
+	if at.held != nil {
+		return nil
+	}
+	who, all, err := g.Factors.Held(g.r.Context(), g.re.Name, at.who)
+	at.held = &holder{who, all}
+	return err
+}
+
+// Suffices reports whether a flow as it is described would lead past all proofs
+// with that session as it is.
+func (s *Server) Suffices(r *http.Request, one *session.Session, f Flow) (bool, error) {
+	f.Consent, f.Details, f.Select, f.Subject = nil, "", false, ""
+	at, err := s.where(r, &flow{Flow: f}, []account{{Session: one}})
+	return err == nil && at.step == stepReturn, err
+}
+
+// Reachable are the levels that people can reach in a realm, the lowest first.
+func (s *Server) Reachable(re *realm.Realm) []string {
+	best := token.AAL1
+	for _, one := range s.factors {
+		if e, ok := one.(Enroller); ok && re.Settings.AllowsFactor(e.Kind()) {
+			best = higher(best, e.Adds())
+		}
+	}
+	levels := token.Levels()
+	return levels[:slices.Index(levels, best)+1]
+}
+
+// counts reports whether a factor counts in the realm of a request.
+func (s *Server) counts(r *http.Request, kind string) bool {
+	return realm.From(r.Context()).Settings.AllowsFactor(kind)
+}
