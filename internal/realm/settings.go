@@ -115,6 +115,10 @@ type Settings struct {
 	// SoftwareStatementIssuers are those whose software statements count, with
 	// their keys; see ParseKeyIssuers.
 	SoftwareStatementIssuers string
+
+	// What passkeys may be and where they are used: see passkeyFields.
+	PasskeyRPID, PasskeyRelatedOrigins, PasskeyVerification, PasskeyHints, PasskeyBinding            string
+	PasskeyAttestation, PasskeyAttestationCA, PasskeyModelList, PasskeyDeniedList, PasskeyRegression string
 }
 
 // Field describes one setting: for validation, for the reference page and for
@@ -136,7 +140,9 @@ type Field struct {
 
 const day = 24 * time.Hour
 
-var fields = []Field{
+var fields = slices.Concat(generalFields, passkeyFields)
+
+var generalFields = []Field{
 	duration("access_token_ttl", "life of an access token", 10*time.Minute, 10*time.Second, day, func(s *Settings) *time.Duration { return &s.AccessTokenTTL }),
 	duration("id_token_ttl", "life of an ID token", 10*time.Minute, 10*time.Second, day, func(s *Settings) *time.Duration { return &s.IDTokenTTL }),
 	duration("code_ttl", "life of an authorization code", time.Minute, 5*time.Second, 10*time.Minute, func(s *Settings) *time.Duration { return &s.CodeTTL }),
@@ -278,6 +284,7 @@ func (s Settings) with(m map[string]any) (Settings, error) {
 	if s.SessionIdle > s.SessionAbsolute {
 		problems.WithField("settings.session_idle", "must not exceed session_absolute")
 	}
+	s.checkPasskeys(func(field, problem string) { problems.WithField("settings."+field, problem) })
 	if len(problems.Fields) > 0 {
 		return s, problems
 	}

@@ -35,6 +35,7 @@ const (
 	PublicKey    Type = "public_key"    // a JSON Web Key whose private half somebody else has
 	KeySet       Type = "key_set"       // the URL at which a client publishes such keys
 	Federated    Type = "federated"     // the word of an issuer that the realm trusts
+	Passkey      Type = "passkey"       // a key in a device, of WebAuthn
 	TOTP         Type = "totp"          // time-based codes (RFC 6238); its secret is kept sealed
 	Recovery     Type = "recovery"      // a set of codes for the day when a factor is lost
 )
@@ -54,7 +55,8 @@ type Credential struct {
 	Version    int64
 
 	data    string
-	counter int64 // see the migration
+	handle  string // what the world calls it, "" for most types; unique in the realm for ever
+	counter int64  // see the migration
 }
 
 // alive reports whether c proves anything at now.

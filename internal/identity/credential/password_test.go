@@ -18,6 +18,7 @@ import (
 	"github.com/cardea-id/cardea/internal/db/dbtest"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
@@ -34,6 +35,7 @@ type env struct {
 	realms    *realm.Registry
 	store     *credential.Store
 	passwords *credential.Passwords
+	passkeys  *credential.Passkeys
 }
 
 func newEnv(t *testing.T, e *audittest.Env) env {
@@ -48,6 +50,7 @@ func newEnv(t *testing.T, e *audittest.Env) env {
 	}
 	n := env{Env: e, dir: principal.NewDirectory(e.DB, e.Log), realms: realms, store: credential.NewStore(e.DB, e.Log, box),
 		passwords: credential.NewPasswords(e.DB, e.Log, realms, credential.PasswordOptions{})}
+	n.passkeys = credential.NewPasskeys(e.DB, e.Log, realms, n.dir, once.New(e.DB, e.Log.Epoch), make([]byte, 32))
 	e.Start(t)
 	return n
 }

@@ -7,22 +7,26 @@ import (
 	"github.com/cardea-id/cardea/internal/fault"
 )
 
-const columns = `id, principal, type, name, data, must_change, created_at, expires_at, last_used_at, revoked_at, version, counter`
+const columns = `id, principal, type, name, data, must_change, created_at, expires_at, last_used_at, revoked_at, version, handle, counter`
 
 func scan(r db.Row) (c Credential, err error) {
 	var created, expires, used, revoked db.Time
-	err = r.Scan(&c.ID, &c.Principal, &c.Type, &c.Name, &c.data, &c.MustChange, &created, &expires, &used, &revoked, &c.Version, &c.counter)
+	err = r.Scan(&c.ID, &c.Principal, &c.Type, &c.Name, &c.data, &c.MustChange, &created, &expires, &used, &revoked, &c.Version, &c.handle, &c.counter)
 	c.CreatedAt, c.ExpiresAt, c.LastUsedAt, c.RevokedAt = created.Time, expires.Time, used.Time, revoked.Time
 	return c, err
 }
 
 func insert(tx *db.Tx, c Credential) error {
-	n, err := tx.Exec(`INSERT INTO credentials (realm, `+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING`,
-		tx.Realm, c.ID, c.Principal, c.Type, c.Name, c.data, c.MustChange, db.At(c.CreatedAt), db.At(c.ExpiresAt), db.At(c.LastUsedAt), db.At(c.RevokedAt), c.Version, c.counter)
-	if err == nil && n == 0 {
+	n, err := tx.Exec(`INSERT INTO credentials (realm, `+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING`,
+		tx.Realm, c.ID, c.Principal, c.Type, c.Name, c.data, c.MustChange, db.At(c.CreatedAt), db.At(c.ExpiresAt), db.At(c.LastUsedAt), db.At(c.RevokedAt), c.Version, c.handle, c.counter)
+	switch {
+	case err != nil || n > 0:
+		return err
+	case c.Type == Passkey:
+		return fault.New(fault.Conflict, "passkey_registered", "this passkey is registered already")
+	default:
 		return fault.New(fault.Conflict, "password_exists", "the principal has a password already")
 	}
-	return err
 }
 
 func byID(tx *db.Tx, id string) (Credential, error) {

@@ -59,6 +59,20 @@ func (s *Store) SeenTx(tx *db.Tx, k Key) (bool, error) {
 	return !k.From.After(began), nil
 }
 
+// BurnTx is [Store.SeenTx] for values that only this program makes: no client
+// can fill the table with them, so there is no bound.
+func (s *Store) BurnTx(tx *db.Tx, k Key) (seen bool, err error) {
+	if !k.Until.After(tx.Now) {
+		return true, nil
+	}
+	fresh, err := note(tx, k)
+	if err != nil || !fresh {
+		return true, err
+	}
+	_, began := s.current()
+	return !k.From.After(began), nil
+}
+
 // quota counts, per client, what this node let into the table in the current
 // window. It starts from what the table holds, so that a restart does not
 // grant a second helping.

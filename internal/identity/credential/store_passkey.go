@@ -1,0 +1,46 @@
+package credential
+
+import "github.com/cardea-id/cardea/internal/db"
+
+// passkeyByHandle reads a passkey, revoked ones too, and the name under which
+// its owner's devices know them.
+func passkeyByHandle(tx *db.Tx, handle string) (k passkeyCandidate, err error) {
+	user := db.Ask(tx, db.Scalar[string], `SELECT u.handle FROM credentials c JOIN passkey_users u ON u.realm = c.realm AND u.principal = c.principal
+		WHERE c.realm = $1 AND c.handle = $2`, tx.Realm, handle)
+	k.Credential, err = read(tx, handle, `SELECT `+columns+` FROM credentials WHERE realm = $1 AND handle = $2`)
+	if err != nil {
+		return k, err
+	}
+	k.user, err = user.One()
+	return k, err
+}
+
+// usePasskey notes the use of a passkey, unless what is kept of it changed.
+func usePasskey(tx *db.Tx, c Credential, data string) (bool, error) {
+	n, err := tx.Exec(`UPDATE credentials SET data = $4, last_used_at = $5 WHERE realm = $1 AND id = $2 AND data = $3 AND revoked_at = 0`,
+		tx.Realm, c.ID, c.data, data, db.At(tx.Now))
+	return n == 1, err
+}
+
+func rename(tx *db.Tx, id, name string) error {
+	_, err := tx.Exec(`UPDATE credentials SET name = $3, version = version + 1 WHERE realm = $1 AND id = $2 AND revoked_at = 0`, tx.Realm, id, name)
+	return err
+}
+
+func passkeyUser(tx *db.Tx, principal string) (string, error) {
+	handle, err := db.One(tx, db.Scalar[string], `SELECT handle FROM passkey_users WHERE realm = $1 AND principal = $2`, tx.Realm, principal)
+	if db.Missing(err) {
+		return "", nil
+	}
+	return handle, err
+}
+
+func isPasskeyUser(tx *db.Tx, handle string) (bool, error) {
+	n, err := db.One(tx, db.Scalar[int], `SELECT count(*) FROM passkey_users WHERE realm = $1 AND handle = $2`, tx.Realm, handle)
+	return n > 0, err
+}
+
+func addPasskeyUser(tx *db.Tx, principal, handle string) error {
+	_, err := tx.Exec(`INSERT INTO passkey_users (realm, principal, handle) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, tx.Realm, principal, handle)
+	return err
+}
