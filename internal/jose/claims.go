@@ -74,6 +74,7 @@ type Expect struct {
 	Issuer   string        // iss must equal it
 	Audience []string      // aud must contain at least one of these
 	AloneAud bool          // aud must be a string or a list of one, so that the token is for nobody else
+	TextAud  bool          // aud must be a string
 	Subject  string        // sub must equal it; if empty, sub must still be a non-empty string unless NoSubject
 	Skew     time.Duration // how long after exp a token is still taken; at most MaxSkew
 	MaxLife  time.Duration // if set: exp may be at most this far from now (plus MaxSkew)
@@ -108,6 +109,11 @@ func (c Claims) checkParties(e Expect) error {
 	}
 	if e.AloneAud && len(aud) != 1 {
 		return bad(ErrClaim, "aud names others too")
+	}
+	if e.TextAud {
+		if _, err := c.String("aud"); err != nil {
+			return err
+		}
 	}
 	sub, err := c.String("sub")
 	if err != nil {

@@ -29,7 +29,7 @@ type Rules struct {
 	Timed           bool // request objects have an exp and an nbf
 	Bound           bool // access tokens are bound to a key or certificate
 	PKCE            bool // no client is excused from PKCE
-	IssuerAudience  bool // no client is excused from naming the issuer in assertions
+	IssuerAudience  bool // no client is excused from naming the issuer in assertions, as a string
 	Resource        bool // who asks for tokens names what they are for (RFC 8707)
 	RefreshStays    bool // refresh tokens are not rotated: a key is needed with them
 

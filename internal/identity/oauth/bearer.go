@@ -83,6 +83,9 @@ func (s *Server) Accept(w http.ResponseWriter, r *http.Request, rl *realm.Realm,
 	if err != nil {
 		return nil, err
 	}
+	if err := checkProofAlg(rl, c, proof); err != nil {
+		return nil, unauthorized(err)
+	}
 	if err := s.checkNonce(w, r.Context(), rl, c, proof); err != nil {
 		return nil, unauthorized(err)
 	}

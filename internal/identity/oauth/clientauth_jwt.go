@@ -109,7 +109,7 @@ func (s *Server) expectAssertion(p *presented, c *client.Client) jose.Expect {
 	if c.LegacyAssertionAudience {
 		audience = append(audience, p.realm.Issuer+pathToken)
 	}
-	return jose.Expect{Now: s.now(), Issuer: c.ID, Subject: c.ID, Audience: audience, AloneAud: true, Skew: 10 * time.Second, MaxLife: maxAssertionLife}
+	return jose.Expect{Now: s.now(), Issuer: c.ID, Subject: c.ID, Audience: audience, AloneAud: true, TextAud: c.Rules(p.realm).IssuerAudience, Skew: 10 * time.Second, MaxLife: maxAssertionLife}
 }
 
 // spendAssertion lets each assertion through once, on any node, and none that

@@ -32,8 +32,8 @@ func (s *Server) proveKey(w http.ResponseWriter, r *http.Request, rl *realm.Real
 	if err != nil {
 		return "", err
 	}
-	if !c.Rules(rl).AllowsAlg(p.Alg) {
-		return "", badProof("the client's profile does not allow the proof's algorithm")
+	if err := checkProofAlg(rl, c, p); err != nil {
+		return "", err
 	}
 	owner := c.ID
 	if c.Public() {
@@ -43,6 +43,15 @@ func (s *Server) proveKey(w http.ResponseWriter, r *http.Request, rl *realm.Real
 		return "", err
 	}
 	return p.JKT, s.spendProof(r.Context(), rl, owner, p)
+}
+
+// checkProofAlg holds the signature of a proof to the client's rules, wherever it
+// is shown.
+func checkProofAlg(rl *realm.Realm, c *client.Client, p *jose.Proof) error {
+	if !c.Rules(rl).AllowsAlg(p.Alg) {
+		return badProof("the client's profile does not allow the proof's algorithm")
+	}
+	return nil
 }
 
 // readProof reads the one proof that a request may bring and compares it with

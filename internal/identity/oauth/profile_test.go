@@ -146,12 +146,26 @@ func (d *door) rsaProof(method, path string) string {
 	if err != nil {
 		d.Fatal(err)
 	}
+	return d.rsaProofOf(key, "RS256", method, path, "")
+}
+
+// rsaProofOf is a DPoP proof of an RSA key.
+func (d *door) rsaProofOf(key *rsa.PrivateKey, alg, method, path, access string) string {
+	d.Helper()
 	enc := base64.RawURLEncoding.EncodeToString
-	head, _ := json.Marshal(map[string]any{"typ": "dpop+jwt", "alg": "RS256", "jwk": map[string]any{"kty": "RSA", "n": enc(key.N.Bytes()), "e": "AQAB"}})
-	claims, _ := json.Marshal(map[string]any{"jti": rand.Text(), "htm": method, "htu": d.issuer() + path, "iat": d.Clock.Now().Unix()})
+	head, _ := json.Marshal(map[string]any{"typ": "dpop+jwt", "alg": alg, "jwk": map[string]any{"kty": "RSA", "n": enc(key.N.Bytes()), "e": "AQAB"}})
+	said := map[string]any{"jti": rand.Text(), "htm": method, "htu": d.issuer() + path, "iat": d.Clock.Now().Unix()}
+	if access != "" {
+		sum := sha256.Sum256([]byte(access))
+		said["ath"] = enc(sum[:])
+	}
+	claims, _ := json.Marshal(said)
 	text := enc(head) + "." + enc(claims)
 	digest := sha256.Sum256([]byte(text))
 	signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, digest[:])
+	if alg == "PS256" {
+		signature, err = rsa.SignPSS(rand.Reader, key, crypto.SHA256, digest[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+	}
 	if err != nil {
 		d.Fatal(err)
 	}
