@@ -309,3 +309,130 @@ func TestProofsFollowTheProfile(t *testing.T) {
 		}
 	})
 }
+
+// TestSectorsAreVouchedFor: OpenID Connect Dynamic Client Registration, section
+// 5. Clients of one sector know a person by one name, wherever they are, if the
+// document at the sector's address names them; nobody else does.
+func TestSectorsAreVouchedFor(t *testing.T) {
+	run(t, func(d *door) {
+		d.set("registration", "open")
+		const there = "https://two.example.com/cb"
+		list, asked := `["`+callback+`","`+there+`"]`, 0
+		origin := d.Outside.Serve("one.example.com", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked++
+			w.Header().Set("Content-Type", map[bool]string{true: "application/json", false: "text/html"}[r.URL.Path != "/page"])
+			if r.URL.Path == "/gone" {
+				w.WriteHeader(http.StatusNotFound)
+			}
+			_, _ = w.Write([]byte(list))
+		}))
+		member := func(uri string, pairs ...any) said {
+			return about(append([]any{"subject_type", "pairwise", "sector_identifier_uri", origin + "/sector", "redirect_uris", []string{uri}}, pairs...)...)
+		}
+		subs, cookie := map[string]string{}, d.signIn(d.ada)
+		for _, uri := range []string{callback, there} {
+			status, got := d.register("POST", "", "", member(uri))
+			if status != 201 || got["sector_identifier_uri"] != origin+"/sector" {
+				d.Fatalf("%d %v", status, got)
+			}
+			id := got.text("client_id")
+			d.consentTo(id, "openid")
+			answer := d.elsewhere(d.get("/oauth2/authorize?"+request(id, "scope", "openid", "redirect_uri", uri).Encode(), cookie))
+			tokens := d.redeem(id, got.text("client_secret"), answer.Get("code"), "redirect_uri", uri)
+			subs[uri], _ = d.claims(tokens.ID)["sub"].(string)
+
+			token := got.text("registration_access_token")
+			if _, read := d.register("GET", "/"+id, token, nil); read["sector_identifier_uri"] != origin+"/sector" {
+				d.Errorf("read: %v", read)
+			}
+			// An update is asked anew, and moves the client within the sector only.
+			if status, moved := d.register("PUT", "/"+id, token, member("https://three.example.com/cb", "client_id", id)); status != 400 || moved.text("error") != "invalid_client_metadata" {
+				d.Errorf("moved away: %d %v", status, moved)
+			}
+			if status, moved := d.register("PUT", "/"+id, token, member(there, "client_id", id)); status != 200 {
+				d.Errorf("moved within: %d %v", status, moved)
+			}
+		}
+		if subs[callback] == "" || subs[callback] != subs[there] || subs[there] == d.ada.ID {
+			d.Errorf("subjects: %v", subs)
+		}
+		for name, metadata := range map[string]said{
+			"not listed":       member("https://three.example.com/cb"),
+			"half listed":      member(callback, "redirect_uris", []string{callback, "https://three.example.com/cb"}),
+			"no such document": member(callback, "sector_identifier_uri", origin+"/gone"),
+			"a page":           member(callback, "sector_identifier_uri", origin+"/page"),
+			"no such host":     member(callback, "sector_identifier_uri", "https://three.example.com/sector"),
+			"plain http":       member(callback, "sector_identifier_uri", strings.Replace(origin, "https", "http", 1)+"/sector"),
+			"a number":         member(callback, "sector_identifier_uri", 7),
+			"public, unlisted": member("https://three.example.com/cb", "subject_type", "public"),
+		} {
+			if status, got := d.register("POST", "", "", metadata); status != 400 || got.text("error") != "invalid_client_metadata" {
+				d.Errorf("%s: %d %v", name, status, got)
+			}
+		}
+		list = `{"redirect_uris":["` + callback + `"]}`
+		if status, got := d.register("POST", "", "", member(callback)); status != 400 {
+			d.Errorf("an object: %d %v", status, got)
+		}
+		// Nothing is fetched for whoever may not register.
+		d.set("registration", "initial_access_token")
+		before := asked
+		if status, got := d.register("POST", "", "cdi_junk", member(callback)); status != 401 || asked != before {
+			d.Errorf("a stranger: %d %v, %d fetches", status, got, asked-before)
+		}
+	})
+}
+
+// TestRequestObjectsByReference: a registered address with a fragment, an object
+// signed with RS256 and without type and times, as OpenID Connect Core, section
+// 6.2 has it.
+func TestRequestObjectsByReference(t *testing.T) {
+	key, err := jose.Generate("k1", jose.RS256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, func(d *door) {
+		d.set("registration", "open", "registration_pkce", "optional")
+		object := ""
+		origin := d.Outside.Serve("one.example.com", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/jwt")
+			_, _ = w.Write([]byte(object))
+		}))
+		reference := origin + "/requesturi/x#qpXaRLh_n93TTR9F252ValdatUQvQiJi5BDub2BeznA"
+		id, secret := d.registered(tested(key, "request_uris", []string{reference}, "request_object_signing_alg", "RS256", "jwks", json.RawMessage(jose.Set{key.Public()}.JSON())))
+		d.consentTo(id, "openid")
+		object = signer{d, key}.typed("JWT", plain(id), map[string]any{"exp": nil, "nbf": nil})
+		cookie := d.signIn(d.ada)
+		got := d.authorize(cookie, url.Values{"client_id": {id}, "request_uri": {reference}, "response_type": {"code"}, "scope": {"openid"}})
+		if got.Get("state") != "s-1" || d.claims(d.redeemed(id, secret, got.Get("code")).ID)["nonce"] != "n-1" {
+			d.Errorf("%v", got)
+		}
+		d.shown("without the fragment", d.opened(cookie, url.Values{"client_id": {id}, "request_uri": {strings.SplitN(reference, "#", 2)[0]}}))
+	})
+}
+
+// TestUserinfoIsSignedAsRegistered: OpenID Connect Core, section 5.3.2.
+func TestUserinfoIsSignedAsRegistered(t *testing.T) {
+	key, err := jose.Generate("k1", jose.RS256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, func(d *door) {
+		d.set("registration", "open", "registration_pkce", "optional")
+		id, secret := d.registered(tested(key, "userinfo_signed_response_alg", "RS256"))
+		d.consentTo(id, "openid")
+		tokens := d.redeemed(id, secret, d.code(d.signIn(d.ada), plain(id)))
+		w := d.do("GET", "/oauth2/userinfo", "", "Authorization", "Bearer "+tokens.Access)
+		set, err := jose.ParseSet(d.get("/oauth2/jwks", "").Body.Bytes())
+		if err != nil {
+			d.Fatal(err)
+		}
+		if _, err := jose.Verify(w.Body.String(), jose.Want{Typ: []string{"userinfo+jwt"}, Keys: set, Alg: jose.RS256}); err != nil || w.Header().Get("Content-Type") != "application/jwt" {
+			d.Fatalf("%v %v %s", err, w.Header(), w.Body)
+		}
+		claims, head := d.claims(w.Body.String()), d.header(w.Body.String())
+		if claims["iss"] != d.issuer() || claims["aud"] != id || claims["sub"] != d.claims(tokens.ID)["sub"] || claims["nonce"] != nil || head["kid"] == nil {
+			d.Errorf("%v %v", head, claims)
+		}
+	})
+}

@@ -26,7 +26,7 @@ var asWritten = [...]string{
 	"tls_client_certificate_bound_access_tokens", "dpop_bound_access_tokens",
 	"id_token_signed_response_alg", "userinfo_signed_response_alg", "introspection_signed_response_alg",
 	"request_object_signing_alg", "request_uris", "require_signed_request_object", "require_pushed_authorization_requests",
-	"authorization_signed_response_alg", "authorization_details_types",
+	"authorization_signed_response_alg", "response_modes", "authorization_details_types",
 	"backchannel_token_delivery_mode", "backchannel_client_notification_endpoint", "backchannel_authentication_request_signing_alg",
 	"backchannel_logout_uri", "backchannel_logout_session_required", "frontchannel_logout_uri", "frontchannel_logout_session_required",
 	"subject_type", "default_max_age", "require_auth_time", "contacts", "client_uri", "policy_uri", "tos_uri",
@@ -35,7 +35,7 @@ var asWritten = [...]string{
 // cannot are members that ask for what we do not do. To leave them out
 // silently would let a client believe in it.
 var cannot = [...]string{
-	"sector_identifier_uri", "id_token_encrypted_response_alg", "id_token_encrypted_response_enc", "userinfo_encrypted_response_alg",
+	"id_token_encrypted_response_alg", "id_token_encrypted_response_enc", "userinfo_encrypted_response_alg",
 	"userinfo_encrypted_response_enc", "request_object_encryption_alg", "request_object_encryption_enc", "introspection_encrypted_response_alg",
 	"introspection_encrypted_response_enc", "authorization_encrypted_response_alg", "authorization_encrypted_response_enc",
 }
@@ -93,6 +93,9 @@ func (p policy) read(body []byte, now time.Time) (metadata, error) {
 		return metadata{}, err
 	}
 	if m.software, err = software(all, m.software.Statement); err != nil {
+		return metadata{}, err
+	}
+	if err = m.software.sector(all, &m.settings); err != nil {
 		return metadata{}, err
 	}
 	return m, p.finish(&m.settings)
@@ -278,7 +281,7 @@ func (g Registration) JSON(uri string) ([]byte, error) {
 	if g.JWKS != "" {
 		said["jwks"] = json.RawMessage(g.JWKS)
 	}
-	for name, text := range map[string]string{"software_id": g.Software.ID, "software_version": g.Software.Version, "software_statement": g.Software.Statement,
+	for name, text := range map[string]string{"software_id": g.Software.ID, "software_version": g.Software.Version, sectorURI: g.Software.Sector, "software_statement": g.Software.Statement,
 		"client_secret": string(g.Secret), "registration_access_token": string(g.Token)} {
 		if text != "" {
 			said[name] = text

@@ -39,7 +39,8 @@ type Registry struct {
 	documents   documents
 }
 
-// New returns the registry. fetch reads client id metadata documents.
+// New returns the registry. fetch reads client id metadata documents, and who
+// belongs to a sector.
 func New(d *db.DB, clients *client.Registry, credentials *credential.Store, grants *grant.Store, fetch *web.Fetcher) *Registry {
 	return &Registry{db: d, clients: clients, credentials: credentials, grants: grants, fetch: fetch}
 }
@@ -53,12 +54,13 @@ type Registration struct {
 	Token    secret.Text // the registration access token, where one was just made
 }
 
-// Software is what a client says of the program that it is. It is kept to be
-// told again and decides nothing.
+// Software is what a client says of the program that it is, and of its sector. It
+// is kept to be told again and decides nothing.
 type Software struct {
 	ID        string `json:"software_id,omitempty"`
 	Version   string `json:"software_version,omitempty"`
 	Statement string `json:"software_statement,omitempty"`
+	Sector    string `json:"sector_identifier_uri,omitempty"`
 }
 
 // Register makes a client of what it says about itself. initial is the initial
@@ -75,6 +77,12 @@ func (r *Registry) Register(ctx context.Context, by audit.Actor, rl *realm.Realm
 	}
 	if m.clientID != "" {
 		return Registration{}, invalid("client_id", "is given by the server")
+	}
+	if err := r.admit(ctx, rl.Name, initial); err != nil {
+		return Registration{}, err
+	}
+	if err := r.checkSector(ctx, m); err != nil {
+		return Registration{}, err
 	}
 	var made Registration
 	err = r.db.Update(ctx, rl.Name, func(tx *db.Tx) error {
@@ -137,6 +145,9 @@ func (r *Registry) Update(ctx context.Context, by audit.Actor, rl *realm.Realm, 
 		return Registration{}, err
 	}
 	if err := r.checkOwn(ctx, c, m); err != nil {
+		return Registration{}, err
+	}
+	if err := r.checkSector(ctx, m); err != nil {
 		return Registration{}, err
 	}
 	next := secret.New(TokenPrefix)
@@ -244,6 +255,6 @@ func facts(pairs ...string) map[string]any {
 }
 
 func (s Software) encode() string {
-	b, _ := json.Marshal(s) // three strings
+	b, _ := json.Marshal(s) // strings
 	return string(b)
 }

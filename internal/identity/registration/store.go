@@ -100,6 +100,12 @@ func take(tx *db.Tx, hash []byte) (string, error) {
 		WHERE realm = $1 AND hash = $2 AND uses < max_uses AND revoked_at = 0 AND expires_at > $3 RETURNING id`, tx.Realm, hash, db.At(tx.Now))
 }
 
+// spendable finds a token that take would use.
+func spendable(tx *db.Tx, hash []byte) (string, error) {
+	return db.One(tx, db.Scalar[string], `SELECT id FROM initial_access_tokens
+		WHERE realm = $1 AND hash = $2 AND uses < max_uses AND revoked_at = 0 AND expires_at > $3`, tx.Realm, hash, db.At(tx.Now))
+}
+
 func revokeToken(tx *db.Tx, id string) (int64, error) {
 	return tx.Exec(`UPDATE initial_access_tokens SET revoked_at = $3 WHERE realm = $1 AND id = $2 AND revoked_at = 0`, tx.Realm, id, db.At(tx.Now))
 }
