@@ -21,19 +21,23 @@ type leaving struct {
 }
 
 // logout signs somebody out because an application asks. Only an ID token of
-// ours, of somebody signed in here, is proof enough to do so unasked; without
-// one anybody's link could end sessions, so the person is asked (SE-10).
+// ours, of a session that this browser holds, is proof enough to do so unasked;
+// without one anybody's link could end sessions, and with another's or an old one
+// the person would believe to be signed out who is not. So they are asked (SE-10;
+// RP-Initiated Logout, section 2).
 func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
 	l, err := s.readLogout(r)
 	if err != nil {
 		return err
 	}
-	if l.hint.Subject == "" {
-		return s.pages.ConfirmSignOut(w, r, signin.SignOut{Client: l.client, PostLogout: l.target, State: l.state})
+	who := ""
+	if l.hint.Subject != "" {
+		if who, err = s.hinted(r, l); err != nil {
+			return err
+		}
 	}
-	who, err := s.hinted(r, l)
-	if err != nil {
-		return err
+	if who == "" {
+		return s.pages.ConfirmSignOut(w, r, signin.SignOut{Client: l.client, PostLogout: l.target, State: l.state})
 	}
 	noStore(w.Header())
 	return s.pages.Leave(w, r, who, l.onward())
@@ -119,7 +123,7 @@ func (s *Server) checkTarget(r *http.Request, l *leaving, target string) error {
 }
 
 // hinted is the person that the hint names, if they are signed in with this
-// browser, or "".
+// browser in the session that it speaks of, or "".
 func (s *Server) hinted(r *http.Request, l *leaving) (string, error) {
 	c, err := s.clients.Live(r.Context(), l.realm.Name, l.client)
 	if err != nil {
@@ -134,7 +138,14 @@ func (s *Server) hinted(r *http.Request, l *leaving) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if known == l.hint.Subject {
+		if known != l.hint.Subject {
+			continue
+		}
+		sid, err := s.tokens.SID(r.Context(), l.realm.Name, c.ID, one.ID)
+		if err != nil {
+			return "", err
+		}
+		if l.hint.Session == "" || l.hint.Session == sid {
 			return one.Principal, nil
 		}
 	}

@@ -344,9 +344,18 @@ func TestLogout(t *testing.T) {
 		if !signedIn(cookie) {
 			d.Fatal("somebody was signed out unasked")
 		}
+		// RP-Initiated Logout, section 2: a hint of somebody who is not here, or of
+		// a session that is over, has the person asked who is here.
 		grace := d.signIn(d.Person(d.T, d.realm, "grace@example.com"))
-		if code, to := logout(grace, "id_token_hint", id, "post_logout_redirect_uri", bye); code != http.StatusSeeOther || to != bye || !signedIn(grace) {
+		if code, to := logout(grace, "id_token_hint", id, "post_logout_redirect_uri", bye); code != http.StatusOK || to != "" || !signedIn(grace) {
 			d.Errorf("the hint of somebody who is not here: %d %s", code, to)
+		}
+		anew := d.signIn(d.ada)
+		if code, to := logout(anew, "id_token_hint", id, "post_logout_redirect_uri", bye); code != http.StatusOK || to != "" || !signedIn(anew) {
+			d.Errorf("the hint of another session: %d %s", code, to)
+		}
+		if code, to := logout("", "id_token_hint", id, "post_logout_redirect_uri", bye, "state", "s"); code != http.StatusSeeOther || to != bye+"?state=s" {
+			d.Errorf("nobody is signed in: %d %s", code, to)
 		}
 		got := d.tokens(cookie, "other", other, "scope", "openid offline_access")
 		bound := d.tokens(cookie, "other", other)
