@@ -8,9 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,6 +17,7 @@ import (
 	"github.com/cardea-id/cardea/api"
 	"github.com/cardea-id/cardea/client"
 	"github.com/cardea-id/cardea/e2e/live"
+	"github.com/cardea-id/cardea/internal/db/dbtest"
 )
 
 // P-17: the disk of a SQLite node is full. What changes something is refused with
@@ -26,7 +25,7 @@ import (
 // works by itself; nothing is corrupt and nothing acknowledged is lost. Take
 // SQLITE_FULL out of away in package db to see it fail.
 func TestDiskFull(t *testing.T) {
-	disk := smallDisk(t, 24)
+	disk := dbtest.SmallDisk(t, 24)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	dir := t.TempDir()
@@ -41,7 +40,7 @@ func TestDiskFull(t *testing.T) {
 // The same for the disk with the data of PostgreSQL, whose log of changes lies on
 // another one, as it should. Take "53" out of away in package db to see it fail.
 func TestPostgresDiskFull(t *testing.T) {
-	disk := smallDisk(t, 64)
+	disk := dbtest.SmallDisk(t, 64)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	pg := newCluster(t, disk)
@@ -83,7 +82,7 @@ func fillAndFree(ctx context.Context, t *testing.T, disk string, o live.Options)
 	var made []string
 	for round := range 3 {
 		ballast := filepath.Join(disk, "ballast")
-		fill(t, ballast)
+		dbtest.FillDisk(t, ballast)
 		made = append(made, untilFull(ctx, t, w, round)...)
 		refused := 0
 		for i := range 20 {
@@ -125,46 +124,6 @@ func fillAndFree(ctx context.Context, t *testing.T, disk string, o live.Options)
 		}
 	}
 	return server
-}
-
-// smallDisk mounts a few mebibytes of memory as a file system.
-func smallDisk(t *testing.T, mebibytes int) string {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("skipped: only root can mount a small disk")
-	}
-	dir, err := os.MkdirTemp("", "cardea-disk")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.Remove(dir) })
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%dm,mode=0700", mebibytes), "tmpfs", dir).CombinedOutput(); err != nil {
-		t.Skipf("skipped: a small disk cannot be mounted here: %v %s", err, out)
-	}
-	t.Cleanup(func() {
-		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
-			t.Errorf("umount: %v %s", err, out)
-		}
-	})
-	return dir
-}
-
-// fill takes all the space there is.
-func fill(t *testing.T, path string) {
-	t.Helper()
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for size := 1 << 20; size > 0; size /= 2 {
-		for err = nil; err == nil; {
-			_, err = f.Write(make([]byte, size))
-		}
-		if !errors.Is(err, syscall.ENOSPC) {
-			t.Fatal(err)
-		}
-	}
 }
 
 // untilFull makes people until no more fit: the files have some room inside.

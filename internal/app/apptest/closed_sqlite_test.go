@@ -7,11 +7,9 @@ import (
 	"errors"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/cardea-id/cardea/internal/db/dbtest"
@@ -110,45 +108,12 @@ func hold(t *testing.T, folder string) (mend func()) {
 	return mend
 }
 
-// smallDisk mounts a few mebibytes of memory as a file system.
-func smallDisk(t *testing.T) string {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("skipped: only root can mount a small disk")
-	}
-	dir, err := os.MkdirTemp("", "cardea-disk")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.Remove(dir) })
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=16m,mode=0700", "tmpfs", dir).CombinedOutput(); err != nil {
-		t.Skipf("skipped: a small disk cannot be mounted here: %v %s", err, out)
-	}
-	t.Cleanup(func() {
-		if out, err := exec.Command("umount", "--lazy", dir).CombinedOutput(); err != nil {
-			t.Errorf("umount: %v %s", err, out)
-		}
-	})
-	return dir
-}
+func smallDisk(t *testing.T) string { return dbtest.SmallDisk(t, 16) }
 
-// fill takes all the space there is.
 func fill(t *testing.T, folder string) (mend func()) {
 	t.Helper()
 	path := filepath.Join(folder, "ballast")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for size := 1 << 20; size > 0; size /= 2 {
-		for err = nil; err == nil; {
-			_, err = f.Write(make([]byte, size))
-		}
-		if !errors.Is(err, syscall.ENOSPC) {
-			t.Fatal(err)
-		}
-	}
+	dbtest.FillDisk(t, path)
 	return func() {
 		if err := os.Remove(path); err != nil {
 			t.Error(err)
