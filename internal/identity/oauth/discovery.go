@@ -1,18 +1,17 @@
 package oauth
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/detail"
 	"github.com/cardea-id/cardea/internal/identity/signin"
 	"github.com/cardea-id/cardea/internal/jose"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -26,23 +25,43 @@ var discoveryCacheControl = []string{"public, max-age=300"}
 type document struct {
 	body []byte
 	etag string
+	of   describedBy
+}
+
+// describedBy is all that a realm's document depends on.
+type describedBy struct {
+	realm  *realm.Realm
+	types  []*detail.Type
+	signer *jose.Key // nil: none
+}
+
+// same reports whether nothing has changed. The types are in memory and shared,
+// so that a change of one is another pointer.
+func (d describedBy) same(o describedBy) bool {
+	return d.realm.Issuer == o.realm.Issuer && d.realm.Version == o.realm.Version && keyID(d.signer) == keyID(o.signer) && slices.Equal(d.types, o.types)
+}
+
+func keyID(k *jose.Key) string {
+	if k == nil {
+		return ""
+	}
+	return k.ID
 }
 
 // discovery serves OpenID Connect Discovery, section 4, and RFC 8414 with one
 // document: what it says is true for both.
 func (s *Server) discovery(w http.ResponseWriter, r *http.Request) error {
-	rl := realm.From(r.Context())
-	types, err := s.detailTypes(r.Context(), rl)
-	if err != nil {
+	of := describedBy{realm: realm.From(r.Context())}
+	var err error
+	if of.types, err = s.details.Types(r.Context(), of.realm.Name); err != nil {
 		return err
 	}
 	// Signed by the key that signs at the moment. Without one, which leaves the
 	// rest as true as it is, there is no signed copy.
-	signer, err := s.ring.Signer(r.Context(), rl.Name, client.DefaultAlg)
-	if err != nil {
-		signer = nil
+	if of.signer, err = s.ring.Signer(r.Context(), of.realm.Name, client.DefaultAlg); err != nil {
+		of.signer = nil
 	}
-	doc, err := s.documents.Get(rl.Name, documentKey(rl, types, signer), func() (*document, error) { return s.describe(rl, types, signer) })
+	doc, err := s.document(of)
 	if err != nil {
 		return err
 	}
@@ -133,35 +152,23 @@ func (m *metadata) sign(key *jose.Key, now time.Time) error {
 	return err
 }
 
-// documentKey names all that a realm's document depends on.
-func documentKey(rl *realm.Realm, types []string, signer *jose.Key) string {
-	b := append(make([]byte, 0, 128), rl.Issuer...)
-	b = strconv.AppendInt(append(b, ' '), rl.Version, 10)
-	if b = append(b, ' '); signer != nil {
-		b = append(b, signer.ID...)
+// document finds the realm's document, or makes it where something has changed.
+func (s *Server) document(of describedBy) (*document, error) {
+	doc, ok := s.documents.Peek(of.realm.Name, "")
+	if ok && doc.of.same(of) {
+		return doc, nil
 	}
-	for _, t := range types {
-		b = append(append(b, ' '), t...)
+	s.documents.Drop(of.realm.Name, "")
+	doc, err := s.documents.Get(of.realm.Name, "", func() (*document, error) { return s.describe(of) })
+	if err != nil || doc.of.same(of) {
+		return doc, err
 	}
-	return string(b)
+	return s.describe(of) // made meanwhile by somebody who had seen something older, or newer
 }
 
-// detailTypes are the types of authorization details of a realm. Names of types
-// hold no spaces.
-func (s *Server) detailTypes(ctx context.Context, rl *realm.Realm) ([]string, error) {
-	types, err := s.details.Types(ctx, rl.Name)
-	if err != nil || len(types) == 0 {
-		return nil, err
-	}
-	names := make([]string, len(types))
-	for i, t := range types {
-		names[i] = t.Name
-	}
-	return names, nil
-}
-
-// describe makes the document, with a copy signed by key if there is one.
-func (s *Server) describe(rl *realm.Realm, detailTypes []string, key *jose.Key) (*document, error) {
+// describe makes the document, with a copy signed by the key if there is one.
+func (s *Server) describe(of describedBy) (*document, error) {
+	rl := of.realm
 	at := func(path string) string { return rl.Issuer + path }
 	rules := client.RealmRules(&rl.Settings)
 	algs, assertionAlgs := rules.Algs(), rules.Algs()
@@ -183,6 +190,10 @@ func (s *Server) describe(rl *realm.Realm, detailTypes []string, key *jose.Key) 
 	var resources []string
 	for _, own := range client.OwnResources() {
 		resources = append(resources, at(own.Path))
+	}
+	var detailTypes []string
+	for _, t := range of.types {
+		detailTypes = append(detailTypes, t.Name)
 	}
 	m := metadata{
 		Issuer:                rl.Issuer,
@@ -244,8 +255,8 @@ func (s *Server) describe(rl *realm.Realm, detailTypes []string, key *jose.Key) 
 		MTLS:                  s.mtls.aliases(rl),
 		ProtectedResources:    resources,
 	}
-	if key != nil {
-		if err := m.sign(key, s.now()); err != nil {
+	if of.signer != nil {
+		if err := m.sign(of.signer, s.now()); err != nil {
 			return nil, err
 		}
 	}
@@ -253,7 +264,7 @@ func (s *Server) describe(rl *realm.Realm, detailTypes []string, key *jose.Key) 
 	if err != nil {
 		return nil, err
 	}
-	return &document{body: body, etag: tagOf(body)}, nil
+	return &document{body: body, etag: tagOf(body), of: of}, nil
 }
 
 func tagOf(body []byte) string {

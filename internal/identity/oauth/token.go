@@ -29,19 +29,17 @@ type asking struct {
 // proved is what a grant type has shown: under which grant tokens may be
 // issued, and with which of its rights.
 type proved struct {
-	grant    *grant.Grant
-	scopes   []string
-	audience []string
-	details  detail.List
-	refresh  secret.Text // the refresh token that goes with them, or ""
-	nonce    string
-	idToken  bool
-	until    time.Time // when the access token ends at the latest; zero: the grant says
-	issued   string    // what token exchange calls the token, or ""
-	// assertion is asked for instead of an access token.
-	// detailsAt says which of the grant's the details are; nil: all.
-	detailsAt []int
-	assertion *token.AssertionRequest
+	grant     *grant.Grant
+	scopes    []string
+	audience  []string
+	details   detail.List
+	refresh   secret.Text // the refresh token that goes with them, or ""
+	nonce     string
+	idToken   bool
+	until     time.Time               // when the access token ends at the latest; zero: the grant says
+	issued    string                  // what token exchange calls the token, or ""
+	detailsAt []int                   // which of the grant's the details are; nil: all
+	assertion *token.AssertionRequest // asked for instead of an access token; nil: it is not
 }
 
 // grantType proves on whose behalf tokens are asked for, and nothing else: the
