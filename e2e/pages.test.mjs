@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
+import * as jose from "jose";
 import { inspect, listen, openBrowser, signIn } from "./lib/browser.mjs";
 import { freePort, person, startCardea } from "./lib/cardea.mjs";
 
@@ -39,6 +40,42 @@ test("pages are accessible: sign-in, wrong password, error, account chooser, sig
   // The two refusals above are the only thing the console may mention.
   assert.deepEqual(complaints.filter((c) => !/status of 4\d\d/.test(c)), []);
   await context.close();
+});
+
+// What cannot go back to the application is told to the person: a request that was signed by nobody, or by somebody else
+// (RFC 9101), that has no address any more (RFC 9126), that must be signed, or in detail of a kind that there is not (RFC 9396).
+test("pages are accessible: requests that cannot be answered", async () => {
+  const { privateKey, publicKey } = await jose.generateKeyPair("ES256");
+  const jwk = { ...(await jose.exportJWK(publicKey)), kid: "k1", alg: "ES256", use: "sig" };
+  const stranger = await jose.generateKeyPair("ES256");
+  await cardea.admin("POST", "/clients", {
+    id: "signing", name: "Signing application", type: "web", scopes: ["openid"], redirect_uris: ["http://127.0.0.1:1/callback"], grant_types: ["authorization_code"],
+    jwks: JSON.stringify({ keys: [jwk] }), request_object_signing_alg: "ES256", require_signed_request_object: true,
+  });
+  const sign = (key, claims) => new jose.SignJWT({ client_id: "signing", response_type: "code", redirect_uri: "http://127.0.0.1:1/callback", scope: "openid", ...claims })
+    .setProtectedHeader({ alg: "ES256", kid: "k1", typ: "oauth-authz-req+jwt" }).setIssuer("signing").setAudience(cardea.issuer).setIssuedAt().setNotBefore("0s").setExpirationTime("1m").sign(key);
+  const at = (params) => `${cardea.issuer}/oauth2/authorize?` + new URLSearchParams({ client_id: "signing", ...params });
+  for (const locale of ["en-GB", "de-DE"]) {
+    const context = await browser.newContext({ locale });
+    const page = await context.newPage();
+    const complaints = listen(page);
+    for (const [name, url] of [
+      ["nobody", at({ request: "x.y.z" })],
+      ["stranger", at({ request: await sign(stranger.privateKey) })],
+      ["elsewhere", at({ request: await sign(privateKey, { redirect_uri: "http://127.0.0.1:1/another" }) })],
+      ["gone", at({ request_uri: "urn:ietf:params:oauth:request_uri:gone" })],
+      ["unregistered", at({ request_uri: "https://app.example/request" })],
+      ["unsigned", at({ response_type: "code", redirect_uri: "http://127.0.0.1:1/another", scope: "openid" })],
+    ]) {
+      const response = await page.goto(url);
+      assert.equal(response.status(), 400, name);
+      assert.ok(page.url().startsWith(cardea.issuer), `${name} goes nowhere`);
+      assert.equal(await page.locator("h1").count(), 1, name);
+      if (locale === "en-GB") await inspect(page, `request-${name}`);
+    }
+    assert.deepEqual(complaints.filter((c) => !/status of 400/.test(c)), []);
+    await context.close();
+  }
 });
 
 test("pages speak the browser's language", async () => {
