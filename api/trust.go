@@ -20,7 +20,7 @@ type TrustedIssuerSettings struct {
 	JWKS        string   `json:"jwks,omitempty" maxLength:"65536" doc:"Its public keys as a JWK set, JSON in a string."`
 	JWKSURI     string   `json:"jwks_uri,omitempty" maxLength:"2000" doc:"Or where they are; give one of the two."`
 	Algorithms  []string `json:"algorithms,omitempty" maxItems:"50" nullable:"false" doc:"How its tokens may be signed: ES256, RS256, PS256 or EdDSA; all of them if empty."`
-	Uses        []string `json:"uses,omitempty" maxItems:"50" nullable:"false" doc:"For what its word counts: token_exchange (RFC 8693), jwt_bearer (RFC 7523), id_jag (identity assertions); nothing if empty."`
+	Uses        []string `json:"uses,omitempty" maxItems:"50" nullable:"false" doc:"For what its word counts: token_exchange (RFC 8693), jwt_bearer (RFC 7523), id_jag (identity assertions), login_hint (whom clients ask by the back channel); nothing if empty."`
 	Audiences   []string `json:"audiences,omitempty" maxItems:"50" nullable:"false" doc:"The aud of tokens that may be exchanged, one of which a token must name; the realm's issuer if empty. Assertions are for the realm's issuer alone."`
 	Scopes      []string `json:"scopes,omitempty" maxItems:"50" nullable:"false" doc:"The most that anybody gets on its word; nothing if empty."`
 	LinkByEmail bool     `json:"link_by_email,omitempty" doc:"Relaxed: a subject that is not known yet is linked with the person who has the same verified address."`

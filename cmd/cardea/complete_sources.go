@@ -62,7 +62,7 @@ var flagSources = map[string]source{
 	"client":                    clients,
 	"session":                   sessions,
 	"signed-with":               oneOf("ES256", "RS256", "PS256", "EdDSA"),
-	"use":                       oneOf("token_exchange", "jwt_bearer", "id_jag"),
+	"use":                       oneOf("token_exchange", "jwt_bearer", "id_jag", "login_hint"),
 	"target":                    clients,
 	"subject":                   sessions,
 

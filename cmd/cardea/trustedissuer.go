@@ -81,7 +81,7 @@ func (f *issuerFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.jwks, "jwks", "", "file with its public keys, a JWK set")
 	flags.StringVar(&s.JWKSURI, "jwks-uri", "", "or where its public keys are")
 	flags.StringSliceVar(&s.Algorithms, "signed-with", nil, "how its tokens may be signed: ES256, RS256, PS256 or EdDSA; any if left out")
-	flags.StringSliceVar(&s.Uses, "use", nil, "for what its word counts: token_exchange, jwt_bearer or id_jag")
+	flags.StringSliceVar(&s.Uses, "use", nil, "for what its word counts: token_exchange, jwt_bearer, id_jag or login_hint")
 	flags.StringSliceVar(&s.Audiences, "audience", nil, "aud of tokens that may be exchanged; the realm's issuer if left out")
 	flags.StringSliceVar(&s.Scopes, "scope", nil, "the most that anybody gets on its word")
 	flags.BoolVar(&s.LinkByEmail, "link-by-email", false, "relaxed: link unknown subjects with the person who has the same verified address")

@@ -3,11 +3,14 @@ package oauth
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"strings"
 
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/identity/trust"
+	"github.com/cardea-id/cardea/internal/jose"
 	"github.com/cardea-id/cardea/internal/secret"
 )
 
@@ -16,19 +19,53 @@ import (
 // so that no client learns who has an account; nobody will ever decide about
 // that request.
 func checkHints(ctx context.Context, s *Server, a *authorization) (err error) {
-	if a.params.Get("login_hint_token") != "" {
-		return badRequest("login_hint_token is not supported; send login_hint or id_token_hint")
-	}
-	login, token := a.params.Get("login_hint"), a.params.Get("id_token_hint")
-	if (login == "") == (token == "") {
-		return badRequest("exactly one of login_hint and id_token_hint must be sent")
-	}
-	if login != "" {
+	login, vouched, token := a.params.Get("login_hint"), a.params.Get("login_hint_token"), a.params.Get("id_token_hint")
+	switch {
+	case login != "" && vouched+token == "":
 		a.person, err = s.personOf(ctx, a.realm.Name, login)
-		return err
+	case vouched != "" && login+token == "":
+		a.person, err = s.personVouched(ctx, a, vouched)
+	case token != "" && login+vouched == "":
+		a.person, err = s.personHinted(ctx, a, token)
+	default:
+		err = badRequest("exactly one of login_hint, login_hint_token and id_token_hint must be sent")
 	}
-	a.person, err = s.personHinted(ctx, a, token)
 	return err
+}
+
+// typeLoginHint is the type of login_hint_tokens, so that nothing else that
+// speaks of somebody passes for one (RFC 8725, section 3.11).
+const typeLoginHint = "login-hint+jwt"
+
+// personVouched finds whom a trusted issuer means. Its word only says who is
+// asked: the person decides.
+func (s *Server) personVouched(ctx context.Context, a *authorization, text string) (string, error) {
+	f, err := s.readForeign(ctx, a.realm, text, foreignWant{use: trust.LoginHint, types: []string{typeLoginHint}, alone: true, issuedAt: true,
+		audience: func(*trust.Issuer) []string { return []string{a.realm.Issuer} }})
+	var bad *unacceptable
+	switch {
+	case errors.Is(err, jose.ErrExpired):
+		return "", refuse("expired_login_hint_token", "the login_hint_token has expired")
+	case errors.As(err, &bad):
+		return "", badRequest("the login_hint_token " + bad.words)
+	case err != nil:
+		return "", err
+	}
+	if id, err := f.claims.String("client_id"); err != nil || f.claims.Has("client_id") && id != a.client.ID {
+		return "", badRequest("the login_hint_token is for another client")
+	}
+	link, err := s.trust.Who(ctx, f.issuer, f.subject)
+	if err != nil {
+		return "", gonePerson(err)
+	}
+	who, err := s.principals.Live(ctx, a.realm.Name, link.Principal)
+	if err == nil && who.Principal.Kind != principal.Person {
+		err = fault.New(fault.NotFound, "not_a_person", "a service cannot be asked")
+	}
+	if err != nil {
+		return "", gonePerson(err)
+	}
+	return link.Principal, nil
 }
 
 // personOf finds somebody by what they sign in with. Whoever cannot be asked

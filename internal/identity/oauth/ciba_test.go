@@ -14,6 +14,8 @@ import (
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/trust"
+	"github.com/cardea-id/cardea/internal/jose"
 )
 
 // backchannel is an answer of the back-channel authentication endpoint.
@@ -282,6 +284,72 @@ func TestMoreThanAPassword(t *testing.T) {
 		tokens := d.fetchCIBA("bank", secret, got.ID)
 		if id := d.claims(tokens.ID); id["acr"] != "aal1" || id["auth_time"] != float64(d.Clock.Now().Unix()) {
 			d.Errorf("ID token: %v", id)
+		}
+	})
+}
+
+// TestATrustedIssuerSaysWhoIsAsked: login_hint_token (CIBA, section 7.1). The
+// word of an issuer that is trusted for it says whom a client wants to ask, and
+// nothing else of that issuer's does.
+func TestATrustedIssuerSaysWhoIsAsked(t *testing.T) {
+	run(t, func(d *door) {
+		secret := d.bank("bank")
+		d.bank("other")
+		l := d.trusts([]trust.Use{trust.LoginHint})
+		l.link("s-1", d.ada.ID)
+		bob := d.Person(d.T, d.realm, "bob@example.com")
+		l.link("s-2", bob.ID)
+		l.link("s-3", d.serviceOf("bank"))
+		l.link("s-4", bob.ID)
+		ask := func(text string) backchannel {
+			return d.call("bank", secret, "login_hint", "", "login_hint_token", text)
+		}
+		got := ask(l.says("login-hint+jwt", "s-1", "client_id", "bank"))
+		if got.Status != 200 {
+			d.Fatalf("%+v", got)
+		}
+		b := d.signedIn(d.signIn(d.ada))
+		b.submit(b.approvals(), "do", "allow")
+		tokens := d.fetchCIBA("bank", secret, got.ID)
+		if tokens.Access == "" || d.claims(tokens.ID)["sub"] != d.ada.ID {
+			d.Errorf("%+v", tokens)
+		}
+		if got := ask(l.says("login-hint+jwt", "s-1")); got.Status != 200 {
+			d.Errorf("for any client: %+v", got)
+		}
+		if err := d.Grants.SuspendPrincipal(context.Background(), audit.System, d.realm, bob.ID, "test", nil); err != nil {
+			d.Fatal(err)
+		}
+		stranger, _ := jose.Generate("k1", jose.ES256)
+		now := d.Clock.Now()
+		for name, c := range map[string]struct {
+			got  backchannel
+			code string
+		}{
+			"nobody we know":         {ask(l.says("login-hint+jwt", "s-9")), "unknown_user_id"},
+			"somebody suspended":     {ask(l.says("login-hint+jwt", "s-2")), "unknown_user_id"},
+			"a service":              {ask(l.says("login-hint+jwt", "s-3")), "unknown_user_id"},
+			"expired":                {ask(l.says("login-hint+jwt", "s-1", "iat", now.Add(-10*time.Minute).Unix(), "exp", now.Add(-5*time.Minute).Unix())), "expired_login_hint_token"},
+			"without an end":         {ask(l.says("login-hint+jwt", "s-1", "exp", nil)), "invalid_request"},
+			"without a beginning":    {ask(l.says("login-hint+jwt", "s-1", "iat", nil)), "invalid_request"},
+			"of the wrong type":      {ask(l.says("JWT", "s-1")), "invalid_request"},
+			"for another client":     {ask(l.says("login-hint+jwt", "s-1", "client_id", "other")), "invalid_request"},
+			"for another issuer":     {ask(l.says("login-hint+jwt", "s-1", "aud", "https://other.example.com")), "invalid_request"},
+			"for others too":         {ask(l.says("login-hint+jwt", "s-1", "aud", []string{d.issuer(), "https://other.example.com"})), "invalid_request"},
+			"of a strange issuer":    {ask(l.says("login-hint+jwt", "s-1", "iss", "https://evil.example.com")), "invalid_request"},
+			"signed by somebody":     {ask(l.signed(stranger, "login-hint+jwt", "s-1")), "invalid_request"},
+			"beside another hint":    {d.call("bank", secret, "login_hint_token", l.says("login-hint+jwt", "s-1")), "invalid_request"},
+			"an ID token of ours":    {ask(tokens.ID), "invalid_request"},
+			"an access token's text": {ask(tokens.Access), "invalid_request"},
+		} {
+			if c.got.Status != 400 || c.got.Error != c.code || c.got.ID != "" {
+				d.Errorf("%s: %+v, want %s", name, c.got, c.code)
+			}
+		}
+		untrusted := d.trusts([]trust.Use{trust.JWTBearer, trust.IDJAG, trust.TokenExchange}, func(s *trust.Settings) { s.Issuer = "https://two.example.com" })
+		untrusted.link("s-1", d.ada.ID)
+		if got := ask(untrusted.says("login-hint+jwt", "s-1")); got.Error != "invalid_request" {
+			d.Errorf("of an issuer that is trusted for all else: %+v", got)
 		}
 	})
 }

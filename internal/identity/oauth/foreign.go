@@ -36,11 +36,16 @@ type foreignWant struct {
 
 // unacceptable says in words what is wrong with somebody's token. Callers say
 // which token, and put it into their grant's error.
-type unacceptable struct{ words string }
+type unacceptable struct {
+	words string
+	cause error // of package jose, or nil
+}
 
 func (e *unacceptable) Error() string { return e.words }
 
-func wrong(words string) error { return &unacceptable{words} }
+func (e *unacceptable) Unwrap() error { return e.cause }
+
+func wrong(words string) error { return &unacceptable{words: words} }
 
 // readForeign reads a token of another issuer. What its header says about keys
 // counts for nothing but to pick one of those that the issuer registered.
@@ -111,7 +116,7 @@ func foreignProblem(err error) error {
 		jose.ErrBadKey: "is of an issuer whose keys cannot be used",
 	} {
 		if errors.Is(err, kind) {
-			return wrong(words)
+			return &unacceptable{words, kind}
 		}
 	}
 	return err

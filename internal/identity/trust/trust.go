@@ -21,10 +21,11 @@ const (
 	TokenExchange Use = "token_exchange" // its tokens may be exchanged (RFC 8693)
 	JWTBearer     Use = "jwt_bearer"     // its assertions are authorization grants (RFC 7523, section 2.1)
 	IDJAG         Use = "id_jag"         // so are its identity assertions (draft-ietf-oauth-identity-assertion-authz-grant)
+	LoginHint     Use = "login_hint"     // it says whom a client wants to ask (OpenID Connect CIBA, section 7.1)
 )
 
 // Uses lists them all.
-func Uses() []Use { return []Use{TokenExchange, JWTBearer, IDJAG} }
+func Uses() []Use { return []Use{TokenExchange, JWTBearer, IDJAG, LoginHint} }
 
 // Algorithms are the signing algorithms that may be allowed.
 func Algorithms() []string { return []string{jose.ES256, jose.RS256, jose.PS256, jose.EdDSA} }

@@ -67,7 +67,7 @@ func (s *Settings) validate(ours string) error {
 	for i, u := range s.Uses {
 		uses[i] = string(u)
 	}
-	checkWords(p, "uses", uses, func(v string) bool { return slices.Contains(Uses(), Use(v)) }, "must be token_exchange, jwt_bearer or id_jag")
+	checkWords(p, "uses", uses, func(v string) bool { return slices.Contains(Uses(), Use(v)) }, "must be token_exchange, jwt_bearer, id_jag or login_hint")
 	checkWords(p, "audiences", s.Audiences, func(v string) bool { return !strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) }, "must be visible ASCII characters")
 	checkWords(p, "scopes", s.Scopes, validScope, "is not a scope (RFC 6749, appendix A.4)")
 	if slices.Contains(s.Scopes, administration) {
