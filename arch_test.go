@@ -39,7 +39,7 @@ var layers = []struct{ side, packages string }{
 	{"identity", "internal/identity/credential"},
 	{"identity", "internal/identity/session internal/identity/client internal/identity/trust"},
 	{"identity", "internal/identity/grant"},
-	{"identity", "internal/identity/token internal/identity/registration"},
+	{"identity", "internal/identity/token internal/identity/registration internal/identity/risk internal/identity/risk/simulate"},
 	{"identity", "internal/identity/logout"},
 	{"identity", "internal/identity/signin internal/identity/account internal/identity/signal internal/identity/postbox"},
 	{"identity", "internal/identity/oauth"}, // sends browsers to signin and takes them back

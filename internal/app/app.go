@@ -30,6 +30,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/registration"
+	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/identity/signal"
 	"github.com/cardea-id/cardea/internal/identity/token"
@@ -88,6 +89,7 @@ type App struct {
 	Jobs        *job.Queue
 	Places      *geo.File // nil: there is none
 	Letters     *letter.Letters
+	Risk        *risk.Guard
 	API         *api.Server
 	Mux         *web.Mux
 	Handler     http.Handler
@@ -236,6 +238,10 @@ func (a *App) cores(master []byte) (err error) {
 	a.Tokens = token.NewGate(a.DB, a.Log, cores, a.Grants)
 	a.Operators = operator.New(a.DB, a.Log, a.Once, a.Passwords, a.Clients)
 	a.Links = invite.New(a.DB, a.Once, a.Passwords, a.Grants)
+	a.Risk = risk.New(risk.Options{DB: a.DB, Log: a.Log, Realms: a.Realms, Grants: a.Grants, Places: a.Places, Key: secret.Derive(master, "cardea/risk/v1")})
+	a.Passwords.SetWatch(a.Risk)
+	a.Grants.SetOnMisuse(a.Risk.Misused)
+	a.Grants.OnDelete(risk.ForgetTx)
 	a.Log.OnEpoch(a.killAgain)
 	a.Realms.OnUpdate(client.FitRealm)
 	a.Realms.OnCreate(func(tx *db.Tx, by audit.Actor, _ *realm.Realm) error { return a.Clients.BuiltIns(tx, by) })

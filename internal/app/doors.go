@@ -49,7 +49,7 @@ func (a *App) doors(master []byte) error {
 	}
 	told := logout.New(logout.Options{DB: a.DB, Jobs: a.Jobs, Sessions: a.Sessions, Clients: a.Clients, Grants: a.Grants, Tokens: a.Tokens, Post: a.Fetch.Post})
 	var protocol *oauth.Server
-	pages, err := signin.New(signin.Options{DB: a.DB, Once: a.Once, Sessions: a.Sessions, Passwords: a.Passwords, Factors: a.Factors, People: a.People,
+	pages, err := signin.New(signin.Options{DB: a.DB, Once: a.Once, Sessions: a.Sessions, Passwords: a.Passwords, Risk: a.Risk, Factors: a.Factors, People: a.People,
 		Clients: a.Clients, Grants: a.Grants, Frames: told.Frames, Approvals: a.Approvals, Details: a.Details, Words: words, Assets: assets, FormKey: secret.Derive(master, "cardea/forms/v1"), Limiter: limiter,
 		SetUp: setUp{a.Operators}, Links: a.Links,
 		Application: func(ctx context.Context, rl *realm.Realm, id string) (*client.Client, error) {

@@ -112,6 +112,8 @@ type Settings struct {
 	// AttesterJWKS are the keys of those who attest instances of clients that
 	// name no attesters of their own, as a JWK set, or "none".
 	AttesterJWKS string
+	// Risk says what is done about what looks wrong.
+	Risk Risk
 	// SoftwareStatementIssuers are those whose software statements count, with
 	// their keys; see ParseKeyIssuers.
 	SoftwareStatementIssuers string
@@ -140,7 +142,7 @@ type Field struct {
 
 const day = 24 * time.Hour
 
-var fields = slices.Concat(generalFields, passkeyFields)
+var fields = slices.Concat(generalFields, passkeyFields, riskFields)
 
 var generalFields = []Field{
 	duration("access_token_ttl", "life of an access token", 10*time.Minute, 10*time.Second, day, func(s *Settings) *time.Duration { return &s.AccessTokenTTL }),

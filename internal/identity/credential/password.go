@@ -20,6 +20,7 @@ type Passwords struct {
 	realms   *realm.Registry
 	breached *Breaches
 	hasher   *hasher
+	watch    Watch // may be nil
 }
 
 // PasswordOptions tune Passwords. The zero value is right for most.
@@ -96,22 +97,36 @@ func (p *Passwords) Check(ctx context.Context, by audit.Actor, name string, a At
 		return Result{}, err
 	}
 	if c.wait > 0 {
-		return p.limited(by, name, c, c.wait), nil
+		return p.limited(by, name, c, c.wait, "guess_limit"), nil
+	}
+	tried := c.tried(password)
+	wait, shut, err := p.admit(ctx, name, by, tried)
+	if err != nil {
+		return Result{}, err
+	}
+	if wait > 0 {
+		return p.limited(by, name, c, wait, "network_held"), nil
 	}
 	reserved, wait, err := p.reserve(ctx, name, c.bucket, r.Settings)
 	if err != nil {
 		return Result{}, err
 	}
 	if wait > 0 {
-		return p.limited(by, name, c, wait), nil
+		return p.limited(by, name, c, wait, "guess_limit"), nil
 	}
 	hash, problem := c.verifier()
 	var matches bool
 	if err := p.hasher.run(ctx, func() { matches = hash.matches(password) }); err != nil {
 		return Result{}, or(p.release(ctx, name, reserved), err) // nothing was evaluated
 	}
-	if problem == "" && !matches {
+	switch {
+	case problem == "" && !matches:
 		problem = "password_wrong"
+	case problem == "" && shut:
+		problem = "account_held"
+	}
+	if err := p.noted(ctx, name, by, tried, matches); err != nil {
+		return Result{}, err
 	}
 	if problem != "" {
 		p.refused(by, name, c, problem)
@@ -225,8 +240,8 @@ func (p *Passwords) settle(ctx context.Context, name string, c candidate, r rese
 	})
 }
 
-func (p *Passwords) limited(by audit.Actor, name string, c candidate, wait time.Duration) Result {
-	p.refused(by, name, c, "guess_limit")
+func (p *Passwords) limited(by audit.Actor, name string, c candidate, wait time.Duration, reason string) Result {
+	p.refused(by, name, c, reason)
 	return Result{Outcome: Limited, RetryAfter: wait}
 }
 

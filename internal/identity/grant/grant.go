@@ -149,6 +149,9 @@ type Store struct {
 	// Status is what is dead, in memory.
 	Status *Status
 
+	onMisuse []OnMisuse
+	onDelete []func(tx *db.Tx, id string) error
+
 	db  *db.DB
 	log *audit.Log
 	Cores

@@ -119,12 +119,21 @@ func (s *Store) SuspendPrincipal(ctx context.Context, by audit.Actor, realm, id,
 	})
 }
 
+// OnDelete registers fn to run in each transaction that deletes a principal, for
+// what others remember of somebody. Call it before anything is started.
+func (s *Store) OnDelete(fn func(tx *db.Tx, id string) error) { s.onDelete = append(s.onDelete, fn) }
+
 // DeletePrincipal deletes a principal and ends all that hangs on it and on the
 // principals it owns.
 func (s *Store) DeletePrincipal(ctx context.Context, by audit.Actor, realm, id, reason string, guard Guard) error {
 	return s.endPrincipal(ctx, by, realm, id, reason, func(tx *db.Tx) error {
 		if err := guard.check(tx); err != nil {
 			return err
+		}
+		for _, fn := range s.onDelete {
+			if err := fn(tx, id); err != nil {
+				return err
+			}
 		}
 		return principal.DeleteTx(tx, by, id)
 	})

@@ -9,6 +9,7 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/keyring"
+	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
 )
 
@@ -75,13 +76,14 @@ func (s *Store) Refresh(ctx context.Context, by audit.Actor, c *client.Client, t
 	idle := refreshIdle(r, c)
 
 	var out Rotation
+	var then []func(context.Context, error) error
 	// READ COMMITTED: one statement decides who goes on, and it is one row.
 	err = s.db.UpdateHot(ctx, c.Realm, func(tx *db.Tx) error {
-		out = Rotation{}
+		out, then = Rotation{}, nil
 		try.idleUntil = tx.Now.Add(idle)
 		g, dies, err := use(tx, try)
 		if db.Missing(err) {
-			return s.refuse(tx, by, shown, try, next, &out)
+			return s.refuse(tx, by, r, shown, try, next, &out, &then)
 		}
 		if err != nil {
 			return err
@@ -90,6 +92,9 @@ func (s *Store) Refresh(ctx context.Context, by audit.Actor, c *client.Client, t
 		out = Rotation{OK, g, next, dies}
 		return nil
 	})
+	for _, after := range then {
+		err = after(ctx, err)
+	}
 	if err != nil {
 		return Rotation{}, err
 	}
@@ -99,9 +104,40 @@ func (s *Store) Refresh(ctx context.Context, by audit.Actor, c *client.Client, t
 	return s.guard(ctx, by, out)
 }
 
+// Misuse is a refresh token that should not have come.
+type Misuse struct {
+	Grant *Grant
+	// Keyed says that it came with another key or certificate than the one it is
+	// bound to. It was not used up by that. Otherwise it had been used before, and
+	// the grant is dead.
+	Keyed bool
+	// Unused says that nobody has used its successor.
+	Unused bool
+}
+
+// OnMisuse is what somebody else does about a misused refresh token, in the
+// transaction that refuses it. What it returns runs after that, with how it ended.
+type OnMisuse func(tx *db.Tx, by audit.Actor, r *realm.Realm, m Misuse) (after func(context.Context, error) error, err error)
+
+// SetOnMisuse registers fn. Call it before anything is started.
+func (s *Store) SetOnMisuse(fn OnMisuse) { s.onMisuse = append(s.onMisuse, fn) }
+
+func (s *Store) tellMisuse(tx *db.Tx, by audit.Actor, r *realm.Realm, m Misuse, then *[]func(context.Context, error) error) error {
+	for _, fn := range s.onMisuse {
+		after, err := fn(tx, by, r, m)
+		if err != nil {
+			return err
+		}
+		if after != nil {
+			*then = append(*then, after)
+		}
+	}
+	return nil
+}
+
 // refuse finds out why a token could not be used, and kills its grant if
 // somebody else has used it before.
-func (s *Store) refuse(tx *db.Tx, by audit.Actor, shown refreshText, try rotation, next secret.Text, out *Rotation) error {
+func (s *Store) refuse(tx *db.Tx, by audit.Actor, r *realm.Realm, shown refreshText, try rotation, next secret.Text, out *Rotation, then *[]func(context.Context, error) error) error {
 	g, f, err := withLast(tx, shown.grant)
 	if db.Missing(err) {
 		return nil
@@ -116,6 +152,9 @@ func (s *Store) refuse(tx *db.Tx, by audit.Actor, shown refreshText, try rotatio
 		if holds && !usable {
 			out.Outcome = Expired
 		}
+		if g.Client == try.client && f.bound != "" && f.bound != try.bound && usable && g.Alive(tx.Now) {
+			return s.tellMisuse(tx, by, r, Misuse{Grant: g, Keyed: true}, then)
+		}
 		return nil
 	case shown.generation >= f.generation:
 		return nil // of a future that a restored backup does not know
@@ -128,7 +167,8 @@ func (s *Store) refuse(tx *db.Tx, by audit.Actor, shown refreshText, try rotatio
 		return err
 	}
 	*out = Rotation{Outcome: Reused, Grant: g}
-	return nil
+	unused := shown.generation == f.generation-1 && bytes.Equal(f.hash, try.next)
+	return s.tellMisuse(tx, by, r, Misuse{Grant: g, Unused: unused}, then)
 }
 
 // guard refuses a grant that this node knows to be dead although the database

@@ -158,6 +158,11 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, all []a
 				return err
 			}
 		}
+		if s.Risk != nil {
+			if err := s.Risk.RememberTx(tx, begun.Session); err != nil {
+				return err
+			}
+		}
 		if f.Remember && re.Settings.RememberDevice > 0 && !below(p.ACR, token.AAL2) {
 			if err := credential.RememberDeviceTx(tx, at.who, mark, tx.Now.Add(re.Settings.RememberDevice)); err != nil {
 				return err

@@ -104,6 +104,8 @@ type flow struct {
 	Enrolled bool    `json:"enrolled,omitempty"` // what Enrol names was added
 	Offered  bool    `json:"offered,omitempty"`  // Enrol is our idea, and can be put off
 	Draft    string  `json:"draft,omitempty"`    // of a factor that is being added
+	Assessed string  `json:"assessed,omitempty"` // whose sign-in package risk has looked at
+	Risky    bool    `json:"risky,omitempty"`    // and found to need a second factor
 
 	text    string // the secret that names it
 	version int64

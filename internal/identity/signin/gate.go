@@ -102,7 +102,7 @@ func (g gate) assured(at *spot) (lacks bool, err error) {
 		at.step = stepSignIn
 		return true, nil
 	}
-	for _, check := range []func(*spot, *client.Client, string) (bool, error){g.demanded, g.usual, g.wished, g.managed, g.enrolled} {
+	for _, check := range []func(*spot, *client.Client, string) (bool, error){g.demanded, g.risky, g.usual, g.wished, g.managed, g.enrolled} {
 		if lacks, err := check(at, c, reached); lacks || err != nil {
 			return lacks, err
 		}

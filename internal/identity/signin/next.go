@@ -77,6 +77,11 @@ func (s *Server) prove(w http.ResponseWriter, r *http.Request, f *flow, p proof)
 		return err
 	}
 	f.note(p, f.using(all))
+	if f.Pending && f.Proved[0].Principal == p.Principal {
+		if err := s.assess(r, f, p); err != nil {
+			return err
+		}
+	}
 	at, err := s.where(r, f, all)
 	if err != nil {
 		return err

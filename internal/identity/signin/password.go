@@ -118,14 +118,25 @@ func (s *Server) checkPassword(w http.ResponseWriter, r *http.Request) error {
 		return s.refuseSignIn(w, r, f, p, whyNot(result, err))
 	}
 	if result.MustChange {
+		if err := s.assess(r, &flow{}, passwordProof(result, s.DB.Now())); err != nil {
+			return s.refuseSignIn(w, r, f, p, err)
+		}
 		return s.showRenew(w, r, f, http.StatusOK, renewPage{Identifier: p.Identifier})
 	}
-	return s.signIn(w, r, f, result)
+	if err := s.signIn(w, r, f, result); fault.Code(err) == "password_wrong" {
+		return s.refuseSignIn(w, r, f, p, err)
+	} else {
+		return err
+	}
 }
 
 // signIn goes on with whoever knew the password.
 func (s *Server) signIn(w http.ResponseWriter, r *http.Request, f *flow, result credential.Result) error {
-	return s.prove(w, r, f, proof{Principal: result.Principal.ID, Credential: result.Credential, Kind: kindPassword, At: s.DB.Now(), AMR: result.AMR, Alone: token.AAL1})
+	return s.prove(w, r, f, passwordProof(result, s.DB.Now()))
+}
+
+func passwordProof(result credential.Result, now time.Time) proof {
+	return proof{Principal: result.Principal.ID, Credential: result.Credential, Kind: kindPassword, At: now, AMR: result.AMR, Alone: token.AAL1}
 }
 
 func (s *Server) saveAndNext(w http.ResponseWriter, r *http.Request, f *flow) error {

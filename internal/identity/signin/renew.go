@@ -64,6 +64,9 @@ func (s *Server) renewPassword(w http.ResponseWriter, r *http.Request) error {
 	if !result.MustChange {
 		return s.showSignIn(w, r, f, http.StatusOK, signInPage{Identifier: p.Identifier}) // the password is good, there
 	}
+	if err := s.assess(r, &flow{}, passwordProof(result, s.DB.Now())); err != nil {
+		return again(err)
+	}
 	by := actor(r)
 	by.Kind, by.ID = "person", result.Principal.ID
 	changed, err := s.Passwords.Change(r.Context(), by, name, result.Principal.ID, old, next, browser)

@@ -25,6 +25,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
@@ -38,14 +39,15 @@ var templates embed.FS
 //go:embed frames
 var frames embed.FS
 
-// Options are what the door stands on. All are required but Limiter, SetUp,
-// Frames and Links.
+// Options are what the door stands on. All are required but Risk, Limiter,
+// SetUp, Frames and Links.
 type Options struct {
 	DB        *db.DB
 	Once      *once.Store
 	Sessions  *session.Store
 	Passwords *credential.Passwords
 	Factors   *credential.Factors
+	Risk      *risk.Guard // nil: nothing looks wrong
 	People    *principal.Directory
 	Clients   *client.Registry
 	// Application finds the client of a flow, which may be no row yet. Nil: it is

@@ -23,6 +23,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/keyring"
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
@@ -69,9 +70,13 @@ func newWorld(t *testing.T, e *audittest.Env) *world {
 	must(t, err)
 	assets, err := look.Assets()
 	must(t, err)
-	w.Server, err = New(Options{DB: e.DB, Once: once.New(e.DB, e.Log.Epoch), Sessions: c.Sessions,
-		Passwords: credential.NewPasswords(e.DB, e.Log, realms, credential.PasswordOptions{}), Factors: credential.NewFactors(e.DB, e.Log, realms, box), People: c.Principals, Clients: c.Clients,
-		Grants: grant.NewStore(e.DB, e.Log, c), Approvals: approval.NewStore(e.DB, e.Log, box), Words: words, Assets: assets, FormKey: []byte("0123456789abcdef"), SetUp: w.setup, Links: w.links})
+	grants := grant.NewStore(e.DB, e.Log, c)
+	guard := risk.New(risk.Options{DB: e.DB, Log: e.Log, Realms: realms, Grants: grants, Key: []byte("test")})
+	passwords := credential.NewPasswords(e.DB, e.Log, realms, credential.PasswordOptions{})
+	passwords.SetWatch(guard)
+	w.Server, err = New(Options{DB: e.DB, Once: once.New(e.DB, e.Log.Epoch), Sessions: c.Sessions, Risk: guard,
+		Passwords: passwords, Factors: credential.NewFactors(e.DB, e.Log, realms, box), People: c.Principals, Clients: c.Clients,
+		Grants: grants, Approvals: approval.NewStore(e.DB, e.Log, box), Words: words, Assets: assets, FormKey: []byte("0123456789abcdef"), SetUp: w.setup, Links: w.links})
 	must(t, err)
 	e.Start(t)
 	for _, name := range []string{dbtest.Realm, dbtest.Neighbour} {

@@ -1,0 +1,170 @@
+package risk
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/session"
+)
+
+// SignIn is somebody who has proved who they are and is about to be signed in.
+type SignIn struct {
+	Principal string
+	Browser   string // the mark in the browser's cookie, or ""
+	Password  bool   // they proved it by a password, which others can know
+}
+
+// Verdict is what a sign-in has to meet. The zero Verdict is nothing.
+type Verdict struct {
+	// StepUp demands the second assurance level of this sign-in. Where the person
+	// has nothing to reach it with, a code to their verified address must do.
+	StepUp bool
+	// Refuse says that this sign-in opens nothing. Whoever tried is to be told
+	// the same as about a wrong password; the person was told by letter.
+	Refuse   bool
+	Findings []Finding
+}
+
+// Assess is asked when somebody has proved who they are, before a session is
+// begun or renewed. It notes, tells, locks and revokes by itself; the caller
+// obeys the verdict.
+func (g *Guard) Assess(ctx context.Context, by audit.Actor, name string, in SignIn) (v Verdict, err error) {
+	rl, err := g.Realms.ByName(ctx, name)
+	if err != nil {
+		return v, err
+	}
+	s := g.scene(g.DB.Now(), proved, by)
+	shown := networkOf(by.IP)
+	var found []Finding
+	err = g.DB.View(ctx, name, func(tx *db.Tx) error {
+		v = Verdict{}
+		s.now = tx.Now
+		if s.known, err = credential.KnownTx(tx, in.Principal, in.Browser); err != nil {
+			return err
+		}
+		network := hashNetwork(g.Key, name, shown)
+		holds, err := holdsOn(tx, in.Principal, network)
+		if err != nil {
+			return err
+		}
+		for _, h := range holds {
+			switch {
+			case h.subject == network:
+				s.flagged = append(s.flagged, h.detector)
+			case s.known: // strangers' doings are no matter of the owner's browser
+				v.StepUp = v.StepUp || h.action == StepUp
+			case h.action >= StepUp:
+				v.StepUp = true
+				v.Refuse = v.Refuse || h.action >= Lock && in.Password
+			}
+		}
+		if s.known {
+			return nil
+		}
+		s.network = network
+		if s.person, err = readPerson(tx, in.Principal); err != nil {
+			return err
+		}
+		found = s.look(g.limits)
+		return nil
+	})
+	if err != nil || len(found) == 0 {
+		return v, err
+	}
+	ended := false
+	err = g.DB.UpdateRC(ctx, name, func(tx *db.Tx) error {
+		ended, v.Findings = false, nil
+		p, err := lockPerson(tx, in.Principal)
+		if err != nil {
+			return err
+		}
+		for _, f := range found {
+			done := actionFor(rl.Settings, f.Detector)
+			if done == Off {
+				continue
+			}
+			v.Findings = append(v.Findings, f)
+			v.StepUp = v.StepUp || done >= StepUp
+			v.Refuse = v.Refuse || done >= Lock && in.Password
+			if !p.again(tx.Now, f.Detector) {
+				continue
+			}
+			_, dead, err := g.raise(tx, by, rl.Settings, signal{Finding: f, principal: in.Principal, network: s.network, shown: shown})
+			if err != nil {
+				return err
+			}
+			ended = ended || dead
+		}
+		return writePerson(tx, in.Principal, p)
+	})
+	if ended {
+		err = g.finish(ctx, by, name, in.Principal, err)
+	}
+	return v, err
+}
+
+// scene sets out what is seen of whoever acts.
+func (g *Guard) scene(now time.Time, k kind, by audit.Actor) *scene {
+	s := &scene{kind: k, now: now, device: Device(by.UserAgent), person: &person{}, source: &source{}, echo: &echo{}, far: g.Places.Kilometres}
+	if a, err := netip.ParseAddr(by.IP); err == nil {
+		s.place = g.Places.Place(a)
+	}
+	return s
+}
+
+// RememberTx remembers how somebody signed in, in the transaction that begins or
+// renews their session, and releases what waited for a proof as strong as
+// theirs.
+func (g *Guard) RememberTx(tx *db.Tx, e *session.Session) error {
+	s := g.scene(tx.Now, proved, audit.Actor{IP: e.IP, UserAgent: e.UserAgent})
+	p, err := readPerson(tx, e.Principal)
+	if err != nil {
+		return err
+	}
+	if p.note(tx.Now, s.device, hashNetwork(g.Key, tx.Realm, networkOf(e.IP)), s.place) {
+		if err := writePerson(tx, e.Principal, p); err != nil {
+			return err
+		}
+	}
+	if !slices.Contains([]string{"aal2", "aal3"}, e.ACR) {
+		return nil
+	}
+	_, err = releaseSubject(tx, e.Principal)
+	return err
+}
+
+// Place tells where an address is, for people to read.
+func (g *Guard) Place(ip string) (country string) {
+	a, err := netip.ParseAddr(ip)
+	if err != nil {
+		return ""
+	}
+	return g.Places.Place(a).Country
+}
+
+// collectChunk is how many rows of a table one call of Collect deletes.
+const collectChunk = 1000
+
+// Collect deletes what no detector looks at any more, and incidents closed long
+// ago. One call does a bounded amount of work; the caller comes again while it
+// deletes much.
+func (g *Guard) Collect(ctx context.Context, name string) (deleted int64, err error) {
+	err = g.DB.UpdateRC(ctx, name, func(tx *db.Tx) error {
+		deleted, err = sweep(tx, collectChunk)
+		return err
+	})
+	return deleted, err
+}
+
+// ForgetTx erases what is remembered of a person who is deleted.
+func ForgetTx(tx *db.Tx, principal string) error {
+	if _, err := releaseSubject(tx, principal); err != nil {
+		return err
+	}
+	return forgetPerson(tx, principal)
+}

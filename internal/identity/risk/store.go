@@ -1,0 +1,153 @@
+package risk
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/db"
+)
+
+// decoded scans a row of one column with JSON.
+func decoded[T any](r db.Row) (*T, error) {
+	var text string
+	if err := r.Scan(&text); err != nil {
+		return nil, err
+	}
+	v := new(T)
+	return v, json.Unmarshal([]byte(text), v)
+}
+
+func orNew[T any](v *T, err error) (*T, error) {
+	if db.Missing(err) {
+		return new(T), nil
+	}
+	return v, err
+}
+
+func readPerson(tx *db.Tx, principal string) (*person, error) {
+	return orNew(db.One(tx, decoded[person], `SELECT memory FROM risk_people WHERE realm = $1 AND principal = $2`, tx.Realm, principal))
+}
+
+// lockPerson makes the row if need be and keeps others from it until the commit.
+func lockPerson(tx *db.Tx, principal string) (*person, error) {
+	return db.One(tx, decoded[person], `INSERT INTO risk_people (realm, principal, memory, last_at) VALUES ($1, $2, '{}', $3)
+		ON CONFLICT (realm, principal) DO UPDATE SET last_at = excluded.last_at RETURNING memory`, tx.Realm, principal, db.At(tx.Now))
+}
+
+func writePerson(tx *db.Tx, principal string, p *person) error {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`INSERT INTO risk_people (realm, principal, memory, last_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (realm, principal) DO UPDATE SET memory = excluded.memory, last_at = excluded.last_at`, tx.Realm, principal, string(text), db.At(tx.Now))
+	return err
+}
+
+func forgetPerson(tx *db.Tx, principal string) error {
+	_, err := tx.Exec(`DELETE FROM risk_people WHERE realm = $1 AND principal = $2`, tx.Realm, principal)
+	return err
+}
+
+func lockSource(tx *db.Tx, network string) (*source, error) {
+	return db.One(tx, decoded[source], `INSERT INTO risk_sources (realm, network, memory, last_at) VALUES ($1, $2, '{}', $3)
+		ON CONFLICT (realm, network) DO UPDATE SET last_at = excluded.last_at RETURNING memory`, tx.Realm, network, db.At(tx.Now))
+}
+
+func writeSource(tx *db.Tx, network string, s *source) error {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`UPDATE risk_sources SET memory = $3 WHERE realm = $1 AND network = $2`, tx.Realm, network, string(text))
+	return err
+}
+
+func lockEcho(tx *db.Tx, day string, bucket int) (*echo, error) {
+	return db.One(tx, decoded[echo], `INSERT INTO risk_echoes (realm, day, echo, memory, accounts) VALUES ($1, $2, $3, '{}', 0)
+		ON CONFLICT (realm, day, echo) DO UPDATE SET day = excluded.day RETURNING memory`, tx.Realm, day, bucket)
+}
+
+func writeEcho(tx *db.Tx, day string, bucket int, e *echo) error {
+	text, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(`UPDATE risk_echoes SET memory = $4, accounts = $5 WHERE realm = $1 AND day = $2 AND echo = $3`, tx.Realm, day, bucket, string(text), e.accounts())
+	return err
+}
+
+// triedOn counts the accounts of all echoes of a day.
+func triedOn(tx *db.Tx, day string) (int64, error) {
+	return db.One(tx, db.Scalar[int64], `SELECT CAST(COALESCE(SUM(accounts), 0) AS BIGINT) FROM risk_echoes WHERE realm = $1 AND day = $2`, tx.Realm, day)
+}
+
+// hold is what an action holds against a subject.
+type hold struct {
+	subject, detector string
+	action            Action
+	incident          string
+	until             time.Time
+}
+
+func scanHold(r db.Row) (h hold, err error) {
+	var action int64
+	var until db.Time
+	err = r.Scan(&h.subject, &h.detector, &action, &h.incident, &until)
+	h.action, h.until = Action(action), until.Time
+	return h, err
+}
+
+// holdsOn reads what holds now against a person and a network.
+func holdsOn(tx *db.Tx, principal, network string) ([]hold, error) {
+	return db.All(tx, scanHold, `SELECT subject, detector, action, incident, until_at FROM risk_holds
+		WHERE realm = $1 AND subject IN ($2, $3) AND subject <> '' AND until_at > $4 ORDER BY subject, detector`, tx.Realm, principal, network, db.At(tx.Now))
+}
+
+// putHold holds for at least as long and as hard as before.
+func putHold(tx *db.Tx, h hold) error {
+	_, err := tx.Exec(`INSERT INTO risk_holds (realm, subject, detector, action, incident, since_at, until_at, next_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 0)
+		ON CONFLICT (realm, subject, detector) DO UPDATE SET
+			action = CASE WHEN risk_holds.until_at > excluded.since_at AND risk_holds.action > excluded.action THEN risk_holds.action ELSE excluded.action END,
+			incident = CASE WHEN excluded.incident = '' THEN risk_holds.incident ELSE excluded.incident END,
+			until_at = CASE WHEN risk_holds.until_at > excluded.until_at THEN risk_holds.until_at ELSE excluded.until_at END`,
+		tx.Realm, h.subject, h.detector, int64(h.action), h.incident, db.At(tx.Now), db.At(h.until))
+	return err
+}
+
+// takeTurn reports whether a try at a slowed subject may be made now, and if so
+// takes it: of any number of tries at once one is let through.
+func takeTurn(tx *db.Tx, subject, detector string, every time.Duration) (bool, error) {
+	n, err := tx.Exec(`UPDATE risk_holds SET next_at = $4 WHERE realm = $1 AND subject = $2 AND detector = $3 AND next_at <= $5`,
+		tx.Realm, subject, detector, db.At(tx.Now.Add(every)), db.At(tx.Now))
+	return n > 0, err
+}
+
+func releaseSubject(tx *db.Tx, subject string) (int64, error) {
+	return tx.Exec(`DELETE FROM risk_holds WHERE realm = $1 AND subject = $2`, tx.Realm, subject)
+}
+
+func releaseIncident(tx *db.Tx, incident string) (int64, error) {
+	return tx.Exec(`DELETE FROM risk_holds WHERE realm = $1 AND incident = $2 AND incident <> ''`, tx.Realm, incident)
+}
+
+// sweep deletes what no detector looks at any more.
+func sweep(tx *db.Tx, limit int) (n int64, err error) {
+	for _, s := range []struct {
+		text   string
+		before any
+	}{
+		{`DELETE FROM risk_sources WHERE realm = $1 AND network IN (SELECT network FROM risk_sources WHERE realm = $1 AND last_at < $2 ORDER BY last_at LIMIT $3)`, db.At(tx.Now.Add(-triesFor))},
+		{`DELETE FROM risk_echoes WHERE realm = $1 AND day < $2 AND $3 > 0`, day(tx.Now.Add(-echoFor))},
+		{`DELETE FROM risk_people WHERE realm = $1 AND principal IN (SELECT principal FROM risk_people WHERE realm = $1 AND last_at < $2 ORDER BY last_at LIMIT $3)`, db.At(tx.Now.Add(-rememberFor))},
+		{`DELETE FROM risk_holds WHERE realm = $1 AND until_at < $2 AND $3 > 0`, db.At(tx.Now)},
+		{`DELETE FROM incidents WHERE realm = $1 AND id IN (SELECT id FROM incidents WHERE realm = $1 AND state = 'closed' AND closed_at < $2 ORDER BY closed_at LIMIT $3)`, db.At(tx.Now.Add(-incidentKept))},
+	} {
+		some, err := tx.Exec(s.text, tx.Realm, s.before, limit)
+		if err != nil {
+			return n, err
+		}
+		n += some
+	}
+	return n, nil
+}

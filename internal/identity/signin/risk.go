@@ -1,0 +1,57 @@
+package signin
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/risk"
+	"github.com/cardea-id/cardea/internal/identity/token"
+	"github.com/cardea-id/cardea/internal/realm"
+)
+
+// assess asks package risk about whoever just proved who they are, once in a
+// flow for each person. What is refused looks like a wrong password.
+func (s *Server) assess(r *http.Request, f *flow, p proof) error {
+	if s.Risk == nil || f.Assessed == p.Principal {
+		return nil
+	}
+	by := actor(r)
+	by.Kind, by.ID = "person", p.Principal
+	v, err := s.Risk.Assess(r.Context(), by, realm.From(r.Context()).Name,
+		risk.SignIn{Principal: p.Principal, Browser: mark(r), Password: p.Kind == kindPassword})
+	if err != nil {
+		return err
+	}
+	if v.Refuse {
+		return whyNot(credential.Result{}, nil)
+	}
+	f.Assessed, f.Risky = p.Principal, v.StepUp
+	return nil
+}
+
+// risky checks what looks wrong about the sign-in: it takes the second level, or
+// where the person has nothing to reach it with, any other proof that they can
+// give. Somebody who has neither goes on, having been told: nobody is locked out
+// of their account by where they are (MF-05).
+func (g gate) risky(at *spot, c *client.Client, reached string) (bool, error) {
+	if !g.f.Risky || !g.f.Pending || !below(reached, token.AAL2) {
+		return false, nil
+	}
+	if err := g.hold(at); err != nil {
+		return false, err
+	}
+	if at.ask = g.helping(at, c, token.AAL2); len(at.ask) == 0 && !slices.ContainsFunc(g.f.Proved, func(p proof) bool { return p.Kind != g.f.Proved[0].Kind }) {
+		for _, one := range g.factors {
+			if one.Reach(at.held) != "" && g.allows(c, one.Kind()) && one.Kind() != g.f.Proved[0].Kind {
+				at.ask = append(at.ask, one)
+			}
+		}
+	}
+	if len(at.ask) == 0 {
+		return false, nil
+	}
+	at.step = stepFactor
+	return true, nil
+}

@@ -1,0 +1,83 @@
+package signin
+
+import (
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/audit/audittest"
+	"github.com/cardea-id/cardea/internal/db/dbtest"
+	"github.com/cardea-id/cardea/internal/identity/token"
+	"github.com/cardea-id/cardea/internal/realm"
+)
+
+// awake is how long an account sleeps until its sign-ins look wrong.
+const awake = 100 * 24 * time.Hour
+
+func (w *world) decides(t testing.TB, settings map[string]any) {
+	t.Helper()
+	_, err := w.realms.Update(t.Context(), audittest.By, dbtest.Realm, 0, realm.Change{Settings: settings})
+	must(t, err)
+}
+
+// What is locked looks like a wrong password, before and after, and the owner's
+// browser knows nothing of it (MF-05).
+func TestALockedSignInLooksLikeAWrongPassword(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.decides(t, map[string]any{"risk_dormant_account": "lock"})
+		w.mustPerson(t, dbtest.Realm, "ada", "Ada Lovelace")
+		owner := w.browser(t, dbtest.Realm).signIn("ada").isAt("/")
+		w.Clock.Advance(awake)
+		for range 2 {
+			thief := w.browser(t, dbtest.Realm).signIn("ada").isAt("/signin").shows(422, "That username or password isn’t right")
+			if len(thief.sessions()) != 0 {
+				t.Fatal("the thief is signed in")
+			}
+		}
+		owner.signIn("ada").isAt("/").shows(200, "Ada Lovelace")
+	})
+}
+
+// A sign-in that looks wrong takes the second factor of whoever has one, and
+// locks nobody out who has none.
+func TestWhatLooksWrongTakesASecondFactor(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.decides(t, map[string]any{"risk_dormant_account": "step_up"})
+		ada := w.mustPerson(t, dbtest.Realm, "ada", "Ada Lovelace")
+		w.mustPerson(t, dbtest.Realm, "bob", "Bob")
+		app := w.mustApp(t, dbtest.Realm, ada)
+		w.browser(t, dbtest.Realm).signIn("ada").isAt(pathFactor).submit("code", app.code()).isAt("/")
+		w.browser(t, dbtest.Realm).signIn("bob").isAt("/")
+		w.Clock.Advance(awake)
+		b := w.browser(t, dbtest.Realm).signIn("ada").isAt(pathFactor)
+		if len(b.sessions()) != 0 {
+			t.Fatal("a password alone began a session")
+		}
+		if one := b.submit("code", app.code()).isAt("/").sessions()[0]; one.ACR != token.AAL2 {
+			t.Errorf("acr %q", one.ACR)
+		}
+		w.browser(t, dbtest.Realm).signIn("bob").isAt("/").shows(200, "Bob")
+	})
+}
+
+// Remove g.risky from the gate to see it fail.
+func TestTheGateAsksForWhatRiskDemands(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ada := w.mustPerson(t, dbtest.Realm, "ada", "Ada Lovelace")
+		w.mustApp(t, dbtest.Realm, ada)
+		re, err := w.realms.ByName(t.Context(), dbtest.Realm)
+		must(t, err)
+		r := httptest.NewRequest("GET", "/", nil)
+		r = r.WithContext(realm.With(r.Context(), re))
+		f := &flow{Flow: Flow{Return: "/"}, Pending: true, Assessed: ada.ID, Risky: true,
+			Proved: []proof{{Principal: ada.ID, Kind: kindPassword, At: w.Clock.Now(), Alone: token.AAL1}}}
+		at := spot{who: ada.ID, proofs: f.Proved}
+		g := gate{w.Server, r, re, f, w.Clock.Now()}
+		if lacks, err := g.risky(&at, nil, token.AAL1); err != nil || !lacks || at.step != stepFactor || len(at.ask) == 0 {
+			t.Errorf("lacks %v at %v with %d factors: %v", lacks, at.step, len(at.ask), err)
+		}
+		if lacks, err := g.risky(&at, nil, token.AAL2); err != nil || lacks {
+			t.Errorf("after a second factor it lacks something: %v", err)
+		}
+	})
+}
