@@ -41,8 +41,8 @@ var layers = []struct{ side, packages string }{
 	{"identity", "internal/identity/grant"},
 	{"identity", "internal/identity/token internal/identity/registration internal/identity/risk internal/identity/risk/simulate"},
 	{"identity", "internal/identity/logout"},
-	{"identity", "internal/identity/signin internal/identity/account internal/identity/signal internal/identity/postbox"},
-	{"identity", "internal/identity/oauth"}, // sends browsers to signin and takes them back
+	{"identity", "internal/identity/signin internal/identity/signal internal/identity/postbox"},
+	{"identity", "internal/identity/oauth internal/identity/account"}, // send browsers to signin and take them back
 	{"admin", "internal/admin/operator internal/admin/invite"},
 	{"admin", "internal/admin/api"},
 	{"demo", "internal/demo examples/mcp-server"},

@@ -33,9 +33,9 @@ test("pages are accessible: sign-in, wrong password, error, account chooser, sig
   await signIn(page);
   await page.waitForLoadState();
   await inspect(page, "home");
-  for (const path of ["accounts", "signout"]) {
+  for (const path of ["accounts", "signout", "account/devices", "account/activity", "account/applications", "account/password", "account/profile"]) {
     await page.goto(`${cardea.issuer}/${path}`);
-    await inspect(page, path);
+    await inspect(page, path.replace("/", "-"));
   }
   // The two refusals above are the only thing the console may mention.
   assert.deepEqual(complaints.filter((c) => !/status of 4\d\d/.test(c)), []);
@@ -146,7 +146,8 @@ test("another site cannot make a signed-in browser change anything (WB-03)", asy
     response.end(`<form method="post" action="${to}"><input name="do" value="everywhere"><input name="account" value="all"></form>`);
   }).listen(port, "127.0.0.1");
   try {
-    for (const path of ["/signout", "/accounts", "/consent", "/signin", "/setup", "/set-password", "/device", "/account/approvals"]) {
+    for (const path of ["/signout", "/accounts", "/consent", "/signin", "/setup", "/set-password", "/device", "/account/approvals",
+      "/account/devices", "/account/applications", "/account/password", "/account/profile"]) {
       const tab = await context.newPage();
       await tab.goto(`http://127.0.0.1:${port}/?to=${encodeURIComponent(cardea.issuer + path)}`);
       const [response] = await Promise.all([

@@ -10,6 +10,7 @@ import (
 	"github.com/cardea-id/cardea/internal/admin/operator"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/identity/account"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/logout"
 	"github.com/cardea-id/cardea/internal/identity/oauth"
@@ -39,7 +40,11 @@ func (a *App) limits() map[string]web.Limit {
 // doors makes what speaks HTTP and mounts it.
 func (a *App) doors(master []byte) error {
 	words := a.words
-	assets, err := look.Assets()
+	files, err := account.Assets()
+	if err != nil {
+		return err
+	}
+	assets, err := look.Assets(files)
 	if err != nil {
 		return err
 	}
@@ -58,6 +63,11 @@ func (a *App) doors(master []byte) error {
 	if err != nil {
 		return err
 	}
+	own, err := account.New(account.Options{DB: a.DB, Log: a.Log, Pages: pages, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
+		Clients: a.Clients, Grants: a.Grants, Approvals: a.Approvals, Places: a.Places, Words: words, Assets: assets})
+	if err != nil {
+		return err
+	}
 	var languages []string
 	for _, l := range words.Locales() {
 		languages = append(languages, l.Tag())
@@ -71,6 +81,7 @@ func (a *App) doors(master []byte) error {
 
 	a.Mux.Fallback(pages.FailAny)
 	pages.Mount(a.Mux)
+	own.Mount(a.Mux)
 	assets.Mount(a.Mux)
 	protocol.Mount(a.Mux)
 	if err := a.postbox(assets, pages.Fail); err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -38,7 +39,6 @@ type activity struct {
 	flush  sync.Mutex // held while what gathered is written
 	mu     sync.Mutex
 	realms map[string]*pendingSegment
-	spare  []Activity // room for the next segment
 	poke   chan struct{}
 }
 
@@ -62,8 +62,8 @@ func (l *Log) Activity(realm string, by Actor, a Activity) {
 	l.act.mu.Lock()
 	s := l.act.realms[realm]
 	if s == nil {
-		s = &pendingSegment{records: l.act.spare, seen: map[flood]int{}, extra: map[flood]int{}}
-		l.act.realms[realm], l.act.spare = s, nil
+		s = &pendingSegment{seen: map[flood]int{}, extra: map[flood]int{}}
+		l.act.realms[realm] = s
 	}
 	f := flood{a.Action, a.Reason, by.IP}
 	listed := len(s.records) < segmentMax
@@ -113,12 +113,7 @@ func (l *Log) FlushActivity(ctx context.Context) error {
 		if err := l.writeSegment(ctx, realm, s); err != nil {
 			failed = err
 			l.keepSegment(realm, s)
-			continue
 		}
-		clear(s.records)
-		l.act.mu.Lock()
-		l.act.spare = s.records[:0]
-		l.act.mu.Unlock()
 	}
 	return failed
 }
@@ -146,22 +141,22 @@ func (l *Log) keepSegment(realm string, old *pendingSegment) {
 
 func (l *Log) writeSegment(ctx context.Context, realm string, s *pendingSegment) error {
 	now := l.db.Now()
-	n := len(s.records) + len(s.extra)
-	text := make([]byte, 0, 256*n)
-	for i := range s.records {
-		text = s.records[i].append(text)
+	records := slices.Clone(s.records)
+	for f, n := range s.extra {
+		records = append(records, Activity{At: now, Action: f.action, Reason: f.reason, Actor: Actor{Kind: "anonymous", IP: f.ip}, Count: n})
 	}
-	for f, count := range s.extra {
-		text = (&Activity{At: now, Action: f.action, Reason: f.reason, Actor: Actor{Kind: "anonymous", IP: f.ip}, Count: count}).append(text)
+	text := make([]byte, 0, 256*len(records))
+	for i := range records {
+		text = records[i].append(text)
 	}
 	sum := sha256.Sum256(text)
 	return l.db.UpdateRC(ctx, realm, func(tx *db.Tx) error {
 		seg := id.New("act", tx.Now)
-		if err := insertSegment(tx, seg, l.node, n, string(text)); err != nil {
+		if err := insertSegment(tx, seg, l.node, len(records), string(text)); err != nil {
 			return err
 		}
 		Append(tx, System, Event{Action: "activity.segment", TargetType: "activity", Target: seg,
-			Data: map[string]any{"records": n, "sha256": base64.RawURLEncoding.EncodeToString(sum[:]), "node": l.node}})
+			Data: map[string]any{"records": len(records), "sha256": base64.RawURLEncoding.EncodeToString(sum[:]), "node": l.node}})
 		return nil
 	})
 }

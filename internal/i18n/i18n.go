@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/text/feature/plural"
 	"golang.org/x/text/language"
+	"golang.org/x/text/language/display"
 )
 
 //go:embed locales/*.json
@@ -166,6 +167,19 @@ func (l *Locale) Tag() string { return l.tag.String() }
 
 // Name is the language's name for itself.
 func (l *Locale) Name() string { return l.T("language.name") }
+
+// Country is what a country is called, by its code of ISO 3166-1, or the code
+// where there is no name for it.
+func (l *Locale) Country(code string) string {
+	region, err := language.ParseRegion(code)
+	if err != nil {
+		return code
+	}
+	if name := display.Regions(l.tag).Name(region); name != "" {
+		return name
+	}
+	return code
+}
 
 // Has reports whether there is a message with this key.
 func (l *Locale) Has(key string) bool {

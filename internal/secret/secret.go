@@ -47,8 +47,9 @@ func New(prefix string) Text {
 
 // Encode gives bytes the outer form of a secret: prefix, base64url, checksum.
 func Encode(prefix string, b []byte) string {
-	var space [1024]byte // holds all but the largest
-	body := base64.RawURLEncoding.AppendEncode(append(space[:0], prefix...), b)
+	size := len(prefix) + base64.RawURLEncoding.EncodedLen(len(b))
+	body := append(make([]byte, 0, size+checksumChars), prefix...)
+	body = base64.RawURLEncoding.AppendEncode(body, b)
 	return string(appendChecksum(body, body))
 }
 
@@ -97,13 +98,6 @@ func Hash(s string) []byte {
 // Equal reports in constant time whether a and b are the same and not empty.
 func Equal(a, b []byte) bool {
 	return len(a) > 0 && subtle.ConstantTimeCompare(a, b) == 1
-}
-
-// EqualText is Equal for strings, which it does not copy to the heap as long as
-// they have up to 64 bytes.
-func EqualText(a, b string) bool {
-	var x, y [64]byte
-	return Equal(append(x[:0], a...), append(y[:0], b...))
 }
 
 // Derive returns 32 bytes that only a holder of key can compute, bound to label

@@ -28,15 +28,12 @@ type watchedListener struct {
 	now   atomic.Int64 // when the last sweep was, in nanoseconds since 1970
 	done  chan struct{}
 	once  sync.Once
-
-	buffers sync.Pool // *[]byte, for answers that are gathered
 }
 
 // watchDeadlines wraps a listener. Its sweep ends with the last connection
 // after the listener is closed.
 func watchDeadlines(ln net.Listener) net.Listener {
 	l := &watchedListener{Listener: ln, conns: map[*watchedConn]struct{}{}, done: make(chan struct{})}
-	l.buffers.New = func() any { return new([]byte) }
 	go l.sweep()
 	return l
 }
@@ -92,8 +89,6 @@ type watchedConn struct {
 	net.Conn
 	of          *watchedListener
 	read, write deadline
-
-	gathered *[]byte // what waits for the rest of its answer; the answering goroutine's alone
 }
 
 // deadline is one direction's. The connection beneath has either none or one
@@ -173,43 +168,6 @@ func (c *watchedConn) Read(b []byte) (int, error) {
 }
 
 func (c *watchedConn) Write(b []byte) (int, error) {
-	if c.gathered == nil {
-		return c.send(b)
-	}
-	*c.gathered = append(*c.gathered, b...)
-	if len(*c.gathered) < maxGathered {
-		return len(b), nil
-	}
-	return len(b), c.release()
-}
-
-// maxGathered is how much of an answer waits for its rest.
-const maxGathered = 64 << 10
-
-// gather has an answer of several pieces sent in one when it is complete.
-// net/http sends one larger than its buffer of 4 KiB in two, and it is the call
-// that costs. It says that an answer is complete by taking back the deadline for
-// writing it, at once unless there is a body to be read to its end.
-func (c *watchedConn) gather() {
-	if c.gathered == nil {
-		c.gathered = c.of.buffers.Get().(*[]byte)
-	}
-}
-
-// release sends what was gathered.
-func (c *watchedConn) release() error {
-	if c.gathered == nil {
-		return nil
-	}
-	all := c.gathered
-	c.gathered = nil
-	_, err := c.send(*all)
-	*all = (*all)[:0]
-	c.of.buffers.Put(all)
-	return err
-}
-
-func (c *watchedConn) send(b []byte) (int, error) {
 	written := 0
 	for {
 		n, err := c.Conn.Write(b[written:])
@@ -220,16 +178,8 @@ func (c *watchedConn) send(b []byte) (int, error) {
 	}
 }
 
-func (c *watchedConn) SetReadDeadline(t time.Time) error { return c.read.set(t) }
-
-func (c *watchedConn) SetWriteDeadline(t time.Time) error {
-	if t.IsZero() {
-		if err := c.release(); err != nil {
-			return err
-		}
-	}
-	return c.write.set(t)
-}
+func (c *watchedConn) SetReadDeadline(t time.Time) error  { return c.read.set(t) }
+func (c *watchedConn) SetWriteDeadline(t time.Time) error { return c.write.set(t) }
 
 func (c *watchedConn) SetDeadline(t time.Time) error {
 	return errors.Join(c.read.set(t), c.write.set(t))

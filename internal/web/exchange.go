@@ -14,13 +14,11 @@ import (
 // response writer in one allocation.
 type exchange struct {
 	context.Context
-	out  response
-	id   [16]byte
-	addr netip.Addr
-	// addr as text, once somebody has asked for it
-	addrText string
-	proxied  bool // the peer is a proxy that is believed
-	site     string
+	out     response
+	id      [16]byte
+	addr    netip.Addr
+	proxied bool // the peer is a proxy that is believed
+	site    string
 	// what the site adds to the context
 	siteKey, siteValue any
 	start              time.Time
@@ -48,9 +46,6 @@ func (x *exchange) Value(key any) any {
 func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{Context: r.Context(), addr: addrOf(r.RemoteAddr)}
 	x.out.ResponseWriter = w
-	if r.ProtoMajor == 1 && r.Body == http.NoBody {
-		x.out.asked = x
-	}
 	// A name for logs, not a secret.
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], rand.Uint64())
@@ -78,18 +73,6 @@ func ClientIP(ctx context.Context) netip.Addr {
 		return x.addr
 	}
 	return netip.Addr{}
-}
-
-// ClientAddress is ClientIP as text, "" where that is invalid.
-func ClientAddress(ctx context.Context) string {
-	x := exchangeOf(ctx)
-	if x == nil || !x.addr.IsValid() {
-		return ""
-	}
-	if x.addrText == "" {
-		x.addrText = x.addr.String()
-	}
-	return x.addrText
 }
 
 // Note adds a field to the request's log line. Eight fit, more are left out.

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"errors"
 	"net/http"
 )
 
@@ -14,7 +13,6 @@ type response struct {
 	guarded *Mux          // whose lease the answer depends on; nil: none
 	request *http.Request // for the words of a refusal
 	refused bool          // the answer was replaced; what the handler still writes is dropped
-	asked   *exchange     // nil where an answer is better not gathered
 }
 
 // guard makes an answer with a status below 400 depend on the lease at the
@@ -72,11 +70,6 @@ func (w *response) Write(b []byte) (int, error) {
 	if w.refused {
 		return len(b), nil
 	}
-	if len(b) > gatherFrom && w.asked != nil {
-		if c := connOf(w.asked); c != nil {
-			c.gather()
-		}
-	}
 	n, err := w.ResponseWriter.Write(b)
 	w.bytes += int64(n)
 	return n, err
@@ -90,17 +83,8 @@ func (w *response) FlushError() error {
 	if w.refused {
 		return nil
 	}
-	err := http.NewResponseController(w.ResponseWriter).Flush()
-	if w.asked != nil {
-		if c := connOf(w.asked); c != nil {
-			err = errors.Join(err, c.release())
-		}
-	}
-	return err
+	return http.NewResponseController(w.ResponseWriter).Flush()
 }
-
-// gatherFrom is how large a body is that may not leave together with its header.
-const gatherFrom = 2 << 10
 
 // Unwrap lets http.ResponseController reach the connection's deadlines.
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }

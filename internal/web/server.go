@@ -29,10 +29,7 @@ type Server struct {
 	stopping chan struct{}
 }
 
-type (
-	stoppingKey struct{}
-	connKey     struct{}
-)
+type stoppingKey struct{}
 
 // NewServer returns a server; tlsConfig is nil for plain HTTP. What net/http
 // has to complain about goes to log at level debug: it is clients' mistakes.
@@ -49,12 +46,6 @@ func NewServer(h http.Handler, tlsConfig *tls.Config, log *slog.Logger) *Server 
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context {
 			return context.WithValue(context.Background(), stoppingKey{}, s.stopping)
-		},
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			if secured, ok := c.(*tls.Conn); ok {
-				c = secured.NetConn()
-			}
-			return context.WithValue(ctx, connKey{}, c)
 		},
 	}
 	return s
@@ -94,11 +85,5 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 // Streams end then; other requests may finish. It is nil outside of a Server.
 func Stopping(ctx context.Context) <-chan struct{} {
 	c, _ := ctx.Value(stoppingKey{}).(chan struct{})
-	return c
-}
-
-// connOf is the connection that a request came by, nil outside of a Server.
-func connOf(ctx context.Context) *watchedConn {
-	c, _ := ctx.Value(connKey{}).(*watchedConn)
 	return c
 }

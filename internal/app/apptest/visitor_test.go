@@ -136,9 +136,9 @@ func (v *visitor) mustSignIn(t testing.TB, who string) {
 	}
 }
 
-// signedIn reports whether the browser's session opens the home page.
+// signedIn reports whether the browser's session opens its owner's account.
 func (v *visitor) signedIn() (call, bool) {
-	c := v.open("GET", "/", nil)
+	c := v.open("GET", "/account", nil)
 	return c, c.Code == http.StatusOK && strings.Contains(c.Body.String(), "/signout")
 }
 

@@ -51,16 +51,13 @@ func (s *Settings) AllowsAudience(issuer, audience string) bool {
 // the scopes open (RFC 9068, section 3). With openid the issuer is always among
 // them, since it serves userinfo. A token is never for nobody.
 func (s *Settings) Audience(issuer string, scopes, resources []string) []string {
-	asked := resources
+	list := slices.Clone(resources)
 	if len(resources) == 0 {
-		asked = s.Resources
+		list = slices.Clone(s.Resources)
 	}
-	list := append(make([]string, 0, len(asked)+1), asked...)
 	for _, own := range ownResources {
-		if !slices.Contains(scopes, own.scope) || len(resources) > 0 && own.scope != ScopeOpenID {
-			continue
-		}
-		if name := issuer + own.path; !slices.Contains(list, name) {
+		name := issuer + own.path
+		if slices.Contains(scopes, own.scope) && (len(resources) == 0 || own.scope == ScopeOpenID) && !slices.Contains(list, name) {
 			list = append(list, name)
 		}
 	}

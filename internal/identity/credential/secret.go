@@ -83,9 +83,9 @@ func (s *Store) CheckSecret(ctx context.Context, realm, principal string, text s
 	if err != nil {
 		return Credential{}, err
 	}
-	given, now := hashed(string(text)), s.db.Now()
+	given, now := []byte(hashed(string(text))), s.db.Now()
 	for _, c := range keys.secrets {
-		if secret.EqualText(c.data, given) && c.alive(now) {
+		if secret.Equal([]byte(c.data), given) && c.alive(now) {
 			return c, nil
 		}
 	}

@@ -61,23 +61,23 @@ func SetPasswordTx(tx *db.Tx, by audit.Actor, id string, h Hashed) (replaced str
 	if err != nil {
 		return "", err
 	}
-	return old.ID, replacePassword(tx, by, id, old, h)
+	_, err = replacePassword(tx, by, id, old, h)
+	return old.ID, err
 }
 
-func replacePassword(tx *db.Tx, by audit.Actor, id string, old Credential, h Hashed) error {
+func replacePassword(tx *db.Tx, by audit.Actor, id string, old Credential, h Hashed) (Credential, error) {
 	if old.ID != "" {
 		if err := revoke(tx, old.ID); err != nil {
-			return err
+			return Credential{}, err
 		}
 		if err := principal.EndEraTx(tx, by, id, "password replaced"); err != nil {
-			return err
+			return Credential{}, err
 		}
 	}
 	if err := ChangedTx(tx, id); err != nil {
-		return err
+		return Credential{}, err
 	}
-	_, err := create(tx, by, Credential{Principal: id, Type: Password, data: h.phc}, old.ID)
-	return err
+	return create(tx, by, Credential{Principal: id, Type: Password, data: h.phc}, old.ID)
 }
 
 // PasswordTx reads the living password of a principal, so that a link to reset
@@ -98,35 +98,76 @@ func (p *Passwords) Set(ctx context.Context, by audit.Actor, name, id string, pa
 	return replaced, err
 }
 
+// Change is what somebody who knows their password wants of it.
+type Change struct {
+	Principal     string
+	Current, Next secret.Text
+	Browser       string // the mark in the browser's cookie, or ""
+	// Keep leaves alive what was born of the present password: the new one takes
+	// its place in the same credential. A password that is known to be compromised
+	// is replaced all the same.
+	Keep bool
+	// Then runs in the transaction of the change, with the id of the credential
+	// that died by it, "" if it was kept, and of the one that there is now. It may
+	// be nil.
+	Then func(tx *db.Tx, replaced, now string) error
+}
+
 // Change sets a new password for somebody who knows the current one. Unless the
 // outcome is Right nothing changed. On success the result's credential is the
 // one that died by it.
 func (p *Passwords) Change(ctx context.Context, by audit.Actor, name, id string, current, next secret.Text, browser string) (Result, error) {
-	h, err := p.hashFor(ctx, name, id, next)
+	return p.Replace(ctx, by, name, Change{Principal: id, Current: current, Next: next, Browser: browser})
+}
+
+// Replace is Change with all that may be wanted of it.
+func (p *Passwords) Replace(ctx context.Context, by audit.Actor, name string, c Change) (Result, error) {
+	h, err := p.hashFor(ctx, name, c.Principal, c.Next)
 	if err != nil {
 		return Result{}, err
 	}
-	if current == next {
+	if c.Current == c.Next {
 		return Result{}, refuse("password_unchanged", "the new password is the present one")
 	}
-	checked, err := p.Check(ctx, by, name, Attempt{Principal: id, Password: current, Browser: browser})
+	checked, err := p.Check(ctx, by, name, Attempt{Principal: c.Principal, Password: c.Current, Browser: c.Browser})
 	if err != nil || checked.Outcome != Right {
 		return checked, err
 	}
 	err = p.db.Update(ctx, name, func(tx *db.Tx) error {
-		old, err := livePassword(tx, id)
+		old, err := livePassword(tx, c.Principal)
 		if err != nil {
 			return err
 		}
 		if old.ID != checked.Credential {
 			return fault.New(fault.Conflict, "password_changed", "the password was changed by somebody else meanwhile")
 		}
-		return replacePassword(tx, by, id, old, h)
+		replaced, now, err := c.apply(tx, by, old, h)
+		if err != nil || c.Then == nil {
+			return err
+		}
+		return c.Then(tx, replaced, now)
 	})
 	if err != nil {
 		return Result{}, err
 	}
 	return checked, nil
+}
+
+func (c Change) apply(tx *db.Tx, by audit.Actor, old Credential, h Hashed) (replaced, now string, err error) {
+	if !c.Keep || old.MustChange {
+		made, err := replacePassword(tx, by, c.Principal, old, h)
+		return old.ID, made.ID, err
+	}
+	fits, err := replaceHash(tx, old.ID, old.Version, h.phc)
+	if err == nil && !fits {
+		err = fault.New(fault.Conflict, "password_changed", "the password was changed by somebody else meanwhile")
+	}
+	if err != nil {
+		return "", "", err
+	}
+	audit.Append(tx, by, audit.Event{Action: "credential.change", TargetType: string(Password), Target: old.ID,
+		Data: map[string]any{"principal": c.Principal}, Invalidates: true})
+	return "", old.ID, nil
 }
 
 // hashFor is Hash for a principal that there is, with all words that go with it.

@@ -79,6 +79,55 @@ func (s *Store) SignOutEverywhere(ctx context.Context, by audit.Actor, realm, pr
 	return s.endBelow(ctx, by, realm, ancestor{Kind: "principal", ID: principal}, reason)
 }
 
+// SignOutElsewhere is SignOutEverywhere but for one session, whose grants end
+// all the same.
+func (s *Store) SignOutElsewhere(ctx context.Context, by audit.Actor, realm, principal, session, reason string) error {
+	if _, err := s.Sessions.EndAll(ctx, by, realm, principal, session, reason); err != nil {
+		return err
+	}
+	return s.endBelow(ctx, by, realm, ancestor{Kind: "principal", ID: principal}, reason)
+}
+
+// EndOtherSessions ends every session of a principal but one, and the grants
+// that hang on them. Grants with offline access stay.
+func (s *Store) EndOtherSessions(ctx context.Context, by audit.Actor, realm, principal, session, reason string) error {
+	ended, err := s.Sessions.EndAll(ctx, by, realm, principal, session, reason)
+	return finish(ctx, err, func(ctx context.Context) error {
+		for _, id := range ended {
+			if _, err := s.killBelow(ctx, by, realm, ancestor{Kind: "session", ID: id}, reason); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// EndApplication ends all that a principal gave a client: what it consented to,
+// and every grant to act for it. A client that never was is fault.NotFound.
+func (s *Store) EndApplication(ctx context.Context, by audit.Actor, realm, principal, client, reason string) error {
+	err := s.RevokeConsent(ctx, by, realm, principal, client, reason)
+	return finish(ctx, err, func(ctx context.Context) error {
+		for f := (Filter{Principal: principal}); ; {
+			page, next, err := s.List(ctx, realm, f, maxPage)
+			if err != nil {
+				return err
+			}
+			for _, g := range page {
+				if g.Client != client {
+					continue
+				}
+				if err := s.Revoke(ctx, by, realm, g.ID, reason); err != nil {
+					return err
+				}
+			}
+			if next == "" {
+				return nil
+			}
+			f.After = next
+		}
+	})
+}
+
 // Committed reports whether a change that ended with err was made: also one that
 // is yet to be confirmed everywhere.
 func Committed(err error) bool { return err == nil || fault.Code(err) == "unconfirmed" }
@@ -92,6 +141,14 @@ const finishWithin = time.Minute
 // is yet to be confirmed, and returns what went wrong first.
 func (s *Store) FinishSignOut(ctx context.Context, by audit.Actor, realm, principal, reason string, err error) error {
 	return finish(ctx, err, func(ctx context.Context) error { return s.SignOutEverywhere(ctx, by, realm, principal, reason) })
+}
+
+// FinishSignOutElsewhere is FinishSignOut but for a session that was begun in the
+// transaction that ended the era.
+func (s *Store) FinishSignOutElsewhere(ctx context.Context, by audit.Actor, realm, principal, session, reason string, err error) error {
+	return finish(ctx, err, func(ctx context.Context) error {
+		return s.SignOutElsewhere(ctx, by, realm, principal, session, reason)
+	})
 }
 
 // finish does what a death demands once it is committed, also when the request

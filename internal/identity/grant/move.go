@@ -16,11 +16,6 @@ func (s *Store) Current(ctx context.Context, g *Grant) (*Grant, error) {
 	if err != nil || open {
 		return g, err
 	}
-	return s.moveOn(ctx, g)
-}
-
-// moveOn gives g a place in the open list.
-func (s *Store) moveOn(ctx context.Context, g *Grant) (*Grant, error) {
 	slot, err := s.Reserve(ctx, g.Realm, ForGrants)
 	if err != nil {
 		return nil, err

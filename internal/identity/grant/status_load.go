@@ -26,11 +26,6 @@ func (s *Status) realm(ctx context.Context, name string) (*dead, error) {
 	select {
 	case <-d.ready:
 		return d, d.err
-	default:
-	}
-	select {
-	case <-d.ready:
-		return d, d.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -56,8 +56,7 @@ func (s *Sealer) Seal(plain []byte, place ...string) []byte {
 	nonce, run := out[5:sealedHeader], s.current.series()
 	copy(nonce, run.first[:])
 	rand.Read(nonce[firstBytes:])
-	var space [96]byte
-	return run.aead.Seal(out, nonce[firstBytes:], plain, additional(space[:0], out[:5], place))
+	return run.aead.Seal(out, nonce[firstBytes:], plain, additional(out[:5], place))
 }
 
 // Open decrypts what Seal made for the same place, or returns ErrUnsealable.
@@ -70,17 +69,20 @@ func (s *Sealer) Open(sealed []byte, place ...string) ([]byte, error) {
 		return nil, ErrUnsealable
 	}
 	nonce := sealed[5:sealedHeader]
-	var space [96]byte
-	plain, err := key.opener(nonce).Open(nil, nonce[firstBytes:], sealed[sealedHeader:], additional(space[:0], sealed[:5], place))
+	plain, err := key.opener(nonce).Open(nil, nonce[firstBytes:], sealed[sealedHeader:], additional(sealed[:5], place))
 	if err != nil {
 		return nil, ErrUnsealable
 	}
 	return plain, nil
 }
 
-// additional appends an injective encoding of all that is bound to a sealed text.
-func additional(b, head []byte, place []string) []byte {
-	b = append(b, head...)
+// additional is an injective encoding of all that is bound to a sealed text.
+func additional(head []byte, place []string) []byte {
+	n := len(head)
+	for _, p := range place {
+		n += 4 + len(p)
+	}
+	b := append(make([]byte, 0, n), head...)
 	for _, p := range place {
 		b = append(binary.BigEndian.AppendUint32(b, uint32(len(p))), p...)
 	}

@@ -113,9 +113,12 @@ func actor(r *http.Request, c *client.Client) audit.Actor {
 
 // from is where a request comes from.
 func from(r *http.Request) audit.Actor {
-	by := audit.Actor{Kind: "anonymous", IP: web.ClientAddress(r.Context()), UserAgent: r.UserAgent()}
+	by := audit.Actor{Kind: "anonymous", UserAgent: r.UserAgent()}
 	if len(by.UserAgent) > 200 {
 		by.UserAgent = by.UserAgent[:200]
+	}
+	if ip := web.ClientIP(r.Context()); ip.IsValid() {
+		by.IP = ip.String()
 	}
 	return by
 }

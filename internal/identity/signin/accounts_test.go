@@ -158,7 +158,7 @@ func TestScopesAreToldInOrder(t *testing.T) {
 	must(t, err)
 	for _, l := range words.Locales() {
 		var names []string
-		for _, sc := range inWords(l, []string{"a:b", "offline_access", "profile", "<x>", "phone", "openid", "email", "address"}) {
+		for _, sc := range InWords(l, []string{"a:b", "offline_access", "profile", "<x>", "phone", "openid", "email", "address"}) {
 			names = append(names, sc.Name)
 			known := !strings.ContainsAny(sc.Name, ":<")
 			if known != (sc.Words != "" && sc.Detail != "" && !strings.HasPrefix(sc.Words, "scope.") && !strings.HasPrefix(sc.Detail, "scope.")) {

@@ -233,8 +233,22 @@ func actor(r *http.Request) audit.Actor {
 }
 
 // actor is the account's owner, acting by this request.
-func (a account) actor(r *http.Request) audit.Actor {
+func (a account) actor(r *http.Request) audit.Actor { return Actor(r, a.Session) }
+
+// Actor is whoever is signed in with a session, acting by this request.
+func Actor(r *http.Request, e *session.Session) audit.Actor {
 	by := actor(r)
-	by.Kind, by.ID, by.Session = "person", a.Principal, a.ID
+	by.Kind, by.ID, by.Session = "person", e.Principal, e.ID
 	return by
+}
+
+// FormToken is the token of a form of another door's page, named by what the
+// form does and whom it is shown to.
+func (s *Server) FormToken(w http.ResponseWriter, r *http.Request, purpose string) string {
+	return s.forms.Token(w, r, s.purpose(r, purpose))
+}
+
+// CheckForm reports whether FormToken made token for this browser and purpose.
+func (s *Server) CheckForm(r *http.Request, purpose, token string) error {
+	return s.forms.Check(r, s.purpose(r, purpose), token)
 }

@@ -28,11 +28,13 @@ type consentPage struct {
 	Terms      string
 }
 
-// scope is a scope in words.
-type scope struct {
+// Scope is a scope in words.
+type Scope struct {
 	Name          string
 	Words, Detail string // Words are empty for a scope that we have none for
 }
+
+type scope = Scope
 
 func (s *Server) askConsent(w http.ResponseWriter, r *http.Request) error {
 	f, err := s.flow(r, r.URL.Query().Get("flow"))
@@ -74,7 +76,7 @@ func (s *Server) askConsent(w http.ResponseWriter, r *http.Request) error {
 	default:
 		p.Notice = p.T("consent.unverified", "realm", p.Site.Name)
 	}
-	p.Scopes = inWords(p.Locale, f.Consent)
+	p.Scopes = InWords(p.Locale, f.Consent)
 	if p.Device = f.Device; p.Device != nil {
 		p.Minutes = int(s.DB.Now().Sub(p.Device.Asked).Minutes())
 	}
@@ -129,9 +131,9 @@ func consentOf(f *flow, a *account) string { return "consent " + f.text + " " + 
 // Those we do not know come before the last.
 var order = [...]string{"openid", "profile", "email", "phone", "address", "cardea:admin", "", "offline_access"}
 
-// inWords puts scopes into words.
-func inWords(l *i18n.Locale, scopes []string) []scope {
-	var list []scope
+// InWords puts scopes into words.
+func InWords(l *i18n.Locale, scopes []string) []Scope {
+	var list []Scope
 	for _, known := range order {
 		for _, name := range scopes {
 			switch {

@@ -1,11 +1,9 @@
 package signin
 
 import (
-	"hash/fnv"
 	"net/http"
 	"net/url"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/cardea-id/cardea/internal/identity/client"
@@ -16,56 +14,43 @@ import (
 
 // page begins a page in the language that suits the flow and the account.
 func (s *Server) page(w http.ResponseWriter, r *http.Request, f *flow, locale string) *look.Page {
-	site := look.Site{Name: "Cardea"}
-	if re := realm.From(r.Context()); re != nil {
-		site = look.Site{Name: re.DisplayName, Path: re.Path, Language: re.Settings.DefaultLanguage}
-	}
-	return s.look.Page(w, r, site, f.asked(), locale)
+	return s.look.Page(w, r, SiteOf(r), f.asked(), locale)
 }
 
-// who is how a person or an application is shown.
-type who struct {
-	Name, Detail, Initial string
-	Tint                  int
+// SiteOf is whose page it is that a request asks for.
+func SiteOf(r *http.Request) look.Site {
+	re := realm.From(r.Context())
+	if re == nil {
+		return look.Site{Name: "Cardea"}
+	}
+	return look.Site{Name: re.DisplayName, Path: re.Path, Language: re.Settings.DefaultLanguage}
 }
 
-func person(p *principal.Principal) who {
-	v := who{Name: p.DisplayName, Detail: p.Email().Address, Tint: tint(p.ID)}
-	if v.Detail == "" {
-		v.Detail = p.Name
+type who = look.Who
+
+// Person is how somebody is shown.
+func Person(p *principal.Principal) look.Who {
+	name, detail := p.DisplayName, p.Email().Address
+	if detail == "" {
+		detail = p.Name
 	}
-	for _, name := range []string{strings.TrimSpace(p.Profile.GivenName + " " + p.Profile.FamilyName), p.Name, v.Detail} {
-		if v.Name == "" {
-			v.Name = name
+	for _, other := range []string{strings.TrimSpace(p.Profile.GivenName + " " + p.Profile.FamilyName), p.Name, detail} {
+		if name == "" {
+			name = other
 		}
 	}
-	if v.Detail == v.Name {
-		v.Detail = ""
+	if detail == name {
+		detail = ""
 	}
-	v.Initial = initial(v.Name)
-	return v
+	return look.NewWho(p.ID, name, detail)
 }
 
-func application(c *client.Client) who {
-	return who{Name: c.Name, Initial: initial(c.Name), Tint: tint(c.ID)}
-}
+func person(p *principal.Principal) who { return Person(p) }
 
-// initial is the first letter or digit of a name.
-func initial(name string) string {
-	for _, c := range name {
-		if unicode.IsLetter(c) || unicode.IsDigit(c) {
-			return string(unicode.ToUpper(c))
-		}
-	}
-	return "·"
-}
+// Application is how an application is shown.
+func Application(c *client.Client) look.Who { return look.NewWho(c.ID, c.Name, "") }
 
-// tint gives an id one of six colours, always the same.
-func tint(id string) int {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(id))
-	return int(h.Sum32() % 6)
-}
+func application(c *client.Client) who { return Application(c) }
 
 // who looks an account's owner up. It answers from memory.
 func (s *Server) who(r *http.Request, id string) (*principal.Principal, who, error) {
@@ -109,22 +94,8 @@ func place(uri string) string {
 	return u.Host
 }
 
-// field is a password field of a page.
-type field struct {
-	Name, Autocomplete, Label, Described string
-	Focus, Invalid                       bool
-}
-
-// words are the parts that password fields need of a page.
+// words are what pages with password fields embed.
 type words struct{ *look.Page }
-
-// Secret describes a password field. described are the ids of what explains it.
-func (p words) Secret(name, autocomplete string, focus, invalid bool, described ...string) field {
-	if !invalid && len(described) > 1 {
-		described = described[1:] // the first says what is wrong
-	}
-	return field{name, autocomplete, p.T("field.password.show"), strings.Join(described, " "), focus, invalid}
-}
 
 // focus is the field to begin with: the first that is wrong, else the first.
 func focus(wrong map[string]string, fields ...string) string {

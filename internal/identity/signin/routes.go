@@ -12,8 +12,6 @@ const (
 // Mount mounts the pages. m is a Mux of web.NewMux; all routes are pages.
 func (s *Server) Mount(root *web.Mux) {
 	m := root.Door("signin", s.Fail, web.Page, web.Rate(RatePage))
-	m.Handle("GET /{$}", s.home)
-	m.Handle("POST /withdraw", s.withdraw)
 	m.Handle("GET /signin", s.askPassword)
 	m.Handle("POST /signin", s.checkPassword, web.Rate(RateGuess))
 	m.Handle("POST /signin/renew", s.renewPassword, web.Rate(RateGuess))

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -96,6 +97,7 @@ func (w *world) mount(t *testing.T, assets *web.Assets) {
 	w.Mount(mux)
 	assets.Mount(mux)
 	m := mux.Door("stand-in", w.Fail)
+	mux.Door("stand-in", w.Fail, web.Page).Handle("GET /{$}", w.home)
 	m.Handle("GET /go", func(rw http.ResponseWriter, r *http.Request) error { return w.Begin(rw, r, w.flow) })
 	m.Handle("GET /back", func(rw http.ResponseWriter, r *http.Request) (err error) {
 		w.request, w.outcome, err = w.Resume(rw, r)
@@ -120,6 +122,25 @@ func (w *world) mount(t *testing.T, assets *web.Assets) {
 		}
 		return web.Site{Path: rest, Name: re.Name, Key: realm.Key{}, Value: re}, nil
 	}}, mux)
+}
+
+// home stands for the door of accounts: it says who is signed in.
+func (w *world) home(rw http.ResponseWriter, r *http.Request) error {
+	all, err := w.accounts(r)
+	if err != nil {
+		return err
+	}
+	list, err := w.choices(r, all)
+	if err != nil {
+		return err
+	}
+	p := w.page(rw, r, nil, "")
+	says := p.T("home.welcome", "realm", p.Site.Name)
+	if len(all) > 0 {
+		says = map[string]string{"en": "You are signed in", "de": "Sie sind angemeldet"}[p.Tag()]
+	}
+	_, err = fmt.Fprintf(rw, `<html lang="%s">%s %v`, p.Tag(), says, list)
+	return err
 }
 
 func must(t testing.TB, err error) {

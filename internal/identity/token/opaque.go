@@ -43,15 +43,15 @@ func opaquePlace(realm string, epoch int64) []string {
 }
 
 func appendOpaque(b []byte, t *Token) ([]byte, error) {
-	var jti [18]byte
-	if n, err := base64.RawURLEncoding.Decode(jti[:], append(make([]byte, 0, 24), t.ID...)); err != nil || n != 16 {
+	jti, err := base64.RawURLEncoding.DecodeString(t.ID)
+	if err != nil || len(jti) != 16 {
 		return nil, errors.New("token: jti is not 16 bytes")
 	}
 	form, lists := byte(opaqueV1), [][]string{t.Scopes, t.Audience, t.AMR}
 	if len(t.Actors) > 0 || t.Details.Text != "" || t.Details.Hash != "" {
 		form, lists = opaqueV2, append(lists, t.Actors)
 	}
-	b = append(append(b, form), jti[:16]...)
+	b = append(append(b, form), jti...)
 	for _, s := range []string{t.Subject, t.Principal, t.Client, t.Grant, t.Status.List, t.ACR, t.Bound.JKT, t.Bound.X5T} {
 		b = appendField(b, s)
 	}

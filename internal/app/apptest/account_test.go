@@ -1,0 +1,357 @@
+package apptest
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/realm"
+)
+
+// sends posts to a page of the account with the token that the page shows.
+func (v *visitor) sends(t testing.TB, path string, form url.Values) call {
+	t.Helper()
+	form = clone(form)
+	form.Set("form", v.formToken(t, path))
+	return v.open("POST", path, form)
+}
+
+func clone(form url.Values) url.Values {
+	copied := url.Values{}
+	for name, values := range form {
+		copied[name] = values
+	}
+	return copied
+}
+
+// session is the id of somebody's newest living session.
+func (w *town) session(t testing.TB, person string) string {
+	t.Helper()
+	all, _, err := w.Sessions.List(context.Background(), realm.Default, session.Filter{Principal: person, Live: true}, "", 1)
+	if err != nil || len(all) == 0 {
+		t.Fatalf("%s has no session: %v", person, err)
+	}
+	return all[0].ID
+}
+
+func (c call) expect(t testing.TB, what string, status int, texts ...string) call {
+	t.Helper()
+	if c.Code != status {
+		t.Errorf("%s: %d %s %s", what, c.Code, c.Header().Get("Location"), heading(c))
+	}
+	for _, text := range texts {
+		if !strings.Contains(c.Body.String()+c.Header().Get("Location"), text) {
+			t.Errorf("%s: %q is missing at %s %s", what, text, c.Header().Get("Location"), heading(c))
+		}
+	}
+	return c
+}
+
+// heading is what a page says first.
+func heading(c call) string {
+	_, rest, _ := strings.Cut(c.Body.String(), "<main")
+	return rest[:min(len(rest), 600)]
+}
+
+// SE-07: people see where they are signed in, and what they end is dead.
+func TestPeopleEndTheirSessions(t *testing.T) {
+	Run(t, func(t *testing.T, e *Env) {
+		w := settle(t, e)
+		ada := e.Person(t, realm.Default, "ada@example.com")
+		lost, here := w.visitor(), w.visitor()
+		lost.mustSignIn(t, "ada@example.com")
+		old := w.session(t, ada.ID)
+		e.Clock.Advance(time.Minute)
+		here.mustSignIn(t, "ada@example.com")
+		here.open("GET", "/account/devices", nil).expect(t, "the list", 200, old, "This device")
+		here.sends(t, "/account/devices", url.Values{"do": {"end"}, "session": {old}}).expect(t, "ending it", 303, "/account/devices?done=session")
+		here.open("GET", "/account/devices?done=session", nil).expect(t, "the list after", 200, "That device is signed out")
+		if c := here.open("GET", "/account/devices", nil); strings.Contains(c.Body.String(), old) {
+			t.Error("the dead session is still listed")
+		}
+		if _, in := lost.signedIn(); in {
+			t.Error("the lost browser is still signed in")
+		}
+		third := w.visitor()
+		third.mustSignIn(t, "ada@example.com")
+		here.sends(t, "/account/devices", url.Values{"do": {"others"}}).expect(t, "ending the others", 303, "done=others")
+		if _, in := third.signedIn(); in {
+			t.Error("another browser is still signed in")
+		}
+		if _, in := here.signedIn(); !in {
+			t.Error("this browser is not signed in any more")
+		}
+		this := w.session(t, ada.ID)
+		w.visitor().mustSignIn(t, "ada@example.com")
+		here.sends(t, "/account/devices", url.Values{"do": {"end"}, "session": {this}}).expect(t, "ending this one", 303, "/signout")
+	})
+}
+
+// PW-06, SE-08: a password is changed by whoever knows it; everybody else is
+// signed out, unless its owner says otherwise.
+func TestPeopleChangeTheirPassword(t *testing.T) {
+	Run(t, func(t *testing.T, e *Env) {
+		w := settle(t, e)
+		ada := e.Person(t, realm.Default, "ada@example.com")
+		const next = "seven lanterns over the quiet harbour"
+		here, other := w.visitor(), w.visitor()
+		here.mustSignIn(t, "ada@example.com")
+		other.mustSignIn(t, "ada@example.com")
+		access, refresh := other.tokens(t)
+		change := func(form url.Values) call { return here.sends(t, "/account/password", form) }
+		change(url.Values{"new": {next}}).expect(t, "without the present one", 422, "right")
+		change(url.Values{"password": {"not the present one"}, "new": {next}}).expect(t, "with a wrong one", 422, "right")
+		change(url.Values{"password": {Password}, "new": {"short"}}).expect(t, "a short one", 422, "at least 15")
+		change(url.Values{"password": {Password}, "new": {"example-example-example"}}).expect(t, "one's own name", 422, "too close to a name")
+		change(url.Values{"password": {Password}, "new": {Password}}).expect(t, "the same", 422, "same as the current")
+
+		change(url.Values{"password": {Password}, "new": {next}, "keep": {"yes"}}).expect(t, "kept sessions", 303, "done=password")
+		for name, v := range map[string]*visitor{"this": here, "the other": other} {
+			if _, in := v.signedIn(); !in {
+				t.Errorf("%s browser is signed out although sessions were to be kept", name)
+			}
+		}
+		if c := w.visitor(); c.signIn(c.formToken(t, "/signin"), "ada@example.com", Password).Code == http.StatusSeeOther {
+			t.Error("the old password still opens")
+		}
+		before := w.session(t, ada.ID)
+		thief := &visitor{w, copyJar(here)}
+		change(url.Values{"password": {next}, "new": {Password}}).expect(t, "everywhere", 303, "done=password")
+		if _, in := here.signedIn(); !in || w.session(t, ada.ID) == before {
+			t.Error("this browser was to stay signed in, with another session")
+		}
+		if _, in := other.signedIn(); in {
+			t.Error("the other browser is still signed in")
+		}
+		if _, in := thief.signedIn(); in {
+			t.Error("a copied cookie still opens the account")
+		}
+		if got := w.introspect(access).text("active"); got == "true" {
+			t.Error("an access token of before still counts")
+		}
+		if got := w.refresh(refresh).Code; got != http.StatusBadRequest {
+			t.Errorf("a refresh token of before: %d", got)
+		}
+		here.open("GET", "/account/activity", nil).expect(t, "the history", 200, "Password changed", "Password set")
+	})
+}
+
+// copyJar copies the cookies that a visitor's browser has now.
+func copyJar(v *visitor) http.CookieJar {
+	to, _ := url.Parse(Issuer)
+	other := v.visitor()
+	other.jar.SetCookies(to, v.jar.Cookies(to))
+	return other.jar
+}
+
+// AZ-09: people see what applications may do, and end it.
+func TestPeopleEndApplications(t *testing.T) {
+	Run(t, func(t *testing.T, e *Env) {
+		w := settle(t, e)
+		ada := e.Person(t, realm.Default, "ada@example.com")
+		e.Client(t, realm.Default, "book", client.Settings{Name: "Photo <Book>", Type: client.Web, RedirectURIs: []string{callback}, GrantTypes: []string{client.AuthorizationCode}, Scopes: []string{"openid", "email"}})
+		if err := e.Grants.Remember(t.Context(), audit.System, realm.Default, ada.ID, "book", []string{"openid", "email"}); err != nil {
+			t.Fatal(err)
+		}
+		v := w.visitor()
+		v.mustSignIn(t, "ada@example.com")
+		access, refresh := v.tokens(t)
+		page := v.open("GET", "/account/applications", nil).expect(t, "the list", 200, "Photo &lt;Book&gt;", "See your email address", "has not verified", "Stay connected", ">App<")
+		if strings.Contains(page.Body.String(), "<Book>") {
+			t.Error("the name is markup")
+		}
+		v.sends(t, "/account/applications", url.Values{"client": {"book"}}).expect(t, "ending a consent", 303, "done=app")
+		v.sends(t, "/account/applications", url.Values{"client": {"nobody"}}).expect(t, "an unknown application", 404)
+		v.sends(t, "/account/applications", url.Values{"client": {"app"}}).expect(t, "ending grants", 303, "done=app")
+		if c, err := e.Grants.Consent(t.Context(), realm.Default, ada.ID, "book"); err != nil || c != nil {
+			t.Errorf("the consent still stands: %v %v", c, err)
+		}
+		if w.introspect(access).text("active") == "true" || w.refresh(refresh).Code != http.StatusBadRequest {
+			t.Error("the application still has access")
+		}
+		v.open("GET", "/account/applications?done=app", nil).expect(t, "the list after", 200, "No application uses your account")
+	})
+}
+
+// LC-04: people change how they are called, and nothing that others vouch for.
+func TestPeopleEditTheirProfile(t *testing.T) {
+	Run(t, func(t *testing.T, e *Env) {
+		w := settle(t, e)
+		ada := e.Person(t, realm.Default, "ada@example.com")
+		v := w.visitor()
+		v.mustSignIn(t, "ada@example.com")
+		v.sends(t, "/account/profile", url.Values{"name": {"Ada L."}, "given_name": {"Ada"}, "family_name": {"Lovelace"}, "language": {"de"}, "email": {"boss@example.com"},
+			"email_verified": {"true"}, "username": {"root"}, "owner": {"usr_x"}, "phone_number": {"+49 30 1234567"}}).expect(t, "saving", 303, "done=profile")
+		now, err := e.People.ByID(t.Context(), realm.Default, ada.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now.DisplayName != "Ada L." || now.Profile.FamilyName != "Lovelace" || now.Locale != "de" {
+			t.Errorf("saved %+v", now)
+		}
+		if now.Name != ada.Name || now.Email().Address != "ada@example.com" || now.Profile.PhoneNumber != "" || now.Owner != "" {
+			t.Errorf("changed more than people may: %+v", now)
+		}
+		v.open("GET", "/account/profile", nil).expect(t, "in the language of the account", 200, `lang="de"`, "Ada L.")
+		v.sends(t, "/account/profile", url.Values{"name": {strings.Repeat("x", 121)}}).expect(t, "a long name", 422)
+		v.sends(t, "/account/profile", url.Values{"name": {"a\u202eb"}}).expect(t, "a hidden sign", 422)
+		v.sends(t, "/account/profile", url.Values{"name": {"Ada"}, "language": {"tlh"}}).expect(t, "no language of ours", 400)
+	})
+}
+
+// mine are forms that would change something if the ids in them were the
+// sender's own, by page.
+func (w *town) mine(t testing.TB, person string) map[string]url.Values {
+	return map[string]url.Values{
+		"/account/devices":      {"do": {"end"}, "session": {w.session(t, person)}},
+		"/account/applications": {"client": {"book"}},
+		"/account/password":     {"password": {Password}, "new": {"seven lanterns over the quiet harbour"}},
+		"/account/profile":      {"name": {"Mallory"}},
+	}
+}
+
+// Nobody changes anybody else's account: not with their ids, not without a
+// session or with one that ended, not with a form that was shown to another
+// account or browser, and not from another site.
+func TestNobodyChangesAnothersAccount(t *testing.T) {
+	Run(t, func(t *testing.T, e *Env) {
+		w := settle(t, e)
+		ada, ben := e.Person(t, realm.Default, "ada@example.com"), e.Person(t, realm.Default, "ben@example.com")
+		e.Client(t, realm.Default, "book", client.Settings{Name: "Book", Type: client.Web, RedirectURIs: []string{callback}, GrantTypes: []string{client.AuthorizationCode}, Scopes: []string{"openid"}})
+		for person, application := range map[string]string{ada.ID: "book", ben.ID: "app"} {
+			if err := e.Grants.Remember(t.Context(), audit.System, realm.Default, person, application, []string{"openid"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		owner, eve := w.visitor(), w.visitor()
+		owner.mustSignIn(t, "ada@example.com")
+		eve.mustSignIn(t, "ben@example.com")
+		for _, more := range []string{"ada@example.com", "ben@example.com"} { // so that there is something to end
+			w.visitor().mustSignIn(t, more)
+		}
+		forms := w.mine(t, ada.ID)
+		ended := w.visitor()
+		ended.mustSignIn(t, "ada@example.com")
+		stale := copyJar(ended)
+		account, _ := input(ended.open("GET", "/signout", nil).Body.Bytes(), "account")
+		ended.sends(t, "/signout", url.Values{"account": {account}, "do": {"here"}}).expect(t, "signing out", 303)
+		unchanged := w.unchanged(t, ada.ID, ben.ID)
+		seen := 0
+		for _, route := range e.Mux.Routes() {
+			if route.Door != "account" || route.Method != http.MethodPost {
+				continue
+			}
+			path := route.Path
+			form, known := forms[path]
+			if !known {
+				t.Errorf("%s: say in mine what somebody else would send there", path)
+				continue
+			}
+			seen++
+			with := func(token string) url.Values {
+				f := clone(form)
+				f.Set("form", token)
+				return f
+			}
+			stranger := w.visitor()
+			stranger.formToken(t, "/signin")
+			stranger.open("POST", path, with(owner.formToken(t, path))).expect(t, path+" without a session", 303, "/signin")
+			thief := &visitor{w, stale}
+			thief.open("POST", path, with(owner.formToken(t, path))).expect(t, path+" with a session that ended", 303, "/signin")
+			eve.open("POST", path, with(owner.formToken(t, path))).expect(t, path+" with another's form", 403)
+			eve.open("POST", path, with("")).expect(t, path+" without a form token", 403)
+			owner.open("POST", path, with(owner.formToken(t, other(path)))).expect(t, path+" with another page's form", 403)
+			c := owner.ask("POST", path, with(owner.formToken(t, path)), func(r *http.Request) {
+				r.Header.Set("Origin", "https://evil.example")
+				r.Header.Set("Sec-Fetch-Site", "cross-site")
+				for _, cookie := range owner.jar.Cookies(r.URL) {
+					r.AddCookie(cookie)
+				}
+			})
+			c.expect(t, path+" from another site", 403)
+			unchanged(path)
+		}
+		if seen != len(forms) {
+			t.Errorf("%d pages take forms, %d are known", seen, len(forms))
+		}
+		// Eve's own forms with Ada's ids.
+		eve.sends(t, "/account/devices", forms["/account/devices"]).expect(t, "another's session", 404)
+		eve.sends(t, "/account/applications", forms["/account/applications"])
+		unchanged("with another's ids")
+		for _, route := range e.Mux.Routes() {
+			if route.Door != "account" || route.Method != http.MethodGet || !strings.HasPrefix(route.Path, "/account") {
+				continue
+			}
+			c := eve.open("GET", route.Path, nil).expect(t, route.Path, 200)
+			for _, hers := range []string{ada.ID, "ada@example.com", forms["/account/devices"].Get("session"), "Book"} {
+				if strings.Contains(c.Body.String(), hers) {
+					t.Errorf("%s shows %s to somebody else", route.Path, hers)
+				}
+			}
+			w.visitor().open("GET", route.Path, nil).expect(t, route.Path+" without a session", 303, "/signin")
+		}
+		// Two accounts in one browser: what was shown to one does not count for the other.
+		both := w.visitor()
+		both.mustSignIn(t, "ada@example.com")
+		token := both.formToken(t, "/account/profile")
+		both.mustSignIn(t, "ben@example.com")
+		both.open("POST", "/account/profile", url.Values{"form": {token}, "name": {"Mallory"}}).expect(t, "after switching accounts", 403)
+		both.open("GET", "/account", nil).expect(t, "the current account", 200, "ben@example.com")
+	})
+}
+
+func other(path string) string {
+	if path == "/account/devices" {
+		return "/account/profile"
+	}
+	return "/account/devices"
+}
+
+// unchanged remembers how two people are, to see that they still are.
+func (w *town) unchanged(t testing.TB, people ...string) func(what string) {
+	state := func() (s string) {
+		for _, id := range people {
+			p, err := w.People.ByID(context.Background(), realm.Default, id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all, _, err := w.Sessions.List(context.Background(), realm.Default, session.Filter{Principal: id, Live: true}, "", 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			creds, err := w.Credentials.List(context.Background(), realm.Default, id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s += p.DisplayName + p.UpdatedAt.String()
+			for _, one := range all {
+				s += one.ID
+			}
+			for _, one := range creds {
+				s += one.ID
+			}
+			c, err := w.Grants.Consent(context.Background(), realm.Default, id, "book")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c != nil {
+				s += "consent"
+			}
+		}
+		return s
+	}
+	before := state()
+	return func(what string) {
+		t.Helper()
+		if after := state(); after != before {
+			t.Errorf("%s changed something:\n%s\n%s", what, before, after)
+			before = after
+		}
+	}
+}

@@ -1,0 +1,167 @@
+package account
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/fault"
+)
+
+// Bounds of one page: what it shows, and how many pieces of the log it reads for
+// that. A page that found nothing in them still leads on.
+const (
+	perPage    = 20
+	mostPieces = 5
+)
+
+// activityPage lists what happened to an account, the newest first.
+type activityPage struct {
+	frame
+	Days []day
+	Next string
+}
+
+// day is what happened on one day.
+type day struct {
+	Name   string
+	Events []happening
+}
+
+// happening is an event in words.
+type happening struct {
+	Icon   string // in, out, key, app, person, warn
+	Words  string
+	Device string
+	IP     string
+	Place  string
+	By     string // who did it, where it was not the owner
+	At     moment
+	Clock  string // the time of day, UTC
+	Short  bool   // tell how long ago it was, not the time of day
+	day    string
+}
+
+func (s *Server) activity(w http.ResponseWriter, r *http.Request, v *visit) error {
+	p := activityPage{frame: s.begin(w, r, v, "account.activity")}
+	list, next, err := s.happenings(r, v, p.frame, r.URL.Query().Get("before"), perPage)
+	if err != nil {
+		return err
+	}
+	for _, h := range list {
+		if len(p.Days) == 0 || p.Days[len(p.Days)-1].Name != h.day {
+			p.Days = append(p.Days, day{Name: h.day})
+		}
+		last := &p.Days[len(p.Days)-1]
+		last.Events = append(last.Events, h)
+	}
+	p.Next = next
+	return s.look.Render(w, http.StatusOK, "activity", p)
+}
+
+// happenings reads the log until it has as many as wanted. What somebody did and
+// what was done to them are two lists of it, which are read side by side.
+func (s *Server) happenings(r *http.Request, v *visit, f frame, before string, want int) (list []happening, next string, err error) {
+	if len(before) > 20 || before != "" && strings.Trim(before, "0123456789") != "" {
+		return nil, "", fault.New(fault.Invalid, "page_invalid", "the page is not one that was given out")
+	}
+	for range mostPieces {
+		var found []audit.Record
+		if found, next, err = s.piece(r, v, before); err != nil {
+			return nil, "", err
+		}
+		for _, e := range found {
+			h, ok := s.tell(r.Context(), f, v, e)
+			if !ok {
+				continue
+			}
+			if list = append(list, h); len(list) == want {
+				return list, strconv.FormatInt(e.Leaf, 10), nil
+			}
+		}
+		if before = next; next == "" {
+			break
+		}
+	}
+	return list, next, nil
+}
+
+// piece is the next piece of what the log holds by or about the visitor, the
+// newest first, and where the one after it begins.
+func (s *Server) piece(r *http.Request, v *visit, before string) (all []audit.Record, next string, err error) {
+	by := audit.Filter{Actor: v.Principal, Before: before}
+	about := audit.Filter{Target: v.Principal, Before: before}
+	first, nextBy, err := s.Log.Query(r.Context(), v.realm.Name, by)
+	if err != nil {
+		return nil, "", err
+	}
+	second, nextAbout, err := s.Log.Query(r.Context(), v.realm.Name, about)
+	if err != nil {
+		return nil, "", err
+	}
+	// What is older than the end of either list may be missing in it: it belongs
+	// to the next piece.
+	end := int64(-1)
+	for _, token := range []string{nextBy, nextAbout} {
+		if leaf, err := strconv.ParseInt(token, 10, 64); err == nil && leaf > end {
+			end, next = leaf, token
+		}
+	}
+	all = append(first, second...)
+	all = slices.DeleteFunc(all, func(e audit.Record) bool { return e.Leaf < end })
+	slices.SortFunc(all, func(a, b audit.Record) int { return int(b.Leaf - a.Leaf) })
+	return slices.CompactFunc(all, func(a, b audit.Record) bool { return a.Leaf == b.Leaf }), next, nil
+}
+
+// icons are the pictures for what people are told, by action and, where it
+// matters, type. What is not among them is not told here.
+var icons = map[string]string{
+	"session.begin": "in", "session.renew": "in", "session.end": "out", "session.end_all": "out",
+	"credential.create": "key", "credential.change": "key", "credential.revoke": "key", "credential.compromise": "warn",
+	"consent.give": "app", "consent.revoke": "app", "grant.revoke": "app",
+	"principal.create": "person", "principal.update": "person", "principal.suspend": "warn", "principal.activate": "person", "principal.password_link": "key",
+	"principal.email.add": "mail", "principal.email.verify": "mail", "principal.email.primary": "mail", "principal.email.remove": "mail",
+}
+
+// tell puts an event into words, if there are any for people.
+func (s *Server) tell(ctx context.Context, f frame, v *visit, e audit.Record) (happening, bool) {
+	icon, ok := icons[e.Action]
+	key := "event." + e.Action
+	if strings.HasPrefix(e.Action, "credential.") {
+		key += "." + e.TargetType
+	}
+	if by, _ := e.Data["reason"].(string); e.Action == "session.end" && by == "password_change" {
+		ok = false // the browser stayed signed in: no end that anybody saw
+	}
+	if !ok || !f.Has(key) || !concerns(v.Principal, e) {
+		return happening{}, false
+	}
+	about := ""
+	if client, _ := e.Data["client"].(string); client != "" {
+		about = s.appName(ctx, v, client)
+	}
+	d := deviceOf(e.Actor.UserAgent)
+	h := happening{Icon: icon, Words: f.T(key, "app", about), IP: e.Actor.IP, Place: s.place(f, e.Actor.IP), At: s.moment(f.Page, e.At),
+		Clock: e.At.UTC().Format("15:04"), day: e.At.UTC().Format(f.T("date.day"))}
+	if e.Actor.UserAgent != "" {
+		h.Device = d.words(f.T)
+	}
+	if e.Actor.ID != v.Principal {
+		// Who it was is for the operators to say, and so is where they are.
+		h.By, h.Device, h.IP, h.Place = f.T("event.by.operator"), "", "", ""
+		if e.Actor.Kind == "system" || e.Actor.Kind == "anonymous" {
+			h.By = f.T("event.by.system")
+		}
+	}
+	return h, true
+}
+
+// concerns reports whether an event is about the principal itself: an operator
+// also changes others.
+func concerns(principal string, e audit.Record) bool {
+	whose, _ := e.Data["principal"].(string)
+	return e.Target == principal || whose == principal
+}

@@ -1,0 +1,81 @@
+package account
+
+import (
+	"net/http"
+
+	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/grant"
+	"github.com/cardea-id/cardea/internal/identity/signin"
+	"github.com/cardea-id/cardea/internal/secret"
+	"github.com/cardea-id/cardea/internal/web"
+)
+
+// passwordPage changes a password.
+type passwordPage struct {
+	frame
+	Username  string // for password managers
+	Has       bool   // there is a password
+	Since     moment
+	MinLength int
+	Keep      bool // the other devices are to stay signed in
+	Problem   string
+	Wrong     map[string]string // by field
+}
+
+// Focus is the field to begin with: the first that is wrong, else none, so that
+// the page is read from its top.
+func (p passwordPage) Focus() string {
+	switch {
+	case p.Wrong["new"] != "":
+		return "new"
+	case p.Problem != "":
+		return "password"
+	}
+	return ""
+}
+
+func (s *Server) password(w http.ResponseWriter, r *http.Request, v *visit) error {
+	return s.showPassword(w, r, v, http.StatusOK, passwordPage{})
+}
+
+func (s *Server) showPassword(w http.ResponseWriter, r *http.Request, v *visit, status int, p passwordPage) error {
+	all, err := s.Credentials.List(r.Context(), v.realm.Name, v.Principal)
+	if err != nil {
+		return err
+	}
+	p.frame = s.begin(w, r, v, "account.password")
+	for _, c := range all {
+		if c.Type == credential.Password {
+			p.Has, p.Since = true, s.moment(p.Page, c.CreatedAt)
+		}
+	}
+	p.MinLength = v.realm.Settings.PasswordMinLength
+	if p.Username = v.person.Name; p.Username == "" {
+		p.Username = v.person.Email().Address
+	}
+	return s.look.Render(w, status, "password", p)
+}
+
+// changePassword asks for the present password (PW-06), and ends every other
+// session unless told not to (SE-08).
+func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, v *visit, form web.Params) error {
+	change := signin.PasswordChange{Current: secret.Text(form.Get("password")), Next: secret.Text(form.Get("new")), Everywhere: form.Get("keep") == ""}
+	err := s.Pages.ChangePassword(w, r, v.Session, change)
+	if err == nil {
+		return done(w, r, "password")
+	}
+	if grant.Committed(err) {
+		return err // changed, and not yet known everywhere
+	}
+	p := passwordPage{Keep: !change.Everywhere}
+	if words := s.Pages.PasswordProblem(w, r, err); words != "" {
+		p.Wrong = map[string]string{"new": words}
+		return s.showPassword(w, r, v, http.StatusUnprocessableEntity, p)
+	}
+	status, words := s.Pages.Problem(w, r, err)
+	if words == "" {
+		return err
+	}
+	p.Problem = words
+	return s.showPassword(w, r, v, status, p)
+}

@@ -1,0 +1,76 @@
+package signin
+
+import (
+	"net/http"
+
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/grant"
+	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/secret"
+)
+
+// PasswordChange is what somebody who is signed in wants of their password.
+type PasswordChange struct {
+	Current, Next secret.Text
+	Everywhere    bool // end every other session, and every grant
+}
+
+// ChangePassword changes the password of whoever is signed in with a session of
+// this browser. They stay signed in with it, under a new secret. What people can
+// do something about is fault.Invalid with a field, fault.Unauthenticated for a
+// wrong password, and fault.TooMany.
+func (s *Server) ChangePassword(w http.ResponseWriter, r *http.Request, e *session.Session, c PasswordChange) error {
+	all, err := s.accounts(r)
+	if err != nil {
+		return err
+	}
+	ctx, rl, by := r.Context(), realm.From(r.Context()), Actor(r, e)
+	var begun session.Begun
+	change := credential.Change{Principal: e.Principal, Current: c.Current, Next: c.Next, Browser: mark(r), Keep: !c.Everywhere}
+	change.Then = func(tx *db.Tx, replaced, now string) error {
+		if replaced == "" {
+			begun = session.Begun{}
+			return nil
+		}
+		proof := e.Credential
+		if proof == replaced {
+			proof = now
+		}
+		begun, err = s.Sessions.SucceedTx(tx, by, rl.Settings, e, proof, "password_change")
+		return err
+	}
+	changed, err := s.Passwords.Replace(ctx, by, rl.Name, change)
+	if !grant.Committed(err) || err == nil && changed.Outcome != credential.Right {
+		return whyNot(changed, err)
+	}
+	if begun.Session == nil {
+		return err
+	}
+	for i, a := range all {
+		if a.ID == e.ID {
+			all[i] = account{begun.Session, string(begun.Secret)}
+		}
+	}
+	s.setAccounts(w, r, all)
+	return s.Grants.FinishSignOutElsewhere(ctx, by, rl.Name, e.Principal, begun.ID, "password_change", err)
+}
+
+// PasswordProblem puts into words why a password that somebody chose was
+// refused, "" for an error that is about something else.
+func (s *Server) PasswordProblem(w http.ResponseWriter, r *http.Request, err error) string {
+	e, ok := asFault(err)
+	if !ok || e.Kind != fault.Invalid || e.Fields["password"] == "" {
+		return ""
+	}
+	return s.passwordProblem(w, r, nil, e)
+}
+
+// Problem puts into words what a person can do something about, and says with
+// which status. "" is any other error.
+func (s *Server) Problem(w http.ResponseWriter, r *http.Request, err error) (status int, words string) {
+	status, words, _ = s.problem(w, r, nil, err)
+	return status, words
+}
