@@ -36,9 +36,6 @@ func (s *Server) visitor(r *http.Request) (*visit, error) {
 // first.
 func (s *Server) page(show func(w http.ResponseWriter, r *http.Request, v *visit) error) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if r.URL.Query().Get("flow") != "" {
-			return s.back(w, r)
-		}
 		v, err := s.visitor(r)
 		if err != nil {
 			return err
@@ -48,21 +45,6 @@ func (s *Server) page(show func(w http.ResponseWriter, r *http.Request, v *visit
 		}
 		return show(w, r, v)
 	}
-}
-
-// back ends the flow in which somebody signed in.
-func (s *Server) back(w http.ResponseWriter, r *http.Request) error {
-	_, o, err := s.Pages.Resume(w, r)
-	if err != nil {
-		return err
-	}
-	to := realm.From(r.Context()).Path
-	if o.Session == nil {
-		web.See(w, to+"/") // turned back before there was anybody
-		return nil
-	}
-	web.See(w, to+r.URL.Path)
-	return nil
 }
 
 // form takes what somebody sends who is signed in, from a page that was shown to

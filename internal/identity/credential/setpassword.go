@@ -165,6 +165,9 @@ func (c Change) apply(tx *db.Tx, by audit.Actor, old Credential, h Hashed) (repl
 	if err != nil {
 		return "", "", err
 	}
+	if err := ChangedTx(tx, c.Principal); err != nil {
+		return "", "", err
+	}
 	audit.Append(tx, by, audit.Event{Action: "credential.change", TargetType: string(Password), Target: old.ID,
 		Data: map[string]any{"principal": c.Principal}, Invalidates: true})
 	return "", old.ID, nil

@@ -10,17 +10,15 @@ import (
 
 // SucceedTx lets somebody stay signed in with one browser who, in the same
 // transaction, made all their sessions dead: a session takes the place of another
-// with what was proved for that one, until when that one could have lived, under
-// a new secret. credential is what it goes by. The other one ends.
-func (s *Store) SucceedTx(tx *db.Tx, by audit.Actor, settings realm.Settings, old *Session, credential, reason string) (Begun, error) {
+// until when that one could have lived, under a new secret. p is what it rests
+// on. The other one ends.
+func (s *Store) SucceedTx(tx *db.Tx, by audit.Actor, settings realm.Settings, old *Session, p Proof, reason string) (Begun, error) {
 	text := secret.New(SecretPrefix)
 	e := *old
 	e.ID, e.CreatedAt = id.New("ses", tx.Now), tx.Now
-	proof := Proof{Credential: credential, ACR: old.ACR, AMR: old.AMR, IP: by.IP, UserAgent: by.UserAgent}
-	if err := e.prove(tx, settings, text, proof); err != nil {
+	if err := e.prove(tx, settings, text, p); err != nil {
 		return Begun{}, err
 	}
-	e.AuthTime = old.AuthTime // a password alone renews nothing that a factor proved
 	if _, err := s.EndTx(tx, by, old.ID, reason); err != nil {
 		return Begun{}, err
 	}

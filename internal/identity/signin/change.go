@@ -8,6 +8,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
 )
@@ -30,16 +31,13 @@ func (s *Server) ChangePassword(w http.ResponseWriter, r *http.Request, e *sessi
 	ctx, rl, by := r.Context(), realm.From(r.Context()), Actor(r, e)
 	var begun session.Begun
 	change := credential.Change{Principal: e.Principal, Current: c.Current, Next: c.Next, Browser: mark(r), Keep: !c.Everywhere}
-	change.Then = func(tx *db.Tx, replaced, now string) error {
+	change.Then = func(tx *db.Tx, replaced, now string) (err error) {
+		begun = session.Begun{}
 		if replaced == "" {
-			begun = session.Begun{}
 			return nil
 		}
-		proof := e.Credential
-		if proof == replaced {
-			proof = now
-		}
-		begun, err = s.Sessions.SucceedTx(tx, by, rl.Settings, e, proof, "password_change")
+		p := proof{Principal: e.Principal, Credential: now, Kind: kindPassword, At: tx.Now, AMR: []string{"pwd"}, Alone: token.AAL1}
+		begun, err = s.succeed(tx, r, e, p)
 		return err
 	}
 	changed, err := s.Passwords.Replace(ctx, by, rl.Name, change)
@@ -56,6 +54,18 @@ func (s *Server) ChangePassword(w http.ResponseWriter, r *http.Request, e *sessi
 	}
 	s.setAccounts(w, r, all)
 	return s.Grants.FinishSignOutElsewhere(ctx, by, rl.Name, e.Principal, begun.ID, "password_change", err)
+}
+
+// succeed goes on with a session that rests on a new proof besides those it had.
+func (s *Server) succeed(tx *db.Tx, r *http.Request, e *session.Session, p proof) (session.Begun, error) {
+	all := merge(proofsOf(e), []proof{p})
+	text, err := noted(all)
+	if err != nil {
+		return session.Begun{}, err
+	}
+	by := Actor(r, e)
+	return s.Sessions.SucceedTx(tx, by, realm.From(r.Context()).Settings, e, session.Proof{Credential: mainOf(all), ACR: level(all), AMR: amr(all),
+		AuthTime: since(all), Proofs: text, IP: by.IP, UserAgent: by.UserAgent}, "password_change")
 }
 
 // PasswordProblem puts into words why a password that somebody chose was
