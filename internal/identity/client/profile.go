@@ -30,6 +30,7 @@ type Rules struct {
 	Bound           bool // access tokens are bound to a key or certificate
 	PKCE            bool // no client is excused from PKCE
 	IssuerAudience  bool // no client is excused from naming the issuer in assertions, as a string
+	HTTPS           bool // answers go to https, but for native clients
 	Resource        bool // who asks for tokens names what they are for (RFC 8707)
 	RefreshStays    bool // refresh tokens are not rotated: a key is needed with them
 
@@ -47,7 +48,7 @@ var profiles = []struct {
 	{ProfileDefault, Rules{}},
 	{ProfileMCP, Rules{PKCE: true, Resource: true}},
 	{ProfileFAPI2, Rules{
-		Pushed: true, Timed: true, Bound: true, PKCE: true, IssuerAudience: true, RefreshStays: true,
+		Pushed: true, Timed: true, Bound: true, PKCE: true, IssuerAudience: true, HTTPS: true, RefreshStays: true,
 		AuthMethods: []AuthMethod{PrivateKeyJWT, TLSClientAuth, SelfSignedTLS},
 		Algorithms:  []string{"PS256", "ES256", "EdDSA"},
 	}},
@@ -75,7 +76,7 @@ func (r Rules) and(o Rules) Rules {
 	return Rules{
 		Pushed: r.Pushed || o.Pushed, SignedRequests: r.SignedRequests || o.SignedRequests, SignedResponses: r.SignedResponses || o.SignedResponses,
 		Timed: r.Timed || o.Timed, Bound: r.Bound || o.Bound, PKCE: r.PKCE || o.PKCE,
-		IssuerAudience: r.IssuerAudience || o.IssuerAudience, Resource: r.Resource || o.Resource, RefreshStays: r.RefreshStays || o.RefreshStays,
+		IssuerAudience: r.IssuerAudience || o.IssuerAudience, HTTPS: r.HTTPS || o.HTTPS, Resource: r.Resource || o.Resource, RefreshStays: r.RefreshStays || o.RefreshStays,
 		AuthMethods: common(r.AuthMethods, o.AuthMethods), Algorithms: common(r.Algorithms, o.Algorithms),
 	}
 }
@@ -103,8 +104,8 @@ func (r Rules) covers(o Rules) bool {
 	return both.flags() == r.flags() && len(both.AuthMethods) == len(r.AuthMethods) && len(both.Algorithms) == len(r.Algorithms)
 }
 
-func (r Rules) flags() [9]bool {
-	return [...]bool{r.Pushed, r.SignedRequests, r.SignedResponses, r.Timed, r.Bound, r.PKCE, r.IssuerAudience, r.Resource, r.RefreshStays}
+func (r Rules) flags() [10]bool {
+	return [...]bool{r.Pushed, r.SignedRequests, r.SignedResponses, r.Timed, r.Bound, r.PKCE, r.IssuerAudience, r.HTTPS, r.Resource, r.RefreshStays}
 }
 
 // AllowsMethod reports whether clients may authenticate this way.
@@ -171,6 +172,7 @@ func (s *Settings) contradictions(r Rules) map[string]string {
 	}
 	say(r.PKCE && s.PKCEOptional, "pkce_optional", "contradicts the profile: PKCE is needed")
 	say(r.IssuerAudience && s.LegacyAssertionAudience, "legacy_assertion_audience", "contradicts the profile: assertions name the issuer")
+	say(r.HTTPS && s.Type != Native && slices.ContainsFunc(s.RedirectURIs, plainHTTP), "redirect_uris", "contradicts the profile: http is for native clients only")
 	if r.Algorithms != nil {
 		for field, alg := range s.algorithms() {
 			say(alg != "" && !r.AllowsAlg(alg), field, "is "+alg+" and must be one of "+strings.Join(r.Algorithms, ", ")+", as the profile has it")
@@ -185,6 +187,8 @@ func (s *Settings) contradictions(r Rules) map[string]string {
 	}
 	return found
 }
+
+func plainHTTP(uri string) bool { return strings.HasPrefix(uri, "http:") }
 
 func signedResponse(mode string) bool { return strings.HasSuffix(mode, ".jwt") }
 

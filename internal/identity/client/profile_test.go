@@ -59,6 +59,10 @@ func TestProfilesAreNotContradicted(t *testing.T) {
 		{[]string{"authorization_signed_response_alg"}, func(s *Settings) { s.AuthorizationAlg = "RS256" }},
 		{[]string{"introspection_signed_response_alg"}, func(s *Settings) { s.IntrospectionAlg = "RS256" }},
 		{[]string{"userinfo_signed_response_alg"}, func(s *Settings) { s.UserInfoAlg = "RS256" }},
+		{[]string{"redirect_uris"}, func(s *Settings) { s.RedirectURIs = append(s.RedirectURIs, "http://localhost/cb") }},
+		{nil, func(s *Settings) {
+			s.Type, s.RedirectURIs = Native, []string{"http://127.0.0.1/cb", "com.example.app:/cb"}
+		}},
 		{[]string{"profile"}, func(s *Settings) { s.Profile = "fapi1" }},
 	} {
 		s := valid()

@@ -55,6 +55,9 @@ func TestSignedBackchannelRequests(t *testing.T) {
 		if tokens := d.fetchCIBA("bank", secret, got.ID); tokens.Scope != "email openid" {
 			d.Errorf("%+v", tokens)
 		}
+		if got := ask(mine.object(asks, claims("requested_expiry", "60"))); got.Status != 200 || got.Expires != 60 {
+			d.Errorf("requested_expiry as a string: %+v", got)
+		}
 		for name, refused := range map[string]backchannel{
 			"a second time":       ask(good),
 			"unsigned":            d.call("bank", secret),

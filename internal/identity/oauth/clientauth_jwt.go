@@ -107,7 +107,7 @@ func (s *Server) verifyAssertion(ctx context.Context, rl *realm.Realm, c *client
 func (s *Server) expectAssertion(p *presented, c *client.Client) jose.Expect {
 	audience := []string{p.realm.Issuer}
 	if c.LegacyAssertionAudience {
-		audience = append(audience, p.realm.Issuer+pathToken)
+		audience = append(audience, s.mtls.addresses(p.realm, pathToken)...)
 	}
 	return jose.Expect{Now: s.now(), Issuer: c.ID, Subject: c.ID, Audience: audience, AloneAud: true, TextAud: c.Rules(p.realm).IssuerAudience, Skew: 10 * time.Second, MaxLife: maxAssertionLife}
 }

@@ -10,8 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cardea-id/cardea/internal/app/apptest"
+	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/jose"
+	"github.com/cardea-id/cardea/internal/realm"
 )
 
 // tested is metadata as the OpenID Foundation's suite sends them: with keys
@@ -435,4 +438,29 @@ func TestUserinfoIsSignedAsRegistered(t *testing.T) {
 			d.Errorf("%v %v", head, claims)
 		}
 	})
+}
+
+// TestTheTokenEndpointHasTwoAddresses: the suite's assertions name the token
+// endpoint's alias (RFC 8705, section 5) where there is one, which the opt-out
+// is for too.
+func TestTheTokenEndpointHasTwoAddresses(t *testing.T) {
+	e := apptest.StartWith(t, db.SQLite, map[string]string{"CARDEA_MTLS_URL": "https://mtls.example.com"})
+	d := &door{T: t, Env: e, realm: realm.Default, other: apptest.Neighbour}
+	key, err := jose.Generate("k1", jose.ES256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, legacy := range map[string]bool{"legacy": true, "strict": false} {
+		d.app(id, func(s *client.Settings) {
+			s.AuthMethod, s.JWKS, s.LegacyAssertionAudience = client.PrivateKeyJWT, string(jose.Set{key.Public()}.JSON()), legacy
+		})
+		for audience, want := range map[string]bool{d.issuer(): true, d.issuer() + "/oauth2/token": legacy, "https://mtls.example.com/oauth2/token": legacy,
+			"https://mtls.example.com/oauth2/par": false, "https://mtls.example.com": false} {
+			got := d.token("", "", "grant_type", "client_credentials", "client_assertion", d.assertion(key, id, map[string]any{"aud": audience}),
+				"client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+			if (got.Access != "") != want {
+				t.Errorf("%s: for %s: %+v", id, audience, got)
+			}
+		}
+	}
 }
