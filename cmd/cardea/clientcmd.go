@@ -63,154 +63,97 @@ func (c *console) clientCommand() *cobra.Command {
 
 // clientFlags are the flags that set a client's settings.
 type clientFlags struct {
-	settings api.ClientSettings
-	jwks     string
-	ca       string
-	attester string
-	file     string
-
+	settingFlags[api.ClientSettings]
+	path       string
 	assertions []string
 }
 
-func (f *clientFlags) add(flags *pflag.FlagSet) {
-	s := &f.settings
-	flags.StringVar(&f.file, "file", "", "JSON file with the settings, - for standard input; other flags change what it says")
-	flags.StringVar(&s.Name, "name", "", "what people read on the consent page")
-	flags.StringVar(&s.Type, "type", "web", "web, spa, native or service")
-	flags.StringSliceVar(&s.RedirectURIs, "redirect-uri", nil, "where answers go, compared as exact strings")
-	flags.StringSliceVar(&s.PostLogoutRedirectURIs, "post-logout-redirect-uri", nil, "where browsers go after sign-out")
-	flags.StringVar(&s.BackChannelLogoutURI, "backchannel-logout-uri", "", "where it is told that a session has ended")
-	flags.BoolVar(&s.BackChannelLogoutSession, "backchannel-logout-session-required", false, "it relies on the session id in what it is told")
-	flags.StringVar(&s.FrontChannelLogoutURI, "frontchannel-logout-uri", "", "what browsers load in a frame when somebody signs out")
-	flags.BoolVar(&s.FrontChannelLogoutSession, "frontchannel-logout-session-required", false, "it relies on iss and sid in the frame's address")
-	flags.StringSliceVar(&s.GrantTypes, "grant-type", nil, "authorization_code, refresh_token, client_credentials, device_code, ciba, token-exchange or jwt-bearer, or the whole URN")
-	flags.StringSliceVar(&s.Scopes, "scope", nil, "what it may ask for")
-	flags.StringSliceVar(&s.Resources, "resource", nil, "audiences it may ask tokens for")
-	flags.StringVar(&s.TokenEndpointAuthMethod, "auth-method", "", "none, client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt, tls_client_auth, self_signed_tls_client_auth or attest_jwt_client_auth")
-	flags.StringVar(&f.jwks, "jwks", "", "file with its public keys, a JWK set")
-	flags.StringVar(&f.attester, "attester-jwks", "", "file with the keys of those who attest its instances, a JWK set, instead of the realm's")
-	flags.StringVar(&s.JWKSURI, "jwks-uri", "", "where its public keys are")
-	flags.StringVar(&s.AccessTokenFormat, "access-token", "", "jwt or opaque")
-	flags.BoolVar(&s.ResourceServer, "resource-server", false, "it is an API: it may follow revocations and ask about its tokens")
-	flags.StringSliceVar(&s.Identifiers, "identifier", nil, "audience that a resource server answers to")
-	flags.StringSliceVar(&s.ResourceScopes, "resource-scope", nil, "scope that a resource server understands, for its metadata")
-	flags.BoolVar(&s.FirstParty, "first-party", false, "ask nobody for consent")
-	flags.StringVar(&s.SubjectType, "subject-type", "", "public or pairwise")
-	flags.StringVar(&s.IDTokenSignedResponseAlg, "id-token-alg", "", "ES256, RS256, PS256 or EdDSA")
-	flags.StringVar(&s.BackchannelRequestAlg, "backchannel-request-alg", "", "ES256, RS256, PS256 or EdDSA: how it signs its back-channel requests; it does not if empty")
-	flags.StringVar(&s.BackchannelTokenDeliveryMode, "backchannel-mode", "", "how it learns what people decided who were asked by the back channel: poll, ping or push")
-	flags.StringVar(&s.BackchannelClientNotificationEndpoint, "backchannel-notification", "", "where it is told, for ping and push")
-	flags.BoolVar(&s.DPoPBoundAccessTokens, "dpop", false, "its tokens are bound to a key that it proves to have (DPoP)")
-	flags.BoolVar(&s.DPoPRequireNonce, "dpop-nonce", false, "its proofs must hold a nonce of the server")
-	flags.BoolVar(&s.TLSBoundAccessTokens, "tls-bound", false, "its tokens are bound to the certificate of its connection")
-	flags.StringVar(&s.TLSClientAuthSubjectDN, "tls-subject", "", "subject of its certificate, such as CN=orders,O=Example")
-	flags.StringVar(&s.TLSClientAuthSANDNS, "tls-dns", "", "or a DNS name in its certificate")
-	flags.StringVar(&s.TLSClientAuthSANURI, "tls-uri", "", "or a URI in its certificate")
-	flags.StringVar(&f.ca, "tls-ca", "", "PEM file of the CAs of its certificate, instead of the realm's")
-	flags.BoolVar(&s.TokenExchangeDelegation, "delegation", false, "it may exchange tokens for ones that name who acts")
-	flags.BoolVar(&s.TokenExchangeImpersonation, "impersonation", false, "relaxed: it may exchange tokens for ones that do not name who acts")
+func newClientFlags(flags *pflag.FlagSet) *clientFlags {
+	f := &clientFlags{settingFlags: newSettingFlags[api.ClientSettings](flags)}
+	set := f.settingFlags
+	flags.StringVar(&f.path, "file", "", "JSON file with the settings, - for standard input; other flags change what it says")
+	set.text("name", "what people read on the consent page", func(s *api.ClientSettings) *string { return &s.Name })
+	set.text("type", "web, spa, native or service", func(s *api.ClientSettings) *string { return &s.Type })
+	flags.Lookup("type").DefValue = "web" // for help: onto fills it in
+	set.words("redirect-uri", "where answers go, compared as exact strings", func(s *api.ClientSettings) *[]string { return &s.RedirectURIs })
+	set.words("post-logout-redirect-uri", "where browsers go after sign-out", func(s *api.ClientSettings) *[]string { return &s.PostLogoutRedirectURIs })
+	set.text("backchannel-logout-uri", "where it is told that a session has ended", func(s *api.ClientSettings) *string { return &s.BackChannelLogoutURI })
+	set.yes("backchannel-logout-session-required", "it relies on the session id in what it is told", func(s *api.ClientSettings) *bool { return &s.BackChannelLogoutSession })
+	set.text("frontchannel-logout-uri", "what browsers load in a frame when somebody signs out", func(s *api.ClientSettings) *string { return &s.FrontChannelLogoutURI })
+	set.yes("frontchannel-logout-session-required", "it relies on iss and sid in the frame's address", func(s *api.ClientSettings) *bool { return &s.FrontChannelLogoutSession })
+	set.words("grant-type", "authorization_code, refresh_token, client_credentials, device_code, ciba, token-exchange or jwt-bearer, or the whole URN", func(s *api.ClientSettings) *[]string { return &s.GrantTypes })
+	set.words("scope", "what it may ask for", func(s *api.ClientSettings) *[]string { return &s.Scopes })
+	set.words("resource", "audiences it may ask tokens for", func(s *api.ClientSettings) *[]string { return &s.Resources })
+	set.text("auth-method", "none, client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt, tls_client_auth, self_signed_tls_client_auth or attest_jwt_client_auth", func(s *api.ClientSettings) *string { return &s.TokenEndpointAuthMethod })
+	set.file("jwks", "file with its public keys, a JWK set", func(s *api.ClientSettings) *string { return &s.JWKS })
+	set.file("attester-jwks", "file with the keys of those who attest its instances, a JWK set, instead of the realm's", func(s *api.ClientSettings) *string { return &s.AttesterJWKS })
+	set.text("jwks-uri", "where its public keys are", func(s *api.ClientSettings) *string { return &s.JWKSURI })
+	set.text("access-token", "jwt or opaque", func(s *api.ClientSettings) *string { return &s.AccessTokenFormat })
+	set.yes("resource-server", "it is an API: it may follow revocations and ask about its tokens", func(s *api.ClientSettings) *bool { return &s.ResourceServer })
+	set.words("identifier", "audience that a resource server answers to", func(s *api.ClientSettings) *[]string { return &s.Identifiers })
+	set.words("resource-scope", "scope that a resource server understands, for its metadata", func(s *api.ClientSettings) *[]string { return &s.ResourceScopes })
+	set.yes("first-party", "ask nobody for consent", func(s *api.ClientSettings) *bool { return &s.FirstParty })
+	set.text("subject-type", "public or pairwise", func(s *api.ClientSettings) *string { return &s.SubjectType })
+	set.text("id-token-alg", "ES256, RS256, PS256 or EdDSA", func(s *api.ClientSettings) *string { return &s.IDTokenSignedResponseAlg })
+	set.text("backchannel-request-alg", "ES256, RS256, PS256 or EdDSA: how it signs its back-channel requests; it does not if empty", func(s *api.ClientSettings) *string { return &s.BackchannelRequestAlg })
+	set.text("backchannel-mode", "how it learns what people decided who were asked by the back channel: poll, ping or push", func(s *api.ClientSettings) *string { return &s.BackchannelTokenDeliveryMode })
+	set.text("backchannel-notification", "where it is told, for ping and push", func(s *api.ClientSettings) *string { return &s.BackchannelClientNotificationEndpoint })
+	set.yes("dpop", "its tokens are bound to a key that it proves to have (DPoP)", func(s *api.ClientSettings) *bool { return &s.DPoPBoundAccessTokens })
+	set.yes("dpop-nonce", "its proofs must hold a nonce of the server", func(s *api.ClientSettings) *bool { return &s.DPoPRequireNonce })
+	set.yes("tls-bound", "its tokens are bound to the certificate of its connection", func(s *api.ClientSettings) *bool { return &s.TLSBoundAccessTokens })
+	set.text("tls-subject", "subject of its certificate, such as CN=orders,O=Example", func(s *api.ClientSettings) *string { return &s.TLSClientAuthSubjectDN })
+	set.text("tls-dns", "or a DNS name in its certificate", func(s *api.ClientSettings) *string { return &s.TLSClientAuthSANDNS })
+	set.text("tls-uri", "or a URI in its certificate", func(s *api.ClientSettings) *string { return &s.TLSClientAuthSANURI })
+	set.file("tls-ca", "PEM file of the CAs of its certificate, instead of the realm's", func(s *api.ClientSettings) *string { return &s.TLSClientCA })
+	set.yes("delegation", "it may exchange tokens for ones that name who acts", func(s *api.ClientSettings) *bool { return &s.TokenExchangeDelegation })
+	set.yes("impersonation", "relaxed: it may exchange tokens for ones that do not name who acts", func(s *api.ClientSettings) *bool { return &s.TokenExchangeImpersonation })
 	flags.StringArrayVar(&f.assertions, "identity-assertion", nil, "it gets identity assertions for an issuer, such as \"https://chat.example client-id-there scope…\"; may be repeated")
-	flags.StringSliceVar(&s.AuthorizationDetailsTypes, "authorization-detail-type", nil, "type of authorization details that it may ask for")
-	flags.StringVar(&s.Profile, "profile", "", "rules beyond the realm's: default, mcp or fapi2")
-	flags.BoolVar(&s.RequirePushedRequests, "require-par", false, "its authorization requests must be pushed (PAR)")
-	flags.BoolVar(&s.RequireSignedRequestObject, "require-signed-request", false, "its authorization requests must be signed (JAR)")
-	flags.StringVar(&s.RequestObjectSigningAlg, "request-object-alg", "", "ES256, RS256, PS256 or EdDSA: how it signs its authorization requests")
-	flags.StringSliceVar(&s.RequestURIs, "request-uri", nil, "where its signed requests may be fetched from")
-	flags.BoolVar(&s.RequireSignedResponses, "require-signed-response", false, "answers to its authorization requests are always signed (JARM)")
-	flags.BoolVar(&s.PKCEOptional, "pkce-optional", false, "relaxed: a confidential client may leave PKCE out")
+	set.words("authorization-detail-type", "type of authorization details that it may ask for", func(s *api.ClientSettings) *[]string { return &s.AuthorizationDetailsTypes })
+	set.text("profile", "rules beyond the realm's: default, mcp or fapi2", func(s *api.ClientSettings) *string { return &s.Profile })
+	set.yes("require-par", "its authorization requests must be pushed (PAR)", func(s *api.ClientSettings) *bool { return &s.RequirePushedRequests })
+	set.yes("require-signed-request", "its authorization requests must be signed (JAR)", func(s *api.ClientSettings) *bool { return &s.RequireSignedRequestObject })
+	set.text("request-object-alg", "ES256, RS256, PS256 or EdDSA: how it signs its authorization requests", func(s *api.ClientSettings) *string { return &s.RequestObjectSigningAlg })
+	set.words("request-uri", "where its signed requests may be fetched from", func(s *api.ClientSettings) *[]string { return &s.RequestURIs })
+	set.yes("require-signed-response", "answers to its authorization requests are always signed (JARM)", func(s *api.ClientSettings) *bool { return &s.RequireSignedResponses })
+	set.yes("pkce-optional", "relaxed: a confidential client may leave PKCE out", func(s *api.ClientSettings) *bool { return &s.PKCEOptional })
+	return f
 }
 
 // onto gives the settings that result from base, the file and the flags that
 // were given.
-func (f *clientFlags) onto(cmd *cobra.Command, base api.ClientSettings, stdin io.Reader) (api.ClientSettings, error) {
-	if f.file != "" {
-		data, err := readFileOr(f.file, stdin)
+func (f *clientFlags) onto(base api.ClientSettings, stdin io.Reader) (api.ClientSettings, error) {
+	if f.path != "" {
+		data, err := readFileOr(f.path, stdin)
 		if err != nil {
 			return base, err
 		}
 		dec := json.NewDecoder(strings.NewReader(string(data)))
 		dec.DisallowUnknownFields()
-		var from api.ClientSettings
-		if err := dec.Decode(&from); err != nil {
-			return base, fmt.Errorf("%s: %w", f.file, err)
+		base = api.ClientSettings{}
+		if err := dec.Decode(&base); err != nil {
+			return base, fmt.Errorf("%s: %w", f.path, err)
 		}
-		base = from
 	}
-	s, from := &base, f.settings
-	apply := map[string]func(){
-		"name": func() { s.Name = from.Name }, "type": func() { s.Type = from.Type },
-		"redirect-uri":             func() { s.RedirectURIs = from.RedirectURIs },
-		"post-logout-redirect-uri": func() { s.PostLogoutRedirectURIs = from.PostLogoutRedirectURIs },
-		"grant-type":               func() { s.GrantTypes = grantTypes(from.GrantTypes) },
-		"scope":                    func() { s.Scopes = from.Scopes }, "resource": func() { s.Resources = from.Resources },
-		"auth-method": func() { s.TokenEndpointAuthMethod = from.TokenEndpointAuthMethod },
-		"jwks-uri":    func() { s.JWKSURI = from.JWKSURI }, "access-token": func() { s.AccessTokenFormat = from.AccessTokenFormat },
-		"resource-server": func() { s.ResourceServer = from.ResourceServer }, "identifier": func() { s.Identifiers = from.Identifiers },
-		"first-party": func() { s.FirstParty = from.FirstParty }, "subject-type": func() { s.SubjectType = from.SubjectType },
-		"id-token-alg": func() { s.IDTokenSignedResponseAlg = from.IDTokenSignedResponseAlg }, "pkce-optional": func() { s.PKCEOptional = from.PKCEOptional },
-	}
-	for name, set := range map[string]func(){
-		"frontchannel-logout-uri":              func() { s.FrontChannelLogoutURI = from.FrontChannelLogoutURI },
-		"frontchannel-logout-session-required": func() { s.FrontChannelLogoutSession = from.FrontChannelLogoutSession },
-		"backchannel-request-alg":              func() { s.BackchannelRequestAlg = from.BackchannelRequestAlg },
-		"backchannel-mode":                     func() { s.BackchannelTokenDeliveryMode = from.BackchannelTokenDeliveryMode },
-		"backchannel-notification":             func() { s.BackchannelClientNotificationEndpoint = from.BackchannelClientNotificationEndpoint },
-		"resource-scope":                       func() { s.ResourceScopes = from.ResourceScopes },
-		"backchannel-logout-uri":               func() { s.BackChannelLogoutURI = from.BackChannelLogoutURI },
-		"backchannel-logout-session-required":  func() { s.BackChannelLogoutSession = from.BackChannelLogoutSession },
-		"delegation":                           func() { s.TokenExchangeDelegation = from.TokenExchangeDelegation }, "impersonation": func() { s.TokenExchangeImpersonation = from.TokenExchangeImpersonation },
-		"dpop": func() { s.DPoPBoundAccessTokens = from.DPoPBoundAccessTokens }, "dpop-nonce": func() { s.DPoPRequireNonce = from.DPoPRequireNonce },
-		"require-signed-request":    func() { s.RequireSignedRequestObject = from.RequireSignedRequestObject },
-		"request-object-alg":        func() { s.RequestObjectSigningAlg = from.RequestObjectSigningAlg },
-		"request-uri":               func() { s.RequestURIs = from.RequestURIs },
-		"require-signed-response":   func() { s.RequireSignedResponses = from.RequireSignedResponses },
-		"profile":                   func() { s.Profile = from.Profile },
-		"authorization-detail-type": func() { s.AuthorizationDetailsTypes = from.AuthorizationDetailsTypes },
-		"require-par":               func() { s.RequirePushedRequests = from.RequirePushedRequests },
-		"tls-bound":                 func() { s.TLSBoundAccessTokens = from.TLSBoundAccessTokens },
-		"tls-subject":               func() { s.TLSClientAuthSubjectDN = from.TLSClientAuthSubjectDN },
-		"tls-dns":                   func() { s.TLSClientAuthSANDNS = from.TLSClientAuthSANDNS }, "tls-uri": func() { s.TLSClientAuthSANURI = from.TLSClientAuthSANURI },
-	} {
-		apply[name] = set
-	}
-	for name, set := range apply {
-		if cmd.Flags().Changed(name) {
-			set()
-		}
+	s := &base
+	if err := f.settingFlags.onto(s); err != nil {
+		return base, err
 	}
 	if s.Type == "" {
-		s.Type = from.Type
+		s.Type = "web"
 	}
-	if cmd.Flags().Changed("identity-assertion") {
-		s.IdentityAssertions = nil
-		for _, one := range f.assertions {
-			part := strings.Fields(one)
-			if len(part) < 2 {
-				return base, fmt.Errorf("--identity-assertion %q names an issuer and the client's id there", one)
-			}
-			s.IdentityAssertions = append(s.IdentityAssertions, api.IdentityAssertion{Issuer: part[0], ClientID: part[1], Scopes: part[2:]})
-		}
+	if f.flags.Changed("grant-type") {
+		s.GrantTypes = grantTypes(s.GrantTypes)
 	}
-	if f.jwks != "" {
-		data, err := os.ReadFile(f.jwks)
-		if err != nil {
-			return base, err
-		}
-		s.JWKS = string(data)
+	if !f.flags.Changed("identity-assertion") {
+		return base, nil
 	}
-	if f.attester != "" {
-		data, err := os.ReadFile(f.attester)
-		if err != nil {
-			return base, err
+	s.IdentityAssertions = nil
+	for _, one := range f.assertions {
+		part := strings.Fields(one)
+		if len(part) < 2 {
+			return base, fmt.Errorf("--identity-assertion %q names an issuer and the client's id there", one)
 		}
-		s.AttesterJWKS = string(data)
-	}
-	if f.ca != "" {
-		data, err := os.ReadFile(f.ca)
-		if err != nil {
-			return base, err
-		}
-		s.TLSClientCA = string(data)
+		s.IdentityAssertions = append(s.IdentityAssertions, api.IdentityAssertion{Issuer: part[0], ClientID: part[1], Scopes: part[2:]})
 	}
 	return base, nil
 }
@@ -235,11 +178,10 @@ var longGrantTypes = map[string]string{
 }
 
 func (c *console) clientCreate() *cobra.Command {
-	var f clientFlags
+	var f *clientFlags
 	var id string
-	var cmd *cobra.Command
-	cmd = c.action("create", "Register a client; its secret is shown this once", cobra.NoArgs, func(ctx context.Context, cl *client.Client, _ []string) error {
-		settings, err := f.onto(cmd, api.ClientSettings{}, c.in)
+	cmd := c.action("create", "Register a client; its secret is shown this once", cobra.NoArgs, func(ctx context.Context, cl *client.Client, _ []string) error {
+		settings, err := f.onto(api.ClientSettings{}, c.in)
 		if err != nil {
 			return err
 		}
@@ -249,20 +191,19 @@ func (c *console) clientCreate() *cobra.Command {
 		}
 		return c.showClient(made, true)
 	})
-	f.add(cmd.Flags())
+	f = newClientFlags(cmd.Flags())
 	cmd.Flags().StringVar(&id, "id", "", "a client_id of your choice; made up if empty")
 	return cmd
 }
 
 func (c *console) clientUpdate() *cobra.Command {
-	var f clientFlags
-	var cmd *cobra.Command
-	cmd = c.action("update CLIENT", "Change the settings of a client", cobra.ExactArgs(1), func(ctx context.Context, cl *client.Client, args []string) error {
+	var f *clientFlags
+	cmd := c.action("update CLIENT", "Change the settings of a client", cobra.ExactArgs(1), func(ctx context.Context, cl *client.Client, args []string) error {
 		old, err := cl.Clients.Get(ctx, args[0])
 		if err != nil {
 			return err
 		}
-		settings, err := f.onto(cmd, old.ClientSettings, c.in)
+		settings, err := f.onto(old.ClientSettings, c.in)
 		if err != nil {
 			return err
 		}
@@ -272,7 +213,7 @@ func (c *console) clientUpdate() *cobra.Command {
 		}
 		return c.showClient(changed, true)
 	})
-	f.add(cmd.Flags())
+	f = newClientFlags(cmd.Flags())
 	return cmd
 }
 

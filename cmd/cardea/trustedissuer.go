@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -71,51 +70,41 @@ func (c *console) trustedIssuerCommand() *cobra.Command {
 
 // issuerFlags are the flags that set a trusted issuer's settings.
 type issuerFlags struct {
-	settings api.TrustedIssuerSettings
-	jwks     string
+	settingFlags[api.TrustedIssuerSettings]
 }
 
-func (f *issuerFlags) add(flags *pflag.FlagSet) {
-	s := &f.settings
-	flags.StringVar(&s.Name, "name", "", "a label for people; the issuer if empty")
-	flags.StringVar(&f.jwks, "jwks", "", "file with its public keys, a JWK set")
-	flags.StringVar(&s.JWKSURI, "jwks-uri", "", "or where its public keys are")
-	flags.StringSliceVar(&s.Algorithms, "signed-with", nil, "how its tokens may be signed: ES256, RS256, PS256 or EdDSA; any if left out")
-	flags.StringSliceVar(&s.Uses, "use", nil, "for what its word counts: token_exchange, jwt_bearer, id_jag or login_hint")
-	flags.StringSliceVar(&s.Audiences, "audience", nil, "aud of tokens that may be exchanged; the realm's issuer if left out")
-	flags.StringSliceVar(&s.Scopes, "scope", nil, "the most that anybody gets on its word")
-	flags.BoolVar(&s.LinkByEmail, "link-by-email", false, "relaxed: link unknown subjects with the person who has the same verified address")
-	flags.Int64Var(&s.MaxLife, "max-life", 0, "seconds that the exp of its tokens may be ahead; 300 if left out")
+func newIssuerFlags(flags *pflag.FlagSet) issuerFlags {
+	set := newSettingFlags[api.TrustedIssuerSettings](flags)
+	set.text("name", "a label for people; the issuer if empty", func(s *api.TrustedIssuerSettings) *string { return &s.Name })
+	set.file("jwks", "file with its public keys, a JWK set", func(s *api.TrustedIssuerSettings) *string { return &s.JWKS })
+	set.text("jwks-uri", "or where its public keys are", func(s *api.TrustedIssuerSettings) *string { return &s.JWKSURI })
+	set.words("signed-with", "how its tokens may be signed: ES256, RS256, PS256 or EdDSA; any if left out", func(s *api.TrustedIssuerSettings) *[]string { return &s.Algorithms })
+	set.words("use", "for what its word counts: token_exchange, jwt_bearer, id_jag or login_hint", func(s *api.TrustedIssuerSettings) *[]string { return &s.Uses })
+	set.words("audience", "aud of tokens that may be exchanged; the realm's issuer if left out", func(s *api.TrustedIssuerSettings) *[]string { return &s.Audiences })
+	set.words("scope", "the most that anybody gets on its word", func(s *api.TrustedIssuerSettings) *[]string { return &s.Scopes })
+	set.yes("link-by-email", "relaxed: link unknown subjects with the person who has the same verified address", func(s *api.TrustedIssuerSettings) *bool { return &s.LinkByEmail })
+	set.number("max-life", "seconds that the exp of its tokens may be ahead; 300 if left out", func(s *api.TrustedIssuerSettings) *int64 { return &s.MaxLife })
+	return issuerFlags{set}
 }
 
-// onto gives the settings that result from base and the flags that were given.
-func (f *issuerFlags) onto(cmd *cobra.Command, s api.TrustedIssuerSettings) (api.TrustedIssuerSettings, error) {
-	from := f.settings
-	for name, set := range map[string]func(){
-		"name": func() { s.Name = from.Name }, "jwks-uri": func() { s.JWKSURI, s.JWKS = from.JWKSURI, "" },
-		"signed-with": func() { s.Algorithms = from.Algorithms }, "use": func() { s.Uses = from.Uses }, "audience": func() { s.Audiences = from.Audiences },
-		"scope": func() { s.Scopes = from.Scopes }, "link-by-email": func() { s.LinkByEmail = from.LinkByEmail }, "max-life": func() { s.MaxLife = from.MaxLife },
-	} {
-		if cmd.Flags().Changed(name) {
-			set()
-		}
-	}
-	if f.jwks == "" {
-		return s, nil
-	}
-	data, err := os.ReadFile(f.jwks)
-	s.JWKS = string(data)
-	if from.JWKSURI == "" {
+// onto gives the settings that result from s and the flags that were given. One
+// place of keys takes that of the other.
+func (f issuerFlags) onto(s api.TrustedIssuerSettings) (api.TrustedIssuerSettings, error) {
+	err := f.settingFlags.onto(&s)
+	switch here, there := f.flags.Changed("jwks"), f.flags.Changed("jwks-uri"); {
+	case here && !there:
 		s.JWKSURI = ""
+	case there && !here:
+		s.JWKS = ""
 	}
 	return s, err
 }
 
 func (c *console) issuerCreate() *cobra.Command {
 	var f issuerFlags
-	var cmd *cobra.Command
-	cmd = c.action("create", "Trust an issuer", cobra.NoArgs, func(ctx context.Context, cl *client.Client, _ []string) error {
-		settings, err := f.onto(cmd, api.TrustedIssuerSettings{Issuer: f.settings.Issuer})
+	var issuer string
+	cmd := c.action("create", "Trust an issuer", cobra.NoArgs, func(ctx context.Context, cl *client.Client, _ []string) error {
+		settings, err := f.onto(api.TrustedIssuerSettings{Issuer: issuer})
 		if err != nil {
 			return err
 		}
@@ -125,20 +114,19 @@ func (c *console) issuerCreate() *cobra.Command {
 		}
 		return c.showIssuer(made)
 	})
-	cmd.Flags().StringVar(&f.settings.Issuer, "issuer", "", "the iss of its tokens, exactly")
-	f.add(cmd.Flags())
+	cmd.Flags().StringVar(&issuer, "issuer", "", "the iss of its tokens, exactly")
+	f = newIssuerFlags(cmd.Flags())
 	return cmd
 }
 
 func (c *console) issuerUpdate() *cobra.Command {
 	var f issuerFlags
-	var cmd *cobra.Command
-	cmd = c.action("update ISSUER", "Change the settings of a trusted issuer", cobra.ExactArgs(1), func(ctx context.Context, cl *client.Client, args []string) error {
+	cmd := c.action("update ISSUER", "Change the settings of a trusted issuer", cobra.ExactArgs(1), func(ctx context.Context, cl *client.Client, args []string) error {
 		old, err := cl.TrustedIssuers.Get(ctx, args[0])
 		if err != nil {
 			return err
 		}
-		settings, err := f.onto(cmd, old.TrustedIssuerSettings)
+		settings, err := f.onto(old.TrustedIssuerSettings)
 		if err != nil {
 			return err
 		}
@@ -148,7 +136,7 @@ func (c *console) issuerUpdate() *cobra.Command {
 		}
 		return c.showIssuer(changed)
 	})
-	f.add(cmd.Flags())
+	f = newIssuerFlags(cmd.Flags())
 	return cmd
 }
 
