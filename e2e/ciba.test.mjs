@@ -45,7 +45,7 @@ async function bank(id, mode) {
   const port = await freePort();
   await new Promise((done) => server.listen(port, "localhost", done));
   const made = await cardea.admin("POST", "/clients", {
-    id, name: "Bank on the telephone", type: "web", grant_types: [ciba, "refresh_token"], scopes: ["openid", "email", "offline_access"],
+    id, name: "Bank on the telephone", type: "web", grant_types: [ciba, "refresh_token"], scopes: ["openid", "email", "offline_access"], authorization_details_types: mode === "ping" ? ["payment"] : [],
     backchannel_token_delivery_mode: mode, backchannel_client_notification_endpoint: `https://localhost:${port}/told`,
   });
   const config = await oidc.discovery(new URL(cardea.issuer), id, undefined, oidc.ClientSecretBasic(made.secret), { [oidc.customFetch]: cardea.fetch });
@@ -74,23 +74,28 @@ async function decide(button, message) {
 }
 
 test("ping: the client is told that there is an answer, and fetches it", async () => {
+  await cardea.admin("PUT", "/authorization-detail-types/payment", {
+    schema: JSON.stringify({ required: ["amount", "to"], properties: { amount: { type: "string" }, to: { type: "string" } } }), words: { en: "Pay {amount} to {to}" },
+  });
   const client = await bank("bank-ping", "ping");
-  const asked = await client.ask({ binding_message: "W4-SCT" });
+  const details = [{ type: "payment", amount: "123.50 EUR", to: "Merchant <A>", iban: "DE02100100109307118603" }];
+  const asked = await client.ask({ binding_message: "W4-SCT", authorization_details: JSON.stringify(details) });
   assert.ok(asked.auth_req_id && asked.interval === 5);
   await page.goto(`${cardea.issuer}/account/approvals`);
   const words = await page.textContent("main");
-  for (const said of ["Bank on the telephone", "W4-SCT", "email address", "127.0.0.1", "just now"]) {
+  for (const said of ["Bank on the telephone", "W4-SCT", "Pay 123.50 EUR to Merchant <A>", "email address", "127.0.0.1", "just now"]) {
     assert.ok(words.includes(said), `the page says ${said}: ${words}`);
   }
-  await inspect(page, "approvals-waiting");
+  await page.locator("summary").click();
+  await inspect(page, "approvals-details");
   assert.deepEqual(client.told, [], "nothing is told before the decision");
   await decide("Allow", "W4-SCT");
-  await inspect(page, "approvals-allowed");
   const heard = await client.next();
   assert.deepEqual(heard, { path: "/told", method: "POST", type: "application/json", bearer: `Bearer ${notification}`, body: { auth_req_id: asked.auth_req_id } });
   const tokens = await oidc.pollBackchannelAuthenticationGrant(client.config, asked);
   assert.equal(tokens.claims().aud, "bank-ping");
   assert.equal(jose.decodeJwt(tokens.access_token).client_id, "bank-ping");
+  assert.deepEqual(tokens.authorization_details, details);
   assert.ok((await oidc.refreshTokenGrant(client.config, tokens.refresh_token)).refresh_token);
 
   const refused = await client.ask({ binding_message: "NO-NO" });
@@ -120,8 +125,6 @@ test("push: the client is told all, once it can hear", async () => {
   await decide("Refuse", "C-3PO");
   assert.deepEqual(Object.keys((await client.next()).body).sort(), ["auth_req_id", "error", "error_description"], refused.auth_req_id);
   assert.deepEqual(client.told, []);
-  await page.goto(`${cardea.issuer}/account/approvals`);
-  await inspect(page, "approvals-none");
   assert.deepEqual(complaints, []);
   client.close();
 });
