@@ -288,6 +288,34 @@ func TestMoreThanAPassword(t *testing.T) {
 	})
 }
 
+// TestPeopleAreToldWhereItCounts: RFC 8707. Whoever decides about a request from
+// elsewhere sees the resources that the client named, as on the consent page.
+func TestPeopleAreToldWhereItCounts(t *testing.T) {
+	run(t, func(d *door) {
+		d.app("api", func(s *client.Settings) {
+			s.Name, s.Type, s.ResourceServer, s.Identifiers = "Order book", client.Service, true, []string{"https://api.example.com"}
+			s.GrantTypes, s.RedirectURIs, s.PostLogoutRedirectURIs = []string{client.ClientCredentials}, nil, nil
+		})
+		secret := d.bank("bank")
+		d.tv("tvset")
+		b := d.signedIn(d.signIn(d.ada))
+		said := func(what string, w *httptest.ResponseRecorder, want bool) {
+			d.Helper()
+			for _, words := range []string{"It will be able to do this at", "Order book", "https://api.example.com"} {
+				if strings.Contains(w.Body.String(), words) != want {
+					d.Errorf("%s: says %q = %v", what, words, !want)
+				}
+			}
+		}
+		d.call("bank", secret)
+		said("a request that names none", b.approvals(), false)
+		d.call("bank", secret, "resource", "https://api.example.com")
+		said("a request by the back channel", b.approvals(), true)
+		w := b.typed(d.device("tvset", "resource", "https://api.example.com").UserCode)
+		said("a device's request", w, true)
+	})
+}
+
 // TestATrustedIssuerSaysWhoIsAsked: login_hint_token (CIBA, section 7.1). The
 // word of an issuer that is trusted for it says whom a client wants to ask, and
 // nothing else of that issuer's does.

@@ -35,8 +35,10 @@ type waiting struct {
 	Message  string
 	Details  []detail.Words
 	Scopes   []scope
-	IP       string
-	Minutes  int // since it was made
+	// Resources are where it will count, if the application named any.
+	Resources []resource
+	IP        string
+	Minutes   int // since it was made
 }
 
 // listApprovals shows what waits for whoever is signed in, and lets somebody
@@ -101,8 +103,12 @@ func (s *Server) showApprovals(w http.ResponseWriter, r *http.Request, status in
 		if err != nil {
 			return err
 		}
+		where, err := s.resources(r, one.Resources)
+		if err != nil {
+			return err
+		}
 		p.Waiting = append(p.Waiting, waiting{ID: one.ID, Form: s.forms.Token(w, r, s.purpose(r, approvalOf(one.ID, a))), Client: application(c),
-			Verified: c.FirstParty, Message: one.Message, Details: words, Scopes: InWords(p.Locale, one.Scopes), IP: one.IP, Minutes: int(now.Sub(one.Created).Minutes())})
+			Verified: c.FirstParty, Message: one.Message, Details: words, Scopes: InWords(p.Locale, one.Scopes), Resources: where, IP: one.IP, Minutes: int(now.Sub(one.Created).Minutes())})
 	}
 	return s.look.Render(w, status, "approvals", p)
 }

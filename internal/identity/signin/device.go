@@ -84,7 +84,7 @@ func (s *Server) checkCode(w http.ResponseWriter, r *http.Request) error {
 	if found.Request == nil {
 		return s.refuseCode(w, r, p, wrongCode())
 	}
-	return s.Begin(w, r, Flow{Return: pathDeviceDecided, Request: found.ID, Client: found.Client, Consent: found.Scopes, Details: found.Details,
+	return s.Begin(w, r, Flow{Return: pathDeviceDecided, Request: found.ID, Client: found.Client, Consent: found.Scopes, Details: found.Details, Resources: found.Resources,
 		Device: &Device{Code: approval.ShowCode(code), IP: found.IP, Asked: found.Created}})
 }
 
