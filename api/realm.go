@@ -40,6 +40,12 @@ type RealmSettings struct {
 	MailReplyTo string `json:"mail_reply_to,omitempty" maxLength:"254" doc:"Address where answers to mail of the realm go."`
 	MailFooter  string `json:"mail_footer,omitempty" maxLength:"2000" doc:"Last lines of every mail of the realm, such as who answers for it."`
 
+	SelfRegistration        string `json:"self_registration,omitempty" enum:"on,off" doc:"Whether strangers may make themselves an account by proving an e-mail address. Needs mail."`
+	SelfRegistrationDomains string `json:"self_registration_domains,omitempty" maxLength:"8000" doc:"Domains of such addresses, such as example.com or *.example.com, separated by spaces, or * for all."`
+	ForgottenPassword       string `json:"forgotten_password,omitempty" enum:"on,off" doc:"Whether people may reset a forgotten password by mail. Needs mail."`
+	AccountDeletion         string `json:"account_deletion,omitempty" enum:"on,off" doc:"Whether people may delete their own account."`
+	DeletionGrace           string `json:"deletion_grace,omitempty" maxLength:"20" doc:"How long an account that its owner deleted can be kept by signing in."`
+
 	Registration                  string `json:"registration,omitempty" enum:"off,initial_access_token,open" doc:"Who may register clients without an operator (RFC 7591)."`
 	RegistrationGrantTypes        string `json:"registration_grant_types,omitempty" maxLength:"1000" doc:"Grant types that clients may register for, separated by spaces."`
 	RegistrationAuthMethods       string `json:"registration_auth_methods,omitempty" maxLength:"1000" doc:"Ways to authenticate that clients may register for, separated by spaces."`

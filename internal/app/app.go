@@ -13,13 +13,13 @@ import (
 	"time"
 
 	"github.com/cardea-id/cardea/internal/admin/api"
-	"github.com/cardea-id/cardea/internal/admin/invite"
 	"github.com/cardea-id/cardea/internal/admin/operator"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/config"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/geo"
 	"github.com/cardea-id/cardea/internal/i18n"
+	"github.com/cardea-id/cardea/internal/identity/action"
 	"github.com/cardea-id/cardea/internal/identity/approval"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/credential"
@@ -27,12 +27,14 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/keyring"
 	"github.com/cardea-id/cardea/internal/identity/letter"
+	"github.com/cardea-id/cardea/internal/identity/life"
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/registration"
 	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/identity/signal"
+	"github.com/cardea-id/cardea/internal/identity/terms"
 	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/identity/trust"
 	"github.com/cardea-id/cardea/internal/job"
@@ -85,7 +87,8 @@ type App struct {
 	Registered  *registration.Registry
 	Tokens      *token.Gate
 	Operators   *operator.Registry
-	Links       *invite.Links
+	Desk        *life.Desk
+	Terms       *terms.Registry
 	Jobs        *job.Queue
 	Places      *geo.File // nil: there is none
 	Letters     *letter.Letters
@@ -237,11 +240,20 @@ func (a *App) cores(master []byte) (err error) {
 	a.Registered = registration.New(a.DB, a.Clients, a.Credentials, a.Grants, a.Fetch)
 	a.Tokens = token.NewGate(a.DB, a.Log, cores, a.Grants)
 	a.Operators = operator.New(a.DB, a.Log, a.Once, a.Passwords, a.Clients)
-	a.Links = invite.New(a.DB, a.Once, a.Passwords, a.Grants)
 	a.Risk = risk.New(risk.Options{DB: a.DB, Log: a.Log, Realms: a.Realms, Grants: a.Grants, Places: a.Places, Key: secret.Derive(master, "cardea/risk/v1")})
 	a.Passwords.SetWatch(a.Risk)
 	a.Grants.SetOnMisuse(a.Risk.Misused)
 	a.Grants.OnDelete(risk.ForgetTx)
+	a.Grants.OnDelete(credential.ForgetTx)
+	a.Grants.OnDelete(session.ForgetTx)
+	a.Terms = terms.NewRegistry(a.DB, a.Log)
+	var send func(*db.Tx, letter.Letter) error // nil: nothing is offered that needs mail
+	if a.Letters.Ready() {
+		send = a.Letters.SendTx
+	}
+	a.Desk = life.New(life.Options{Send: send, DB: a.DB, Log: a.Log, Realms: a.Realms, People: a.People, Links: action.New(a.Once), Passwords: a.Passwords,
+		Sessions: a.Sessions, Grants: a.Grants, Jobs: a.Jobs, Keep: func(tx *db.Tx, _ audit.Actor, person string) error { return a.Operators.KeepOwner(tx, person) },
+		Forget: []func(*db.Tx, audit.Actor, string) error{a.Operators.ForgetTx}, Erase: a.Trust.Erase, Further: []life.Section{{Name: "accepted_terms", List: a.exportTerms}}})
 	a.Log.OnEpoch(a.killAgain)
 	a.Realms.OnUpdate(client.FitRealm)
 	a.Realms.OnCreate(func(tx *db.Tx, by audit.Actor, _ *realm.Realm) error { return a.Clients.BuiltIns(tx, by) })

@@ -28,6 +28,7 @@ import (
 func (a *App) limits() map[string]web.Limit {
 	classes := api.Limits(a.Settings.Rates)
 	classes[signin.RatePage] = web.Limit{Rate: 50, Burst: 500}
+	classes[signin.RateLetter] = web.Limit{Rate: 0.5, Burst: 30}
 	classes[signin.RateFlow] = web.Limit{Rate: 10, Burst: 300}
 	classes[oauth.RatePoll] = web.Limit{Rate: 20, Burst: 400}
 	classes[oauth.RateDevice] = web.Limit{Rate: 5, Burst: 200}
@@ -56,7 +57,7 @@ func (a *App) doors(master []byte) error {
 	var protocol *oauth.Server
 	pages, err := signin.New(signin.Options{DB: a.DB, Once: a.Once, Sessions: a.Sessions, Passwords: a.Passwords, Risk: a.Risk, Factors: a.Factors, People: a.People,
 		Clients: a.Clients, Grants: a.Grants, Frames: told.Frames, Approvals: a.Approvals, Details: a.Details, Words: words, Assets: assets, FormKey: secret.Derive(master, "cardea/forms/v1"), Limiter: limiter,
-		SetUp: setUp{a.Operators}, Links: a.Links,
+		SetUp: setUp{a.Operators}, Desk: a.Desk, Terms: a.Terms,
 		Application: func(ctx context.Context, rl *realm.Realm, id string) (*client.Client, error) {
 			return protocol.Shown(ctx, rl, id)
 		}})
@@ -89,7 +90,7 @@ func (a *App) doors(master []byte) error {
 	}
 	a.signals.Routes(a.Mux.Door("signal", signal.Fail))
 	a.API = api.New(a.Mux, api.Options{Authenticate: operatorToken{protocol}.read, Log: a.Log, Limiter: limiter, Realms: a.Realms,
-		Operators: a.Operators, Links: a.Links, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
+		Operators: a.Operators, Desk: a.Desk, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
 		Clients: a.Clients, Trust: a.Trust, Details: a.Details, Registered: a.Registered, Keys: a.Ring, Grants: a.Grants, Answers: a.answers, Jobs: a.Jobs})
 	a.health(a.Mux)
 

@@ -83,6 +83,20 @@ type Settings struct {
 	// MailFooter are the last lines of every mail, such as who answers for it.
 	MailFooter string
 
+	// SelfRegistration is On where strangers may make themselves an account by
+	// proving an e-mail address, or "off".
+	SelfRegistration string
+	// SelfRegistrationDomains are the domains of such addresses, such as
+	// example.com or *.example.com; * is every one.
+	SelfRegistrationDomains string
+	// ForgottenPassword is On where people reset a forgotten password by mail, or
+	// "off".
+	ForgottenPassword string
+	// AccountDeletion is On where people may delete their own account, or "off".
+	AccountDeletion string
+	// DeletionGrace is how long such an account can still be kept by signing in.
+	DeletionGrace time.Duration
+
 	// Registration says who may register clients without an operator (RFC
 	// 7591): off, initial_access_token or open.
 	Registration string
@@ -184,6 +198,15 @@ var generalFields = []Field{
 	{Name: "mail_footer", Help: "last lines of every mail of the realm, such as who answers for it; at most 500 characters", Kind: "text",
 		pattern: regexp.MustCompile(`^[\pL\pM\pN\pP\pS \n]{0,500}$`), text: func(s *Settings) *string { return &s.MailFooter }},
 
+	{Name: "self_registration", Help: "whether strangers may make themselves an account by proving an e-mail address: on or off; needs mail", Kind: "text", Default: "off",
+		pattern: onOff, text: func(s *Settings) *string { return &s.SelfRegistration }},
+	list("self_registration_domains", "domains of the addresses with which they may, such as example.com or *.example.com, or * for all", "*", func(s *Settings) *string { return &s.SelfRegistrationDomains }),
+	{Name: "forgotten_password", Help: "whether people may reset a forgotten password by mail: on or off; needs mail", Kind: "text", Default: On,
+		pattern: onOff, text: func(s *Settings) *string { return &s.ForgottenPassword }},
+	{Name: "account_deletion", Help: "whether people may delete their own account: on or off", Kind: "text", Default: On,
+		pattern: onOff, text: func(s *Settings) *string { return &s.AccountDeletion }},
+	duration("deletion_grace", "how long an account that its owner deleted can be kept by signing in", 14*day, time.Hour, 90*day, func(s *Settings) *time.Duration { return &s.DeletionGrace }),
+
 	{Name: "registration", Help: "who may register clients without an operator: off, initial_access_token or open", Kind: "text", Default: RegistrationOff,
 		pattern: regexp.MustCompile(`^(off|initial_access_token|open)$`), text: func(s *Settings) *string { return &s.Registration }},
 	list("registration_grant_types", "grant types that clients may register for", "authorization_code refresh_token", func(s *Settings) *string { return &s.RegistrationGrantTypes }),
@@ -212,8 +235,12 @@ var generalFields = []Field{
 	integer("client_id_metadata_document_max", "most such clients that people gave something", 1000, 1, 100_000, func(s *Settings) *int { return &s.ClientDocumentMax }),
 }
 
+// On is the value of a setting that is on or off.
+const On = "on"
+
 // words is a list of words; object is JSON.
 var (
+	onOff  = regexp.MustCompile(`^(on|off)$`)
 	words  = regexp.MustCompile(`^[!-~]+( [!-~]+)*$`)
 	object = regexp.MustCompile(`^\{[\s -~]*\}$`)
 )
@@ -228,6 +255,13 @@ func checkWebhook(text string) error {
 		return errors.New("must be a plain https address")
 	}
 	return nil
+}
+
+// RegistersDomain reports whether somebody with the address may make themselves
+// an account, as far as its domain is concerned.
+func (s *Settings) RegistersDomain(address string) bool {
+	_, domain, _ := strings.Cut(address, "@")
+	return ListsHost(List(s.SelfRegistrationDomains), strings.ToLower(domain))
 }
 
 // DPoPNonceRequired reports whether every DPoP proof must hold a nonce of ours.

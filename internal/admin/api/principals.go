@@ -65,16 +65,7 @@ func (s *Server) bury(ctx context.Context, c *Caller, id string, kind principal.
 	if err := s.Operators.MayTouch(ctx, c.By, c.Realm.Name, id); err != nil {
 		return err
 	}
-	err := s.Grants.DeletePrincipal(ctx, c.By, c.Realm.Name, id, "deleted by an operator", func(tx *db.Tx) error {
-		if err := s.Operators.GuardTx(tx, c.By, id); err != nil {
-			return err
-		}
-		return s.Operators.ForgetTx(tx, c.By, id)
-	})
-	if err != nil {
-		return err
-	}
-	return s.Trust.Erase(ctx, c.By, c.Realm.Name, id)
+	return s.Desk.Delete(ctx, c.By, c.Realm.Name, id, "deleted by an operator", s.guard(c, id))
 }
 
 // guard keeps, in the transaction of a principal's death, operators from ending

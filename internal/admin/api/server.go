@@ -10,7 +10,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	wire "github.com/cardea-id/cardea/api"
-	"github.com/cardea-id/cardea/internal/admin/invite"
 	"github.com/cardea-id/cardea/internal/admin/operator"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/config"
@@ -19,6 +18,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/detail"
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/keyring"
+	"github.com/cardea-id/cardea/internal/identity/life"
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/registration"
@@ -40,7 +40,7 @@ type Options struct {
 	Limiter     *web.Limiter // with the classes of Limits; nil limits nothing
 	Realms      *realm.Registry
 	Operators   *operator.Registry
-	Links       *invite.Links
+	Desk        *life.Desk
 	People      *principal.Directory
 	Credentials *credential.Store
 	Sessions    *session.Store

@@ -58,7 +58,7 @@ func (s *Server) makePasswordLink(ctx context.Context, c *Caller, in *ByID) (*pl
 	if _, err := s.touchable(ctx, c, in.ID, principal.Person); err != nil {
 		return nil, err
 	}
-	link, expires, err := s.Links.Make(ctx, c.By, c.Realm.Name, in.ID)
+	link, expires, err := s.Desk.PasswordLink(ctx, c.By, c.Realm.Name, in.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func PasswordTx(tx *db.Tx, id string) (Credential, error) { return livePassword(
 
 // Set gives a principal a password; see [SetPasswordTx] for what it returns.
 func (p *Passwords) Set(ctx context.Context, by audit.Actor, name, id string, password secret.Text) (replaced string, err error) {
-	h, err := p.hashFor(ctx, name, id, password)
+	h, err := p.HashFor(ctx, name, id, password)
 	if err != nil {
 		return "", err
 	}
@@ -122,7 +122,7 @@ func (p *Passwords) Change(ctx context.Context, by audit.Actor, name, id string,
 
 // Replace is Change with all that may be wanted of it.
 func (p *Passwords) Replace(ctx context.Context, by audit.Actor, name string, c Change) (Result, error) {
-	h, err := p.hashFor(ctx, name, c.Principal, c.Next)
+	h, err := p.HashFor(ctx, name, c.Principal, c.Next)
 	if err != nil {
 		return Result{}, err
 	}
@@ -173,8 +173,8 @@ func (c Change) apply(tx *db.Tx, by audit.Actor, old Credential, h Hashed) (repl
 	return "", old.ID, nil
 }
 
-// hashFor is Hash for a principal that there is, with all words that go with it.
-func (p *Passwords) hashFor(ctx context.Context, name, id string, password secret.Text) (Hashed, error) {
+// HashFor is Hash for a principal that there is, with all words that go with it.
+func (p *Passwords) HashFor(ctx context.Context, name, id string, password secret.Text) (Hashed, error) {
 	var about []string
 	err := p.db.View(ctx, name, func(tx *db.Tx) error {
 		who, err := principal.ByIDTx(tx, id)

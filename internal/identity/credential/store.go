@@ -130,3 +130,20 @@ func readDemand(tx *db.Tx, principal string) (time.Time, error) {
 	}
 	return since.Time, err
 }
+
+// ForgetTx removes what a principal that is deleted in the same transaction
+// proved itself with, the browsers it signed in with and the guesses at it. By
+// the principal's end all of it is dead.
+func ForgetTx(tx *db.Tx, principal string) error {
+	if _, err := tx.Exec(`UPDATE credentials SET revoked_at = $3, data = '', name = '', version = version + 1 WHERE realm = $1 AND principal = $2 AND revoked_at = 0`,
+		tx.Realm, principal, db.At(tx.Now)); err != nil {
+		return err
+	}
+	for _, statement := range []string{`DELETE FROM browsers WHERE realm = $1 AND principal = $2`, `DELETE FROM factor_demands WHERE realm = $1 AND principal = $2`} {
+		if _, err := tx.Exec(statement, tx.Realm, principal); err != nil {
+			return err
+		}
+	}
+	_, err := tx.Exec(`DELETE FROM attempts WHERE realm = $1 AND subject = $2`, tx.Realm, principal)
+	return err
+}

@@ -29,6 +29,13 @@ var kinds = map[string]kind{
 	"reset_password": {urgent: true, button: true, expires: true, ignore: true},
 	"verify_email":   {urgent: true, button: true, expires: true, ignore: true},
 	"invitation":     {button: true, expires: true, ignore: true},
+	"register":       {urgent: true, button: true, expires: true, ignore: true},
+	"change_email":   {urgent: true, button: true, expires: true, ignore: true},
+	// To whoever has the address that somebody typed.
+	"register_taken":     {button: true, more: true},
+	"change_email_taken": {button: true, more: true},
+	// Begun by an operator.
+	"reset_password_operator": {urgent: true, button: true, expires: true},
 
 	// Told to whoever has the account.
 	"new_device":       {notMe: true, facts: where},
@@ -37,7 +44,13 @@ var kinds = map[string]kind{
 	"email_changed":    {notMe: true, facts: where},
 	"password_changed": {notMe: true, facts: where},
 	"recovery_used":    {notMe: true, facts: where},
-	"deletion_asked":   {notMe: true, facts: where},
+	"deletion_asked":   {notMe: true, facts: append([]string{"until"}, where...)},
+	// To the address that an account had before, with the way back.
+	"email_replaced":     {button: true, expires: true, more: true},
+	"deletion_cancelled": {notMe: true, facts: where},
+	"deleted":            {},
+	"suspended":          {},
+	"activated":          {},
 }
 
 // Kinds are the names of all letters.

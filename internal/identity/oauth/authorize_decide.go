@@ -144,6 +144,13 @@ func (s *Server) signInMissing(r *http.Request, a *authorization, p progress, as
 	if !enough {
 		return missing("login_required", "the person must prove more than they did"), nil
 	}
+	accepted, err := s.pages.Accepted(r, p.session)
+	if err != nil {
+		return nil, err
+	}
+	if !accepted {
+		return missing("interaction_required", "the person has terms to accept"), nil
+	}
 	return nil, nil
 }
 

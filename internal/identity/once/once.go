@@ -161,6 +161,13 @@ func (s *Store) Discard(tx *db.Tx, value string, p Purpose) error {
 	return s.remove(tx, secret.Hash(value), p)
 }
 
+// DiscardOf forgets every value of a purpose that is about a principal, used or
+// not. It reads all values of the purpose: it is for purposes of which there are
+// few.
+func (s *Store) DiscardOf(tx *db.Tx, p Purpose, subject string) error {
+	return s.removeOf(tx, p, subject)
+}
+
 // Bind folds the things a value is bound to, such as redirect URI and code
 // challenge, into one binding. No two lists of parts give the same binding.
 func Bind(parts ...string) string {

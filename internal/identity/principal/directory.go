@@ -121,6 +121,12 @@ func primaryFirst(emails []Email) []Email {
 	return emails
 }
 
+// CheckPerson refuses a display name or a locale that a person may not have.
+func CheckPerson(displayName, locale string) error {
+	_, err := (&Principal{Kind: Person}).apply(Change{DisplayName: &displayName, Locale: &locale})
+	return err
+}
+
 // ByID reads a principal, deleted ones too, or returns fault.NotFound.
 func (d *Directory) ByID(ctx context.Context, realm, id string) (p *Principal, err error) {
 	err = d.db.View(ctx, realm, func(tx *db.Tx) error {

@@ -27,10 +27,60 @@ func (d *Directory) AddEmail(ctx context.Context, by audit.Actor, realm, id, add
 
 // VerifyEmail notes that an address of a person was confirmed.
 func (d *Directory) VerifyEmail(ctx context.Context, by audit.Actor, realm, id, address string) error {
-	return d.changeEmails(ctx, by, realm, id, "principal.email.verify", func(tx *db.Tx, p *Principal) error {
+	return d.db.Update(ctx, realm, func(tx *db.Tx) error { return VerifyEmailTx(tx, by, id, address) })
+}
+
+// VerifyEmailTx is VerifyEmail within a transaction, which must be serializable.
+func VerifyEmailTx(tx *db.Tx, by audit.Actor, id, address string) error {
+	return changeEmailsTx(tx, by, id, "principal.email.verify", func(p *Principal) error {
 		return found(verifyEmail(tx, id, Canonical(address)))
 	})
 }
+
+// ReplaceEmailTx puts a verified address in the place of a person's primary one,
+// if they had one, and returns the addresses of before. fault.Conflict says that
+// somebody has it. The transaction must be serializable.
+func ReplaceEmailTx(tx *db.Tx, by audit.Actor, id, address string) (before []Email, err error) {
+	if err := checkEmail(address); err != nil {
+		return nil, err
+	}
+	return before, changeEmailsTx(tx, by, id, "principal.email.change", func(p *Principal) error {
+		before = p.Emails
+		if p.Kind != Person {
+			return invalid("email", "addresses are for people")
+		}
+		for _, e := range before {
+			if e.Primary || Canonical(e.Address) == Canonical(address) {
+				if _, err := removeEmail(tx, id, Canonical(e.Address)); err != nil {
+					return err
+				}
+			}
+		}
+		return claim(tx, id, identifier{Space: Person.space(), Type: "email", Value: address, Verified: true, Primary: true})
+	})
+}
+
+// RestoreEmailsTx gives a person the addresses that they had before, in place
+// of those they have. fault.Conflict says that somebody else has one of them by
+// now. The transaction must be serializable.
+func RestoreEmailsTx(tx *db.Tx, by audit.Actor, id string, before []Email) error {
+	return changeEmailsTx(tx, by, id, "principal.email.restore", func(p *Principal) error {
+		for _, e := range p.Emails {
+			if _, err := removeEmail(tx, id, Canonical(e.Address)); err != nil {
+				return err
+			}
+		}
+		for _, e := range before {
+			if err := claim(tx, id, identifier{Space: Person.space(), Type: "email", Value: e.Address, Verified: e.Verified, Primary: e.Primary}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// CheckEmail refuses what is no address that a person may have.
+func CheckEmail(address string) error { return checkEmail(address) }
 
 // SetPrimaryEmail makes an address of a person the primary one.
 func (d *Directory) SetPrimaryEmail(ctx context.Context, by audit.Actor, realm, id, address string) error {
@@ -69,23 +119,27 @@ var errUnchanged = errors.New("unchanged")
 
 func (d *Directory) changeEmails(ctx context.Context, by audit.Actor, realm, id, action string, change func(*db.Tx, *Principal) error) error {
 	return d.db.Update(ctx, realm, func(tx *db.Tx) error {
-		p, err := undeleted(tx, id, 0)
-		if err != nil {
-			return err
-		}
-		if err := change(tx, p); errors.Is(err, errUnchanged) {
-			audit.Barrier(tx)
-			return nil
-		} else if err != nil {
-			return err
-		}
-		p.Version, p.UpdatedAt = p.Version+1, tx.Now
-		if err := update(tx, p); err != nil {
-			return err
-		}
-		audit.Append(tx, by, audit.Event{Action: action, TargetType: string(p.Kind), Target: id, Invalidates: true})
-		return nil
+		return changeEmailsTx(tx, by, id, action, func(p *Principal) error { return change(tx, p) })
 	})
+}
+
+func changeEmailsTx(tx *db.Tx, by audit.Actor, id, action string, change func(*Principal) error) error {
+	p, err := undeleted(tx, id, 0)
+	if err != nil {
+		return err
+	}
+	if err := change(p); errors.Is(err, errUnchanged) {
+		audit.Barrier(tx)
+		return nil
+	} else if err != nil {
+		return err
+	}
+	p.Version, p.UpdatedAt = p.Version+1, tx.Now
+	if err := update(tx, p); err != nil {
+		return err
+	}
+	audit.Append(tx, by, audit.Event{Action: action, TargetType: string(p.Kind), Target: id, Invalidates: true})
+	return nil
 }
 
 func found(n int64, err error) error {

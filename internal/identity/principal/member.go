@@ -20,45 +20,52 @@ type Member struct {
 
 var relationPattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
 
+// ValidRelation reports whether a word may say what somebody is in a container;
+// "" stands for member.
+func ValidRelation(word string) bool { return word == "" || relationPattern.MatchString(word) }
+
 // AddMember puts a principal into a group or organization; if it is there
 // already, its relation changes. Groups nest up to 32 deep and never in a
 // circle; an organization is in nothing.
 func (d *Directory) AddMember(ctx context.Context, by audit.Actor, realm, container, member, relation string) error {
+	// Serializable, and not less: that no circle closes rests on what was read.
+	return d.db.Update(ctx, realm, func(tx *db.Tx) error { return AddMemberTx(tx, by, container, member, relation) })
+}
+
+// AddMemberTx is AddMember within a transaction, which must be serializable.
+func AddMemberTx(tx *db.Tx, by audit.Actor, container, member, relation string) error {
 	if relation == "" {
 		relation = "member"
 	}
 	if !relationPattern.MatchString(relation) {
 		return invalid("relation", "is a short word in lower case")
 	}
-	// Serializable, and not less: that no circle closes rests on what was read.
-	return d.db.Update(ctx, realm, func(tx *db.Tx) error {
-		in, err := undeleted(tx, container, 0)
-		if err != nil {
+	in, err := undeleted(tx, container, 0)
+	if err != nil {
+		return err
+	}
+	p, err := undeleted(tx, member, 0)
+	if err != nil {
+		return err
+	}
+	if !in.Kind.Contains() {
+		return invalid("container", "is a group or an organization")
+	}
+	if p.Kind == Organization {
+		return invalid("member", "may be anything but an organization")
+	}
+	if p.Kind == Group {
+		if err := checkNesting(tx, container, member); err != nil {
 			return err
 		}
-		p, err := undeleted(tx, member, 0)
-		if err != nil {
-			return err
-		}
-		if !in.Kind.Contains() {
-			return invalid("container", "is a group or an organization")
-		}
-		if p.Kind == Organization {
-			return invalid("member", "may be anything but an organization")
-		}
-		if p.Kind == Group {
-			if err := checkNesting(tx, container, member); err != nil {
-				return err
-			}
-		}
-		changed, err := insertMember(tx, Member{Container: container, Member: member, Relation: relation})
-		if err != nil || !changed {
-			return err
-		}
-		audit.Append(tx, by, audit.Event{Action: "principal.member.add", TargetType: string(in.Kind), Target: container,
-			Data: map[string]any{"member": member, "relation": relation}, Invalidates: true})
-		return nil
-	})
+	}
+	changed, err := insertMember(tx, Member{Container: container, Member: member, Relation: relation})
+	if err != nil || !changed {
+		return err
+	}
+	audit.Append(tx, by, audit.Event{Action: "principal.member.add", TargetType: string(in.Kind), Target: container,
+		Data: map[string]any{"member": member, "relation": relation}, Invalidates: true})
+	return nil
 }
 
 // checkNesting refuses to put group into container if that closes a circle or

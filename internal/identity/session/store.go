@@ -161,3 +161,10 @@ func list(tx *db.Tx, f Filter, before string, limit int) ([]*Session, error) {
 	}
 	return db.All(tx, scan, query+` ORDER BY id DESC LIMIT $3`, args...)
 }
+
+// ForgetTx removes from the sessions of a principal that is deleted in the same
+// transaction where and with what it signed in.
+func ForgetTx(tx *db.Tx, principal string) error {
+	_, err := tx.Exec(`UPDATE sessions SET ip = '', user_agent = '', browser = '' WHERE realm = $1 AND principal = $2`, tx.Realm, principal)
+	return err
+}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/identity/terms"
 	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/realm"
 )
@@ -17,13 +18,15 @@ const manageFresh = 5 * time.Minute
 // spot is where a flow stands.
 type spot struct {
 	step   step
-	using  *account   // the account the flow goes by, nil: none yet
-	who    string     // whose proofs count, "" while it is nobody's
-	held   *holder    // who, where it had to be known
-	proofs []proof    // those that count
-	ask    []Factor   // at stepFactor: which may be proved, the best first
-	enrol  []Enroller // at stepEnrol: which may be added
-	skip   bool       // at stepFactor and stepEnrol: it can be put off
+	using  *account         // the account the flow goes by, nil: none yet
+	who    string           // whose proofs count, "" while it is nobody's
+	held   *holder          // who, where it had to be known
+	proofs []proof          // those that count
+	ask    []Factor         // at stepFactor: which may be proved, the best first
+	enrol  []Enroller       // at stepEnrol: which may be added
+	skip   bool             // at stepFactor and stepEnrol: it can be put off
+	due    time.Time        // at stepKeep: when the account is deleted
+	terms  []*terms.Version // at stepTerms: what is to be accepted
 }
 
 // gate collects what one look at a flow takes.
@@ -67,6 +70,9 @@ func (s *Server) where(r *http.Request, f *flow, all []account) (spot, error) {
 		at.proofs = merge(proofsOf(own.Session), at.proofs)
 	}
 	if lacks, err := g.assured(&at); lacks || err != nil {
+		return at, err
+	}
+	if lacks, err := g.outstanding(&at); lacks || err != nil {
 		return at, err
 	}
 	switch {
@@ -324,7 +330,7 @@ func (g gate) hold(at *spot) error {
 func (s *Server) Suffices(r *http.Request, one *session.Session, f Flow) (bool, error) {
 	f.Consent, f.Details, f.Select, f.Subject = nil, "", false, ""
 	at, err := s.where(r, &flow{Flow: f}, []account{{Session: one}})
-	return err == nil && at.step == stepReturn, err
+	return err == nil && (at.step == stepReturn || at.step == stepTerms), err
 }
 
 // Reachable are the levels that people can reach in a realm, the lowest first.

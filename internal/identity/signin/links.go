@@ -25,7 +25,7 @@ func (s *Server) askNewPassword(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) showLink(w http.ResponseWriter, r *http.Request, status int, p linkPage) error {
 	re := realm.From(r.Context())
-	known, err := s.Links.Open(r.Context(), re.Name, p.Token)
+	known, err := s.Desk.OpenPassword(r.Context(), re.Name, p.Token)
 	if err != nil {
 		return badLink(err)
 	}
@@ -48,7 +48,7 @@ func (s *Server) setNewPassword(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	re := realm.From(r.Context())
-	err = s.Links.Set(r.Context(), actor(r), re.Name, p.Token, secret.Text(form.Get("password")))
+	err = s.Desk.SetPassword(r.Context(), actor(r), re.Name, p.Token, secret.Text(form.Get("password")))
 	if e, ok := asFault(err); ok && e.Fields["password"] != "" {
 		p.Wrong = map[string]string{"password": s.passwordProblem(w, r, nil, e)}
 		return s.showLink(w, r, http.StatusUnprocessableEntity, p)

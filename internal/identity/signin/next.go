@@ -19,13 +19,15 @@ const (
 	stepFactor // a further proof
 	stepEnrol  // a factor is to be added
 	stepStuck  // nothing the person has or could add would do
+	stepKeep   // the account is to be deleted, unless it is kept
+	stepTerms  // there is something to accept
 	stepSettle // all is proved: the session begins, which is no page
 	stepConsent
 	stepReturn
 )
 
 var stepPaths = map[step]string{stepSignIn: "/signin", stepAccounts: "/accounts", stepFactor: pathFactor, stepEnrol: pathEnrol,
-	stepStuck: pathStuck, stepConsent: "/consent"}
+	stepStuck: pathStuck, stepKeep: pathKeep, stepTerms: pathTerms, stepConsent: "/consent"}
 
 // next is the dispatcher: every page returns here, and here alone is decided
 // what comes next. Without a flow it is home.

@@ -22,6 +22,8 @@ type signInPage struct {
 	Who        *who   // who is to confirm; nil: anybody
 	Identifier string
 	Others     bool // there are accounts to choose from
+	Forgot     bool // a forgotten password can be reset by mail
+	Register   bool // strangers can make themselves an account
 	Problem    string
 	Busy       bool // the problem is not the password
 }
@@ -77,6 +79,9 @@ func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, f *flow, sta
 		return err
 	}
 	p.Page = s.page(w, r, f, locale)
+	if re := realm.From(r.Context()); s.Desk != nil {
+		p.Forgot, p.Register = s.Desk.OffersReset(re), s.Desk.Registers(re)
+	}
 	p.Title, p.Others, p.Flow = p.T("signin.title"), len(all) > 0, f.id()
 	p.Identifier = bounded(p.Identifier, 320)
 	p.Form = s.forms.Token(w, r, s.purpose(r, "signin"))
@@ -198,6 +203,8 @@ func (s *Server) problem(w http.ResponseWriter, r *http.Request, f *flow, err er
 		return http.StatusUnprocessableEntity, l.T("problem.user_code"), true
 	case "guess_limit":
 		return http.StatusTooManyRequests, l.T("problem.limited", "n", minutes(after)), true
+	case "letters_limited":
+		return http.StatusTooManyRequests, l.T("problem.letters_limited"), true
 	case "form_expired":
 		return http.StatusForbidden, l.T("problem.expired"), true
 	case "password_too_long", "password_invalid":

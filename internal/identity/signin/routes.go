@@ -7,11 +7,14 @@ const (
 	RatePage  = "page"  // showing a page
 	RateGuess = "guess" // sending one that tries a secret
 	RateFlow  = "flow"  // beginning a flow, which strangers make us write down
+	// RateLetter is having a letter sent, or all of somebody's data written.
+	RateLetter = "letter"
 )
 
 // Mount mounts the pages. m is a Mux of web.NewMux; all routes are pages.
 func (s *Server) Mount(root *web.Mux) {
 	m := root.Door("signin", s.Fail, web.Page, web.Rate(RatePage))
+	forgot, register, finish, invited := forgotPage(), registerPage(), finishPage(), invitationPage()
 	m.Handle("GET /signin", s.askPassword)
 	m.Handle("POST /signin", s.checkPassword, web.Rate(RateGuess))
 	m.Handle("POST /signin/renew", s.renewPassword, web.Rate(RateGuess))
@@ -38,8 +41,31 @@ func (s *Server) Mount(root *web.Mux) {
 		m.Handle("GET /setup", s.askSetup)
 		m.Handle("POST /setup", s.doSetup, web.Rate(RateGuess))
 	}
-	if s.Links != nil {
+	if s.Desk != nil {
 		m.Handle("GET /set-password", s.askNewPassword)
 		m.Handle("POST /set-password", s.setNewPassword, web.Rate(RateGuess))
+		m.Handle("GET /forgot", forgot.show(s))
+		m.Handle("POST /forgot", forgot.send(s), web.Rate(RateLetter))
+		m.Handle("GET /register", register.show(s))
+		m.Handle("POST /register", register.send(s), web.Rate(RateLetter))
+		m.Handle("GET "+finish.path, finish.show(s))
+		m.Handle("POST "+finish.path, finish.finish(s), web.Rate(RateGuess))
+		m.Handle("GET "+invited.path, invited.show(s))
+		m.Handle("POST "+invited.path, invited.finish(s), web.Rate(RateGuess))
+		m.Handle("GET /undo-email", s.askUndo)
+		m.Handle("POST /undo-email", s.undo, web.Rate(RateGuess))
+		m.Handle("GET "+pathKeep, s.showOutstanding(stepKeep, "keep"))
+		m.Handle("POST "+pathKeep, s.decideOutstanding(stepKeep, "keep", s.keepAccount))
+		m.Handle("GET "+PathEmail, s.showEmail)
+		m.Handle("POST "+PathEmail, s.manage(PathEmail, "email", s.changeEmail), web.Rate(RateLetter))
+		m.Handle("GET "+pathConfirm, s.askConfirm)
+		m.Handle("POST "+pathConfirm, s.confirm)
+		m.Handle("GET "+PathData, s.showData)
+		m.Handle("POST "+PathData, s.manage(PathData, "data", s.download), web.Rate(RateLetter))
+		m.Handle("POST "+pathLeave, s.manage(PathData, "data", s.leave), web.Rate(RateGuess))
+	}
+	if s.Terms != nil {
+		m.Handle("GET "+pathTerms, s.showOutstanding(stepTerms, "terms"))
+		m.Handle("POST "+pathTerms, s.decideOutstanding(stepTerms, "terms", s.acceptTerms))
 	}
 }

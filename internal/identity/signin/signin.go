@@ -23,10 +23,12 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/detail"
 	"github.com/cardea-id/cardea/internal/identity/grant"
+	"github.com/cardea-id/cardea/internal/identity/life"
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/identity/terms"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
 	"github.com/cardea-id/cardea/internal/web"
@@ -40,7 +42,7 @@ var templates embed.FS
 var frames embed.FS
 
 // Options are what the door stands on. All are required but Risk, Limiter,
-// SetUp, Frames and Links.
+// SetUp, Frames, Desk and Terms.
 type Options struct {
 	DB        *db.DB
 	Once      *once.Store
@@ -64,7 +66,8 @@ type Options struct {
 	// Frames are what a browser must load for the applications of a session to
 	// learn that it ends; nil: nothing.
 	Frames func(ctx context.Context, realm, issuer, session string) ([]string, error)
-	Links  Links // nil: there is no page for it
+	Desk   *life.Desk      // nil: there are no pages for it
+	Terms  *terms.Registry // nil: nothing is to be accepted
 }
 
 // SetUp makes the first administrator of a realm, once.
@@ -80,14 +83,6 @@ type SetUp interface {
 type FirstPerson struct {
 	Name, Username, Email string
 	Password              secret.Text
-}
-
-// Links let somebody choose a password who holds a link that was made for them.
-type Links interface {
-	// Open tells whom a link is for, without using it, or fault.NotFound.
-	Open(ctx context.Context, realm, link string) (*principal.Principal, error)
-	// Set uses the link. fault.Invalid with Fields (password) leaves it unused.
-	Set(ctx context.Context, by audit.Actor, realm, link string, password secret.Text) error
 }
 
 // Server answers for every realm.

@@ -13,7 +13,6 @@ import (
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/audit/audittest"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
-	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web"
@@ -208,7 +207,9 @@ func TestOnlyCompromisedPasswordsAreRenewed(t *testing.T) {
 func TestEveryPageSpeaksBothLanguages(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		p := w.mustPerson(t, dbtest.Realm, "ada", "Ada")
-		w.setup.open, w.links.open, w.links.who = "x", "x", &principal.Principal{ID: p.ID, DisplayName: "Ada"}
+		w.setup.open = "x"
+		link, _, err := w.desk.PasswordLink(context.Background(), audittest.By, dbtest.Realm, p.ID)
+		must(t, err)
 		w.flow = Flow{Return: "/back", Client: w.app.ID, RedirectURI: "https://app.example.com/cb", Consent: []string{"openid", "print"}}
 		for language, words := range map[string][]string{
 			"en": {"Welcome to Test", "Sign in", "Create the first administrator", "Choose your password", "There is nothing here", "wants to access your account",
@@ -219,7 +220,7 @@ func TestEveryPageSpeaksBothLanguages(t *testing.T) {
 			b := w.browser(t, dbtest.Realm)
 			b.language = language + "-XX, fr;q=0.5"
 			pages := []func(){
-				func() { b.get("/") }, func() { b.get("/signin") }, func() { b.get("/setup?link=x") }, func() { b.get("/set-password?link=x") },
+				func() { b.get("/") }, func() { b.get("/signin") }, func() { b.get("/setup?link=x") }, func() { b.get("/set-password?link=" + string(link)) },
 				func() { b.get("/nowhere") }, func() { b.get("/go").submit("identifier", "ada", "password", password) },
 				func() { b.get("/") }, func() { b.get("/accounts") }, func() { b.get("/signout") }, func() { b.submit("do", "here") },
 			}

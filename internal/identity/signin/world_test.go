@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -14,18 +15,23 @@ import (
 
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/audit/audittest"
+	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/i18n"
+	"github.com/cardea-id/cardea/internal/identity/action"
 	"github.com/cardea-id/cardea/internal/identity/approval"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/keyring"
+	"github.com/cardea-id/cardea/internal/identity/letter"
+	"github.com/cardea-id/cardea/internal/identity/life"
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/job"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
 	"github.com/cardea-id/cardea/internal/web"
@@ -43,10 +49,12 @@ type world struct {
 	realms  *realm.Registry
 	handler http.Handler
 	setup   *fakeSetUp
-	links   *fakeLinks
-	flow    Flow     // what /go begins
-	request *Flow    // what /back was handed
-	outcome *Outcome // what the last flow came to
+	desk    *life.Desk
+	jobs    *job.Queue
+	letters []letter.Letter // sent, the newest last
+	flow    Flow            // what /go begins
+	request *Flow           // what /back was handed
+	outcome *Outcome        // what the last flow came to
 	app     *client.Client
 }
 
@@ -66,18 +74,21 @@ func newWorld(t *testing.T, e *audittest.Env) *world {
 		Ring: keyring.New(e.DB, e.Log, box, keyring.Options{})}
 	c.Clients = client.New(e.DB, e.Log, c.Credentials)
 	c.Sessions = session.NewStore(e.DB, e.Log, realms, c.Principals, c.Credentials)
-	w := &world{Env: e, cores: c, realms: realms, setup: &fakeSetUp{}, links: &fakeLinks{}}
+	w := &world{Env: e, cores: c, realms: realms, setup: &fakeSetUp{}}
 	words, err := i18n.Load()
 	must(t, err)
 	assets, err := look.Assets()
 	must(t, err)
-	grants := grant.NewStore(e.DB, e.Log, c)
+	values, grants := once.New(e.DB, e.Log.Epoch), grant.NewStore(e.DB, e.Log, c)
 	guard := risk.New(risk.Options{DB: e.DB, Log: e.Log, Realms: realms, Grants: grants, Key: []byte("test")})
 	passwords := credential.NewPasswords(e.DB, e.Log, realms, credential.PasswordOptions{})
 	passwords.SetWatch(guard)
-	w.Server, err = New(Options{DB: e.DB, Once: once.New(e.DB, e.Log.Epoch), Sessions: c.Sessions, Risk: guard,
+	w.jobs = job.NewQueue(e.DB, "test", box, slog.New(slog.DiscardHandler))
+	w.desk = life.New(life.Options{DB: e.DB, Log: e.Log, Realms: realms, People: c.Principals, Links: action.New(values), Passwords: passwords,
+		Sessions: c.Sessions, Grants: grants, Jobs: w.jobs, Send: func(_ *db.Tx, l letter.Letter) error { w.letters = append(w.letters, l); return nil }})
+	w.Server, err = New(Options{DB: e.DB, Once: values, Sessions: c.Sessions, Risk: guard,
 		Passwords: passwords, Factors: credential.NewFactors(e.DB, e.Log, realms, box), People: c.Principals, Clients: c.Clients,
-		Grants: grants, Approvals: approval.NewStore(e.DB, e.Log, box), Words: words, Assets: assets, FormKey: []byte("0123456789abcdef"), SetUp: w.setup, Links: w.links})
+		Grants: grants, Approvals: approval.NewStore(e.DB, e.Log, box), Words: words, Assets: assets, FormKey: []byte("0123456789abcdef"), SetUp: w.setup, Desk: w.desk})
 	must(t, err)
 	e.Start(t)
 	for _, name := range []string{dbtest.Realm, dbtest.Neighbour} {
@@ -367,31 +378,5 @@ func (f *fakeSetUp) Setup(ctx context.Context, _ audit.Actor, realm, link string
 		return f.err
 	}
 	f.open, f.made = "", &p
-	return nil
-}
-
-// fakeLinks stands for the operators' invitations.
-type fakeLinks struct {
-	open string
-	who  *principal.Principal
-	set  secret.Text
-	err  error
-}
-
-func (f *fakeLinks) Open(_ context.Context, _, link string) (*principal.Principal, error) {
-	if link == "" || link != f.open {
-		return nil, fault.New(fault.NotFound, "link_unknown", "no such link")
-	}
-	return f.who, nil
-}
-
-func (f *fakeLinks) Set(ctx context.Context, _ audit.Actor, realm, link string, password secret.Text) error {
-	if _, err := f.Open(ctx, realm, link); err != nil {
-		return err
-	}
-	if f.err != nil {
-		return f.err
-	}
-	f.open, f.set = "", password
 	return nil
 }

@@ -1,4 +1,4 @@
-package invite_test
+package life_test
 
 import (
 	"context"
@@ -24,11 +24,11 @@ func TestALinkEndsTheEra(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			link, _, err := e.Links.Make(ctx, audit.System, realm.Default, who)
+			link, _, err := e.Desk.PasswordLink(ctx, audit.System, realm.Default, who)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := e.Links.Set(ctx, audit.System, realm.Default, string(link), chosen); err != nil {
+			if err := e.Desk.SetPassword(ctx, audit.System, realm.Default, string(link), chosen); err != nil {
 				t.Fatal(err)
 			}
 			if after, err := e.People.Live(ctx, realm.Default, who); err != nil || after.Era != before.Era+1 {
