@@ -168,8 +168,22 @@ func (f *Fetcher) Post(ctx context.Context, raw string, form url.Values) error {
 	return f.Send(ctx, raw, Message{Type: "application/x-www-form-urlencoded", Body: []byte(form.Encode())})
 }
 
+// Answered is the error of a message that was answered, with another status than
+// 200 or 204.
+type Answered struct {
+	Host   string
+	Status int
+}
+
+func (a *Answered) Error() string { return fmt.Sprintf("fetch: %s answered %d", a.Host, a.Status) }
+
+// Refuses reports whether the same message would be answered the same.
+func (a *Answered) Refuses() bool {
+	return a.Status >= 300 && a.Status < 500 && a.Status != http.StatusRequestTimeout && a.Status != http.StatusTooManyRequests
+}
+
 // Send posts a message within 10 seconds and returns nil if the answer is 200 or
-// 204. Nothing of the answer is kept.
+// 204, or what was [Answered]. Nothing of the answer is kept.
 func (f *Fetcher) Send(ctx context.Context, raw string, m Message) error {
 	u, err := f.parse(raw)
 	if err != nil {
@@ -192,7 +206,7 @@ func (f *Fetcher) Send(ctx context.Context, raw string, m Message) error {
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK && res.StatusCode != http.StatusNoContent {
-		return fmt.Errorf("fetch: %s answered %d", u.Host, res.StatusCode)
+		return &Answered{Host: u.Host, Status: res.StatusCode}
 	}
 	_, _ = io.CopyN(io.Discard, res.Body, postBytes)
 	return nil

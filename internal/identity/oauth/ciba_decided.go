@@ -62,6 +62,10 @@ func (s *Server) tellDecided(ctx context.Context, j *job.Job) error {
 		return err
 	}
 	if err := s.fetch.Send(ctx, c.NotificationEndpoint, web.Message{Type: "application/json", Bearer: secret.Text(kept.Token), Body: body}); err != nil {
+		// Who will not have a ping can still ask.
+		if answered := (*web.Answered)(nil); r.Mode == client.Ping && errors.As(err, &answered) && answered.Refuses() {
+			return job.Never(err)
+		}
 		return err
 	}
 	return s.approvals.Forget(ctx, j.Realm, r.ID)

@@ -120,6 +120,34 @@ func TestPing(t *testing.T) {
 	})
 }
 
+// TestAPingIsNotRepeatedToWhoRefusesIt: a client that answers that it will not
+// have the notice is told once, and asks if it likes; one that fails is told
+// again. Nobody is sent elsewhere.
+func TestAPingIsNotRepeatedToWhoRefusesIt(t *testing.T) {
+	run(t, func(d *door) {
+		l := d.listener("one.example.com")
+		secret := d.bank("bank", l.toldBy(client.Ping))
+		b := d.signedIn(d.signIn(d.ada))
+		for status, again := range map[int]bool{301: false, 307: false, 400: false, 401: false, 403: false, 404: false, 408: true, 429: true, 500: true, 503: true} {
+			l.status.Store(int32(status))
+			got := d.call("bank", secret, "client_notification_token", notification)
+			b.submit(b.approvals(), "do", "allow")
+			l.next(d.T)
+			d.settled()
+			l.status.Store(http.StatusNoContent)
+			d.in(time.Minute)
+			if again {
+				l.next(d.T)
+			}
+			d.settled()
+			l.quiet(d.T)
+			if answer := d.fetchCIBA("bank", secret, got.ID); answer.Access == "" {
+				d.Errorf("%d: %+v", status, answer)
+			}
+		}
+	})
+}
+
 // TestPush: CIBA, section 10.3. The client is told all, and asks for nothing.
 func TestPush(t *testing.T) {
 	run(t, func(d *door) {
