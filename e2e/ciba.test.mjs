@@ -45,7 +45,7 @@ async function bank(id, mode) {
   const port = await freePort();
   await new Promise((done) => server.listen(port, "localhost", done));
   const made = await cardea.admin("POST", "/clients", {
-    id, name: "Bank on the telephone", type: "web", grant_types: [ciba, "refresh_token"], scopes: ["openid", "email", "offline_access"], authorization_details_types: mode === "ping" ? ["payment"] : [],
+    id, name: "Bank on the telephone", type: "web", grant_types: [ciba, "refresh_token"], scopes: ["openid", "email", "offline_access"], resources: ["https://bank.example/api"], authorization_details_types: mode === "ping" ? ["payment"] : [],
     backchannel_token_delivery_mode: mode, backchannel_client_notification_endpoint: `https://localhost:${port}/told`,
   });
   const config = await oidc.discovery(new URL(cardea.issuer), id, undefined, oidc.ClientSecretBasic(made.secret), { [oidc.customFetch]: cardea.fetch });
@@ -79,11 +79,11 @@ test("ping: the client is told that there is an answer, and fetches it", async (
   });
   const client = await bank("bank-ping", "ping");
   const details = [{ type: "payment", amount: "123.50 EUR", to: "Merchant <A>", iban: "DE02100100109307118603" }];
-  const asked = await client.ask({ binding_message: "W4-SCT", authorization_details: JSON.stringify(details) });
+  const asked = await client.ask({ binding_message: "W4-SCT", authorization_details: JSON.stringify(details), resource: "https://bank.example/api" });
   assert.ok(asked.auth_req_id && asked.interval === 5);
   await page.goto(`${cardea.issuer}/account/approvals`);
   const words = await page.textContent("main");
-  for (const said of ["Bank on the telephone", "W4-SCT", "Pay 123.50 EUR to Merchant <A>", "email address", "127.0.0.1", "just now"]) {
+  for (const said of ["Bank on the telephone", "W4-SCT", "Pay 123.50 EUR to Merchant <A>", "https://bank.example/api", "email address", "127.0.0.1", "just now"]) {
     assert.ok(words.includes(said), `the page says ${said}: ${words}`);
   }
   await page.locator("summary").click();
