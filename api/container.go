@@ -92,10 +92,20 @@ type ServiceUpdate struct {
 // Credential is what a principal proves itself with, without what proves it.
 type Credential struct {
 	ID         string     `json:"id"`
-	Type       string     `json:"type" doc:"password, client_secret or public_key"`
+	Type       string     `json:"type" doc:"password, passkey, totp, recovery, federated; client_secret, sealed_secret, public_key or key_set"`
 	Name       string     `json:"name,omitempty"`
 	CreatedAt  time.Time  `json:"created_at"`
 	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
 	RevokedAt  *time.Time `json:"revoked_at,omitempty"`
+	Passkey    *Passkey   `json:"passkey,omitempty" doc:"What a passkey is like."`
+}
+
+// Passkey is what is known of a passkey and the device that made it.
+type Passkey struct {
+	AAGUID   string `json:"aaguid" doc:"The model of the authenticator, zeros where it does not say."`
+	Model    string `json:"model,omitempty" doc:"What people call that model. Without attestation it is a claim."`
+	Synced   bool   `json:"synced" doc:"It may be on several devices (backup eligible)."`
+	BackedUp bool   `json:"backed_up" doc:"It is, as of its last use."`
+	Attested bool   `json:"attested" doc:"A trust anchor of the realm vouches for the device."`
 }

@@ -81,6 +81,12 @@ func (u Users) Credentials(ctx context.Context, id string) (api.Page[api.Credent
 	return list[api.Credential](ctx, u.c, at("users", id, "credentials"), nil, Cursor{})
 }
 
+// RevokeCredential takes a passkey or another factor from a user and ends what was
+// obtained with it.
+func (u Users) RevokeCredential(ctx context.Context, id, credential string) error {
+	return u.c.call(ctx, http.MethodDelete, at("services", id, "credentials", credential), nil, 0)
+}
+
 // Memberships walks the groups and organizations a user is directly in.
 func (u Users) Memberships(ctx context.Context, id string) iter.Seq2[api.Member, error] {
 	return all[api.Member](ctx, u.c, at("users", id, "memberships"), nil)

@@ -12,26 +12,27 @@ import (
 // argumentSources say what can stand for the placeholders in the use lines. A
 // key with the command's own words is about that command alone.
 var argumentSources = map[string]source{
-	"USER":         users,
-	"MEMBER":       users,
-	"PRINCIPAL":    users,
-	"GROUP":        groups,
-	"ORGANIZATION": organizations,
-	"SERVICE":      services,
-	"CLIENT":       clients,
-	"KEY":          signingKeys,
-	"SESSION":      sessions,
-	"GRANT":        grants,
-	"JOB":          jobs,
-	"REALM":        realms,
-	"TYPE":         detailTypes,
-	"ROLE":         oneOf("owner", "admin", "helpdesk", "viewer"),
-	"SECRET-ID":    secrets,
-	"TOKEN-ID":     initialTokens,
-	"CREDENTIAL":   credentials,
-	"ADDRESS":      addresses,
-	"ISSUER":       issuers,
-	"LINK-ID":      links,
+	"USER":            users,
+	"MEMBER":          users,
+	"PRINCIPAL":       users,
+	"GROUP":           groups,
+	"ORGANIZATION":    organizations,
+	"SERVICE":         services,
+	"CLIENT":          clients,
+	"KEY":             signingKeys,
+	"SESSION":         sessions,
+	"GRANT":           grants,
+	"JOB":             jobs,
+	"REALM":           realms,
+	"TYPE":            detailTypes,
+	"ROLE":            oneOf("owner", "admin", "helpdesk", "viewer"),
+	"SECRET-ID":       secrets,
+	"TOKEN-ID":        initialTokens,
+	"CREDENTIAL":      credentials,
+	"USER-CREDENTIAL": userCredentials,
+	"ADDRESS":         addresses,
+	"ISSUER":          issuers,
+	"LINK-ID":         links,
 
 	"email add ADDRESS":          nil, // a new one
 	"group remove MEMBER":        listOf(groupMembers, memberCandidate),
@@ -139,6 +140,14 @@ var (
 			return pageOf(api.Page[api.Credential]{}, err)
 		}
 		page, err := cl.Services.Credentials(ctx, id)
+		return pageOf(page, err)
+	}, credentialCandidate)
+	userCredentials = listOf(func(ctx context.Context, cl *client.Client, args []string, _ string) iter.Seq2[api.Credential, error] {
+		u, err := cl.Users.Get(ctx, args[0])
+		if err != nil {
+			return pageOf(api.Page[api.Credential]{}, err)
+		}
+		page, err := cl.Users.Credentials(ctx, u.ID)
 		return pageOf(page, err)
 	}, credentialCandidate)
 	addresses = listOf(func(ctx context.Context, cl *client.Client, args []string, _ string) iter.Seq2[api.Email, error] {

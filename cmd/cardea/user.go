@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -57,7 +58,7 @@ func (c *console) userCommand() *cobra.Command {
 			}
 			return c.showLink(link)
 		}),
-		c.userEmail(), c.userCredentials(), c.userMemberships(),
+		c.userEmail(), c.userCredentials(), c.userRevokeCredential(), c.userMemberships(),
 	)
 	cmd.Example = `  cardea user create --username ada --name "Ada Lovelace" --email ada@example.com
   cardea user password-link ada
@@ -156,6 +157,31 @@ func (c *console) userEmail() *cobra.Command {
 	return email
 }
 
+// userCredentialColumns say of passkeys where they are, too.
+func userCredentialColumns() []column[api.Credential] {
+	return slices.Insert(slices.Clone(credentialColumns), 3, column[api.Credential]{"DEVICE", func(x api.Credential) string {
+		if x.Passkey == nil {
+			return ""
+		}
+		return deviceOf(*x.Passkey)
+	}})
+}
+
+// deviceOf says where a passkey is.
+func deviceOf(k api.Passkey) string {
+	where := "one device"
+	if k.Synced {
+		where = "synced"
+	}
+	if k.Attested {
+		where += ", attested"
+	}
+	if k.Model != "" {
+		where = k.Model + " (" + where + ")"
+	}
+	return where
+}
+
 func (c *console) userCredentials() *cobra.Command {
 	return c.action("credentials USER", "List what a user proves themselves with", cobra.ExactArgs(1), func(ctx context.Context, cl *client.Client, args []string) error {
 		u, err := cl.Users.Get(ctx, args[0])
@@ -166,7 +192,17 @@ func (c *console) userCredentials() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.write(page, func(w io.Writer) { rows(w, credentialColumns, page.Items) })
+		return c.write(page, func(w io.Writer) { rows(w, userCredentialColumns(), page.Items) })
+	})
+}
+
+func (c *console) userRevokeCredential() *cobra.Command {
+	return c.deed("revoke-credential USER USER-CREDENTIAL", "Take a passkey or another factor from a user, and end what was obtained with it", cobra.ExactArgs(2), "is revoked", func(ctx context.Context, cl *client.Client, args []string) error {
+		u, err := cl.Users.Get(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return cl.Users.RevokeCredential(ctx, u.ID, args[1])
 	})
 }
 

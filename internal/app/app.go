@@ -76,6 +76,7 @@ type App struct {
 	Credentials *credential.Store
 	Factors     *credential.Factors
 	Passwords   *credential.Passwords
+	Passkeys    *credential.Passkeys
 	Sessions    *session.Store
 	Clients     *client.Registry
 	Trust       *trust.Registry
@@ -227,6 +228,7 @@ func (a *App) cores(master []byte) (err error) {
 	a.Credentials = credential.NewStore(a.DB, a.Log, box)
 	a.Factors = credential.NewFactors(a.DB, a.Log, a.Realms, box)
 	a.Passwords = credential.NewPasswords(a.DB, a.Log, a.Realms, credential.PasswordOptions{Breached: breached})
+	a.Passkeys = credential.NewPasskeys(a.DB, a.Log, a.Realms, a.People, a.Once, secret.Derive(master, "cardea/passkeys/v1"))
 	a.Sessions = session.NewStore(a.DB, a.Log, a.Realms, a.People, a.Credentials)
 	a.Clients = client.New(a.DB, a.Log, a.Credentials)
 	a.Trust = trust.New(a.DB, a.Log, a.Realms, a.Credentials)
@@ -242,6 +244,7 @@ func (a *App) cores(master []byte) (err error) {
 	a.Operators = operator.New(a.DB, a.Log, a.Once, a.Passwords, a.Clients)
 	a.Risk = risk.New(risk.Options{DB: a.DB, Log: a.Log, Realms: a.Realms, Grants: a.Grants, Places: a.Places, Key: secret.Derive(master, "cardea/risk/v1")})
 	a.Passwords.SetWatch(a.Risk)
+	a.Passkeys.SetOnRegress(a.Risk.CounterTx)
 	a.Grants.SetOnMisuse(a.Risk.Misused)
 	a.Grants.OnDelete(risk.ForgetTx)
 	a.Grants.OnDelete(credential.ForgetTx)

@@ -91,6 +91,10 @@ func TestResolve(t *testing.T) {
 			{"id.example.com", "/.well-known/oauth-protected-resource/auth/realms/bank/api/v1", "", ""},
 			{"login.bank.example", "/.well-known/oauth-protected-resource/api/v1", "bank", "/.well-known/oauth-protected-resource/api/v1"},
 			{"id.example.com", "/auth/.well-known/openid-configuration", "default", "/.well-known/openid-configuration"},
+			{"id.example.com", "/.well-known/webauthn", "default", "/.well-known/webauthn"},
+			{"id.example.com", "/.well-known/passkey-endpoints", "default", "/.well-known/passkey-endpoints"},
+			{"id.example.com", "/.well-known/nothing", "", ""},
+			{"login.bank.example", "/.well-known/webauthn", "bank", "/.well-known/webauthn"},
 			{"login.bank.example", "/.well-known/openid-configuration", "bank", "/.well-known/openid-configuration"},
 			{"bad host!", "/auth/signin", "default", "/signin"},
 		} {

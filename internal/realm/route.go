@@ -2,6 +2,7 @@ package realm
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/cardea-id/cardea/internal/fault"
@@ -12,6 +13,9 @@ const realmsPath = "/realms/"
 
 // resourceDocument is the metadata of a protected resource.
 const resourceDocument = "/.well-known/oauth-protected-resource"
+
+// hostDocuments are looked for at the root of a host and nowhere else.
+var hostDocuments = []string{"/.well-known/webauthn", "/.well-known/passkey-endpoints", "/.well-known/change-password"}
 
 // ResourceMetadata is the address of what is said of a resource that the realm
 // serves itself, by what follows the issuer in its name (RFC 9728, section 3.1).
@@ -62,6 +66,9 @@ func (r *Registry) split(path string) (name, rest string, ok bool) {
 			return name, strings.TrimSuffix(document+tail, "/"), ok && !strings.HasPrefix(tail, "/.well-known/")
 		}
 		return name, document, ok && tail == "/"
+	}
+	if r.base.Path != "" && slices.Contains(hostDocuments, path) {
+		return Default, path, true // they speak for the whole host
 	}
 	path, ok = strings.CutPrefix(path, r.base.Path)
 	if !ok || path != "" && path[0] != '/' {

@@ -10,6 +10,8 @@ import (
 	"github.com/cardea-id/cardea/internal/app/apptest"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/credential/passkeytest"
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/jose"
@@ -78,6 +80,7 @@ func (w *world) deletable(t *testing.T) map[string]gone {
 	link := create("/trusted-issuers/"+login+"/subjects", wire.TrustedSubjectCreate{Subject: "s-1", Principal: bob.ID})
 	put("/authorization-detail-types/payment", wire.AuthorizationDetailTypePut{Schema: "{}", Words: map[string]string{"en": "Pay"}})
 	return map[string]gone{
+		"revoke-user-credential":           {"/users/" + bob.ID + "/credentials/" + w.passkey(t, bob.ID), "/users/" + bob.ID + "/credentials/crd" + nobody},
 		"delete-authorization-detail-type": {"/authorization-detail-types/payment", "/authorization-detail-types/nothing"},
 		"delete-trusted-issuer":            {"/trusted-issuers/" + issuer("https://other.example"), "/trusted-issuers/tis" + nobody},
 		"unlink-trusted-subject":           {"/trusted-issuers/" + login + "/subjects/" + link, "/trusted-issuers/" + login + "/subjects/crd" + nobody},
@@ -98,6 +101,28 @@ func (w *world) deletable(t *testing.T) map[string]gone {
 		"revoke-initial-access-token":      {"/initial-access-tokens/" + create("/initial-access-tokens", wire.InitialAccessTokenCreate{Uses: 1, ExpiresIn: 60}), "/initial-access-tokens/iat" + nobody},
 		"delete-user":                      {"/users/" + create("/users", wire.UserCreate{Username: "carl"}), "/users/usr" + nobody},
 	}
+}
+
+// passkey gives somebody a passkey.
+func (w *world) passkey(t *testing.T, person string) string {
+	t.Helper()
+	re, err := w.Realms.ByName(t.Context(), realm.Default)
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, err := w.People.ByID(t.Context(), realm.Default, person)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options, err := w.Passkeys.CreationOptions(t.Context(), re, who, "browser")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _, err := w.Passkeys.Register(t.Context(), audit.System, realm.Default, credential.NewPasskey{Principal: person, Browser: "browser", Name: "Phone", Answer: passkeytest.New(re.Issuer).Create(options)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.ID
 }
 
 // RFC 9110, section 9.2.2: a DELETE whose answer was lost is sent again and

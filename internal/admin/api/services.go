@@ -102,6 +102,13 @@ func (s *Server) revokeServiceCredential(ctx context.Context, c *Caller, in *cre
 	return nil, s.revokeCredential(ctx, c, in.ID, in.Credential)
 }
 
+func (s *Server) revokeUserCredential(ctx context.Context, c *Caller, in *credentialInput) (*nothing, error) {
+	if _, err := s.touchable(ctx, c, in.ID, principal.Person); err != nil {
+		return nil, err
+	}
+	return nil, s.revokeCredential(ctx, c, in.ID, in.Credential)
+}
+
 // revokeCredential ends a credential of a principal and what was born of it.
 func (s *Server) revokeCredential(ctx context.Context, c *Caller, owner, id string) error {
 	found, err := s.Credentials.ByID(ctx, c.Realm.Name, id)
@@ -120,6 +127,10 @@ func serviceOf(p *principal.Principal) wire.Service {
 }
 
 func credentialOf(c credential.Credential) wire.Credential {
-	return wire.Credential{ID: c.ID, Type: string(c.Type), Name: c.Name, CreatedAt: c.CreatedAt, ExpiresAt: optional(c.ExpiresAt),
+	w := wire.Credential{ID: c.ID, Type: string(c.Type), Name: c.Name, CreatedAt: c.CreatedAt, ExpiresAt: optional(c.ExpiresAt),
 		LastUsedAt: optional(c.LastUsedAt), RevokedAt: optional(c.RevokedAt)}
+	if k, ok := c.Passkey(); ok {
+		w.Passkey = &wire.Passkey{AAGUID: k.AAGUID, Model: k.Model, Synced: k.Synced, BackedUp: k.BackedUp, Attested: k.Attested}
+	}
+	return w
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/cardea-id/cardea/internal/realm"
 )
 
-var ownToEachPage = regexp.MustCompile(`name="(form|flow)" value="[^"]*"|flow=[A-Za-z0-9_-]+|value="[a-z]+@example.com"`)
+var ownToEachPage = regexp.MustCompile(`name="(form|flow)" value="[^"]*"|data-options="[^"]*"|flow=[A-Za-z0-9_-]+|value="[a-z]+@example.com"`)
 
 // PW-09: whatever is wrong with a sign-in, the answer is the same: status,
 // headers and page, alone and on the way to an application.

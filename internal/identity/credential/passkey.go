@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"context"
 	"encoding/json"
 	"net"
 	"net/url"
@@ -29,6 +30,15 @@ type Passkeys struct {
 	people *principal.Directory
 	once   *once.Store
 	key    []byte // of challenges; the same on all nodes
+
+	onRegress func(tx *db.Tx, by audit.Actor, rl *realm.Realm, principal, credential string, before, now int64) (after func(context.Context, error) error, err error)
+}
+
+// SetOnRegress has fn told of a signature counter that did not go up, in the
+// transaction that notes it; what fn returns runs after that has committed. Call
+// it before the first check.
+func (p *Passkeys) SetOnRegress(fn func(tx *db.Tx, by audit.Actor, rl *realm.Realm, principal, credential string, before, now int64) (after func(context.Context, error) error, err error)) {
+	p.onRegress = fn
 }
 
 // NewPasskeys returns what registers and checks passkeys. key has at least 16

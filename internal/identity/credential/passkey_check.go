@@ -161,8 +161,9 @@ func (k passkeyCandidate) regressed(d authenticatorData) bool {
 // the realm's policy a refusal.
 func (p *Passkeys) settle(ctx context.Context, by audit.Actor, re *realm.Realm, k passkeyCandidate, d authenticatorData, challenge string, until time.Time, wrong error) error {
 	refused := refusal("")
-	err := p.db.UpdateRC(ctx, re.Name, func(tx *db.Tx) error {
-		refused = ""
+	var after func(context.Context, error) error
+	err := p.db.UpdateRC(ctx, re.Name, func(tx *db.Tx) (err error) {
+		refused, after = "", nil
 		if err := p.burn(tx, challenge, until); err != nil || wrong != nil {
 			return err
 		}
@@ -171,6 +172,11 @@ func (p *Passkeys) settle(ctx context.Context, by audit.Actor, re *realm.Realm, 
 		if k.regressed(d) {
 			audit.Append(tx, by, audit.Event{Action: "credential.regress", TargetType: string(Passkey), Target: k.Credential.ID,
 				Data: map[string]any{"principal": k.Principal, "had": k.Count, "got": d.count, "refused": re.Settings.PasskeyRegression == realm.RegressionRefuse}})
+			if p.onRegress != nil {
+				if after, err = p.onRegress(tx, by, re, k.Principal, k.Credential.ID, int64(k.Count), int64(d.count)); err != nil {
+					return err
+				}
+			}
 			if re.Settings.PasskeyRegression == realm.RegressionRefuse {
 				refused = "counter_regression"
 				return nil
@@ -183,6 +189,9 @@ func (p *Passkeys) settle(ctx context.Context, by audit.Actor, re *realm.Realm, 
 		}
 		return err
 	})
+	if after != nil {
+		err = after(ctx, err)
+	}
 	if err == nil && refused != "" {
 		return refused
 	}

@@ -100,8 +100,10 @@ func (p *Passkeys) RequestOptions(ctx context.Context, re *realm.Realm, c Ceremo
 	}
 	o := requestOptions{Challenge: encode64(p.challenge(re.Name, c, p.db.Now().Add(ChallengeLife))), Timeout: ChallengeLife.Milliseconds(),
 		RPID: rp.ID, Allow: []descriptor{}, Verification: realm.VerificationRequired, Hints: re.Settings.Hints()}
-	if c.Principal != "" {
+	if c.Purpose == ToConfirm {
 		o.Verification = re.Settings.PasskeyVerification
+	}
+	if c.Principal != "" {
 		if o.Allow, err = p.descriptors(ctx, re.Name, c.Principal); err != nil {
 			return nil, err
 		}

@@ -22,28 +22,39 @@ type NewPasskey struct {
 	Name      string // what its owner calls it; "": the name of its model
 }
 
-// Register makes a passkey (WebAuthn Level 3, section 7.1). An answer that does
+// Register makes a passkey (WebAuthn Level 3, section 7.1), which proves that its
+// owner has it. An answer that does
 // not hold is fault.Invalid: passkey_refused, passkey_expired (ask again),
 // passkey_model and passkey_synced (the realm does not want such a device); one
 // that is registered is fault.Conflict.
-func (p *Passkeys) Register(ctx context.Context, by audit.Actor, name string, n NewPasskey) (made Credential, err error) {
+func (p *Passkeys) Register(ctx context.Context, by audit.Actor, name string, n NewPasskey) (made Credential, proof PasskeyProof, err error) {
 	re, err := p.realms.ByName(ctx, name)
 	if err != nil {
-		return made, err
+		return made, proof, err
 	}
 	rp, err := RelyingPartyOf(re)
 	if err != nil {
-		return made, err
+		return made, proof, err
 	}
 	if err := checkName(n.Name); err != nil {
-		return made, err
+		return made, proof, err
 	}
 	made, err = p.register(ctx, by, re, rp, n)
 	var why refusal
 	if errors.As(err, &why) {
 		p.log.Activity(name, by, audit.Activity{Action: "credential.refuse", Target: n.Principal, Reason: string(why), Data: audit.Details{"type", string(Passkey)}})
 	}
-	return made, told(err)
+	if err != nil {
+		return Credential{}, proof, told(err)
+	}
+	proof = PasskeyProof{Credential: made.ID, At: made.CreatedAt}
+	k, err := made.passkey()
+	if err != nil {
+		return made, proof, err
+	}
+	proof.Verified, proof.Synced, proof.Attested = k.Verified, k.Backup, k.Attested
+	proof.Principal, err = p.people.Cached(ctx, name, n.Principal)
+	return made, proof, err
 }
 
 func (p *Passkeys) register(ctx context.Context, by audit.Actor, re *realm.Realm, rp RelyingParty, n NewPasskey) (made Credential, err error) {

@@ -74,7 +74,11 @@ func confirm(person string) credential.Ceremony {
 
 func (e env) register(t *testing.T, person, answer string) (credential.Credential, error) {
 	t.Helper()
-	return e.passkeys.Register(t.Context(), audittest.By, dbtest.Realm, credential.NewPasskey{Principal: person, Browser: browser, Answer: answer})
+	c, proof, err := e.passkeys.Register(t.Context(), audittest.By, dbtest.Realm, credential.NewPasskey{Principal: person, Browser: browser, Answer: answer})
+	if err == nil && (proof.Credential != c.ID || proof.Principal.ID != person) {
+		t.Errorf("registering proved %+v", proof)
+	}
+	return c, err
 }
 
 // passkey gives a person a passkey of an authenticator.
@@ -401,7 +405,7 @@ func TestAChallengeIsGoodForOneThingOnce(t *testing.T) {
 		// Options of one person do not make a passkey of another, nor in another realm.
 		_, err = e.register(t, bob, pk.New(site).Create(e.creation(t, ada)))
 		e.refuses(t, "registered as another", err, "passkey_refused", "challenge")
-		_, err = e.passkeys.Register(t.Context(), audittest.By, dbtest.Neighbour, credential.NewPasskey{Principal: ada, Browser: browser, Answer: pk.New(site).Create(e.creation(t, ada))})
+		_, _, err = e.passkeys.Register(t.Context(), audittest.By, dbtest.Neighbour, credential.NewPasskey{Principal: ada, Browser: browser, Answer: pk.New(site).Create(e.creation(t, ada))})
 		if fault.Code(err) != "passkey_refused" {
 			t.Errorf("registered in another realm: %v", err)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/identity/token"
+	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web"
 )
 
@@ -39,8 +40,9 @@ type Factor interface {
 // the proof that MF-09 demands is there.
 type Enroller interface {
 	Factor
-	// Adds is the level that it reaches once it is there.
-	Adds() string
+	// Adds is the level that it reaches in a realm once it is there, "" if it
+	// cannot be added to reach one.
+	Adds(re *realm.Realm) string
 	// AskEnrol shows the page that adds it. It may keep a draft in q.flow and save
 	// that.
 	AskEnrol(w http.ResponseWriter, r *http.Request, q *question, status int, problem string) error
@@ -50,10 +52,14 @@ type Enroller interface {
 
 // factorTable are the factors in the order in which people are asked.
 func (s *Server) factorTable() []Factor {
-	return []Factor{
+	all := []Factor{
 		totpFactor{s},
 		recoveryFactor{s},
 	}
+	if s.Passkeys != nil {
+		all = slices.Insert(all, 0, Factor(passkeyFactor{s}))
+	}
+	return all
 }
 
 // The ranks of factors.

@@ -292,7 +292,7 @@ func (g gate) raise(at *spot, c *client.Client, least string, skip bool) error {
 		return nil
 	}
 	for _, one := range g.factors {
-		if e, ok := one.(Enroller); ok && g.allows(c, e.Kind()) && !below(e.Adds(), least) {
+		if e, ok := one.(Enroller); ok && g.allows(c, e.Kind()) && !below(e.Adds(g.re), least) {
 			at.enrol = append(at.enrol, e)
 		}
 	}
@@ -338,7 +338,7 @@ func (s *Server) Reachable(re *realm.Realm) []string {
 	best := token.AAL1
 	for _, one := range s.factors {
 		if e, ok := one.(Enroller); ok && re.Settings.AllowsFactor(e.Kind()) {
-			best = higher(best, e.Adds())
+			best = higher(best, e.Adds(re))
 		}
 	}
 	levels := token.Levels()

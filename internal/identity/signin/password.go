@@ -21,9 +21,12 @@ type signInPage struct {
 	Client     string // name of the application, if any
 	Who        *who   // who is to confirm; nil: anybody
 	Identifier string
-	Others     bool // there are accounts to choose from
-	Forgot     bool // a forgotten password can be reset by mail
-	Register   bool // strangers can make themselves an account
+	Others     bool        // there are accounts to choose from
+	Forgot     bool        // a forgotten password can be reset by mail
+	Register   bool        // strangers can make themselves an account
+	Passkey    *askPasskey // nil: passkeys do not count
+	Sent       bool        // a passkey was, and refused: no other is offered unasked
+	Gone       string      // what a device is told of a passkey that was removed, as JSON
 	Problem    string
 	Busy       bool // the problem is not the password
 }
@@ -85,6 +88,9 @@ func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, f *flow, sta
 	p.Title, p.Others, p.Flow = p.T("signin.title"), len(all) > 0, f.id()
 	p.Identifier = bounded(p.Identifier, 320)
 	p.Form = s.forms.Token(w, r, s.purpose(r, "signin"))
+	if p.Passkey, err = s.passkeyOnSignIn(w, r, f, p.Link); err != nil {
+		return err
+	}
 	f.allow(w)
 	return s.look.Render(w, status, "signin", p)
 }
@@ -197,6 +203,8 @@ func (s *Server) problem(w http.ResponseWriter, r *http.Request, f *flow, err er
 		return http.StatusUnprocessableEntity, l.T("problem.wrong"), true
 	case "factor_wrong":
 		return http.StatusUnprocessableEntity, l.T("problem.factor"), true
+	case "passkey_refused", "passkey_expired", "passkey_unknown", "passkey_removed", "passkey_model", "passkey_synced", "passkey_registered", "passkeys_exhausted":
+		return http.StatusUnprocessableEntity, l.T("problem." + code), true
 	case "factors_exhausted":
 		return http.StatusConflict, l.T("problem.factors"), true
 	case "user_code_wrong":

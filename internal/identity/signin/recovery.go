@@ -20,7 +20,7 @@ func (recoveryFactor) Rank() int     { return rankRecovery }
 func (recoveryFactor) Guessed() bool { return true }
 
 // Adds is nothing: codes are a way back to a factor, not one to begin with.
-func (recoveryFactor) Adds() string { return "" }
+func (recoveryFactor) Adds(*realm.Realm) string { return "" }
 
 func (recoveryFactor) Reach(h *holder) string {
 	for _, c := range h.credentials {

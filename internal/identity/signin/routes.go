@@ -18,6 +18,12 @@ func (s *Server) Mount(root *web.Mux) {
 	m.Handle("GET /signin", s.askPassword)
 	m.Handle("POST /signin", s.checkPassword, web.Rate(RateGuess))
 	m.Handle("POST /signin/renew", s.renewPassword, web.Rate(RateGuess))
+	if s.Passkeys != nil {
+		m.Handle("POST "+pathPasskey, s.checkPasskey, web.Rate(RateGuess))
+		m.Handle("GET "+pathNewPasskey, s.addPasskey)
+		m.Handle("GET /.well-known/webauthn", s.relatedOrigins)
+		m.Handle("GET /.well-known/passkey-endpoints", s.wellKnownPasskeys)
+	}
 	m.Handle("GET "+pathFactor, s.askFactor)
 	m.Handle("POST "+pathFactor, s.checkFactor, web.Rate(RateGuess))
 	m.Handle("GET "+pathEnrol, s.askEnrol)

@@ -41,15 +41,16 @@ var templates embed.FS
 //go:embed frames
 var frames embed.FS
 
-// Options are what the door stands on. All are required but Risk, Limiter,
-// SetUp, Frames, Desk and Terms.
+// Options are what the door stands on. All are required but Risk, Passkeys,
+// Limiter, SetUp, Frames, Desk and Terms.
 type Options struct {
 	DB        *db.DB
 	Once      *once.Store
 	Sessions  *session.Store
 	Passwords *credential.Passwords
 	Factors   *credential.Factors
-	Risk      *risk.Guard // nil: nothing looks wrong
+	Risk      *risk.Guard          // nil: nothing looks wrong
+	Passkeys  *credential.Passkeys // nil: nobody is asked for one
 	People    *principal.Directory
 	Clients   *client.Registry
 	// Application finds the client of a flow, which may be no row yet. Nil: it is
@@ -68,6 +69,8 @@ type Options struct {
 	Frames func(ctx context.Context, realm, issuer, session string) ([]string, error)
 	Desk   *life.Desk      // nil: there are no pages for it
 	Terms  *terms.Registry // nil: nothing is to be accepted
+	// PasskeysAt is the path of the page on which people manage their passkeys.
+	PasskeysAt string
 }
 
 // SetUp makes the first administrator of a realm, once.

@@ -20,10 +20,10 @@ const kindTOTP = string(credential.TOTP)
 // totpFactor is a code that an app computes from the time (RFC 6238).
 type totpFactor struct{ s *Server }
 
-func (totpFactor) Kind() string  { return kindTOTP }
-func (totpFactor) Rank() int     { return rankCode }
-func (totpFactor) Guessed() bool { return true }
-func (totpFactor) Adds() string  { return token.AAL2 }
+func (totpFactor) Kind() string             { return kindTOTP }
+func (totpFactor) Rank() int                { return rankCode }
+func (totpFactor) Guessed() bool            { return true }
+func (totpFactor) Adds(*realm.Realm) string { return token.AAL2 }
 
 func (totpFactor) Reach(h *holder) string {
 	if h.has(credential.TOTP) {

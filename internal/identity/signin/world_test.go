@@ -88,7 +88,8 @@ func newWorld(t *testing.T, e *audittest.Env) *world {
 		Sessions: c.Sessions, Grants: grants, Jobs: w.jobs, Send: func(_ *db.Tx, l letter.Letter) error { w.letters = append(w.letters, l); return nil }})
 	w.Server, err = New(Options{DB: e.DB, Once: values, Sessions: c.Sessions, Risk: guard,
 		Passwords: passwords, Factors: credential.NewFactors(e.DB, e.Log, realms, box), People: c.Principals, Clients: c.Clients,
-		Grants: grants, Approvals: approval.NewStore(e.DB, e.Log, box), Words: words, Assets: assets, FormKey: []byte("0123456789abcdef"), SetUp: w.setup, Desk: w.desk})
+		Grants: grants, Approvals: approval.NewStore(e.DB, e.Log, box), Words: words, Assets: assets, FormKey: []byte("0123456789abcdef"), SetUp: w.setup, Desk: w.desk,
+		Passkeys: credential.NewPasskeys(e.DB, e.Log, realms, c.Principals, values, make([]byte, 32)), PasskeysAt: "/"})
 	must(t, err)
 	e.Start(t)
 	for _, name := range []string{dbtest.Realm, dbtest.Neighbour} {

@@ -1,0 +1,190 @@
+package signin
+
+import (
+	"html"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/audit/audittest"
+	"github.com/cardea-id/cardea/internal/db/dbtest"
+	pk "github.com/cardea-id/cardea/internal/identity/credential/passkeytest"
+	"github.com/cardea-id/cardea/internal/identity/token"
+)
+
+const here = "https://id.example.com"
+
+var optionsAttr = regexp.MustCompile(`data-options="([^"]*)"`)
+
+// options are what the page asks the browser for.
+func (b *browser) options() []byte {
+	b.t.Helper()
+	m := optionsAttr.FindStringSubmatch(b.body)
+	if m == nil {
+		b.t.Fatalf("no options at %s:\n%s", b.at, b.body)
+	}
+	return []byte(html.UnescapeString(m[1]))
+}
+
+// enrol adds a passkey of a to the account of whoever is signed in.
+func (b *browser) enrol(a *pk.Authenticator) *browser {
+	b.t.Helper()
+	b.get(pathNewPasskey)
+	if strings.HasSuffix(b.at.Path, "/signin") {
+		b.submit("identifier", "ada", "password", password)
+	}
+	b.isAt(pathEnrol).shows(200, "Create a passkey")
+	b.submit("answer", a.Create(b.options()), "name", "Laptop")
+	if strings.HasSuffix(b.at.Path, pathEnrol) {
+		b.submit("do", "later") // codes for recovery
+	}
+	return b.isAt("/")
+}
+
+// signInBy signs in with a passkey.
+func (b *browser) signInBy(a *pk.Authenticator) *browser {
+	b.t.Helper()
+	b.get("/signin").shows(200, `autocomplete="username webauthn"`)
+	return b.submit("answer", a.Get(b.options()))
+}
+
+func TestAPasskeySignsInAlone(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "ada", "Ada Lovelace")
+		a := pk.New(here)
+		w.browser(t, dbtest.Realm).signIn("ada").enrol(a)
+		b := w.browser(t, dbtest.Realm).signInBy(a).isAt("/").shows(200, "Ada Lovelace")
+		one := b.sessions()[0]
+		if one.ACR != token.AAL2 || !slices.Equal(one.AMR, []string{"swk", "user", "mfa"}) {
+			t.Errorf("acr %q, amr %q", one.ACR, one.AMR)
+		}
+		// In a flow, and nowhere else: the challenge is the flow's.
+		w.toPhotoBook(noConsent)
+		b = w.browser(t, dbtest.Realm).get("/go").isAt("/signin")
+		answer := a.Get(b.options())
+		other := w.browser(t, dbtest.Realm).get("/go").isAt("/signin")
+		other.submit("answer", answer).isAt("/signin/passkey").shows(http.StatusUnprocessableEntity, "didn’t work")
+		if len(other.sessions()) != 0 {
+			t.Error("a challenge of one browser opened another")
+		}
+		b.submit("answer", answer).isAt("/back")
+		if w.outcome.Session == nil || w.outcome.Session.ACR != token.AAL2 || !w.outcome.Reauthenticated {
+			t.Errorf("outcome %+v", w.outcome)
+		}
+	})
+}
+
+func TestAPasskeyIsASecondFactor(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "ada", "Ada Lovelace")
+		a := pk.New(here)
+		w.browser(t, dbtest.Realm).signIn("ada").enrol(a)
+		b := w.browser(t, dbtest.Realm).signIn("ada").isAt(pathFactor).shows(200, "Use your passkey", "Ada Lovelace")
+		if len(b.sessions()) != 0 {
+			t.Fatal("a password alone began a session")
+		}
+		b.submit("answer", a.Get(b.options(), pk.Before(func(p *pk.Parts) { p.Flags &^= pk.UV }))).isAt(pathFactor).shows(http.StatusUnprocessableEntity, "didn’t work")
+		b.submit("answer", a.Get(b.options())).isAt("/")
+		if one := b.sessions()[0]; one.ACR != token.AAL2 || !slices.Equal(one.AMR, []string{"pwd", "swk", "user", "mfa"}) {
+			t.Errorf("acr %q, amr %q", one.ACR, one.AMR)
+		}
+		// Where only passwords count, nobody is asked for one and none opens.
+		w.set(t, "factors", "password")
+		b = w.browser(t, dbtest.Realm).get("/signin")
+		if strings.Contains(b.body, "data-passkey") {
+			t.Error("a passkey is offered where none counts")
+		}
+		b.signIn("ada").isAt("/")
+	})
+}
+
+func TestAPasskeyStepsUp(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		a := pk.New(here)
+		b := w.browser(t, dbtest.Realm).signIn("ada").enrol(a)
+		before := b.sessions()[0]
+		w.Clock.Advance(time.Hour)
+		w.toPhotoBook(noConsent, func(f *Flow) { f.ACR, f.Within = token.AAL2, 5*time.Minute })
+		b.get("/go").isAt("/signin") // all of it is old
+		b.submit("answer", a.Get(b.options())).isAt("/back")
+		if s := w.outcome.Session; s == nil || s.ID != before.ID || !s.AuthTime.After(before.AuthTime) {
+			t.Errorf("outcome %+v", w.outcome)
+		}
+	})
+}
+
+// MF-05: whoever exhausts an account's guesses does not lock out a passkey.
+func TestAPasskeyOpensWhereGuessesRanOut(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		w.set(t, "guess_limit", 2)
+		a := pk.New(here)
+		w.browser(t, dbtest.Realm).signIn("ada").enrol(a)
+		stranger := w.browser(t, dbtest.Realm)
+		for range 3 {
+			stranger.get("/signin").submit("identifier", "ada", "password", "not the password at all")
+		}
+		stranger.shows(http.StatusTooManyRequests)
+		w.browser(t, dbtest.Realm).signInBy(a).isAt("/")
+	})
+}
+
+// MF-09: somebody who is only signed in adds no passkey.
+func TestAddingAPasskeyTakesAFreshProof(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		first := pk.New(here)
+		b := w.browser(t, dbtest.Realm).signIn("ada").enrol(first)
+		w.Clock.Advance(6 * time.Minute)
+		b.get(pathNewPasskey).isAt(pathFactor).shows(200, "Use your passkey")
+		stale := b.at.String()
+		b.submit("answer", first.Get(b.options())).isAt(pathEnrol)
+		// The device says itself that it has one; we say so, too.
+		same := pk.Before(func(p *pk.Parts) { p.ID = first.Keys[0].ID })
+		b.submit("answer", pk.New(here).Create(b.options(), same)).isAt(pathEnrol).shows(http.StatusUnprocessableEntity, "already")
+		b.submit("answer", pk.New(here).Create(b.options())).isAt(pathEnrol).shows(200, "recovery")
+		if b.get(strings.TrimPrefix(stale, b.base)).status != 200 {
+			t.Errorf("status %d", b.status)
+		}
+	})
+}
+
+// A device is told to forget a passkey only if it was one of ours.
+func TestARemovedPasskeyIsForgotten(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ada := w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		a := pk.New(here)
+		w.browser(t, dbtest.Realm).signIn("ada").enrol(a)
+		all, err := w.cores.Credentials.List(t.Context(), dbtest.Realm, ada.ID)
+		must(t, err)
+		for _, c := range all {
+			if _, ok := c.Passkey(); ok {
+				must(t, w.cores.Credentials.Revoke(t.Context(), audittest.By, dbtest.Realm, c.ID, "removed"))
+			}
+		}
+		b := w.browser(t, dbtest.Realm).signInBy(a).shows(http.StatusUnprocessableEntity, "was removed", `data-passkey-gone="{&#34;credentialId&#34;:&#34;`+pk.To64(a.Keys[0].ID))
+		b.submit("answer", a.Get(b.options(), pk.Before(func(p *pk.Parts) { p.ID, p.User = []byte("another's"), []byte("of another realm") }))).shows(http.StatusUnprocessableEntity, "isn’t known here")
+		if strings.Contains(b.body, "data-passkey-gone") {
+			t.Error("a device is told to forget a passkey that may be another realm's")
+		}
+	})
+}
+
+func TestWellKnownAddressesOfPasskeys(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		b := w.browser(t, dbtest.Realm)
+		b.get("/.well-known/webauthn").shows(http.StatusNotFound)
+		w.set(t, "passkey_related_origins", "https://login.example.org")
+		b.get("/.well-known/webauthn").shows(200, `{"origins":["https://id.example.com","https://login.example.org"]}`)
+		if got := b.header.Get("Content-Type"); got != "application/json" {
+			t.Errorf("type %q", got)
+		}
+		b.get("/.well-known/passkey-endpoints").shows(200, `"enroll":"https://id.example.com/realms/test/passkeys/new"`, `"manage":"https://id.example.com/realms/test/"`)
+		w.set(t, "factors", "password")
+		b.get("/.well-known/passkey-endpoints").shows(http.StatusNotFound)
+	})
+}
