@@ -66,7 +66,7 @@ func (a *App) doors(master []byte) error {
 		return err
 	}
 	own, err := account.New(account.Options{DB: a.DB, Log: a.Log, Pages: pages, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
-		Clients: a.Clients, Grants: a.Grants, Approvals: a.Approvals, Places: a.Places, Words: words, Assets: assets})
+		Clients: a.Clients, Grants: a.Grants, Once: a.Once, Risk: a.Risk, Approvals: a.Approvals, Places: a.Places, Words: words, Assets: assets})
 	if err != nil {
 		return err
 	}

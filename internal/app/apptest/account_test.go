@@ -9,9 +9,13 @@ import (
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/once"
+	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/secret"
 )
 
 // sends posts to a page of the account with the token that the page shows.
@@ -205,6 +209,105 @@ func TestPeopleEditTheirProfile(t *testing.T) {
 	})
 }
 
+// MF-09: to remove a factor takes a fresh proof as strong as the strongest one;
+// a session of before is not enough.
+func TestPeopleRemoveFactors(t *testing.T) {
+	Run(t, func(t *testing.T, e *Env) {
+		w := settle(t, e)
+		ada := e.Person(t, realm.Default, "ada@example.com")
+		codes, texts, err := e.Factors.NewRecovery(t.Context(), audit.System, realm.Default, ada.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := w.visitor()
+		if c := v.signIn(v.formToken(t, "/signin"), "ada@example.com", Password); !strings.Contains(c.Header().Get("Location"), "/signin/factor") {
+			t.Fatalf("no second factor asked for: %d %s", c.Code, c.Header().Get("Location"))
+		} else {
+			at := c.Header().Get("Location")
+			page := v.open("GET", at, nil)
+			form := url.Values{"code": {string(texts[0])}, "do": {"check"}}
+			for _, name := range []string{"form", "flow", "by"} {
+				value, _ := input(page.Body.Bytes(), name)
+				form.Set(name, value)
+			}
+			v.open("POST", "/signin/factor", form).expect(t, "the code", 303)
+		}
+		path := "/account/factors/" + codes.ID
+		v.open("GET", "/account/factors", nil).expect(t, "the list", 200, "Recovery codes", "9 codes are left")
+		e.Clock.Advance(6 * time.Minute)
+		v.sends(t, path, url.Values{"do": {"remove"}}).expect(t, "with a session of before", 303, "/signin")
+		if all, _ := e.Credentials.List(t.Context(), realm.Default, ada.ID); len(all) != 2 {
+			t.Fatalf("%d credentials, want the password and the codes", len(all))
+		}
+		v.sends(t, "/account/factors", url.Values{"add": {"totp"}}).expect(t, "adding one", 303, "/signin")
+		v.sends(t, "/account/factors", url.Values{"add": {"password"}}).expect(t, "adding what is no factor", 404)
+	})
+}
+
+// "This wasn't me" ends everything at once, for whoever is signed in and for the
+// holder of a link, which works once and changes nothing by being opened.
+func TestPeopleSayThatItWasNotThem(t *testing.T) {
+	Run(t, func(t *testing.T, e *Env) {
+		w := settle(t, e)
+		ada := e.Person(t, realm.Default, "ada@example.com")
+		thief, own := w.visitor(), w.visitor()
+		thief.mustSignIn(t, "ada@example.com")
+		access, refresh := thief.tokens(t)
+		own.mustSignIn(t, "ada@example.com")
+		raise := func(v *visitor, link string) call {
+			path := "/account/not-me"
+			if link != "" {
+				path += "?link=" + link
+			}
+			form := url.Values{"form": {v.formToken(t, path)}}
+			if link != "" {
+				form.Set("link", link)
+			}
+			if _, in := thief.signedIn(); !in {
+				t.Error("looking at the page changed something")
+			}
+			return v.open("POST", "/account/not-me", form)
+		}
+		raise(own, "").expect(t, "saying it", 200, "Everybody is locked out", "choose a new password")
+		gone := func() {
+			t.Helper()
+			for name, v := range map[string]*visitor{"the thief": thief, "the owner": own} {
+				if _, in := v.signedIn(); in {
+					t.Errorf("%s is still signed in", name)
+				}
+			}
+			if w.introspect(access).text("active") == "true" || w.refresh(refresh).Code != http.StatusBadRequest {
+				t.Error("the application still has access")
+			}
+			stranger := w.visitor()
+			stranger.signIn(stranger.formToken(t, "/signin"), "ada@example.com", Password).expect(t, "the old password", 200, "Choose a new password")
+			open, _, err := e.Risk.Incidents(t.Context(), realm.Default, risk.Filter{Principal: ada.ID, State: risk.Opened}, "", 10)
+			if err != nil || len(open) != 1 || open[0].Detector != risk.NotMe {
+				t.Errorf("incidents %v, %v", open, err)
+			}
+		}
+		gone()
+
+		if _, err := e.Passwords.Set(t.Context(), audit.System, realm.Default, ada.ID, Password); err != nil {
+			t.Fatal(err)
+		}
+		thief.mustSignIn(t, "ada@example.com")
+		access, refresh = thief.tokens(t)
+		link := secret.New("cdl_")
+		err := e.DB.UpdateRC(t.Context(), realm.Default, func(tx *db.Tx) error {
+			return e.Once.Put(tx, link, once.Value{Purpose: "not_me", Subject: ada.ID, Expires: tx.Now.Add(time.Hour)})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		reader := w.visitor()
+		raise(reader, string(link)).expect(t, "by a link", 200, "Everybody is locked out")
+		gone()
+		reader.open("GET", "/account/not-me?link="+string(link), nil).expect(t, "the link again", 404)
+		reader.open("GET", "/account/not-me?link=cdl_made-up", nil).expect(t, "no link of ours", 404)
+	})
+}
+
 // mine are forms that would change something if the ids in them were the
 // sender's own, by page.
 func (w *town) mine(t testing.TB, person string) map[string]url.Values {
@@ -213,6 +316,9 @@ func (w *town) mine(t testing.TB, person string) map[string]url.Values {
 		"/account/applications": {"client": {"book"}},
 		"/account/password":     {"password": {Password}, "new": {"seven lanterns over the quiet harbour"}},
 		"/account/profile":      {"name": {"Mallory"}},
+		"/account/factors":      {"add": {"totp"}},
+		"/account/factors/{id}": {"do": {"remove"}},
+		"/account/not-me":       {},
 	}
 }
 
@@ -235,25 +341,36 @@ func TestNobodyChangesAnothersAccount(t *testing.T) {
 		for _, more := range []string{"ada@example.com", "ben@example.com"} { // so that there is something to end
 			w.visitor().mustSignIn(t, more)
 		}
+		// Two accounts in one browser: what was shown to one does not count for the other.
+		both := w.visitor()
+		both.mustSignIn(t, "ada@example.com")
+		token := both.formToken(t, "/account/profile")
+		both.mustSignIn(t, "ben@example.com")
+		both.open("POST", "/account/profile", url.Values{"form": {token}, "name": {"Mallory"}}).expect(t, "after switching accounts", 403)
+		both.open("GET", "/account", nil).expect(t, "the current account", 200, "ben@example.com")
 		forms := w.mine(t, ada.ID)
 		ended := w.visitor()
 		ended.mustSignIn(t, "ada@example.com")
 		stale := copyJar(ended)
 		account, _ := input(ended.open("GET", "/signout", nil).Body.Bytes(), "account")
 		ended.sends(t, "/signout", url.Values{"account": {account}, "do": {"here"}}).expect(t, "signing out", 303)
+		codes, _, err := e.Factors.NewRecovery(t.Context(), audit.System, realm.Default, ada.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
 		unchanged := w.unchanged(t, ada.ID, ben.ID)
 		seen := 0
 		for _, route := range e.Mux.Routes() {
 			if route.Door != "account" || route.Method != http.MethodPost {
 				continue
 			}
-			path := route.Path
-			form, known := forms[path]
+			form, known := forms[route.Path]
 			if !known {
-				t.Errorf("%s: say in mine what somebody else would send there", path)
+				t.Errorf("%s: say in mine what somebody else would send there", route.Path)
 				continue
 			}
 			seen++
+			path := strings.Replace(route.Path, "{id}", codes.ID, 1)
 			with := func(token string) url.Values {
 				f := clone(form)
 				f.Set("form", token)
@@ -283,26 +400,22 @@ func TestNobodyChangesAnothersAccount(t *testing.T) {
 		// Eve's own forms with Ada's ids.
 		eve.sends(t, "/account/devices", forms["/account/devices"]).expect(t, "another's session", 404)
 		eve.sends(t, "/account/applications", forms["/account/applications"])
+		theirs := "/account/factors/" + codes.ID
+		eve.open("GET", theirs, nil).expect(t, "another's factor", 404)
+		eve.open("POST", theirs, url.Values{"do": {"remove"}, "form": {eve.formToken(t, "/account/factors")}}).expect(t, "removing another's factor", 403)
 		unchanged("with another's ids")
 		for _, route := range e.Mux.Routes() {
-			if route.Door != "account" || route.Method != http.MethodGet || !strings.HasPrefix(route.Path, "/account") {
+			if route.Door != "account" || route.Method != http.MethodGet || !strings.HasPrefix(route.Path, "/account") || strings.Contains(route.Path, "{") {
 				continue
 			}
 			c := eve.open("GET", route.Path, nil).expect(t, route.Path, 200)
-			for _, hers := range []string{ada.ID, "ada@example.com", forms["/account/devices"].Get("session"), "Book"} {
+			for _, hers := range []string{ada.ID, "ada@example.com", codes.ID, forms["/account/devices"].Get("session"), "Book"} {
 				if strings.Contains(c.Body.String(), hers) {
 					t.Errorf("%s shows %s to somebody else", route.Path, hers)
 				}
 			}
 			w.visitor().open("GET", route.Path, nil).expect(t, route.Path+" without a session", 303, "/signin")
 		}
-		// Two accounts in one browser: what was shown to one does not count for the other.
-		both := w.visitor()
-		both.mustSignIn(t, "ada@example.com")
-		token := both.formToken(t, "/account/profile")
-		both.mustSignIn(t, "ben@example.com")
-		both.open("POST", "/account/profile", url.Values{"form": {token}, "name": {"Mallory"}}).expect(t, "after switching accounts", 403)
-		both.open("GET", "/account", nil).expect(t, "the current account", 200, "ben@example.com")
 	})
 }
 

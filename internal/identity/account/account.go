@@ -19,7 +19,9 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/grant"
+	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/identity/signin"
 	"github.com/cardea-id/cardea/internal/web"
@@ -42,6 +44,8 @@ type Options struct {
 	Sessions    *session.Store
 	Clients     *client.Registry
 	Grants      *grant.Store
+	Once        *once.Store
+	Risk        *risk.Guard
 	Approvals   *approval.Store
 	Places      *geo.File // nil: nothing is known of places
 	Words       *i18n.Catalogue

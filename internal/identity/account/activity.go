@@ -120,8 +120,9 @@ func (s *Server) piece(r *http.Request, v *visit, before string) (all []audit.Re
 // matters, type. What is not among them is not told here.
 var icons = map[string]string{
 	"session.begin": "in", "session.renew": "in", "session.end": "out", "session.end_all": "out",
-	"credential.create": "key", "credential.change": "key", "credential.revoke": "key", "credential.compromise": "warn",
+	"credential.create": "key", "credential.change": "key", "credential.revoke": "key", "credential.compromise": "warn", "credential.recovery_use": "warn",
 	"consent.give": "app", "consent.revoke": "app", "grant.revoke": "app",
+	"incident.open":    "warn",
 	"principal.create": "person", "principal.update": "person", "principal.suspend": "warn", "principal.activate": "person", "principal.password_link": "key",
 	"principal.email.add": "mail", "principal.email.verify": "mail", "principal.email.primary": "mail", "principal.email.remove": "mail",
 }

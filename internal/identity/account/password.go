@@ -2,10 +2,12 @@ package account
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/signin"
+	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
 	"github.com/cardea-id/cardea/internal/web"
 )
@@ -78,4 +80,10 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, v *visit
 	}
 	p.Problem = words
 	return s.showPassword(w, r, v, status, p)
+}
+
+// hasPassword reports whether somebody has a password.
+func (s *Server) hasPassword(r *http.Request, person string) (bool, error) {
+	all, err := s.Credentials.List(r.Context(), realm.From(r.Context()).Name, person)
+	return slices.ContainsFunc(all, func(c credential.Credential) bool { return c.Type == credential.Password }), err
 }

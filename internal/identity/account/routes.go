@@ -14,6 +14,11 @@ const (
 	pathApps     = Path + "/applications"
 	pathPassword = Path + "/password"
 	pathProfile  = Path + "/profile"
+	pathFactors  = Path + "/factors"
+	pathFactor   = pathFactors + "/{id}"
+	// PathNotMe is where people say that something was not them: whoever is signed
+	// in, or holds a link for it (?link=…).
+	PathNotMe = Path + "/not-me"
 )
 
 // Mount mounts the pages. root is a Mux of web.NewMux.
@@ -30,5 +35,11 @@ func (s *Server) Mount(root *web.Mux) {
 	m.Handle("POST "+pathPassword, s.form(s.changePassword), web.Rate(signin.RateGuess))
 	m.Handle("GET "+pathProfile, s.page(s.profile))
 	m.Handle("POST "+pathProfile, s.form(s.changeProfile))
+	m.Handle("GET "+pathFactors, s.page(s.factors))
+	m.Handle("POST "+pathFactors, s.form(s.addFactor))
+	m.Handle("GET "+pathFactor, s.page(s.factor))
+	m.Handle("POST "+pathFactor, s.form(s.changeFactor))
+	m.Handle("GET "+PathNotMe, s.notMe)
+	m.Handle("POST "+PathNotMe, s.disown, web.Rate(signin.RateGuess))
 	m.Handle("GET /.well-known/change-password", s.wellKnownPassword)
 }

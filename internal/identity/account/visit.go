@@ -2,6 +2,7 @@ package account
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/identity/principal"
@@ -107,11 +108,11 @@ type section struct {
 
 // Menu lists the pages.
 func (f frame) Menu() []section {
-	menu := []section{{Path: Path, Key: "account.overview", Icon: "home"}, {Path: pathPassword, Key: "account.password", Icon: "key"},
+	menu := []section{{Path: Path, Key: "account.overview", Icon: "home"}, {Path: pathFactors, Key: "account.factors", Icon: "shield"}, {Path: pathPassword, Key: "account.password", Icon: "key"},
 		{Path: pathDevices, Key: "account.devices", Icon: "device"}, {Path: pathActivity, Key: "account.activity", Icon: "clock"},
 		{Path: pathApps, Key: "account.apps", Icon: "app"}, {Path: pathProfile, Key: "account.profile", Icon: "person"}}
 	for i := range menu {
-		menu[i].Current = menu[i].Path == f.At
+		menu[i].Current = menu[i].Path == f.At || menu[i].Path == pathFactors && strings.HasPrefix(f.At, pathFactors)
 	}
 	return menu
 }

@@ -211,23 +211,27 @@ func (p *Passwords) Import(ctx context.Context, by audit.Actor, name, id, phc st
 // Compromised notes that a principal's password is known to others: from now on
 // it opens nothing but its own replacement.
 func (p *Passwords) Compromised(ctx context.Context, by audit.Actor, name, id string) error {
-	return p.db.Update(ctx, name, func(tx *db.Tx) error {
-		c, err := livePassword(tx, id)
-		if err != nil {
-			return err
-		}
-		if c.ID == "" {
-			return fault.New(fault.NotFound, "password_missing", "principal %q has no password", id)
-		}
-		if c.MustChange {
-			audit.Barrier(tx)
-			return nil
-		}
-		if err := markCompromised(tx, c.ID); err != nil {
-			return err
-		}
-		audit.Append(tx, by, audit.Event{Action: "credential.compromise", TargetType: string(Password), Target: c.ID,
-			Data: map[string]any{"principal": id}, Invalidates: true})
+	return p.db.Update(ctx, name, func(tx *db.Tx) error { return CompromisedTx(tx, by, id) })
+}
+
+// CompromisedTx is Compromised within a transaction. Somebody without a password
+// is fault.NotFound.
+func CompromisedTx(tx *db.Tx, by audit.Actor, id string) error {
+	c, err := livePassword(tx, id)
+	if err != nil {
+		return err
+	}
+	if c.ID == "" {
+		return fault.New(fault.NotFound, "password_missing", "principal %q has no password", id)
+	}
+	if c.MustChange {
+		audit.Barrier(tx)
 		return nil
-	})
+	}
+	if err := markCompromised(tx, c.ID); err != nil {
+		return err
+	}
+	audit.Append(tx, by, audit.Event{Action: "credential.compromise", TargetType: string(Password), Target: c.ID,
+		Data: map[string]any{"principal": id}, Invalidates: true})
+	return nil
 }

@@ -242,6 +242,9 @@ func Actor(r *http.Request, e *session.Session) audit.Actor {
 	return by
 }
 
+// Stranger is whoever sent this request, before anything is known of them.
+func Stranger(r *http.Request) audit.Actor { return actor(r) }
+
 // FormToken is the token of a form of another door's page, named by what the
 // form does and whom it is shown to.
 func (s *Server) FormToken(w http.ResponseWriter, r *http.Request, purpose string) string {

@@ -333,6 +333,17 @@ func (s *Server) Suffices(r *http.Request, one *session.Session, f Flow) (bool, 
 	return err == nil && (at.step == stepReturn || at.step == stepTerms), err
 }
 
+// Enrolls are the kinds of factors that people can add in a realm.
+func (s *Server) Enrolls(re *realm.Realm) []string {
+	var kinds []string
+	for _, one := range s.factors {
+		if e, ok := one.(Enroller); ok && re.Settings.AllowsFactor(e.Kind()) {
+			kinds = append(kinds, e.Kind())
+		}
+	}
+	return kinds
+}
+
 // Reachable are the levels that people can reach in a realm, the lowest first.
 func (s *Server) Reachable(re *realm.Realm) []string {
 	best := token.AAL1

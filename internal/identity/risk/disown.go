@@ -1,0 +1,51 @@
+package risk
+
+import (
+	"context"
+	"slices"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/principal"
+)
+
+// Disown is what somebody sets off who says that something at their account was
+// not them. By one commit every session and grant is dead, the password opens
+// nothing but its own replacement, no browser is believed any more, the next
+// sign-in asks for every factor, and an incident is open. first, which may be
+// nil, runs before in the same transaction: its error stops all.
+func (g *Guard) Disown(ctx context.Context, by audit.Actor, realm, person string, first func(tx *db.Tx) error) error {
+	err := g.DB.Update(ctx, realm, func(tx *db.Tx) error {
+		if first != nil {
+			if err := first(tx); err != nil {
+				return err
+			}
+		}
+		if err := credential.CompromisedTx(tx, by, person); err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		if err := credential.ChangedTx(tx, person); err != nil {
+			return err
+		}
+		if err := demandFactor(tx, person); err != nil {
+			return err
+		}
+		if err := principal.EndEraTx(tx, by, person, NotMe); err != nil {
+			return err
+		}
+		_, err := Open(tx, by, Report{Principal: person, Finding: NotMine()})
+		return err
+	})
+	return g.Grants.FinishSignOut(ctx, by, realm, person, NotMe, err)
+}
+
+// demandFactor has the next sign-in prove a factor, if there is any to prove.
+func demandFactor(tx *db.Tx, person string) error {
+	all, err := credential.LivingTx(tx, person)
+	if err != nil || !slices.ContainsFunc(all, func(c credential.Credential) bool { return c.Type == credential.TOTP || c.Type == credential.Passkey }) {
+		return err
+	}
+	return demandProof(tx, person, NotMe)
+}
