@@ -17,24 +17,27 @@ type Realm struct {
 // RealmSettings is what operators decide about a realm. Times are written like
 // 90s, 10m, 12h or 30d. In a request, absent fields stay as they are.
 type RealmSettings struct {
-	AccessTokenTTL          string `json:"access_token_ttl,omitempty" maxLength:"20" doc:"Life of an access token."`
-	IDTokenTTL              string `json:"id_token_ttl,omitempty" maxLength:"20" doc:"Life of an ID token."`
-	CodeTTL                 string `json:"code_ttl,omitempty" maxLength:"20" doc:"Life of an authorization code."`
-	RefreshIdle             string `json:"refresh_idle,omitempty" maxLength:"20" doc:"A refresh token dies when unused for so long."`
-	RefreshAbsolute         string `json:"refresh_absolute,omitempty" maxLength:"20" doc:"A refresh family dies after so long, used or not."`
-	SessionIdle             string `json:"session_idle,omitempty" maxLength:"20" doc:"A session ends when unused for so long."`
-	SessionAbsolute         string `json:"session_absolute,omitempty" maxLength:"20" doc:"A session ends after so long, used or not."`
-	PasswordMinLength       int    `json:"password_min_length,omitempty" minimum:"0" doc:"Least characters of a password that is the only factor."`
-	GuessLimit              int    `json:"guess_limit,omitempty" minimum:"0" doc:"Wrong passwords evaluated for one account within guess_window."`
-	GuessWindow             string `json:"guess_window,omitempty" maxLength:"20" doc:"Time in which guess_limit applies."`
-	MaxTokenBytes           int    `json:"max_token_bytes,omitempty" minimum:"0" doc:"An access token larger than this is not issued."`
-	KeyRotation             string `json:"key_rotation,omitempty" maxLength:"20" doc:"A signing key signs for so long before the next takes over."`
-	DefaultLanguage         string `json:"default_language,omitempty" maxLength:"35" doc:"Language of pages for browsers that ask for none there is."`
-	DPoPNonce               string `json:"dpop_nonce,omitempty" enum:"optional,required" doc:"Whether DPoP proofs must hold a nonce of the server."`
-	Profile                 string `json:"profile,omitempty" enum:"default,mcp,fapi2" doc:"Rules for every client of the realm: OAuth 2.1, Model Context Protocol, or FAPI 2.0. Refused while a client contradicts them."`
-	SignedRequests          string `json:"signed_requests,omitempty" enum:"optional,required" doc:"Whether clients must sign their authorization requests (RFC 9101, FAPI 2.0 Message Signing)."`
-	SignedResponses         string `json:"signed_responses,omitempty" enum:"optional,required" doc:"Whether answers to authorization requests are always signed (JARM, FAPI 2.0 Message Signing)."`
-	TLSClientCA             string `json:"tls_client_ca,omitempty" maxLength:"16384" doc:"CAs of the certificates of clients, as PEM (RFC 8705)."`
+	AccessTokenTTL    string `json:"access_token_ttl,omitempty" maxLength:"20" doc:"Life of an access token."`
+	IDTokenTTL        string `json:"id_token_ttl,omitempty" maxLength:"20" doc:"Life of an ID token."`
+	CodeTTL           string `json:"code_ttl,omitempty" maxLength:"20" doc:"Life of an authorization code."`
+	RefreshIdle       string `json:"refresh_idle,omitempty" maxLength:"20" doc:"A refresh token dies when unused for so long."`
+	RefreshAbsolute   string `json:"refresh_absolute,omitempty" maxLength:"20" doc:"A refresh family dies after so long, used or not."`
+	SessionIdle       string `json:"session_idle,omitempty" maxLength:"20" doc:"A session ends when unused for so long."`
+	SessionAbsolute   string `json:"session_absolute,omitempty" maxLength:"20" doc:"A session ends after so long, used or not."`
+	PasswordMinLength int    `json:"password_min_length,omitempty" minimum:"0" doc:"Least characters of a password that is the only factor."`
+	GuessLimit        int    `json:"guess_limit,omitempty" minimum:"0" doc:"Wrong passwords evaluated for one account within guess_window."`
+	GuessWindow       string `json:"guess_window,omitempty" maxLength:"20" doc:"Time in which guess_limit applies."`
+	MaxTokenBytes     int    `json:"max_token_bytes,omitempty" minimum:"0" doc:"An access token larger than this is not issued."`
+	KeyRotation       string `json:"key_rotation,omitempty" maxLength:"20" doc:"A signing key signs for so long before the next takes over."`
+	DefaultLanguage   string `json:"default_language,omitempty" maxLength:"35" doc:"Language of pages for browsers that ask for none there is."`
+	DPoPNonce         string `json:"dpop_nonce,omitempty" enum:"optional,required" doc:"Whether DPoP proofs must hold a nonce of the server."`
+	Profile           string `json:"profile,omitempty" enum:"default,mcp,fapi2" doc:"Rules for every client of the realm: OAuth 2.1, Model Context Protocol, or FAPI 2.0. Refused while a client contradicts them."`
+	SignedRequests    string `json:"signed_requests,omitempty" enum:"optional,required" doc:"Whether clients must sign their authorization requests (RFC 9101, FAPI 2.0 Message Signing)."`
+	SignedResponses   string `json:"signed_responses,omitempty" enum:"optional,required" doc:"Whether answers to authorization requests are always signed (JARM, FAPI 2.0 Message Signing)."`
+	TLSClientCA       string `json:"tls_client_ca,omitempty" maxLength:"16384" doc:"CAs of the certificates of clients, as PEM (RFC 8705)."`
+	OperatorACR       string `json:"operator_acr,omitempty" enum:"aal1,aal2,aal3" doc:"Least assurance of the sign-in of an operator who does something dangerous."`
+	OperatorFresh     string `json:"operator_fresh,omitempty" maxLength:"20" doc:"How old that sign-in may be."`
+
 	PasskeyRPID             string `json:"passkey_rp_id,omitempty" maxLength:"253" doc:"Name that passkeys are made for; empty is the issuer's host."`
 	PasskeyRelatedOrigins   string `json:"passkey_related_origins,omitempty" maxLength:"8000" doc:"Other https origins that may use the passkeys, or none."`
 	PasskeyUserVerification string `json:"passkey_user_verification,omitempty" enum:"required,preferred" doc:"Whether a device must verify its owner where a password was given too."`

@@ -32,6 +32,7 @@ type fixture struct {
 	refreshTokens         []string
 	cookies               []string
 	browser               *live.Browser
+	holders               []holder
 }
 
 // prepare makes the fixture on a running server for up to conns connections.
@@ -82,7 +83,8 @@ func prepare(ctx context.Context, s *live.Server, conns int) (*fixture, error) {
 		f.refreshTokens = append(f.refreshTokens, t.Refresh)
 	}
 	f.cookies = []string{f.browser.Cookies()}
-	return f, nil
+	f.holders, err = holders(ctx, s, conns)
+	return f, err
 }
 
 // signIn gets the tokens of a new grant with the existing session.

@@ -81,7 +81,7 @@ func measure(ctx context.Context, w io.Writer, o options, engine, database strin
 			return err
 		}
 	}
-	server, err := live.Install(ctx, live.Options{Binary: o.binary, Dir: dir, Database: ours})
+	server, err := live.Install(ctx, live.Options{Binary: o.binary, Dir: dir, Database: ours, Env: []string{"CARDEA_TRUSTED_PROXIES=127.0.0.1"}})
 	if err != nil {
 		return err
 	}
@@ -198,6 +198,9 @@ func saveBodies(ctx context.Context, f *fixture, dir string) error {
 				req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			}
 			return req, err
+		},
+		"signin.html": func() (*http.Request, error) {
+			return http.NewRequestWithContext(ctx, http.MethodGet, f.server.Issuer+"/signin", nil)
 		},
 		"userinfo.json": func() (*http.Request, error) {
 			req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.server.Issuer+"/oauth2/userinfo", nil)

@@ -45,6 +45,8 @@ func works(f *fixture) []work {
 		{"code + PKCE, both requests", 0.50, f.signingIn, func(int) unit { return f.signingInAtLimit() }, true},
 		{"PAR, code and token, DPoP", 0.50, f.bound(f.web, paths{"/oauth2/par", "/oauth2/authorize", "/oauth2/token", "request_uri"}),
 			f.bound(account{"limit", "limit"}, paths{"/push", "/authorize", "/bound", "refresh_token"}), true},
+		{"passkey sign-in, page and session", 0.50, f.withPasskey("/signin", "/signin/passkey", ""),
+			f.withPasskey("/active/signin", "/passkey", fmt.Sprintf(`{"challenge":%q,"rpId":"localhost"}`, strings.Repeat("x", 75))), true},
 	}
 }
 

@@ -37,6 +37,7 @@ type Client struct {
 	agent  string
 	wait   func(ctx context.Context, d time.Duration) error
 	tries  int
+	again  func(ctx context.Context, s StepUp) error
 	Users  Users
 	Groups Groups
 
@@ -140,10 +141,18 @@ func (c *Client) do(ctx context.Context, req request, out any) error {
 			return err
 		}
 	}
+	stepped := c.again == nil
 	for try := 1; ; try++ {
 		problem, err := c.once(ctx, req, body, out)
 		if err != nil || problem == nil {
 			return err
+		}
+		if s, asked := problem.StepUp(); asked && !stepped {
+			if err := c.again(ctx, s); err != nil {
+				return errors.Join(problem, err)
+			}
+			stepped = true
+			continue
 		}
 		if problem.Status != http.StatusServiceUnavailable || try >= c.tries {
 			return problem

@@ -31,22 +31,20 @@ import (
 )
 
 type limit struct {
-	key      *ecdsa.PrivateKey
-	box      cipher.AEAD
-	payload  []byte
-	active   map[string][]byte
-	insert   func(hash []byte) error
-	logMu    sync.Mutex
-	logLine  []byte
-	logBytes []byte
-	digest   [32]byte // with its signature, for the one proof there is
-	proof    []byte
+	key                        *ecdsa.PrivateKey
+	box                        cipher.AEAD
+	active                     map[string][]byte
+	insert                     func(hash []byte) error
+	logMu                      sync.Mutex
+	payload, logLine, logBytes []byte
+	digest                     [32]byte // with its signature, for the one proof there is
+	proof                      []byte
 }
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "address")
 	database := flag.String("database", "", "postgres:// URL or SQLite file")
-	bodies := flag.String("bodies", "", "folder with discovery.json, jwks.json, introspect.json, userinfo.json as Cardea answers them")
+	bodies := flag.String("bodies", "", "folder with discovery.json, jwks.json, introspect.json, userinfo.json, signin.html as Cardea answers them")
 	payload := flag.Int("payload", 420, "bytes of an access token's payload")
 	logBytes := flag.Int("log-bytes", 300, "bytes of log per request")
 	flag.Parse()
@@ -65,17 +63,14 @@ func main() {
 		return text
 	}
 	discovery, jwks := body("discovery.json"), body("jwks.json")
-	l.active["introspect"], l.active["userinfo"] = body("introspect.json"), body("userinfo.json")
+	l.active["introspect"], l.active["userinfo"], l.active["signin"] = body("introspect.json"), body("userinfo.json"), body("signin.html")
 	go l.writeLog()
 	http.HandleFunc("/raw", func(w http.ResponseWriter, r *http.Request) { answer(w, discovery) })
 	http.HandleFunc("GET /discovery", l.logged(func(w http.ResponseWriter, r *http.Request) { answer(w, discovery) }))
 	http.HandleFunc("GET /jwks", l.logged(func(w http.ResponseWriter, r *http.Request) { answer(w, jwks) }))
-	http.HandleFunc("POST /jwt", l.logged(func(w http.ResponseWriter, r *http.Request) {
-		answer(w, tokenAnswer(l.sign(), "", ""))
-	}))
-	http.HandleFunc("POST /opaque", l.logged(func(w http.ResponseWriter, r *http.Request) {
-		answer(w, tokenAnswer(l.seal(), "", ""))
-	}))
+	for path, token := range map[string]func() string{"POST /jwt": l.sign, "POST /opaque": l.seal} {
+		http.HandleFunc(path, l.logged(func(w http.ResponseWriter, r *http.Request) { answer(w, tokenAnswer(token(), "", "")) }))
+	}
 	http.HandleFunc("/active/{what}", l.logged(func(w http.ResponseWriter, r *http.Request) {
 		_ = r.ParseForm()
 		answer(w, l.active[r.PathValue("what")])
@@ -94,7 +89,11 @@ func main() {
 		w.Header().Set("Location", "http://127.0.0.1/callback?code="+l.store("cdc_")+"&state="+r.URL.Query().Get("state"))
 		w.WriteHeader(http.StatusSeeOther)
 	}))
-
+	http.HandleFunc("POST /passkey", l.logged(func(w http.ResponseWriter, r *http.Request) {
+		once := l.store(strconv.FormatBool(r.ParseForm() == nil && ecdsa.VerifyASN1(&l.key.PublicKey, l.digest[:], l.proof)))
+		w.Header().Set("Location", "/"+l.store("cds_")+once)
+		w.WriteHeader(http.StatusSeeOther)
+	}))
 	listener, _ := net.Listen("tcp", *listen)
 	fmt.Println(listener.Addr())
 	log.Fatal(http.Serve(listener, nil))

@@ -44,7 +44,30 @@ func (c *console) admin(opts ...client.Option) (*client.Client, error) {
 	}
 	return client.New(issuer, append(opts, client.WithTokenSource(func(ctx context.Context) (string, error) {
 		return c.freshToken(ctx, issuer)
+	}), client.WithStepUp(func(ctx context.Context, least client.StepUp) error {
+		return c.stepUp(ctx, issuer, least)
 	}))...)
+}
+
+// stepUp logs in once more, as an operation takes it, and replaces the login. A
+// login that was made on another device is made there again, by its owner: the
+// device grant cannot ask for a sign-in of a kind.
+func (c *console) stepUp(ctx context.Context, issuer string, least client.StepUp) error {
+	store, err := c.tokens()
+	if err != nil {
+		return err
+	}
+	if store.Logins[issuer].Device {
+		return fmt.Errorf("sign out in that browser, then run cardea login --device %s again", issuer)
+	}
+	fmt.Fprintln(c.err, "This is dangerous, so sign in once more.")
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	got, err := c.loginInBrowser(ctx, issuer, false, least)
+	if err != nil {
+		return err
+	}
+	return c.keepLogin(issuer, got)
 }
 
 // freshToken gives the saved access token, refreshed if it is about to expire.
@@ -76,6 +99,7 @@ func (c *console) freshToken(ctx context.Context, issuer string) (string, error)
 	if err != nil {
 		return "", fmt.Errorf("your login at %s has ended (%w): run cardea login %s", issuer, err, issuer)
 	}
+	fresh.Device = login.Device
 	store.Logins[issuer] = fresh
 	return fresh.Access, store.save()
 }

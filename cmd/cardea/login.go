@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/cardea-id/cardea/client"
 )
 
 func (c *console) loginCommand() *cobra.Command {
@@ -45,22 +47,14 @@ For automation give a token in CARDEA_TOKEN instead.`,
 			var got login
 			if device {
 				got, err = c.loginOnDevice(ctx, issuer)
+				got.Device = true
 			} else {
-				got, err = c.loginInBrowser(ctx, issuer, noBrowser)
+				got, err = c.loginInBrowser(ctx, issuer, noBrowser, client.StepUp{})
 			}
 			if err != nil {
 				return err
 			}
-			unlock, err := c.lockTokens()
-			if err != nil {
-				return err
-			}
-			defer unlock()
-			if store, err = c.tokens(); err != nil {
-				return err
-			}
-			store.Current, store.Logins[issuer] = issuer, got
-			if err := store.save(); err != nil {
+			if err := c.keepLogin(issuer, got); err != nil {
 				return err
 			}
 			fmt.Fprintf(c.out, "You are logged in at %s.\n", issuer)
@@ -74,9 +68,24 @@ For automation give a token in CARDEA_TOKEN instead.`,
 	return cmd
 }
 
+// keepLogin notes a login as the one to use.
+func (c *console) keepLogin(issuer string, got login) error {
+	unlock, err := c.lockTokens()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	store, err := c.tokens()
+	if err != nil {
+		return err
+	}
+	store.Current, store.Logins[issuer] = issuer, got
+	return store.save()
+}
+
 // loginInBrowser runs the authorization code flow for native applications
 // (RFC 8252): the answer comes to a port of this machine's loopback address.
-func (c *console) loginInBrowser(ctx context.Context, issuer string, printOnly bool) (login, error) {
+func (c *console) loginInBrowser(ctx context.Context, issuer string, printOnly bool, least client.StepUp) (login, error) {
 	e, err := discover(ctx, issuer)
 	if err != nil {
 		return login{}, err
@@ -94,7 +103,7 @@ func (c *console) loginInBrowser(ctx context.Context, issuer string, printOnly b
 	defer func() { <-done }()
 	defer server.Close()
 
-	target := authorizeURL(e, redirect, state, p)
+	target := authorizeURL(e, redirect, state, p, least)
 	if printOnly || c.openBrowser(target) != nil {
 		fmt.Fprintf(c.err, "Open this address in a browser on this machine:\n\n  %s\n\n", target)
 	} else {

@@ -11,10 +11,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/cardea-id/cardea/api"
+	"github.com/cardea-id/cardea/client"
 )
 
 // cliClient is the public native client that every realm is made with.
@@ -87,7 +89,7 @@ func randomText() string {
 }
 
 // authorizeURL is where the browser begins.
-func authorizeURL(e endpoints, redirect, state string, p proof) string {
+func authorizeURL(e endpoints, redirect, state string, p proof, least client.StepUp) string {
 	q := url.Values{
 		"response_type":         {"code"},
 		"client_id":             {cliClient},
@@ -97,6 +99,12 @@ func authorizeURL(e endpoints, redirect, state string, p proof) string {
 		"state":                 {state},
 		"code_challenge":        {p.challenge},
 		"code_challenge_method": {"S256"},
+	}
+	if least.ACR != "" { // RFC 9470, section 4
+		q.Set("acr_values", least.ACR)
+	}
+	if least.MaxAge > 0 {
+		q.Set("max_age", strconv.Itoa(int(least.MaxAge.Seconds())))
 	}
 	return e.Authorization + "?" + q.Encode()
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/cardea-id/cardea/client"
 )
 
 // pretender is a server whose metadata says what a test wants, and which
@@ -59,7 +61,7 @@ func TestMetadataCannotLeadElsewhere(t *testing.T) {
 			p.metadata[endpoint] = address
 			c, opened := newConsole(t)
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-			_, err := c.loginInBrowser(ctx, p.URL, false)
+			_, err := c.loginInBrowser(ctx, p.URL, false, client.StepUp{})
 			if err == nil || !strings.Contains(err.Error(), endpoint) || len(*opened) != 0 {
 				t.Errorf("login with %s %q: opened %q, %v", endpoint, address, *opened, err)
 			}

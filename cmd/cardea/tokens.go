@@ -16,6 +16,7 @@ type login struct {
 	Access  string    `json:"access_token"`
 	Refresh string    `json:"refresh_token,omitempty"`
 	Expires time.Time `json:"expires"`
+	Device  bool      `json:"device,omitempty"` // made in a browser on another device
 }
 
 // tokenStore is the file with the logins of this user, readable by nobody else.

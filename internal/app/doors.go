@@ -90,7 +90,7 @@ func (a *App) doors(master []byte) error {
 		return err
 	}
 	a.signals.Routes(a.Mux.Door("signal", signal.Fail))
-	a.API = api.New(a.Mux, api.Options{Authenticate: operatorToken{protocol}.read, Log: a.Log, Limiter: limiter, Realms: a.Realms,
+	a.API = api.New(a.Mux, api.Options{Authenticate: operatorToken{protocol}.read, Now: a.DB.Now, Log: a.Log, Limiter: limiter, Realms: a.Realms,
 		Operators: a.Operators, Desk: a.Desk, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
 		Clients: a.Clients, Trust: a.Trust, Details: a.Details, Registered: a.Registered, Keys: a.Ring, Grants: a.Grants, Answers: a.answers, Jobs: a.Jobs})
 	a.health(a.Mux)
@@ -119,7 +119,7 @@ func (o operatorToken) read(w http.ResponseWriter, r *http.Request, rl *realm.Re
 	if err != nil {
 		return api.Token{}, oauth.Elsewhere(err)
 	}
-	return api.Token{Principal: t.Principal, Client: t.Client, Scopes: t.Scopes, Audience: t.Audience}, nil
+	return api.Token{Principal: t.Principal, Client: t.Client, Scopes: t.Scopes, Audience: t.Audience, ACR: t.ACR, AuthTime: t.AuthTime}, nil
 }
 
 // setUp is the operators' registry as the sign-in pages know it.

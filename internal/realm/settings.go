@@ -132,6 +132,11 @@ type Settings struct {
 	// their keys; see ParseKeyIssuers.
 	SoftwareStatementIssuers string
 
+	// OperatorACR and OperatorFresh are what a dangerous operation of the admin
+	// API takes of a person: the least assurance of the sign-in, and its age.
+	OperatorACR   string
+	OperatorFresh time.Duration
+
 	// What passkeys may be and where they are used: see passkeyFields.
 	PasskeyRPID, PasskeyRelatedOrigins, PasskeyVerification, PasskeyHints, PasskeyBinding            string
 	PasskeyAttestation, PasskeyAttestationCA, PasskeyModelList, PasskeyDeniedList, PasskeyRegression string
@@ -230,6 +235,10 @@ var generalFields = []Field{
 
 	{Name: "client_id_metadata_documents", Help: "whether a client id may be the https address of a document about the client: off, on or profile, which is on in the profile mcp", Kind: "text", Default: "profile",
 		pattern: regexp.MustCompile(`^(off|on|profile)$`), text: func(s *Settings) *string { return &s.ClientDocuments }},
+	{Name: "operator_acr", Help: "least assurance of the sign-in of an operator who does something dangerous: aal1, aal2 or aal3", Kind: "text", Default: "aal2",
+		pattern: regexp.MustCompile(`^aal[123]$`), text: func(s *Settings) *string { return &s.OperatorACR }},
+	duration("operator_fresh", "how old that sign-in may be", 15*time.Minute, time.Minute, 30*day, func(s *Settings) *time.Duration { return &s.OperatorFresh }),
+
 	list("client_id_metadata_document_hosts", "hosts of such addresses, such as *.example.com, or * for all", "*", func(s *Settings) *string { return &s.ClientDocumentHosts }),
 	list("client_id_metadata_document_denied_hosts", "hosts of such addresses that are refused, or none", None, func(s *Settings) *string { return &s.ClientDocumentDeniedHosts }),
 	integer("client_id_metadata_document_max", "most such clients that people gave something", 1000, 1, 100_000, func(s *Settings) *int { return &s.ClientDocumentMax }),

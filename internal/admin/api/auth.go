@@ -24,6 +24,8 @@ type Token struct {
 	Session   string
 	Scopes    []string
 	Audience  []string
+	ACR       string    // the assurance of the person's sign-in
+	AuthTime  time.Time // zero for programs
 }
 
 // Presented is an access token as a request presents it: with a proof of
@@ -38,6 +40,9 @@ type Caller struct {
 	Realm *realm.Realm
 	Role  operator.Role
 	By    audit.Actor
+
+	acr      string
+	authTime time.Time
 }
 
 // challenge is a refusal that tells the client how to authenticate (RFC 6750,
@@ -46,13 +51,14 @@ type challenge struct {
 	fault *fault.Error
 	code  string // invalid_token, insufficient_scope or "" when there was no token
 	dpop  bool   // the token was presented with a proof
+	more  string // parameters of the code
 }
 
 func (c *challenge) Error() string { return c.fault.Error() }
 func (c *challenge) Unwrap() error { return c.fault }
 
 func unauthenticated(code, format string, args ...any) error {
-	return &challenge{fault.New(fault.Unauthenticated, firstWord(code, "token_missing"), format, args...), code, false}
+	return &challenge{fault.New(fault.Unauthenticated, firstWord(code, "token_missing"), format, args...), code, false, ""}
 }
 
 func firstWord(a, b string) string {
@@ -89,10 +95,10 @@ func (s *Server) caller(w http.ResponseWriter, r *http.Request) (*Caller, error)
 	}
 	t, err := s.Authenticate(w, r, rl, shown)
 	if code := fault.Code(err); code == "invalid_dpop_proof" || code == "use_dpop_nonce" {
-		return nil, &challenge{fault.New(fault.Unauthenticated, code, "%s", err.Error()), code, shown.DPoP}
+		return nil, &challenge{fault.New(fault.Unauthenticated, code, "%s", err.Error()), code, shown.DPoP, ""}
 	}
 	if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.Forbidden) || fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) {
-		return nil, &challenge{fault.New(fault.Unauthenticated, "invalid_token", "the access token is not valid here, has expired, was revoked or is bound otherwise"), "invalid_token", shown.DPoP}
+		return nil, &challenge{fault.New(fault.Unauthenticated, "invalid_token", "the access token is not valid here, has expired, was revoked or is bound otherwise"), "invalid_token", shown.DPoP, ""}
 	}
 	if err != nil {
 		return nil, err
@@ -101,7 +107,7 @@ func (s *Server) caller(w http.ResponseWriter, r *http.Request) (*Caller, error)
 		return nil, unauthenticated("invalid_token", "the access token is not for this API")
 	}
 	if !slices.Contains(t.Scopes, wire.Scope) {
-		return nil, &challenge{fault.New(fault.Forbidden, "insufficient_scope", "the access token lacks the scope %s", wire.Scope), "insufficient_scope", shown.DPoP}
+		return nil, &challenge{fault.New(fault.Forbidden, "insufficient_scope", "the access token lacks the scope %s", wire.Scope), "insufficient_scope", shown.DPoP, ""}
 	}
 	o, err := s.Operators.ByPrincipal(ctx, rl.Name, t.Principal)
 	if fault.Is(err, fault.NotFound) {
@@ -114,7 +120,7 @@ func (s *Server) caller(w http.ResponseWriter, r *http.Request) (*Caller, error)
 	if ip := web.ClientIP(ctx); ip.IsValid() {
 		by.IP = ip.String()
 	}
-	return &Caller{Realm: rl, Role: o.Role, By: by}, nil
+	return &Caller{Realm: rl, Role: o.Role, By: by, acr: t.ACR, authTime: t.AuthTime}, nil
 }
 
 // presentedIn takes the token from the one place where it may be.
@@ -179,6 +185,7 @@ func (c *challenge) header(ctx context.Context) string {
 	if c.code != "" {
 		h += `, error="` + c.code + `", error_description="` + c.fault.Detail + `"`
 	}
+	h += c.more
 	if c.dpop {
 		h += `, algs="` + strings.Join(client.Algorithms(), " ") + `"`
 	}

@@ -72,6 +72,9 @@ func op[I, O any](s *Server, o Operation, h handler[I, O]) {
 		if err := s.authorize(c, o); err != nil {
 			return nil, err
 		}
+		if err := s.fresh(c, o, strings.HasPrefix(r.Header.Get("Authorization"), "DPoP")); err != nil {
+			return nil, err
+		}
 		if _, err := web.Query(r); err != nil {
 			return nil, err
 		}

@@ -6,6 +6,7 @@ package api
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -36,6 +37,7 @@ type Options struct {
 	// presented in another way than it is bound. w takes headers of the answer.
 	Authenticate func(w http.ResponseWriter, r *http.Request, rl *realm.Realm, p Presented) (Token, error)
 
+	Now         func() time.Time // of the database
 	Log         *audit.Log
 	Limiter     *web.Limiter // with the classes of Limits; nil limits nothing
 	Realms      *realm.Registry

@@ -1,0 +1,4 @@
+package api
+
+// DangerousIDs are the operations that are dangerous by name.
+func DangerousIDs() []string { return dangerous }
