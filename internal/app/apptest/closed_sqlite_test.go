@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,7 +13,11 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/realm"
 )
 
@@ -55,6 +60,9 @@ func TestEveryNoStaysANoWithoutAWriter(t *testing.T) {
 			form := eve.formToken(t, "/signin")
 			ask("whole")
 			mend := s.spoil(t, folder)
+			if !s.patient {
+				untilFull(t, e)
+			}
 			for _, password := range []string{"a wrong password, sadly", Password} {
 				if s.patient && password == Password {
 					break
@@ -106,6 +114,32 @@ func hold(t *testing.T, folder string) (mend func()) {
 	})
 	t.Cleanup(mend)
 	return mend
+}
+
+// untilFull makes people until no more fit, then counts guesses until none does:
+// the files have some room inside, and a guess takes less of it.
+func untilFull(t *testing.T, e *Env) {
+	t.Helper()
+	person := func(i int) error {
+		_, err := e.People.Create(context.Background(), audit.System, realm.Default, principal.New{Kind: principal.Person, Name: fmt.Sprintf("full-%d", i)})
+		return err
+	}
+	guess := func(i int) error {
+		_, err := e.Passwords.Check(context.Background(), audit.System, realm.Default, credential.Attempt{Identifier: fmt.Sprintf("nobody-%d", i), Password: "a guess"})
+		return err
+	}
+	for _, write := range []func(int) error{person, guess} {
+		for i, refused := 0, 0; refused < 10; i++ {
+			switch err := write(i); {
+			case err == nil && i < 20_000:
+				refused = 0
+			case fault.Is(err, fault.Unavailable):
+				refused++
+			default:
+				t.Fatalf("a full disk takes everything, or answers otherwise: %v", err)
+			}
+		}
+	}
 }
 
 func smallDisk(t *testing.T) string { return dbtest.SmallDisk(t, 16) }
