@@ -146,6 +146,17 @@ func TestLayers(t *testing.T) {
 	}
 }
 
+// The simulator makes what detectors are measured on, so it must not know them.
+func TestTheSimulatorKnowsNoDetector(t *testing.T) {
+	for _, f := range sources(t) {
+		for _, imp := range f.imports() {
+			if f.pkg == "internal/identity/risk/simulate" && strings.HasPrefix(imp, modulePath+"/") {
+				t.Errorf("%s imports %s", f.path, imp)
+			}
+		}
+	}
+}
+
 func TestForeignImports(t *testing.T) {
 	for _, f := range sources(t) {
 		for _, imp := range f.imports() {

@@ -58,6 +58,7 @@ type Client struct {
 	Events              Events
 	TrustedIssuers      TrustedIssuers
 	Jobs                Jobs
+	Incidents           Incidents
 }
 
 // Option changes how a Client works.
@@ -103,7 +104,7 @@ func New(issuer string, opts ...Option) (*Client, error) {
 	c.Clients, c.SigningKeys, c.Sessions, c.Grants = Clients{c}, SigningKeys{c}, Sessions{c}, Grants{c}
 	c.AuthorizationDetailTypes = AuthorizationDetailTypes{c}
 	c.Consents, c.Realms, c.Operators, c.Events = Consents{c}, Realms{c}, Operators{c}, Events{c}
-	c.TrustedIssuers, c.Jobs = TrustedIssuers{c}, Jobs{c}
+	c.TrustedIssuers, c.Jobs, c.Incidents = TrustedIssuers{c}, Jobs{c}, Incidents{c}
 	return c, nil
 }
 

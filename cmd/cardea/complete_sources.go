@@ -23,6 +23,7 @@ var argumentSources = map[string]source{
 	"SESSION":         sessions,
 	"GRANT":           grants,
 	"JOB":             jobs,
+	"INCIDENT":        incidents,
 	"REALM":           realms,
 	"TYPE":            detailTypes,
 	"ROLE":            oneOf("owner", "admin", "helpdesk", "viewer"),
@@ -67,7 +68,9 @@ var flagSources = map[string]source{
 	"target":                    clients,
 	"subject":                   sessions,
 
-	"job list state": oneOf("waiting", "done", "dead", "discarded"),
+	"job list state":      oneOf("waiting", "done", "dead", "discarded"),
+	"incident list state": oneOf("open", "closed"),
+	"incident list user":  users,
 }
 
 var (
@@ -112,6 +115,9 @@ var (
 	jobs = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Job, error] {
 		return cl.Jobs.All(ctx, nil)
 	}, func(j api.Job) candidate { return candidate{[]string{j.ID}, j.Kind + " " + j.State} })
+	incidents = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Incident, error] {
+		return cl.Incidents.All(ctx, nil)
+	}, func(i api.Incident) candidate { return candidate{[]string{i.ID}, i.State + " " + i.Detector} })
 	grants = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Grant, error] {
 		return cl.Grants.All(ctx, nil)
 	}, func(g api.Grant) candidate { return candidate{[]string{g.ID}, g.Client + " for " + g.Principal} })

@@ -242,7 +242,7 @@ func (a *App) cores(master []byte) (err error) {
 	a.Registered = registration.New(a.DB, a.Clients, a.Credentials, a.Grants, a.Fetch)
 	a.Tokens = token.NewGate(a.DB, a.Log, cores, a.Grants)
 	a.Operators = operator.New(a.DB, a.Log, a.Once, a.Passwords, a.Clients)
-	a.Risk = risk.New(risk.Options{DB: a.DB, Log: a.Log, Realms: a.Realms, Grants: a.Grants, Places: a.Places, Key: secret.Derive(master, "cardea/risk/v1")})
+	a.Risk = risk.New(risk.Options{DB: a.DB, Log: a.Log, Realms: a.Realms, Grants: a.Grants, Places: a.Places, Key: secret.Derive(master, "cardea/risk/v1"), Tell: a.tellRisk})
 	a.Passwords.SetWatch(a.Risk)
 	a.Passkeys.SetOnRegress(a.Risk.CounterTx)
 	a.Grants.SetOnMisuse(a.Risk.Misused)

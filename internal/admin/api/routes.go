@@ -127,6 +127,11 @@ func (s *Server) routes() {
 	op(s, Operation{post, "/jobs/{id}/retry", "retry-job", "Do a job now: one that waits, or one that was given up", operator.JobsWrite, "job.retry", Changing, 0, false}, s.retryJob)
 	op(s, Operation{post, "/jobs/{id}/discard", "discard-job", "Leave a job undone", operator.JobsWrite, "job.discard", Changing, 0, false}, s.discardJob)
 
+	op(s, Operation{get, "/incidents", "list-incidents", "List what somebody has to look into, the newest first", operator.IncidentsRead, NoEvent, Reading, 0, false}, s.listIncidents)
+	op(s, Operation{get, "/incidents/{id}", "show-incident", "Show an incident", operator.IncidentsRead, NoEvent, Reading, 0, false}, s.showIncident)
+	op(s, Operation{get, "/incidents/{id}/events", "list-incident-events", "List the events that an incident is about, from a week before, the newest first", operator.IncidentsRead, NoEvent, Reading, 0, false}, s.listIncidentEvents)
+	op(s, Operation{post, "/incidents/{id}/close", "close-incident", "Close an incident with what was found out, and release what it holds", operator.IncidentsClose, "incident.close", Changing, 0, false}, s.closeIncident)
+
 	op(s, Operation{get, "/events", "list-events", "List what happened, the newest first", operator.EventsRead, NoEvent, Reading, 0, false}, s.listEvents)
 	op(s, Operation{post, "/events/verify", "verify-events", "Check the whole log against its hash tree", operator.EventsVerify, NoEvent, Secret, 0, false}, s.verifyEvents)
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/registration"
+	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/identity/trust"
 	"github.com/cardea-id/cardea/internal/job"
@@ -54,6 +55,7 @@ type Options struct {
 	Grants      *grant.Store
 	Answers     *once.Answers
 	Jobs        *job.Queue
+	Risk        *risk.Guard
 }
 
 // Server is the door.

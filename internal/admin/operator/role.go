@@ -46,6 +46,8 @@ const (
 	OperatorsWrite     Permission = "operators.write"
 	EventsRead         Permission = "events.read"
 	EventsVerify       Permission = "events.verify" // reads the whole log again
+	IncidentsRead      Permission = "incidents.read"
+	IncidentsClose     Permission = "incidents.close" // which lets in again whom it kept out
 	JobsRead           Permission = "jobs.read"
 	JobsWrite          Permission = "jobs.write" // retry and discard
 	Self               Permission = "self"       // what every operator may ask: who am I, what may I do
@@ -54,12 +56,12 @@ const (
 // reading is what a viewer may do, and everyone else too.
 var reading = []Permission{
 	Self, UsersRead, GroupsRead, OrganizationsRead, ServicesRead, ClientsRead,
-	IssuersRead, KeysRead, SessionsRead, GrantsRead, OperatorsRead, EventsRead, JobsRead,
+	IssuersRead, KeysRead, SessionsRead, GrantsRead, OperatorsRead, EventsRead, IncidentsRead, JobsRead,
 }
 
 // helping is what the helpdesk may do beyond reading: lock, unlock and sign
 // people out. It cannot change who someone is, so it cannot become them.
-var helping = []Permission{UsersSupport, SessionsEnd, GrantsRevoke}
+var helping = []Permission{UsersSupport, SessionsEnd, GrantsRevoke, IncidentsClose}
 
 // administering is what an admin may do beyond helping.
 var administering = []Permission{

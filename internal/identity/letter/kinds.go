@@ -13,6 +13,7 @@ type kind struct {
 	more    bool     // has a second paragraph
 	ignore  bool     // ends with what to do for somebody who did not ask for it
 	facts   []string // of Data, shown below the words under letter.fact.NAME
+	spoken  []string // of Data, each a key of the catalogue whose words are a paragraph
 	notMe   bool     // tells what to do if it was not the reader
 }
 
@@ -44,6 +45,7 @@ var kinds = map[string]kind{
 	"email_changed":    {notMe: true, facts: where},
 	"password_changed": {notMe: true, facts: where},
 	"recovery_used":    {notMe: true, facts: where},
+	"risk_notice":      {notMe: true, spoken: []string{"reason", "then"}, facts: where},
 	"deletion_asked":   {notMe: true, facts: append([]string{"until"}, where...)},
 	// To the address that an account had before, with the way back.
 	"email_replaced":     {button: true, expires: true, more: true},

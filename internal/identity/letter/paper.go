@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -46,6 +47,9 @@ type sheet struct {
 
 type button struct{ Label, URL string }
 
+// countries are names of Data that hold the codes of countries (ISO 3166-1).
+var countries = []string{"country", "from", "to"}
+
 type fact struct{ Label, Value string }
 
 // write puts a letter into words.
@@ -58,6 +62,9 @@ func (l *Letters) write(re *realm.Realm, w written) (mail.Message, error) {
 	s := sheet{Language: words.Tag(), Brand: re.DisplayName, Code: w.Code}
 	args := []any{"realm", re.DisplayName}
 	for name, v := range w.Data {
+		if slices.Contains(countries, name) {
+			v = words.Country(v)
+		}
 		args = append(args, name, v)
 	}
 	say := func(key string) string { return words.T("letter."+w.Kind+"."+key, args...) }
@@ -69,6 +76,11 @@ func (l *Letters) write(re *realm.Realm, w written) (mail.Message, error) {
 	s.Text = append(s.Text, say("text"))
 	if k.more {
 		s.Text = append(s.Text, say("more"))
+	}
+	for _, name := range k.spoken {
+		if key := w.Data[name]; words.Has(key) {
+			s.Text = append(s.Text, words.T(key, args...))
+		}
 	}
 	if w.Link != "" {
 		s.Button, s.Copy = &button{say("button"), re.Issuer + w.Link}, words.T("letter.copy")

@@ -1,6 +1,7 @@
 package risk
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/realm"
 )
 
 // SignIn is somebody who has proved who they are and is about to be signed in.
@@ -66,7 +68,7 @@ func (g *Guard) Assess(ctx context.Context, by audit.Actor, name string, in Sign
 		if s.known {
 			return nil
 		}
-		s.network = network
+		s.near = hashNetwork(g.Key, name, nearOf(by.IP))
 		if s.person, err = readPerson(tx, in.Principal); err != nil {
 			return err
 		}
@@ -83,7 +85,8 @@ func (g *Guard) Assess(ctx context.Context, by audit.Actor, name string, in Sign
 		if err != nil {
 			return err
 		}
-		for _, f := range found {
+		told := false
+		for _, f := range hardestFirst(rl.Settings, found) {
 			done := actionFor(rl.Settings, f.Detector)
 			if done == Off {
 				continue
@@ -94,7 +97,8 @@ func (g *Guard) Assess(ctx context.Context, by audit.Actor, name string, in Sign
 			if !p.again(tx.Now, f.Detector) {
 				continue
 			}
-			_, dead, err := g.raise(tx, by, rl.Settings, signal{Finding: f, principal: in.Principal, network: s.network, shown: shown})
+			_, dead, err := g.raise(tx, by, rl.Settings, signal{Finding: f, principal: in.Principal, shown: shown, quiet: told})
+			told = true
 			if err != nil {
 				return err
 			}
@@ -106,6 +110,14 @@ func (g *Guard) Assess(ctx context.Context, by audit.Actor, name string, in Sign
 		err = g.finish(ctx, by, name, in.Principal, err)
 	}
 	return v, err
+}
+
+// hardestFirst has what most is done about before the rest, so that the person
+// gets one letter, about the thing that matters.
+func hardestFirst(s realm.Settings, found []Finding) []Finding {
+	return slices.SortedStableFunc(slices.Values(found), func(a, b Finding) int {
+		return cmp.Compare(actionFor(s, b.Detector), actionFor(s, a.Detector))
+	})
 }
 
 // scene sets out what is seen of whoever acts.
@@ -126,7 +138,7 @@ func (g *Guard) RememberTx(tx *db.Tx, e *session.Session) error {
 	if err != nil {
 		return err
 	}
-	if p.note(tx.Now, s.device, hashNetwork(g.Key, tx.Realm, networkOf(e.IP)), s.place) {
+	if p.note(tx.Now, s.device, hashNetwork(g.Key, tx.Realm, nearOf(e.IP)), s.place) {
 		if err := writePerson(tx, e.Principal, p); err != nil {
 			return err
 		}

@@ -47,9 +47,9 @@ type scene struct {
 	now   time.Time
 	known bool // the browser has signed in to this account before
 
-	device  string // kind of browser, such as "Firefox on Linux"
-	network string // hash of the network
-	place   geo.Place
+	device string // kind of browser, such as "Firefox on Linux"
+	near   string // hash of the surroundings of the network
+	place  geo.Place
 
 	person  *person
 	source  *source
@@ -85,8 +85,8 @@ var detectors = []detector{
 	{Spraying, wrongTry, spraying, false},
 	{Spraying, proved, sprayed, true},
 	{Suspended, wrongTry, suspended, false},
-	{NewCountry, proved, newCountry, true},
 	{Travel, proved, travel, true},
+	{NewCountry, proved, newCountry, true},
 	{Dormant, proved, dormant, true},
 	{NewDevice, proved, newDevice, true},
 	{Reuse, refresh, reuse, true},

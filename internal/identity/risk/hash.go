@@ -14,15 +14,34 @@ const echoes = 1024
 
 // networkOf is the network that an address stands for: an IPv4 address itself,
 // and of IPv6 what one customer is given (RFC 6177, section 2). It is "" for no
-// address.
+// address, and for a loopback one: that is a proxy that we are not told to trust,
+// behind which is everybody.
 func networkOf(ip string) string {
 	a, err := netip.ParseAddr(ip)
-	if err != nil {
+	if err != nil || a.Unmap().IsLoopback() {
 		return ""
 	}
 	bits := 32
 	if a = a.Unmap().WithZone(""); a.Is6() {
 		bits = 56
+	}
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return ""
+	}
+	return p.String()
+}
+
+// nearOf is the surroundings of an address, among which providers move their
+// customers about. It is "" for no address.
+func nearOf(ip string) string {
+	a, err := netip.ParseAddr(ip)
+	if err != nil {
+		return ""
+	}
+	bits := 16
+	if a = a.Unmap().WithZone(""); a.Is6() {
+		bits = 32
 	}
 	p, err := a.Prefix(bits)
 	if err != nil {

@@ -7,8 +7,8 @@ func newDevice(s *scene, t thresholds) *Finding {
 		return nil
 	}
 	_, kind := s.person.Devices[s.device]
-	_, network := s.person.Networks[s.network]
-	if kind && (network || t.deviceStrict) {
+	_, near := s.person.Networks[s.near]
+	if kind && (near || t.deviceStrict) {
 		return nil
 	}
 	return because("new_device", "device", s.device)

@@ -17,6 +17,7 @@ type signal struct {
 	principal string // "" for one about a network
 	network   string // its hash
 	shown     string // the network, as operators know it
+	quiet     bool   // the person is told of something else already
 }
 
 // raise does what the realm decided for a finding, all in this transaction. The
@@ -57,7 +58,7 @@ func (g *Guard) raise(tx *db.Tx, by audit.Actor, s realm.Settings, f signal) (do
 		}
 		n.Revoked = true
 	}
-	if g.Tell != nil && tells(f.Detector) {
+	if g.Tell != nil && !f.quiet && tells(f.Detector) {
 		if err := g.Tell(tx, n); err != nil {
 			return done, n.Revoked, err
 		}

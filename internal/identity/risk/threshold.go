@@ -20,14 +20,14 @@ type thresholds struct {
 
 // frozen are the thresholds in force.
 var frozen = thresholds{
-	stuffingAccounts: 8,
+	stuffingAccounts: 5,
 	stuffingShare:    0.7,
 	sprayAccounts:    8,
 	sprayExcess:      4,
 	deviceStrict:     false,
-	travelKilometres: 500,
-	travelSpeed:      900,
-	dormant:          90 * 24 * time.Hour,
-	suspendedTries:   3,
+	travelKilometres: 300,
+	travelSpeed:      600,
+	dormant:          120 * 24 * time.Hour,
+	suspendedTries:   2,
 	reuseUnused:      false,
 }

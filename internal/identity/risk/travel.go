@@ -8,6 +8,9 @@ func travel(s *scene, t thresholds) *Finding {
 	if s.known || s.place.Country == "" || s.far == nil {
 		return nil
 	}
+	if _, been := s.person.Countries[s.place.Country]; been {
+		return nil // one end of a tunnel that they use, or where they live at times
+	}
 	for _, stay := range s.person.Stays {
 		km := s.far(stay.Place, s.place)
 		hours := max(s.now.Sub(time.UnixMilli(stay.At)).Hours(), 0)

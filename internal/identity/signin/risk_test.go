@@ -12,7 +12,7 @@ import (
 )
 
 // awake is how long an account sleeps until its sign-ins look wrong.
-const awake = 100 * 24 * time.Hour
+const awake = 150 * 24 * time.Hour
 
 func (w *world) decides(t testing.TB, settings map[string]any) {
 	t.Helper()
