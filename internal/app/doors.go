@@ -57,7 +57,7 @@ func (a *App) doors(master []byte) error {
 	var protocol *oauth.Server
 	pages, err := signin.New(signin.Options{DB: a.DB, Once: a.Once, Sessions: a.Sessions, Passwords: a.Passwords, Risk: a.Risk, Factors: a.Factors, People: a.People,
 		Clients: a.Clients, Grants: a.Grants, Frames: told.Frames, Approvals: a.Approvals, Details: a.Details, Words: words, Assets: assets, FormKey: secret.Derive(master, "cardea/forms/v1"), Limiter: limiter,
-		Passkeys: a.Passkeys, PasskeysAt: "/",
+		Passkeys: a.Passkeys, PasskeysAt: account.Path + "/factors",
 		SetUp: setUp{a.Operators}, Desk: a.Desk, Terms: a.Terms,
 		Application: func(ctx context.Context, rl *realm.Realm, id string) (*client.Client, error) {
 			return protocol.Shown(ctx, rl, id)

@@ -18,7 +18,8 @@ var shownFactors = []credential.Type{credential.Passkey, credential.TOTP, creden
 // factorsPage lists what somebody proves themselves with.
 type factorsPage struct {
 	frame
-	Groups []group
+	Groups  []group
+	Devices string // what they are to know of passkeys, as JSON, or ""
 }
 
 // group are somebody's factors of one kind.
@@ -54,6 +55,10 @@ func (s *Server) factors(w http.ResponseWriter, r *http.Request, v *visit) error
 		if g.Add || len(g.Factors) > 0 {
 			p.Groups = append(p.Groups, g)
 		}
+	}
+	// Devices learn here what is gone.
+	if p.Devices, err = s.Pages.DevicesKnow(r, v.person); err != nil {
+		return err
 	}
 	return s.look.Render(w, http.StatusOK, "factors", p)
 }

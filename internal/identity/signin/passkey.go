@@ -8,6 +8,7 @@ import (
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/once"
+	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web"
@@ -198,7 +199,7 @@ func (p passkeyFactor) AskEnrol(w http.ResponseWriter, r *http.Request, q *quest
 	if page.factorPage, err = p.s.factorPage(w, r, q, kindPasskey, problem, status); err != nil {
 		return err
 	}
-	if page.Devices, err = p.s.devicesKnow(r, q.who); err != nil {
+	if page.Devices, err = p.s.DevicesKnow(r, q.who.Principal); err != nil {
 		return err
 	}
 	page.Passkey.Again = page.Link(pathEnrol, "flow", q.flow.text, "by", kindPasskey)
@@ -218,9 +219,13 @@ func (p passkeyFactor) Enrol(w http.ResponseWriter, r *http.Request, q *question
 	return p.s.enrolled(w, r, q, &shown, true)
 }
 
-// devicesKnow is what the devices of somebody are to know, as JSON.
-func (s *Server) devicesKnow(r *http.Request, who *holder) (string, error) {
-	a, err := s.Passkeys.Accepted(r.Context(), realm.From(r.Context()), who.Principal)
+// DevicesKnow is what the devices of somebody are to know of their passkeys, as
+// JSON for an attribute data-passkeys, which passkey.js reads; "" is nothing.
+func (s *Server) DevicesKnow(r *http.Request, who *principal.Principal) (string, error) {
+	if s.Passkeys == nil {
+		return "", nil
+	}
+	a, err := s.Passkeys.Accepted(r.Context(), realm.From(r.Context()), who)
 	if a == nil || err != nil {
 		return "", err
 	}
@@ -231,5 +236,5 @@ func (s *Server) devicesKnow(r *http.Request, who *holder) (string, error) {
 // addPasskey leads to the page on which somebody adds a passkey; password
 // managers know its address (see wellKnownPasskeys).
 func (s *Server) addPasskey(w http.ResponseWriter, r *http.Request) error {
-	return s.Begin(w, r, Flow{Return: "/", Enrol: kindPasskey})
+	return s.Begin(w, r, Flow{Return: s.PasskeysAt, Enrol: kindPasskey})
 }

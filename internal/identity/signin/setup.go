@@ -69,8 +69,25 @@ func (s *Server) doSetup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return badLink(err)
 	}
-	web.See(w, re.Path+"/signin")
-	return nil
+	return s.afterSetup(w, r)
+}
+
+// afterSetup leads the first administrator to sign in, and then to a passkey,
+// which can be put off: whoever may do everything should not hang on a password.
+func (s *Server) afterSetup(w http.ResponseWriter, r *http.Request) error {
+	offers, err := s.offersPasskey(r, nil)
+	if err != nil {
+		return err
+	}
+	if !offers {
+		web.See(w, realm.From(r.Context()).Path+"/signin")
+		return nil
+	}
+	f := &flow{Flow: Flow{Return: "/", Enrol: kindPasskey}, Offered: true}
+	if err := s.keep(w, r, f); err != nil {
+		return err
+	}
+	return s.next(w, r, f)
 }
 
 // fieldProblems puts into words what is wrong with which field.
