@@ -227,7 +227,10 @@ func (a *App) cores(master []byte) (err error) {
 	a.People = principal.NewDirectory(a.DB, a.Log)
 	a.Credentials = credential.NewStore(a.DB, a.Log, box)
 	a.Factors = credential.NewFactors(a.DB, a.Log, a.Realms, box)
-	a.Passwords = credential.NewPasswords(a.DB, a.Log, a.Realms, credential.PasswordOptions{Breached: breached})
+	if a.Fetch == nil {
+		a.Fetch = web.NewFetcher(web.FetchOptions{AllowHosts: a.Settings.Fetch.AllowHosts, Loopback: !a.Settings.Production(), Agent: "cardea"})
+	}
+	a.Passwords = credential.NewPasswords(a.DB, a.Log, a.Realms, credential.PasswordOptions{Breached: breached, Service: a.ranges()})
 	a.Passkeys = credential.NewPasskeys(a.DB, a.Log, a.Realms, a.People, a.Once, secret.Derive(master, "cardea/passkeys/v1"))
 	a.Sessions = session.NewStore(a.DB, a.Log, a.Realms, a.People, a.Credentials)
 	a.Clients = client.New(a.DB, a.Log, a.Credentials)
@@ -236,9 +239,6 @@ func (a *App) cores(master []byte) (err error) {
 	cores := grant.Cores{Realms: a.Realms, Principals: a.People, Credentials: a.Credentials,
 		Sessions: a.Sessions, Clients: a.Clients, Ring: a.Ring}
 	a.Grants = grant.NewStore(a.DB, a.Log, cores)
-	if a.Fetch == nil {
-		a.Fetch = web.NewFetcher(web.FetchOptions{AllowHosts: a.Settings.Fetch.AllowHosts, Loopback: !a.Settings.Production(), Agent: "cardea"})
-	}
 	a.Registered = registration.New(a.DB, a.Clients, a.Credentials, a.Grants, a.Fetch)
 	a.Tokens = token.NewGate(a.DB, a.Log, cores, a.Grants)
 	a.Operators = operator.New(a.DB, a.Log, a.Once, a.Passwords, a.Clients)
@@ -300,3 +300,17 @@ func (a *App) Close() {
 
 // Logger is where the program says what operators should know.
 func (a *App) Logger() *slog.Logger { return a.slog }
+
+// ranges is the service that knows breached passwords, nil if none is configured.
+func (a *App) ranges() *credential.Range {
+	if a.Settings.Passwords.RangeURL == "" {
+		return nil
+	}
+	return &credential.Range{Closed: a.Settings.Passwords.RangeFailure == "closed", Get: func(ctx context.Context, digits string) ([]byte, error) {
+		got, err := a.Fetch.Get(ctx, a.Settings.Passwords.RangeURL+digits, "text/plain")
+		if err != nil {
+			return nil, err
+		}
+		return got.Body, nil
+	}}
+}

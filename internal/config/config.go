@@ -201,6 +201,14 @@ type Passwords struct {
 	// A file of breached passwords, one SHA-1 in hexadecimal per line, sorted;
 	// counts after a colon are ignored. New passwords found in it are refused.
 	BreachFile string `key:"breach_file" help:"sorted file of SHA-1 hashes of breached passwords"`
+	// An address that answers to five hexadecimal digits put behind it with the
+	// rest of the SHA-1 of every breached password that begins so, such as
+	// https://api.pwnedpasswords.com/range/. The password does not leave the node;
+	// that somebody chooses one now does.
+	RangeURL string `key:"range_url" help:"k-anonymity service for breached passwords"`
+	// What happens while that service does not answer: open lets passwords pass,
+	// closed has people try again later.
+	RangeFailure string `key:"range_failure" default:"open" help:"open or closed"`
 }
 
 // GeoIP names the file that tells in which country an address is.

@@ -69,6 +69,12 @@ func (c *Config) validate(report reporter) {
 			at("passwords.breach_file", "%s: %v", c.Passwords.BreachFile, withoutPath(err))
 		}
 	}
+	if u, err := url.Parse(c.Passwords.RangeURL); c.Passwords.RangeURL != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "") {
+		at("passwords.range_url", "want an address such as https://ranges.example.com/range/")
+	}
+	if !slices.Contains([]string{"open", "closed"}, c.Passwords.RangeFailure) {
+		at("passwords.range_failure", "want open or closed")
+	}
 	if c.GeoIP.File != "" {
 		if _, err := os.Stat(c.GeoIP.File); err != nil {
 			at("geoip.file", "%s: %v", c.GeoIP.File, withoutPath(err))

@@ -34,6 +34,12 @@ type Settings struct {
 	// PasswordMinLength is the least number of code points of a new password
 	// where it is the only factor.
 	PasswordMinLength int
+	// PasswordMaxAge is after how long a password must be replaced; 0: never.
+	// PasswordHistory is how many earlier ones may not be chosen again. Both make
+	// passwords weaker, since people answer them with patterns (NIST SP 800-63B-4,
+	// section 3.1.1.2): they are for those whom a regulator obliges.
+	PasswordMaxAge  time.Duration
+	PasswordHistory int
 	// GuessLimit is how many wrong passwords are evaluated for one account
 	// within GuessWindow: once for all unknown browsers together, and once for
 	// each browser that has signed in to the account before. As many wrong codes
@@ -172,6 +178,8 @@ var generalFields = []Field{
 	duration("session_idle", "a session ends when unused for so long", 12*time.Hour, time.Minute, 90*day, func(s *Settings) *time.Duration { return &s.SessionIdle }),
 	duration("session_absolute", "a session ends after so long, used or not", 30*day, time.Minute, 400*day, func(s *Settings) *time.Duration { return &s.SessionAbsolute }),
 	integer("password_min_length", "least characters of a password that is the only factor", 15, 15, 64, func(s *Settings) *int { return &s.PasswordMinLength }),
+	duration("password_max_age", "a password must be replaced after so long; 0s: never. Leave it so unless a regulator obliges you: people answer with patterns, and passwords get weaker", 0, 0, 3650*day, func(s *Settings) *time.Duration { return &s.PasswordMaxAge }),
+	integer("password_history", "how many earlier passwords may not be chosen again, whose hashes are kept for that. Leave it at 0 unless a regulator obliges you", 0, 0, 10, func(s *Settings) *int { return &s.PasswordHistory }),
 	integer("guess_limit", "wrong passwords evaluated for one account, and wrong device codes looked up, within guess_window", 10, 1, 100, func(s *Settings) *int { return &s.GuessLimit }),
 	duration("guess_window", "time in which guess_limit applies", 15*time.Minute, time.Minute, day, func(s *Settings) *time.Duration { return &s.GuessWindow }),
 	{Name: "least_acr", Help: "least assurance of a sign-in: aal1 (one factor), aal2 (two) or aal3 (a device-bound passkey that passed an attestation policy)", Kind: "text", Default: "aal1",

@@ -19,6 +19,7 @@ type Passwords struct {
 	log      *audit.Log
 	realms   *realm.Registry
 	breached *Breaches
+	service  *Range
 	hasher   *hasher
 	watch    Watch // may be nil
 }
@@ -27,13 +28,15 @@ type Passwords struct {
 type PasswordOptions struct {
 	// Breached are passwords not to be chosen, from a file the operator brought.
 	Breached *Breaches
+	// Service knows more of them; nil: none is asked.
+	Service *Range
 	// Workers is how many hashes are computed at a time; 0: one per core.
 	Workers int
 }
 
 // NewPasswords returns what checks and sets passwords.
 func NewPasswords(d *db.DB, log *audit.Log, realms *realm.Registry, o PasswordOptions) *Passwords {
-	return &Passwords{guesses: guesses{db: d, seed: maphash.MakeSeed()}, log: log, realms: realms, breached: o.Breached, hasher: newHasher(o.Workers, time.Second)}
+	return &Passwords{guesses: guesses{db: d, seed: maphash.MakeSeed()}, log: log, realms: realms, breached: o.Breached, service: o.Service, hasher: newHasher(o.Workers, time.Second)}
 }
 
 // Attempt is somebody trying a password.
@@ -60,7 +63,8 @@ type Result struct {
 	Outcome    Outcome
 	Principal  *principal.Principal // if Right
 	Credential string               // if Right
-	MustChange bool                 // if Right: the password is compromised and opens only its own replacement
+	MustChange bool                 // if Right: the password is compromised or expired and opens only its own replacement
+	Expired    bool                 // if MustChange: for nothing but its age
 	AMR        []string             // if Right: RFC 8176 values
 	RetryAfter time.Duration        // if Limited
 }
@@ -135,7 +139,8 @@ func (p *Passwords) Check(ctx context.Context, by audit.Actor, name string, a At
 	if err := p.settle(ctx, name, c, reserved, p.stronger(ctx, hash, password)); err != nil {
 		return Result{}, err
 	}
-	return Result{Outcome: Right, Principal: c.principal, Credential: c.credential.ID, MustChange: c.credential.MustChange, AMR: []string{"pwd"}}, nil
+	old := c.credential.expired(p.db.Now(), r.Settings.PasswordMaxAge)
+	return Result{Outcome: Right, Principal: c.principal, Credential: c.credential.ID, MustChange: c.credential.MustChange || old, Expired: old && !c.credential.MustChange, AMR: []string{"pwd"}}, nil
 }
 
 // or returns the first error there is.

@@ -13,7 +13,10 @@ import (
 
 // Hashed is a password that passed the realm's rules and was hashed, ready to
 // be set within a transaction.
-type Hashed struct{ phc string }
+type Hashed struct {
+	phc     string
+	history int // how many earlier ones are to be remembered
+}
 
 // Hash checks a new password against the realm's rules and hashes it; it must
 // run outside of transactions. about are words that go with its owner, such as
@@ -33,12 +36,15 @@ func (p *Passwords) Hash(ctx context.Context, name string, password secret.Text,
 	if err != nil {
 		return Hashed{}, err
 	}
+	if err := p.ranged(ctx, text); err != nil {
+		return Hashed{}, err
+	}
 	leave, err := p.hasher.admit()
 	if err != nil {
 		return Hashed{}, err
 	}
 	defer leave()
-	var h Hashed
+	h := Hashed{history: r.Settings.PasswordHistory}
 	err = p.hasher.run(ctx, func() { h.phc = preferred.hash(text) })
 	return h, err
 }
@@ -67,7 +73,7 @@ func SetPasswordTx(tx *db.Tx, by audit.Actor, id string, h Hashed) (replaced str
 
 func replacePassword(tx *db.Tx, by audit.Actor, id string, old Credential, h Hashed) (Credential, error) {
 	if old.ID != "" {
-		if err := revoke(tx, old.ID); err != nil {
+		if err := retire(tx, old, h.history); err != nil {
 			return Credential{}, err
 		}
 		if err := principal.EndEraTx(tx, by, id, "password replaced"); err != nil {
@@ -126,6 +132,11 @@ func (p *Passwords) Replace(ctx context.Context, by audit.Actor, name string, c 
 	if err != nil {
 		return Result{}, err
 	}
+	r, err := p.realms.ByName(ctx, name)
+	if err != nil {
+		return Result{}, err
+	}
+	c.Keep = c.Keep && r.Settings.PasswordMaxAge == 0 && r.Settings.PasswordHistory == 0
 	if c.Current == c.Next {
 		return Result{}, refuse("password_unchanged", "the new password is the present one")
 	}
@@ -191,6 +202,9 @@ func (p *Passwords) HashFor(ctx context.Context, name, id string, password secre
 	if err != nil {
 		return Hashed{}, err
 	}
+	if err := p.unused(ctx, name, id, password); err != nil {
+		return Hashed{}, err
+	}
 	return p.Hash(ctx, name, password, about...)
 }
 
@@ -202,7 +216,7 @@ func (p *Passwords) Import(ctx context.Context, by audit.Actor, name, id, phc st
 		return "", fault.New(fault.Invalid, "password_hash_invalid", "%s", err).WithField("hash", err.Error())
 	}
 	err = p.db.Update(ctx, name, func(tx *db.Tx) error {
-		replaced, err = SetPasswordTx(tx, by, id, Hashed{phc})
+		replaced, err = SetPasswordTx(tx, by, id, Hashed{phc: phc})
 		return err
 	})
 	return replaced, err

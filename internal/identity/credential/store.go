@@ -83,6 +83,28 @@ func revoke(tx *db.Tx, id string) error {
 	return err
 }
 
+// revokeKept is revoke for a password whose hash is kept, so that it is not
+// chosen again.
+func revokeKept(tx *db.Tx, id string) error {
+	_, err := tx.Exec(`UPDATE credentials SET revoked_at = $3, version = version + 1 WHERE realm = $1 AND id = $2 AND revoked_at = 0`,
+		tx.Realm, id, db.At(tx.Now))
+	return err
+}
+
+// keptHashes are those of a principal's dead passwords, the latest first.
+func keptHashes(tx *db.Tx, principal string) ([]string, error) {
+	return db.All(tx, db.Scalar[string], `SELECT data FROM credentials WHERE realm = $1 AND principal = $2 AND type = $3 AND revoked_at > 0 AND data <> ''
+		ORDER BY revoked_at DESC, id DESC`, tx.Realm, principal, Password)
+}
+
+// dropHashes forgets all but the latest of them.
+func dropHashes(tx *db.Tx, principal string, but int) error {
+	_, err := tx.Exec(`UPDATE credentials SET data = '' WHERE realm = $1 AND principal = $2 AND type = $3 AND revoked_at > 0 AND data <> '' AND id NOT IN
+		(SELECT id FROM credentials WHERE realm = $1 AND principal = $2 AND type = $3 AND revoked_at > 0 AND data <> '' ORDER BY revoked_at DESC, id DESC LIMIT $4)`,
+		tx.Realm, principal, Password, but)
+	return err
+}
+
 func noteUse(tx *db.Tx, id string) error {
 	_, err := tx.Exec(`UPDATE credentials SET last_used_at = $3 WHERE realm = $1 AND id = $2 AND revoked_at = 0`, tx.Realm, id, db.At(tx.Now))
 	return err
@@ -137,6 +159,9 @@ func readDemand(tx *db.Tx, principal string) (time.Time, error) {
 func ForgetTx(tx *db.Tx, principal string) error {
 	if _, err := tx.Exec(`UPDATE credentials SET revoked_at = $3, data = '', name = '', version = version + 1 WHERE realm = $1 AND principal = $2 AND revoked_at = 0`,
 		tx.Realm, principal, db.At(tx.Now)); err != nil {
+		return err
+	}
+	if err := dropHashes(tx, principal, 0); err != nil {
 		return err
 	}
 	for _, statement := range []string{`DELETE FROM browsers WHERE realm = $1 AND principal = $2`, `DELETE FROM factor_demands WHERE realm = $1 AND principal = $2`} {

@@ -132,7 +132,7 @@ func (s *Server) checkPassword(w http.ResponseWriter, r *http.Request) error {
 		if err := s.assess(r, &flow{}, passwordProof(result, s.DB.Now())); err != nil {
 			return s.refuseSignIn(w, r, f, p, err)
 		}
-		return s.showRenew(w, r, f, http.StatusOK, renewPage{Identifier: p.Identifier})
+		return s.showRenew(w, r, f, http.StatusOK, renewPage{Identifier: p.Identifier, Expired: result.Expired})
 	}
 	if err := s.signIn(w, r, f, result); fault.Code(err) == "password_wrong" {
 		return s.refuseSignIn(w, r, f, p, err)

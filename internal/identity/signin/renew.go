@@ -16,6 +16,7 @@ type renewPage struct {
 	words
 	Form, Flow string
 	Identifier string
+	Expired    bool // it is old, and nothing else is wrong with it
 	MinLength  int
 	Problem    string
 	Wrong      map[string]string // by field
@@ -64,6 +65,7 @@ func (s *Server) renewPassword(w http.ResponseWriter, r *http.Request) error {
 	if !result.MustChange {
 		return s.showSignIn(w, r, f, http.StatusOK, signInPage{Identifier: p.Identifier}) // the password is good, there
 	}
+	p.Expired = result.Expired
 	if err := s.assess(r, &flow{}, passwordProof(result, s.DB.Now())); err != nil {
 		return again(err)
 	}
