@@ -60,11 +60,11 @@ test("a password manager finds where the password is changed, the hint helps, an
   const complaints = listen(page);
   await page.goto(`${cardea.issuer}/.well-known/change-password`);
   await page.waitForURL("**/account/password");
-  await page.getByLabel("New password").fill("password password password");
-  await page.getByText(/easy to guess/i).waitFor();
+  await page.getByLabel("New password").fill("qwertyuiopasdfghjkl");
+  await page.getByText("Easy to guess").waitFor();
   await inspect(page, "account-password-weak");
   await page.getByLabel("New password").fill(next);
-  await page.getByText(/very strong/i).waitFor();
+  await page.getByText("Very strong").waitFor();
   await page.getByLabel("Current password").fill(person.password);
   await page.getByRole("button", { name: "Change password" }).click();
   await page.getByRole("status").getByText("Your password is changed").waitFor();
@@ -92,8 +92,8 @@ test("“this wasn’t me” locks everybody out and says what to do next", asyn
   await page.getByLabel("New password").fill(person.password);
   await page.getByRole("button", { name: "Save and sign in" }).click();
   await page.waitForURL("**/account/factors");
-  const { items } = await cardea.admin("GET", "/incidents");
-  assert.ok(items.some((i) => i.detector === "not_me"), JSON.stringify(items));
+  const { items } = await cardea.admin("GET", "/events?action=incident.open");
+  assert.ok(items.some((e) => e.data.detector === "not_me"), JSON.stringify(items));
   await context.close();
   await thief.context.close();
 });
