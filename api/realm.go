@@ -27,6 +27,7 @@ type RealmSettings struct {
 	PasswordMinLength int    `json:"password_min_length,omitempty" minimum:"0" doc:"Least characters of a password that is the only factor."`
 	PasswordMaxAge    string `json:"password_max_age,omitempty" maxLength:"20" doc:"A password must be replaced after so long; 0s: never. It makes passwords weaker: for those whom a regulator obliges."`
 	PasswordHistory   *int   `json:"password_history,omitempty" minimum:"0" doc:"How many earlier passwords may not be chosen again; 0: none. For those whom a regulator obliges."`
+	AdviceTexts       string `json:"advice,omitempty" maxLength:"40000" doc:"What people are told about passwords, passkeys, phishing and where to report, in the place of the product's words: a JSON object of languages and topics with plain text."`
 	GuessLimit        int    `json:"guess_limit,omitempty" minimum:"0" doc:"Wrong passwords evaluated for one account within guess_window."`
 	GuessWindow       string `json:"guess_window,omitempty" maxLength:"20" doc:"Time in which guess_limit applies."`
 	MaxTokenBytes     int    `json:"max_token_bytes,omitempty" minimum:"0" doc:"An access token larger than this is not issued."`

@@ -40,6 +40,9 @@ type Settings struct {
 	// section 3.1.1.2): they are for those whom a regulator obliges.
 	PasswordMaxAge  time.Duration
 	PasswordHistory int
+	// AdviceTexts are what operators tell people in the place of the product's own
+	// advice; see Advice.
+	AdviceTexts string
 	// GuessLimit is how many wrong passwords are evaluated for one account
 	// within GuessWindow: once for all unknown browsers together, and once for
 	// each browser that has signed in to the account before. As many wrong codes
@@ -178,6 +181,8 @@ var generalFields = []Field{
 	duration("session_idle", "a session ends when unused for so long", 12*time.Hour, time.Minute, 90*day, func(s *Settings) *time.Duration { return &s.SessionIdle }),
 	duration("session_absolute", "a session ends after so long, used or not", 30*day, time.Minute, 400*day, func(s *Settings) *time.Duration { return &s.SessionAbsolute }),
 	integer("password_min_length", "least characters of a password that is the only factor", 15, 15, 64, func(s *Settings) *int { return &s.PasswordMinLength }),
+	{Name: "advice", Help: "what people are told about passwords, passkeys, phishing and where to report, in the place of the product's words: a JSON object of languages and topics (password, passkey, phishing, report) with plain text", Kind: "text", Default: "{}",
+		pattern: regexp.MustCompile(`^\{[\s\S]*\}$`), check: checkAdvice, text: func(s *Settings) *string { return &s.AdviceTexts }},
 	duration("password_max_age", "a password must be replaced after so long; 0s: never. Leave it so unless a regulator obliges you: people answer with patterns, and passwords get weaker", 0, 0, 3650*day, func(s *Settings) *time.Duration { return &s.PasswordMaxAge }),
 	integer("password_history", "how many earlier passwords may not be chosen again, whose hashes are kept for that. Leave it at 0 unless a regulator obliges you", 0, 0, 10, func(s *Settings) *int { return &s.PasswordHistory }),
 	integer("guess_limit", "wrong passwords evaluated for one account, and wrong device codes looked up, within guess_window", 10, 1, 100, func(s *Settings) *int { return &s.GuessLimit }),

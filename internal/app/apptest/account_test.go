@@ -308,6 +308,35 @@ func TestPeopleSayThatItWasNotThem(t *testing.T) {
 	})
 }
 
+// Operators say in their own words what people are told, as text and never as
+// markup; where they say nothing, and in other languages, ours stand.
+func TestOperatorsEditTheAdvice(t *testing.T) {
+	Run(t, func(t *testing.T, e *Env) {
+		w := settle(t, e)
+		e.Person(t, realm.Default, "ada@example.com")
+		v := w.visitor()
+		v.mustSignIn(t, "ada@example.com")
+		v.open("GET", "/account/help", nil).expect(t, "our words", 200, "What a passkey is", "never leave the device")
+		set := func(text string) error {
+			_, err := e.Realms.Update(t.Context(), audit.System, realm.Default, 0, realm.Change{Settings: map[string]any{"advice": text}})
+			return err
+		}
+		if err := set(`{"en": {"report": "Call <b>1234</b>.\n\nDay and night."}}`); err != nil {
+			t.Fatal(err)
+		}
+		c := v.open("GET", "/account/help", nil).expect(t, "their words", 200, "Call &lt;b&gt;1234&lt;/b&gt;.</p>", ">Day and night.", "never leave the device")
+		if strings.Contains(c.Body.String(), "everybody is locked out, and the administrators") {
+			t.Error("our words are there too")
+		}
+		v.open("GET", "/account/help?lang=de", nil).expect(t, "another language", 200, "Alle werden ausgesperrt")
+		for _, bad := range []string{`{"en": {"other": "x"}}`, `{"en": "x"}`, `{"en": {"report": "a\u202eb"}}`, `{"en": {"report": "` + strings.Repeat("x", 2001) + `"}}`} {
+			if err := set(bad); err == nil {
+				t.Errorf("%.40s was taken", bad)
+			}
+		}
+	})
+}
+
 // mine are forms that would change something if the ids in them were the
 // sender's own, by page.
 func (w *town) mine(t testing.TB, person string) map[string]url.Values {

@@ -16,6 +16,7 @@ const (
 	pathProfile  = Path + "/profile"
 	pathFactors  = Path + "/factors"
 	pathFactor   = pathFactors + "/{id}"
+	pathHelp     = Path + "/help"
 	// PathNotMe is where people say that something was not them: whoever is signed
 	// in, or holds a link for it (?link=…).
 	PathNotMe = Path + "/not-me"
@@ -39,6 +40,7 @@ func (s *Server) Mount(root *web.Mux) {
 	m.Handle("POST "+pathFactors, s.form(s.addFactor))
 	m.Handle("GET "+pathFactor, s.page(s.factor))
 	m.Handle("POST "+pathFactor, s.form(s.changeFactor))
+	m.Handle("GET "+pathHelp, s.page(s.help))
 	m.Handle("GET "+PathNotMe, s.notMe)
 	m.Handle("POST "+PathNotMe, s.disown, web.Rate(signin.RateGuess))
 	m.Handle("GET /.well-known/change-password", s.wellKnownPassword)

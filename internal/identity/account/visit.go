@@ -110,7 +110,8 @@ type section struct {
 func (f frame) Menu() []section {
 	menu := []section{{Path: Path, Key: "account.overview", Icon: "home"}, {Path: pathFactors, Key: "account.factors", Icon: "shield"}, {Path: pathPassword, Key: "account.password", Icon: "key"},
 		{Path: pathDevices, Key: "account.devices", Icon: "device"}, {Path: pathActivity, Key: "account.activity", Icon: "clock"},
-		{Path: pathApps, Key: "account.apps", Icon: "app"}, {Path: pathProfile, Key: "account.profile", Icon: "person"}}
+		{Path: pathApps, Key: "account.apps", Icon: "app"}, {Path: pathProfile, Key: "account.profile", Icon: "person"},
+		{Path: pathHelp, Key: "account.help", Icon: "help"}}
 	for i := range menu {
 		menu[i].Current = menu[i].Path == f.At || menu[i].Path == pathFactors && strings.HasPrefix(f.At, pathFactors)
 	}
