@@ -168,6 +168,9 @@ func TestARemovedPasskeyIsForgotten(t *testing.T) {
 		}
 		b := w.browser(t, dbtest.Realm).signInBy(a).shows(http.StatusUnprocessableEntity, "was removed", `data-passkey-gone="{&#34;credentialId&#34;:&#34;`+pk.To64(a.Keys[0].ID))
 		b.submit("answer", a.Get(b.options(), pk.Before(func(p *pk.Parts) { p.ID, p.User = []byte("another's"), []byte("of another realm") }))).shows(http.StatusUnprocessableEntity, "isn’t known here")
+		if strings.Contains(b.body, `aria-invalid="true"`) {
+			t.Error("the password is called wrong where none was sent")
+		}
 		if strings.Contains(b.body, "data-passkey-gone") {
 			t.Error("a device is told to forget a passkey that may be another realm's")
 		}

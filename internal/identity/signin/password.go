@@ -32,7 +32,7 @@ type signInPage struct {
 }
 
 // Invalid reports whether the fields are what is wrong.
-func (p signInPage) Invalid() bool { return p.Problem != "" && !p.Busy }
+func (p signInPage) Invalid() bool { return p.Problem != "" && !p.Busy && !p.Sent }
 
 // askPassword shows the page, unless there is nothing to ask.
 func (s *Server) askPassword(w http.ResponseWriter, r *http.Request) error {
