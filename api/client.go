@@ -74,6 +74,8 @@ type ClientSettings struct {
 	TokenExchangeImpersonation            bool                `json:"token_exchange_impersonation,omitempty" doc:"Relaxed: it may exchange a token for one that does not name who acts."`
 	IdentityAssertions                    []IdentityAssertion `json:"identity_assertions,omitempty" maxItems:"100" nullable:"false" doc:"For which authorization servers of other domains it gets identity assertions (ID-JAG)."`
 	IntrospectAny                         bool                `json:"introspect_any,omitempty" doc:"Relaxed: a resource server may ask about every token of the realm."`
+	LeastACR                              string              `json:"least_acr,omitempty" enum:"aal1,aal2,aal3" doc:"Least assurance with which people get it anything; neither a remembered device nor a time of grace excuses. Empty: the realm's."`
+	Factors                               []string            `json:"factors,omitempty" maxItems:"20" nullable:"false" doc:"Ways to prove who one is that count for it, of those that the realm allows; empty: all of them."`
 	DefaultMaxAge                         int64               `json:"default_max_age,omitempty" minimum:"0" doc:"Seconds."`
 	RequireAuthTime                       bool                `json:"require_auth_time,omitempty"`
 	AccessTokenTTL                        int64               `json:"access_token_ttl,omitempty" minimum:"0" doc:"Seconds; can only shorten the realm's."`

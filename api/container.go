@@ -98,6 +98,7 @@ type Credential struct {
 	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
 	RevokedAt  *time.Time `json:"revoked_at,omitempty"`
+	CodesLeft  int        `json:"codes_left,omitempty" doc:"How many recovery codes were not used."`
 	Passkey    *Passkey   `json:"passkey,omitempty" doc:"What a passkey is like."`
 }
 

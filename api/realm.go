@@ -30,6 +30,12 @@ type RealmSettings struct {
 	AdviceTexts       string `json:"advice,omitempty" maxLength:"40000" doc:"What people are told about passwords, passkeys, phishing and where to report, in the place of the product's words: a JSON object of languages and topics with plain text."`
 	GuessLimit        int    `json:"guess_limit,omitempty" minimum:"0" doc:"Wrong passwords evaluated for one account within guess_window."`
 	GuessWindow       string `json:"guess_window,omitempty" maxLength:"20" doc:"Time in which guess_limit applies."`
+	LeastACR          string `json:"least_acr,omitempty" enum:"aal1,aal2,aal3" doc:"Least assurance of a sign-in."`
+	EnrolGrace        string `json:"enrol_grace,omitempty" doc:"How long somebody may go on without the factor that least_acr demands."`
+	Factors           string `json:"factors,omitempty" maxLength:"200" doc:"Ways to prove who one is that count: words of password, totp, recovery, passkey and email, or *."`
+	AssuranceLife     string `json:"assurance_life,omitempty" doc:"How long a proof counts for more than aal1."`
+	RememberDevice    string `json:"remember_device,omitempty" doc:"How long a device is not asked for a second factor again, if its owner wishes so; 0s: never."`
+	TOTPAlgorithm     string `json:"totp_algorithm,omitempty" enum:"SHA1,SHA256,SHA512" doc:"Algorithm of time-based codes of new authenticator apps."`
 	MaxTokenBytes     int    `json:"max_token_bytes,omitempty" minimum:"0" doc:"An access token larger than this is not issued."`
 	KeyRotation       string `json:"key_rotation,omitempty" maxLength:"20" doc:"A signing key signs for so long before the next takes over."`
 	DefaultLanguage   string `json:"default_language,omitempty" maxLength:"35" doc:"Language of pages for browsers that ask for none there is."`

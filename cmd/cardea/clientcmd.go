@@ -93,6 +93,8 @@ func newClientFlags(flags *pflag.FlagSet) *clientFlags {
 	set.words("identifier", "audience that a resource server answers to", func(s *api.ClientSettings) *[]string { return &s.Identifiers })
 	set.words("resource-scope", "scope that a resource server understands, for its metadata", func(s *api.ClientSettings) *[]string { return &s.ResourceScopes })
 	set.yes("first-party", "ask nobody for consent", func(s *api.ClientSettings) *bool { return &s.FirstParty })
+	set.text("least-acr", "aal1, aal2 or aal3: least assurance with which people get it anything", func(s *api.ClientSettings) *string { return &s.LeastACR })
+	set.words("factor", "way to prove who one is that counts for it: password, totp, recovery, passkey or email; all if none is given", func(s *api.ClientSettings) *[]string { return &s.Factors })
 	set.text("subject-type", "public or pairwise", func(s *api.ClientSettings) *string { return &s.SubjectType })
 	set.text("id-token-alg", "ES256, RS256, PS256 or EdDSA", func(s *api.ClientSettings) *string { return &s.IDTokenSignedResponseAlg })
 	set.text("backchannel-request-alg", "ES256, RS256, PS256 or EdDSA: how it signs its back-channel requests; it does not if empty", func(s *api.ClientSettings) *string { return &s.BackchannelRequestAlg })

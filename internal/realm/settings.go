@@ -190,7 +190,8 @@ var generalFields = []Field{
 	{Name: "least_acr", Help: "least assurance of a sign-in: aal1 (one factor), aal2 (two) or aal3 (a device-bound passkey that passed an attestation policy)", Kind: "text", Default: "aal1",
 		pattern: regexp.MustCompile(`^aal[123]$`), text: func(s *Settings) *string { return &s.LeastACR }},
 	duration("enrol_grace", "how long somebody may go on without the factor that least_acr demands; 0s: it is set up at the next sign-in", 0, 0, 90*day, func(s *Settings) *time.Duration { return &s.EnrolGrace }),
-	list("factors", "ways to prove who one is that count: words of password, totp, recovery, passkey and email, or * for all", "*", func(s *Settings) *string { return &s.Factors }),
+	{Name: "factors", Help: "ways to prove who one is that count: words of password, totp, recovery, passkey and email, or * for all", Kind: "text", Default: "*",
+		pattern: words, check: checkFactors, text: func(s *Settings) *string { return &s.Factors }},
 	duration("assurance_life", "how long a proof counts for more than aal1", 30*day, time.Minute, 400*day, func(s *Settings) *time.Duration { return &s.AssuranceLife }),
 	duration("remember_device", "how long a device is not asked for a second factor again, if its owner wishes so; 0s: never", 0, 0, 90*day, func(s *Settings) *time.Duration { return &s.RememberDevice }),
 	{Name: "totp_algorithm", Help: "algorithm of time-based codes of new authenticator apps: SHA1, which all apps know, SHA256 or SHA512", Kind: "text", Default: "SHA1",
@@ -452,6 +453,27 @@ func formatDuration(d time.Duration) string {
 		return strconv.Itoa(int(d/time.Minute)) + "m"
 	}
 	return d.String()
+}
+
+// knownFactors are the ways to prove who one is, by the names that settings
+// give them.
+var knownFactors = []string{"password", "totp", "recovery", "passkey", "email"}
+
+// KnownFactor reports whether a name is that of a way to prove who one is.
+func KnownFactor(name string) bool { return slices.Contains(knownFactors, name) }
+
+func checkFactors(text string) error {
+	if text == "*" {
+		return nil
+	}
+	list := strings.Fields(text)
+	if i := slices.IndexFunc(list, func(name string) bool { return !KnownFactor(name) }); i >= 0 {
+		return fmt.Errorf("there is no factor %q: there are %s", list[i], strings.Join(knownFactors, ", "))
+	}
+	if !slices.Contains(list, "password") && !slices.Contains(list, "passkey") {
+		return errors.New("must hold password or passkey, or nobody could sign in")
+	}
+	return nil
 }
 
 // AllowsFactor reports whether a way to prove who one is counts in the realm.

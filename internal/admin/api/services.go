@@ -102,11 +102,21 @@ func (s *Server) revokeServiceCredential(ctx context.Context, c *Caller, in *cre
 	return nil, s.revokeCredential(ctx, c, in.ID, in.Credential)
 }
 
+// revokeUserCredential takes a second factor or a passkey from a user, who is signed out
+// everywhere. A factor is never told, nor added, nor is a password removed: for
+// that there is a link.
 func (s *Server) revokeUserCredential(ctx context.Context, c *Caller, in *credentialInput) (*nothing, error) {
 	if _, err := s.touchable(ctx, c, in.ID, principal.Person); err != nil {
 		return nil, err
 	}
-	return nil, s.revokeCredential(ctx, c, in.ID, in.Credential)
+	found, err := s.Credentials.ByID(ctx, c.Realm.Name, in.Credential)
+	if err == nil && found.Principal == in.ID && !found.Type.Factor() {
+		return nil, fault.New(fault.Invalid, "credential_no_factor", "a credential of type %s is not removed here; for a password make a password link", found.Type)
+	}
+	if err := s.revokeCredential(ctx, c, in.ID, in.Credential); err != nil {
+		return nil, err
+	}
+	return nil, s.Grants.SignOutEverywhere(ctx, c.By, c.Realm.Name, in.ID, "a factor was removed by an operator")
 }
 
 // revokeCredential ends a credential of a principal and what was born of it.
@@ -128,7 +138,7 @@ func serviceOf(p *principal.Principal) wire.Service {
 
 func credentialOf(c credential.Credential) wire.Credential {
 	w := wire.Credential{ID: c.ID, Type: string(c.Type), Name: c.Name, CreatedAt: c.CreatedAt, ExpiresAt: optional(c.ExpiresAt),
-		LastUsedAt: optional(c.LastUsedAt), RevokedAt: optional(c.RevokedAt)}
+		LastUsedAt: optional(c.LastUsedAt), RevokedAt: optional(c.RevokedAt), CodesLeft: c.CodesLeft()}
 	if k, ok := c.Passkey(); ok {
 		w.Passkey = &wire.Passkey{AAGUID: k.AAGUID, Model: k.Model, Synced: k.Synced, BackedUp: k.BackedUp, Attested: k.Attested}
 	}

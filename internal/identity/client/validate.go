@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/realm"
 )
 
 // Bounds of a client's record. They keep a record small enough to be held in
@@ -193,6 +194,18 @@ func (s *Settings) checkTokens(p *problems) {
 		}
 	default:
 		p.add("subject_type", "must be public or pairwise")
+	}
+	if s.LeastACR != "" && !slices.Contains([]string{"aal1", "aal2", "aal3"}, s.LeastACR) {
+		p.add("least_acr", "must be aal1, aal2 or aal3")
+	}
+	checkList(p, "factors", s.Factors, func(v string) string {
+		if !realm.KnownFactor(v) {
+			return "must be password, totp, recovery, passkey or email"
+		}
+		return ""
+	})
+	if len(s.Factors) > 0 && !slices.Contains(s.Factors, "password") && !slices.Contains(s.Factors, "passkey") {
+		p.add("factors", "must hold password or passkey, or nobody could sign in")
 	}
 	for field, ttl := range map[string]int64{
 		"access_token_ttl": s.AccessTokenTTL, "id_token_ttl": s.IDTokenTTL, "refresh_idle_ttl": s.RefreshIdleTTL,

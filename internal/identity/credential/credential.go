@@ -40,6 +40,10 @@ const (
 	Recovery     Type = "recovery"      // a set of codes for the day when a factor is lost
 )
 
+// Factor reports whether people prove themselves with it beside a password or in
+// place of one, so that an operator may take it from them.
+func (t Type) Factor() bool { return t == TOTP || t == Recovery || t == Passkey }
+
 // Credential is one proof that a principal has. What it is checked against
 // never leaves this package.
 type Credential struct {
@@ -192,6 +196,11 @@ func RevokeTx(tx *db.Tx, by audit.Actor, id, reason string) error {
 	}
 	if err := revoke(tx, id); err != nil {
 		return err
+	}
+	if c.Type.Factor() {
+		if err := ChangedTx(tx, c.Principal); err != nil {
+			return err
+		}
 	}
 	audit.Append(tx, by, audit.Event{Action: "credential.revoke", TargetType: string(c.Type), Target: id,
 		Data: map[string]any{"principal": c.Principal, "reason": reason}, Invalidates: true})

@@ -108,7 +108,7 @@ func level(proofs []proof) string {
 
 // higher is the higher of two levels; what is no level is below all.
 func higher(a, b string) string {
-	if slices.Index(token.Levels(), a) >= slices.Index(token.Levels(), b) {
+	if slices.Index(token.Levels(), a) > slices.Index(token.Levels(), b) {
 		return a
 	}
 	return b

@@ -102,11 +102,17 @@ func (g gate) assured(at *spot) (lacks bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	counting := g.counting(at.proofs, c)
-	reached := level(counting)
-	if reached == "" {
+	recent := g.recent(at.proofs)
+	if level(recent) == "" {
 		at.step = stepSignIn
 		return true, nil
+	}
+	reached := level(slices.DeleteFunc(recent, func(p proof) bool { return !g.allows(c, p.Kind) }))
+	if reached == "" {
+		if at.step = stepSignIn; g.allows(c, kindPassword) {
+			return true, nil
+		}
+		return true, g.raise(at, c, token.AAL2, false) // whatever opens by itself beside a password is one
 	}
 	for _, check := range []func(*spot, *client.Client, string) (bool, error){g.demanded, g.risky, g.usual, g.wished, g.managed, g.enrolled} {
 		if lacks, err := check(at, c, reached); lacks || err != nil {
@@ -116,9 +122,8 @@ func (g gate) assured(at *spot) (lacks bool, err error) {
 	return false, nil
 }
 
-// counting are the proofs that count in this flow: of factors that realm and
-// client allow, and fresh enough.
-func (g gate) counting(proofs []proof, c *client.Client) []proof {
+// recent are the proofs that are fresh enough to count in this flow.
+func (g gate) recent(proofs []proof) []proof {
 	var list []proof
 	for _, p := range proofs {
 		life := g.re.Settings.AssuranceLife
@@ -128,7 +133,7 @@ func (g gate) counting(proofs []proof, c *client.Client) []proof {
 		if g.f.Within > 0 && (life == 0 || g.f.Within < life) {
 			life = g.f.Within
 		}
-		if g.allows(c, p.Kind) && (life == 0 || g.now.Sub(p.At) <= life) {
+		if life == 0 || g.now.Sub(p.At) <= life {
 			list = append(list, p)
 		}
 	}

@@ -122,6 +122,9 @@ func (s *Server) checkPassword(w http.ResponseWriter, r *http.Request) error {
 		f.Denied = true
 		return s.saveAndNext(w, r, f)
 	}
+	if !s.counts(r, kindPassword) {
+		return s.refuseSignIn(w, r, f, p, whyNot(credential.Result{}, nil))
+	}
 	browser := mark(r)
 	result, err := s.Passwords.Check(r.Context(), actor(r), realm.From(r.Context()).Name,
 		credential.Attempt{Identifier: form.Get("identifier"), Password: secret.Text(form.Get("password")), Browser: browser})

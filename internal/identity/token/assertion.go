@@ -42,6 +42,9 @@ func (g *Gate) IssueAssertion(ctx context.Context, by audit.Actor, q AssertionRe
 	if err != nil {
 		return Issued{}, err
 	}
+	if err := p.assured(); err != nil {
+		return Issued{}, err
+	}
 	p.bound(q.Until)
 	issued := p.now.Truncate(time.Second)
 	expires := p.end(p.now.Add(assertionLife))

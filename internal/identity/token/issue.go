@@ -284,14 +284,36 @@ func (p *passed) permits(q Request) error {
 	if err := p.detailed(q); err != nil {
 		return err
 	}
-	// Whatever path the grant came by, and whatever the client demanded then.
-	if least := p.client.LeastACR; p.grant.Principal != p.client.Principal && !Meets(p.grant.ACR, least) {
-		return fault.New(fault.Forbidden, "assurance_low", "assurance %q was reached where client %q demands %q", p.grant.ACR, p.client.ID, least)
+	if err := p.assured(); err != nil {
+		return err
 	}
 	if !Meets(p.grant.ACR, q.ACR) {
 		return fault.New(fault.Forbidden, "assurance_low", "assurance %q was reached where %q is demanded", p.grant.ACR, q.ACR)
 	}
 	return nil
+}
+
+// assured checks that what the person proved is as much as is demanded.
+func (p *passed) assured() error {
+	if least := p.least(); !Meets(p.grant.ACR, least) {
+		return fault.New(fault.Forbidden, "assurance_low", "assurance %q was reached where client %q needs %q", p.grant.ACR, p.client.ID, least)
+	}
+	return nil
+}
+
+// least is the assurance that realm and client demand of people today, whatever
+// path a grant came by and whatever they demanded then. Where the realm excuses
+// some, for a time or on a remembered device, its demand is made at sign-ins
+// only.
+func (p *passed) least() string {
+	if p.grant.Principal == p.client.Principal {
+		return "" // it acts for itself
+	}
+	least, of := p.client.LeastACR, p.realm.Settings
+	if of.EnrolGrace == 0 && of.RememberDevice == 0 && of.LeastACR != AAL1 && !Meets(least, of.LeastACR) {
+		least = of.LeastACR
+	}
+	return least
 }
 
 // mayHave reports whether tokens of the grant may have a scope: it has it, and
