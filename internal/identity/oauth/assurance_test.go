@@ -270,7 +270,7 @@ func (d *door) deviceOf(id, secret string) (got waiting) {
 
 func (d *door) passwordLink() string {
 	d.Helper()
-	link, _, err := d.Links.Make(context.Background(), audit.System, d.realm, d.ada.ID)
+	link, _, err := d.Desk.PasswordLink(context.Background(), audit.System, d.realm, d.ada.ID)
 	if err != nil {
 		d.Fatal(err)
 	}
