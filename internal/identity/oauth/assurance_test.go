@@ -122,7 +122,7 @@ func TestAWishForAssuranceCanBeDeclined(t *testing.T) {
 		secret := d.app("app")
 		b := d.signedIn(d.signIn(d.ada))
 		page := b.open(request("app", "acr_values", "aal2"))
-		if !strings.Contains(page.Body.String(), "Add an authenticator app") {
+		if !strings.Contains(page.Body.String(), "/signin/enrol") {
 			d.Fatalf("%d %s", page.Code, page.Body)
 		}
 		got := d.redeem("app", secret, d.answer(b.submit(page, "do", "later")).Get("code"))

@@ -275,7 +275,7 @@ func TestMoreThanAPassword(t *testing.T) {
 		}
 		d.refuse(d.fetchCIBA("bank", secret, got.ID), 400, "authorization_pending")
 		page = b.password(page)
-		if !strings.Contains(page.Body.String(), "Add an authenticator app") {
+		if !strings.Contains(page.Body.String(), "/signin/enrol") {
 			d.Fatalf("not led to add a factor: %d %s", page.Code, page.Body)
 		}
 		if done := b.submit(b.submit(page, "do", "later"), "do", "allow"); !strings.Contains(done.Body.String(), "You have allowed it") {

@@ -228,7 +228,7 @@ func TestTheRealmDemandsASecondFactorAfterATimeOfGrace(t *testing.T) {
 		if len(b.sessions()) != 0 {
 			t.Fatal("put off after the time of grace")
 		}
-		b.get("/signin/enrol?flow=" + form.Get("flow")).isAt(pathEnrol)
+		b.get("/signin/enrol?by=totp&flow=" + form.Get("flow")).isAt(pathEnrol)
 		app := b.scan()
 		b.submit("code", app.code()).isAt(pathEnrol).submit("do", "later").isAt("/")
 		if got := b.sessions()[0].ACR; got != token.AAL2 {
