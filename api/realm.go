@@ -59,6 +59,7 @@ type RealmSettings struct {
 	PasskeyRegression       string `json:"passkey_regression,omitempty" enum:"refuse,report" doc:"What is done when an authenticator's counter goes back."`
 	ApprovalWebhook         string `json:"approval_webhook,omitempty" maxLength:"2000" doc:"https address that is told that a request waits for somebody, in a token that the realm signs."`
 
+	EmailSignIn string `json:"email_sign_in,omitempty" enum:"off,on" doc:"Whether people who have nothing stronger may sign in by a code that is mailed to them. It reaches the first assurance level only."`
 	MailReplyTo string `json:"mail_reply_to,omitempty" maxLength:"254" doc:"Address where answers to mail of the realm go."`
 	MailFooter  string `json:"mail_footer,omitempty" maxLength:"2000" doc:"Last lines of every mail of the realm, such as who answers for it."`
 

@@ -59,6 +59,7 @@ type Client struct {
 	TrustedIssuers      TrustedIssuers
 	Jobs                Jobs
 	Incidents           Incidents
+	Mail                Mail
 }
 
 // Option changes how a Client works.
@@ -104,7 +105,7 @@ func New(issuer string, opts ...Option) (*Client, error) {
 	c.Clients, c.SigningKeys, c.Sessions, c.Grants = Clients{c}, SigningKeys{c}, Sessions{c}, Grants{c}
 	c.AuthorizationDetailTypes = AuthorizationDetailTypes{c}
 	c.Consents, c.Realms, c.Operators, c.Events = Consents{c}, Realms{c}, Operators{c}, Events{c}
-	c.TrustedIssuers, c.Jobs, c.Incidents = TrustedIssuers{c}, Jobs{c}, Incidents{c}
+	c.TrustedIssuers, c.Jobs, c.Incidents, c.Mail = TrustedIssuers{c}, Jobs{c}, Incidents{c}, Mail{c}
 	return c, nil
 }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/keyring"
 	"github.com/cardea-id/cardea/internal/identity/letter"
 	"github.com/cardea-id/cardea/internal/identity/life"
+	"github.com/cardea-id/cardea/internal/identity/notice"
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/registration"
@@ -257,6 +258,8 @@ func (a *App) cores(master []byte) (err error) {
 	a.Desk = life.New(life.Options{Send: send, DB: a.DB, Log: a.Log, Realms: a.Realms, People: a.People, Links: action.New(a.Once), Passwords: a.Passwords,
 		Sessions: a.Sessions, Grants: a.Grants, Jobs: a.Jobs, Keep: func(tx *db.Tx, _ audit.Actor, person string) error { return a.Operators.KeepOwner(tx, person) },
 		Forget: []func(*db.Tx, audit.Actor, string) error{a.Operators.ForgetTx}, Erase: a.Trust.Erase, Further: []life.Section{{Name: "accepted_terms", List: a.exportTerms}}})
+	notice.Attach(a.Log, a.Letters)
+	credential.FollowMailboxes(a.Log)
 	a.Log.OnEpoch(a.killAgain)
 	a.Realms.OnUpdate(client.FitRealm)
 	a.Realms.OnCreate(func(tx *db.Tx, by audit.Actor, _ *realm.Realm) error { return a.Clients.BuiltIns(tx, by) })

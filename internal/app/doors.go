@@ -34,6 +34,7 @@ func (a *App) limits() map[string]web.Limit {
 	classes[oauth.RateDevice] = web.Limit{Rate: 5, Burst: 200}
 	classes[oauth.RateRegister] = web.Limit{Rate: 1, Burst: 60}
 	classes[oauth.RateDocument] = web.Limit{Rate: 0.5, Burst: 30}
+	classes[signin.RateMail] = web.Limit{Rate: 0.1, Burst: 30}
 	classes[signin.RateGuess] = web.Limit{Rate: 5, Burst: 100}
 	return classes
 }
@@ -58,7 +59,7 @@ func (a *App) doors(master []byte) error {
 	pages, err := signin.New(signin.Options{DB: a.DB, Once: a.Once, Sessions: a.Sessions, Passwords: a.Passwords, Risk: a.Risk, Factors: a.Factors, People: a.People,
 		Clients: a.Clients, Grants: a.Grants, Frames: told.Frames, Approvals: a.Approvals, Details: a.Details, Words: words, Assets: assets, FormKey: secret.Derive(master, "cardea/forms/v1"), Limiter: limiter,
 		Passkeys: a.Passkeys, PasskeysAt: account.Path + "/factors",
-		SetUp: setUp{a.Operators}, Desk: a.Desk, Terms: a.Terms,
+		SetUp: setUp{a.Operators}, Desk: a.Desk, Terms: a.Terms, Letters: a.Letters, Jobs: a.Jobs,
 		Application: func(ctx context.Context, rl *realm.Realm, id string) (*client.Client, error) {
 			return protocol.Shown(ctx, rl, id)
 		}})
@@ -92,7 +93,7 @@ func (a *App) doors(master []byte) error {
 	a.signals.Routes(a.Mux.Door("signal", signal.Fail))
 	a.API = api.New(a.Mux, api.Options{Authenticate: operatorToken{protocol}.read, Now: a.DB.Now, Log: a.Log, Limiter: limiter, Realms: a.Realms,
 		Operators: a.Operators, Desk: a.Desk, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
-		Clients: a.Clients, Trust: a.Trust, Details: a.Details, Registered: a.Registered, Keys: a.Ring, Grants: a.Grants, Answers: a.answers, Jobs: a.Jobs, Risk: a.Risk})
+		Clients: a.Clients, Trust: a.Trust, Details: a.Details, Registered: a.Registered, Keys: a.Ring, Grants: a.Grants, Answers: a.answers, Jobs: a.Jobs, Risk: a.Risk, Letters: a.Letters})
 	a.health(a.Mux)
 
 	a.metrics = newMetrics(a.Log, a.Jobs)

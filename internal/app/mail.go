@@ -2,11 +2,17 @@ package app
 
 import (
 	"errors"
+	"net/url"
+	"time"
 
+	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/i18n"
 	"github.com/cardea-id/cardea/internal/identity/letter"
+	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/postbox"
+	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/identity/signin"
+	"github.com/cardea-id/cardea/internal/secret"
 	"github.com/cardea-id/cardea/internal/web"
 )
 
@@ -26,8 +32,33 @@ func (a *App) letters(host string) (err error) {
 			return err
 		}
 	}
-	a.Letters, err = letter.New(letter.Options{DB: a.DB, Jobs: a.Jobs, Realms: a.Realms, Words: a.words, Sender: sender})
+	a.Letters, err = letter.New(letter.Options{DB: a.DB, Jobs: a.Jobs, Realms: a.Realms, Words: a.words, Sender: sender, NotMe: a.notMe})
 	return err
+}
+
+// notMeLife is how long the reader of a notice can say that it was not them.
+const notMeLife = 30 * 24 * time.Hour
+
+// notMe makes the link by which the reader of a notice says so. It is used up at
+// the account's page of that name, which asks first.
+func (a *App) notMe(tx *db.Tx, person, _ string) (string, error) {
+	link := secret.New("cdl_")
+	err := a.Once.Put(tx, link, once.Value{Purpose: "not_me", Subject: person, Expires: tx.Now.Add(notMeLife)})
+	return "/account/not-me?" + url.Values{"link": {string(link)}}.Encode(), err
+}
+
+// tellRisk writes to somebody about what looks wrong.
+func (a *App) tellRisk(tx *db.Tx, n risk.Notice) error {
+	l := letter.Letter{Kind: "unusual", Principal: n.Principal, Data: map[string]string{"finding": n.Finding.Detector, "device": n.UserAgent, "place": n.IP}}
+	switch {
+	case n.Revoked:
+		l.Kind = "unusual_revoked"
+	case n.Locked:
+		l.Kind = "unusual_locked"
+	case n.Finding.Detector == risk.NewDevice:
+		l.Kind = "new_device"
+	}
+	return a.Letters.SendTx(tx, l)
 }
 
 // postbox mounts the pages that show letters, on a development node that keeps

@@ -70,6 +70,9 @@ type Event struct {
 	TargetType string // such as client
 	Target     string // its id
 	Data       map[string]any
+	// Aside is for those in the same transaction only ([Log.Within]), such as what
+	// was before. It is never written down.
+	Aside any
 	// Invalidates says that nodes may hold something in memory that this makes
 	// wrong. The change is acknowledged when they have let go of it.
 	Invalidates bool

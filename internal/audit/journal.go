@@ -3,11 +3,51 @@ package audit
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
 )
+
+// within is what is done in transactions that append events of some actions.
+type within struct {
+	actions []string
+	do      func(tx *db.Tx, happened []Record) error
+}
+
+// Within registers do to run in every transaction of a realm in which one of the
+// actions happens, after the transaction's own function, with all of its events.
+// What it does is committed with them, and its error rolls them back. Register
+// before Start.
+func (l *Log) Within(do func(tx *db.Tx, happened []Record) error, actions ...string) {
+	if l.started {
+		panic("audit: Within after Start")
+	}
+	l.within = append(l.within, within{actions, do})
+}
+
+// Noted implements db.Journal: it runs what was registered by Within.
+func (l *Log) Noted(tx *db.Tx, entries []any) error {
+	if tx.Realm == "" {
+		return nil
+	}
+	for _, w := range l.within {
+		if !slices.ContainsFunc(entries, func(v any) bool { return slices.Contains(w.actions, v.(*entry).Action) }) {
+			continue
+		}
+		var happened []Record
+		for _, v := range entries {
+			if e := v.(*entry); !e.barrier {
+				happened = append(happened, e.Record)
+			}
+		}
+		if err := w.do(tx, happened); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Flush implements db.Journal: it writes a transaction's events as its last
 // statements, so that the order key is drawn after everything it read.

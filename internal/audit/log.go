@@ -47,6 +47,7 @@ type Log struct {
 	started bool
 
 	followers []follower
+	within    []within
 	onEpoch   []func(ctx context.Context, epoch int64, recent []Record)
 
 	applied  atomic.Pointer[Position]

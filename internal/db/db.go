@@ -51,6 +51,9 @@ type Options struct {
 
 // Journal receives what transactions note down with [Tx.Journal].
 type Journal interface {
+	// Noted runs in the transaction, when its function has returned, with what
+	// that has journalled. What it writes commits with it, or not at all.
+	Noted(tx *Tx, entries []any) error
 	// Flush writes the entries, as the transaction's last statements. On SQLite
 	// they may be those of several callers whose changes are committed together.
 	Flush(tx *Tx, entries []any) error
@@ -179,6 +182,11 @@ func (d *DB) run(ctx context.Context, m mode, realm string, fn func(*Tx) error) 
 		entries, wakes = nil, nil
 		if err := fn(tx); err != nil {
 			return err
+		}
+		if d.journal != nil && len(tx.entries) > 0 {
+			if err := d.journal.Noted(tx, tx.entries); err != nil {
+				return err
+			}
 		}
 		wakes = tx.wakes
 		if d.journal == nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	netmail "net/mail"
+	"net/textproto"
 	"os"
 	"strconv"
 	"strings"
@@ -195,14 +196,16 @@ func (s *SMTP) compose(m Message) (*gomail.Msg, error) {
 	return msg, nil
 }
 
-// told puts an error of the server into words that can be kept. A server may
-// repeat the recipient, and what it says about content may repeat that, so
-// answers to content are told by their numbers alone.
+// told puts an error into words that can be kept. A server may repeat in its
+// answers whatever it was told, so they are told by their numbers alone.
 func (s *SMTP) told(ctx context.Context, what string, err error, to string) error {
 	var sent *gomail.SendError
 	if !errors.As(err, &sent) {
 		if ctx.Err() != nil {
 			return fmt.Errorf("%s %s: no answer within %s", what, s.server.Address, s.server.Within)
+		}
+		if answer := (*textproto.Error)(nil); errors.As(err, &answer) {
+			return fmt.Errorf("%s %s: it answers %d", what, s.server.Address, answer.Code)
 		}
 		return fmt.Errorf("%s %s: %s", what, s.server.Address, clean(err.Error(), to))
 	}

@@ -87,6 +87,9 @@ type Settings struct {
 	// ApprovalWebhook is told that a request waits for somebody, so that it can
 	// tell them, or "".
 	ApprovalWebhook string
+	// EmailSignIn is "on" where people who have nothing stronger may sign in by a
+	// code that is mailed to them, or "off".
+	EmailSignIn string
 	// MailReplyTo is where answers to mail of the realm go, or "".
 	MailReplyTo string
 	// MailFooter are the last lines of every mail, such as who answers for it.
@@ -212,6 +215,8 @@ var generalFields = []Field{
 		pattern: regexp.MustCompile(`^[ -~\r\n]*$`), check: checkCAs, text: func(s *Settings) *string { return &s.TLSClientCA }},
 	{Name: "approval_webhook", Help: "https address that is told that a request waits for somebody at /account/approvals", Kind: "text",
 		pattern: regexp.MustCompile(`^(https://[!-~]+)?$`), check: checkWebhook, text: func(s *Settings) *string { return &s.ApprovalWebhook }},
+	{Name: "email_sign_in", Help: "whether people who have nothing stronger may sign in by a code that is mailed to them: off or on", Kind: "text", Default: "off",
+		pattern: regexp.MustCompile(`^(off|on)$`), text: func(s *Settings) *string { return &s.EmailSignIn }},
 	{Name: "mail_reply_to", Help: "address where answers to mail of the realm go", Kind: "text",
 		pattern: regexp.MustCompile(`^\S{0,254}$`), check: checkMailAddress, text: func(s *Settings) *string { return &s.MailReplyTo }},
 	{Name: "mail_footer", Help: "last lines of every mail of the realm, such as who answers for it; at most 500 characters", Kind: "text",

@@ -123,6 +123,7 @@ func (s *Server) routes() {
 	op(s, Operation{remove, "/operators/{principal}", "remove-operator", "Take every right from an operator", operator.OperatorsWrite, "operator.remove", Changing, 0, false}, s.removeOperator)
 
 	op(s, Operation{get, "/jobs", "list-jobs", "List work that is done in the background, the newest first", operator.JobsRead, NoEvent, Reading, 0, false}, s.listJobs)
+	op(s, Operation{post, "/mail-tests", "test-mail", "Send a letter that says that mail works; the job tells whether it does", operator.JobsWrite, "mail.test", Secret, 201, false}, s.testMail)
 	op(s, Operation{get, "/jobs/{id}", "show-job", "Show a job", operator.JobsRead, NoEvent, Reading, 0, false}, s.showJob)
 	op(s, Operation{post, "/jobs/{id}/retry", "retry-job", "Do a job now: one that waits, or one that was given up", operator.JobsWrite, "job.retry", Changing, 0, false}, s.retryJob)
 	op(s, Operation{post, "/jobs/{id}/discard", "discard-job", "Leave a job undone", operator.JobsWrite, "job.discard", Changing, 0, false}, s.discardJob)

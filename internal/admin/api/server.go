@@ -19,6 +19,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/detail"
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/keyring"
+	"github.com/cardea-id/cardea/internal/identity/letter"
 	"github.com/cardea-id/cardea/internal/identity/life"
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/principal"
@@ -56,6 +57,7 @@ type Options struct {
 	Answers     *once.Answers
 	Jobs        *job.Queue
 	Risk        *risk.Guard
+	Letters     *letter.Letters
 }
 
 // Server is the door.

@@ -37,6 +37,7 @@ const (
 	Federated    Type = "federated"     // the word of an issuer that the realm trusts
 	Passkey      Type = "passkey"       // a key in a device, of WebAuthn
 	TOTP         Type = "totp"          // time-based codes (RFC 6238); its secret is kept sealed
+	Mailbox      Type = "email"         // the word of whoever reads the mail to an address
 	Recovery     Type = "recovery"      // a set of codes for the day when a factor is lost
 )
 

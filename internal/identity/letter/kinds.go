@@ -25,13 +25,14 @@ var kinds = map[string]kind{
 	"test": {},
 
 	// Asked for by whoever reads them, or by somebody who gave their address.
-	"code":           {urgent: true, code: true, expires: true, ignore: true, facts: where},
-	"link":           {urgent: true, button: true, code: true, expires: true, ignore: true, more: true, facts: where},
-	"reset_password": {urgent: true, button: true, expires: true, ignore: true},
-	"verify_email":   {urgent: true, button: true, expires: true, ignore: true},
-	"invitation":     {button: true, expires: true, ignore: true},
-	"register":       {urgent: true, button: true, expires: true, ignore: true},
-	"change_email":   {urgent: true, button: true, expires: true, ignore: true},
+	"code":            {urgent: true, code: true, expires: true, ignore: true, facts: where},
+	"link":            {urgent: true, button: true, code: true, expires: true, ignore: true, more: true, facts: where},
+	"code_not_enough": {urgent: true, ignore: true, facts: where},
+	"reset_password":  {urgent: true, button: true, expires: true, ignore: true},
+	"verify_email":    {urgent: true, button: true, expires: true, ignore: true},
+	"invitation":      {button: true, expires: true, ignore: true},
+	"register":        {urgent: true, button: true, expires: true, ignore: true},
+	"change_email":    {urgent: true, button: true, expires: true, ignore: true},
 	// To whoever has the address that somebody typed.
 	"register_taken":     {button: true, more: true},
 	"change_email_taken": {button: true, more: true},
@@ -39,6 +40,9 @@ var kinds = map[string]kind{
 	"reset_password_operator": {urgent: true, button: true, expires: true},
 
 	// Told to whoever has the account.
+	"unusual":          {notMe: true, facts: append([]string{"finding"}, where...)},
+	"unusual_locked":   {notMe: true, facts: append([]string{"finding"}, where...)},
+	"unusual_revoked":  {notMe: true, facts: append([]string{"finding"}, where...)},
 	"new_device":       {notMe: true, facts: where},
 	"factor_added":     {notMe: true, facts: append([]string{"factor"}, where...)},
 	"factor_removed":   {notMe: true, facts: append([]string{"factor"}, where...)},

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/i18n"
@@ -41,7 +42,9 @@ type Letter struct {
 	Link string
 	// Code is to be typed in by the reader.
 	Code string
-	// Data are the arguments of the words, and what is shown below them.
+	// Data are the arguments of the words, and what is shown below them: device is
+	// a User-Agent header, place an address or a country, factor a list of types
+	// of credentials, finding a detector of package risk.
 	Data map[string]string
 	// Life is how long Link or Code is good; the words say so, and what could
 	// not be delivered within it is not delivered.
@@ -55,6 +58,9 @@ type Options struct {
 	Realms *realm.Registry
 	Words  *i18n.Catalogue
 	Sender mail.Sender // nil: there is no mail
+	// NotMe makes the link by which the reader of a notice says that it was not
+	// them, a path within the realm; "" or nil: the notice leads to the start page.
+	NotMe func(tx *db.Tx, principal, kind string) (string, error)
 }
 
 // Letters writes to people.
@@ -109,15 +115,41 @@ type written struct {
 // SendTx promises a letter: it is delivered if the transaction commits. Nothing
 // in the answer tells whether there is anybody to write to.
 func (l *Letters) SendTx(tx *db.Tx, n Letter) error {
+	_, err := l.promise(tx, n)
+	return err
+}
+
+// Test has a letter sent that says that mail works, in the language of the
+// realm. It gives the job, which tells operators whether it does.
+func (l *Letters) Test(ctx context.Context, by audit.Actor, realm, to string) (j *job.Job, err error) {
+	if !l.Ready() {
+		return nil, fault.New(fault.Conflict, "mail_off", "no mail server is configured (CARDEA_MAIL_SERVER, CARDEA_MAIL_FROM)")
+	}
+	if err := mail.CheckAddress(to); err != nil {
+		return nil, fault.New(fault.Invalid, "to_invalid", "to is an address such as ada@example.com").WithField("to", "is an address such as ada@example.com")
+	}
+	var id string
+	err = l.DB.Update(ctx, realm, func(tx *db.Tx) error {
+		if id, err = l.promise(tx, Letter{Kind: "test", To: to}); err != nil {
+			return err
+		}
+		audit.Append(tx, by, audit.Event{Action: "mail.test", TargetType: "job", Target: id})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return l.Jobs.ByID(ctx, realm, id)
+}
+
+// promise gives the id of the job, "" where nobody is written to.
+func (l *Letters) promise(tx *db.Tx, n Letter) (string, error) {
 	k, ok := kinds[n.Kind]
 	if !ok {
-		return fmt.Errorf("letter: there is no kind %q", n.Kind)
+		return "", fmt.Errorf("letter: there is no kind %q", n.Kind)
 	}
-	if err := n.fits(k); err != nil {
-		return err
-	}
-	if !l.Ready() {
-		return nil
+	if err := n.fits(k); err != nil || !l.Ready() {
+		return "", err
 	}
 	w := written{Kind: n.Kind, To: n.To, Locale: n.Locale, Link: n.Link, Code: n.Code, At: tx.Now.UnixMilli(), Life: n.Life, Data: map[string]string{}}
 	for name, v := range n.Data {
@@ -129,29 +161,33 @@ func (l *Letters) SendTx(tx *db.Tx, n Letter) error {
 	if n.Principal != "" {
 		p, err := principal.ByIDTx(tx, n.Principal)
 		if fault.Is(err, fault.NotFound) {
-			return nil
+			return "", nil
 		}
 		if err != nil {
-			return err
+			return "", err
 		}
 		w.about(p)
+		if k.notMe && l.NotMe != nil && w.To != "" {
+			if w.NotMe, err = l.NotMe(tx, p.ID, n.Kind); err != nil {
+				return "", err
+			}
+		}
 	}
 	if w.To == "" {
-		return nil
+		return "", nil
 	}
 	if err := mail.CheckAddress(w.To); err != nil {
-		return fmt.Errorf("letter %s: %w", n.Kind, err)
+		return "", fmt.Errorf("letter %s: %w", n.Kind, err)
 	}
 	payload, err := json.Marshal(w)
 	if err != nil {
-		return err
+		return "", err
 	}
 	about := job.Promise{Kind: JobKind, Target: laneLater, Subject: n.Principal, Payload: payload}
 	if k.urgent {
 		about.Target = laneNow
 	}
-	_, err = l.Jobs.AddTx(tx, about)
-	return err
+	return l.Jobs.AddTx(tx, about)
 }
 
 // about fills in what the person's own row says: where to, in which language,

@@ -146,8 +146,8 @@ func TestWhatPeopleChoseIsOnlyText(t *testing.T) {
 			t.Errorf("a line is broken or turned:\n%s", m.Text)
 		}
 	}
-	if m := e.Mail.All()[0]; !strings.Contains(m.HTML, "&lt;script&gt;") {
-		t.Errorf("the device is not shown:\n%s", m.HTML)
+	if m := e.Mail.All()[0]; !strings.Contains(m.HTML, "&#34;&gt;&lt;b&gt;") || !strings.Contains(m.Text, "Unknown device") {
+		t.Errorf("the place is not shown, or the device is:\n%s", m.HTML)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cardea-id/cardea/internal/i18n"
+	"github.com/cardea-id/cardea/internal/identity/device"
 	"github.com/cardea-id/cardea/internal/mail"
 	"github.com/cardea-id/cardea/internal/realm"
 )
@@ -94,7 +95,7 @@ func (l *Letters) write(re *realm.Realm, w written) (mail.Message, error) {
 	}
 	for _, name := range k.facts {
 		if v := w.Data[name]; v != "" {
-			s.Facts = append(s.Facts, fact{words.T("letter.fact." + name), v})
+			s.Facts = append(s.Facts, fact{words.T("letter.fact." + name), l.shown(words, name, v)})
 		}
 	}
 	if k.ignore {
@@ -118,6 +119,31 @@ func (l *Letters) write(re *realm.Realm, w written) (mail.Message, error) {
 	}
 	return mail.Message{To: w.To, Sender: re.DisplayName, ReplyTo: re.Settings.MailReplyTo, Subject: s.Subject, Text: s.plain(), HTML: html.String(),
 		Language: words.Tag(), Date: at}, nil
+}
+
+// shown is an argument in words: of browsers and factors, letters are given what
+// they are, not what they are called.
+func (l *Letters) shown(words *i18n.Locale, name, v string) string {
+	switch name {
+	case "device":
+		return device.Of(v).Words(words.T)
+	case "finding":
+		if key := "letter.finding." + v; words.Has(key) {
+			return words.T(key)
+		}
+		return words.T("letter.finding.other")
+	case "factor":
+		var all []string
+		for kind := range strings.SplitSeq(v, " ") {
+			key := "letter.factor." + kind
+			if !words.Has(key) {
+				key = "letter.factor.other"
+			}
+			all = append(all, words.T(key))
+		}
+		return strings.Join(all, ", ")
+	}
+	return v
 }
 
 // plain is the letter as text.
@@ -189,7 +215,7 @@ func lasts(words *i18n.Locale, life time.Duration) string {
 	case life >= 2*time.Hour:
 		return words.T("letter.lasts.hours", "n", int(life/time.Hour))
 	}
-	return words.T("letter.lasts.minutes", "n", max(1, int(life/time.Minute)))
+	return words.T("letter.lasts.minutes", "n", max(1, int((life+time.Minute-1)/time.Minute)))
 }
 
 // moment is an instant in the person's time zone, or in UTC.

@@ -128,6 +128,7 @@ func changeEmailsTx(tx *db.Tx, by audit.Actor, id, action string, change func(*P
 	if err != nil {
 		return err
 	}
+	before := p.Emails
 	if err := change(p); errors.Is(err, errUnchanged) {
 		audit.Barrier(tx)
 		return nil
@@ -138,7 +139,7 @@ func changeEmailsTx(tx *db.Tx, by audit.Actor, id, action string, change func(*P
 	if err := update(tx, p); err != nil {
 		return err
 	}
-	audit.Append(tx, by, audit.Event{Action: action, TargetType: string(p.Kind), Target: id, Invalidates: true})
+	audit.Append(tx, by, audit.Event{Action: action, TargetType: string(p.Kind), Target: id, Invalidates: true, Aside: before})
 	return nil
 }
 

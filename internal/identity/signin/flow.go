@@ -106,6 +106,8 @@ type flow struct {
 	Draft    string  `json:"draft,omitempty"`    // of a factor that is being added
 	Assessed string  `json:"assessed,omitempty"` // whose sign-in package risk has looked at
 	Risky    bool    `json:"risky,omitempty"`    // and found to need a second factor
+	Mail     string  `json:"mail,omitempty"`     // names the code that was asked for by mail
+	MailTo   string  `json:"mail_to,omitempty"`  // what was typed for it
 
 	text    string // the secret that names it
 	version int64

@@ -261,8 +261,11 @@ func (g gate) rank(kind string) int {
 			return one.Rank()
 		}
 	}
-	if kind == kindPassword {
+	switch kind {
+	case kindPassword:
 		return rankPassword
+	case kindEmail:
+		return rankMail
 	}
 	return 0
 }

@@ -27,6 +27,7 @@ type signInPage struct {
 	Passkey    *askPasskey // nil: passkeys do not count
 	Sent       bool        // a passkey was, and refused: no other is offered unasked
 	Gone       string      // what a device is told of a passkey that was removed, as JSON
+	Mail       bool        // a code can be had by mail
 	Problem    string
 	Busy       bool // the problem is not the password
 }
@@ -85,7 +86,7 @@ func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, f *flow, sta
 	if re := realm.From(r.Context()); s.Desk != nil {
 		p.Forgot, p.Register = s.Desk.OffersReset(re), s.Desk.Registers(re)
 	}
-	p.Title, p.Others, p.Flow = p.T("signin.title"), len(all) > 0, f.id()
+	p.Title, p.Others, p.Flow, p.Mail = p.T("signin.title"), len(all) > 0, f.id(), s.offersMail(r)
 	p.Identifier = bounded(p.Identifier, 320)
 	p.Form = s.forms.Token(w, r, s.purpose(r, "signin"))
 	if p.Passkey, err = s.passkeyOnSignIn(w, r, f, p.Link); err != nil {
@@ -121,6 +122,12 @@ func (s *Server) checkPassword(w http.ResponseWriter, r *http.Request) error {
 	if f != nil && form.Get("do") == "cancel" {
 		f.Denied = true
 		return s.saveAndNext(w, r, f)
+	}
+	if form.Get("do") == "mail" && s.offersMail(r) {
+		if err := s.askMail(w, r, f, p.Identifier); err != nil {
+			return s.refuseSignIn(w, r, f, p, err)
+		}
+		return nil
 	}
 	if !s.counts(r, kindPassword) {
 		return s.refuseSignIn(w, r, f, p, whyNot(credential.Result{}, nil))
@@ -210,6 +217,10 @@ func (s *Server) problem(w http.ResponseWriter, r *http.Request, f *flow, err er
 		return http.StatusUnprocessableEntity, l.T("problem." + code), true
 	case "factors_exhausted":
 		return http.StatusConflict, l.T("problem.factors"), true
+	case "mail_code_wrong":
+		return http.StatusUnprocessableEntity, l.T("problem.mail_code"), true
+	case "identifier_missing":
+		return http.StatusUnprocessableEntity, l.T("problem.identifier"), true
 	case "user_code_wrong":
 		return http.StatusUnprocessableEntity, l.T("problem.user_code"), true
 	case "guess_limit":

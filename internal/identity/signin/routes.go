@@ -24,6 +24,9 @@ func (s *Server) Mount(root *web.Mux) {
 		m.Handle("GET /.well-known/webauthn", s.relatedOrigins)
 		m.Handle("GET /.well-known/passkey-endpoints", s.wellKnownPasskeys)
 	}
+	m.Handle("GET "+pathMailCode, s.askMailCode)
+	m.Handle("POST "+pathMailCode, s.checkMailCode, web.Rate(RateGuess))
+	m.Handle("GET "+pathMailLink, s.openMailLink)
 	m.Handle("GET "+pathFactor, s.askFactor)
 	m.Handle("POST "+pathFactor, s.checkFactor, web.Rate(RateGuess))
 	m.Handle("GET "+pathEnrol, s.askEnrol)

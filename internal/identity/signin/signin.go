@@ -23,12 +23,14 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/detail"
 	"github.com/cardea-id/cardea/internal/identity/grant"
+	"github.com/cardea-id/cardea/internal/identity/letter"
 	"github.com/cardea-id/cardea/internal/identity/life"
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/identity/terms"
+	"github.com/cardea-id/cardea/internal/job"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
 	"github.com/cardea-id/cardea/internal/web"
@@ -71,6 +73,9 @@ type Options struct {
 	Terms  *terms.Registry // nil: nothing is to be accepted
 	// PasskeysAt is the path of the page on which people manage their passkeys.
 	PasskeysAt string
+	// Letters and Jobs send codes by mail; nil: nobody signs in by one.
+	Letters *letter.Letters
+	Jobs    *job.Queue
 }
 
 // SetUp makes the first administrator of a realm, once.
@@ -122,5 +127,8 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{Options: o, look: l, frame: frame, forms: web.NewForms(o.FormKey, flowCookie)}
 	s.factors = s.factorTable()
+	if s.Jobs != nil {
+		s.Jobs.Handle(job.Kind{Name: KindMailCode, Do: s.sendMail})
+	}
 	return s, nil
 }

@@ -32,6 +32,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/job"
+	"github.com/cardea-id/cardea/internal/mail"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
 	"github.com/cardea-id/cardea/internal/web"
@@ -55,6 +56,7 @@ type world struct {
 	flow    Flow            // what /go begins
 	request *Flow           // what /back was handed
 	outcome *Outcome        // what the last flow came to
+	mail    *mail.Shelf
 	app     *client.Client
 }
 
@@ -86,7 +88,11 @@ func newWorld(t *testing.T, e *audittest.Env) *world {
 	w.jobs = job.NewQueue(e.DB, "test", box, slog.New(slog.DiscardHandler))
 	w.desk = life.New(life.Options{DB: e.DB, Log: e.Log, Realms: realms, People: c.Principals, Links: action.New(values), Passwords: passwords,
 		Sessions: c.Sessions, Grants: grants, Jobs: w.jobs, Send: func(_ *db.Tx, l letter.Letter) error { w.letters = append(w.letters, l); return nil }})
-	w.Server, err = New(Options{DB: e.DB, Once: values, Sessions: c.Sessions, Risk: guard,
+	w.mail = mail.NewShelf()
+	letters, err := letter.New(letter.Options{DB: e.DB, Jobs: w.jobs, Realms: realms, Words: words, Sender: w.mail})
+	must(t, err)
+	credential.FollowMailboxes(e.Log)
+	w.Server, err = New(Options{Letters: letters, Jobs: w.jobs, DB: e.DB, Once: values, Sessions: c.Sessions, Risk: guard,
 		Passwords: passwords, Factors: credential.NewFactors(e.DB, e.Log, realms, box), People: c.Principals, Clients: c.Clients,
 		Grants: grants, Approvals: approval.NewStore(e.DB, e.Log, box), Words: words, Assets: assets, FormKey: []byte("0123456789abcdef"), SetUp: w.setup, Desk: w.desk,
 		Passkeys: credential.NewPasskeys(e.DB, e.Log, realms, c.Principals, values, make([]byte, 32)), PasskeysAt: "/"})
