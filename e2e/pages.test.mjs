@@ -42,6 +42,35 @@ test("pages are accessible: sign-in, wrong password, error, account chooser, sig
   await context.close();
 });
 
+// A code by mail, in the browser that asked and in another, and where a development node shows the letter itself.
+test("pages are accessible: a code by mail", async () => {
+  await cardea.admin("PATCH", "/realm", { settings: { email_sign_in: "on" } });
+  const [context, elsewhere] = [await browser.newContext({ locale: "en-GB" }), await browser.newContext({ locale: "de-DE" })];
+  const [page, other] = [await context.newPage(), await elsewhere.newPage()];
+  const complaints = [...listen(page), ...listen(other)];
+  await page.goto(`${cardea.issuer}/signin`);
+  await inspect(page, "signin-mail");
+  await page.locator('input[name="identifier"]').fill(person.login);
+  await page.locator('button[value="mail"]').click();
+  await page.waitForURL(/signin\/code/);
+  await inspect(page, "mailcode");
+  const letters = await context.newPage();
+  const letter = letters.locator(".list a");
+  for (const end = Date.now() + 8_000; Date.now() < end && !(await letter.count()); ) await letters.goto(`${cardea.issuer}/dev/mail`);
+  await inspect(letters, "postbox");
+  await letter.first().click();
+  await letters.locator("iframe").waitFor();
+  await inspect(letters, "postbox-letter");
+  const link = await letters.locator("pre a").first().getAttribute("href");
+  await other.goto(link);
+  await inspect(other, "mailcode-elsewhere");
+  await page.goto(link);
+  await page.locator('button[value="check"]').click();
+  await page.waitForURL((url) => !url.pathname.startsWith("/signin"));
+  assert.deepEqual(complaints, []);
+  await Promise.all([context.close(), elsewhere.close()]);
+});
+
 // What cannot go back to the application is told to the person: a request that was signed by nobody, or by somebody else
 // (RFC 9101), that has no address any more (RFC 9126), that must be signed, or in detail of a kind that there is not (RFC 9396).
 test("pages are accessible: requests that cannot be answered", async () => {

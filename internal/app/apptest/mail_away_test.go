@@ -100,3 +100,27 @@ func rowsOf(e *Env, id string) (text string, err error) {
 	})
 	return text, err
 }
+
+// The link of a notice leads to the page on which its reader says that it was
+// not them, and asks before it does anything.
+func TestTheReaderOfANoticeCanSayItWasNotThem(t *testing.T) {
+	e := Start(t, db.SQLite)
+	w := settle(t, e)
+	ada := w.Person(t, realm.Default, "ada@example.com")
+	if _, _, err := e.Factors.NewRecovery(context.Background(), audit.Actor{Kind: "person", ID: ada.ID}, realm.Default, ada.ID); err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(e.Letter(t, "ada@example.com").Text, "This wasn’t me:\n"+Issuer)
+	if !ok {
+		t.Fatal("the notice has no link")
+	}
+	link := strings.Fields(rest)[0]
+	for range 2 { // programs open links, and use nothing up
+		if c := w.visitor().open("GET", link, nil); c.Code != 200 || !strings.Contains(c.Body.String(), `name="link"`) {
+			t.Errorf("%s: %d", link, c.Code)
+		}
+	}
+	if c := w.visitor().open("GET", link+"x", nil); c.Code != 404 {
+		t.Errorf("another link: %d", c.Code)
+	}
+}
