@@ -10,7 +10,6 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/letter"
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/postbox"
-	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/identity/signin"
 	"github.com/cardea-id/cardea/internal/secret"
 	"github.com/cardea-id/cardea/internal/web"
@@ -45,20 +44,6 @@ func (a *App) notMe(tx *db.Tx, person, _ string) (string, error) {
 	link := secret.New("cdl_")
 	err := a.Once.Put(tx, link, once.Value{Purpose: "not_me", Subject: person, Expires: tx.Now.Add(notMeLife)})
 	return "/account/not-me?" + url.Values{"link": {string(link)}}.Encode(), err
-}
-
-// tellRisk writes to somebody about what looks wrong.
-func (a *App) tellRisk(tx *db.Tx, n risk.Notice) error {
-	l := letter.Letter{Kind: "unusual", Principal: n.Principal, Data: map[string]string{"finding": n.Finding.Detector, "device": n.UserAgent, "place": n.IP}}
-	switch {
-	case n.Revoked:
-		l.Kind = "unusual_revoked"
-	case n.Locked:
-		l.Kind = "unusual_locked"
-	case n.Finding.Detector == risk.NewDevice:
-		l.Kind = "new_device"
-	}
-	return a.Letters.SendTx(tx, l)
 }
 
 // postbox mounts the pages that show letters, on a development node that keeps

@@ -40,9 +40,6 @@ var kinds = map[string]kind{
 	"reset_password_operator": {urgent: true, button: true, expires: true},
 
 	// Told to whoever has the account.
-	"unusual":          {notMe: true, facts: append([]string{"finding"}, where...)},
-	"unusual_locked":   {notMe: true, facts: append([]string{"finding"}, where...)},
-	"unusual_revoked":  {notMe: true, facts: append([]string{"finding"}, where...)},
 	"new_device":       {notMe: true, facts: where},
 	"factor_added":     {notMe: true, facts: append([]string{"factor"}, where...)},
 	"factor_removed":   {notMe: true, facts: append([]string{"factor"}, where...)},

@@ -44,7 +44,7 @@ type Letter struct {
 	Code string
 	// Data are the arguments of the words, and what is shown below them: device is
 	// a User-Agent header, place an address or a country, factor a list of types
-	// of credentials, finding a detector of package risk.
+	// of credentials.
 	Data map[string]string
 	// Life is how long Link or Code is good; the words say so, and what could
 	// not be delivered within it is not delivered.

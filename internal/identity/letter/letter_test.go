@@ -136,7 +136,7 @@ func TestWhatPeopleChoseIsOnlyText(t *testing.T) {
 		}
 		n := sample("new_device")
 		n.Principal = p.ID
-		n.Data = map[string]string{"device": "<script>alert(1)</script>\r\nBcc: x@example.com\u202e", "place": `"><b>`}
+		n.Data = map[string]string{"device": "Mozilla/5.0 <script>alert(1)</script>\r\nBcc: x@example.com\u202e", "place": `"><b>`}
 		send(t, e, realm.Default, n)
 		m := e.Letter(t, address)
 		if strings.Contains(m.HTML, "<script") || strings.Contains(m.HTML, "<img") || strings.Contains(m.HTML, `"><b>`) || strings.Contains(m.Text+m.HTML, "evil") {

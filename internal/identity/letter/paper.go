@@ -126,12 +126,10 @@ func (l *Letters) write(re *realm.Realm, w written) (mail.Message, error) {
 func (l *Letters) shown(words *i18n.Locale, name, v string) string {
 	switch name {
 	case "device":
-		return device.Of(v).Words(words.T)
-	case "finding":
-		if key := "letter.finding." + v; words.Has(key) {
-			return words.T(key)
+		if !strings.Contains(v, "/") {
+			return v // no header, but a name
 		}
-		return words.T("letter.finding.other")
+		return device.Of(v).Words(words.T)
 	case "factor":
 		var all []string
 		for kind := range strings.SplitSeq(v, " ") {
