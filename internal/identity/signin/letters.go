@@ -61,12 +61,12 @@ func (a asksLetter) show(s *Server) web.Handler {
 // send has the letter written. The answer is the same for everybody (PW-09).
 func (a asksLetter) send(s *Server) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if !a.offered(s, realm.From(r.Context())) {
-			return notOffered()
-		}
 		form, f, err := s.form(w, r)
 		if err != nil {
 			return err
+		}
+		if !a.offered(s, realm.From(r.Context())) {
+			return notOffered()
 		}
 		p := letterPage{Typed: form.Get("to")}
 		if err = s.forms.Check(r, s.purpose(r, a.kind), form.Get("form")); err == nil {
