@@ -69,6 +69,17 @@ type RealmSettings struct {
 	AccountDeletion         string `json:"account_deletion,omitempty" enum:"on,off" doc:"Whether people may delete their own account."`
 	DeletionGrace           string `json:"deletion_grace,omitempty" maxLength:"20" doc:"How long an account that its owner deleted can be kept by signing in."`
 
+	RiskStuffing   string `json:"risk_credential_stuffing,omitempty" enum:"off,inform,step_up,slow,lock,revoke" doc:"What is done about a network that tries leaked passwords at many accounts."`
+	RiskSpraying   string `json:"risk_password_spraying,omitempty" enum:"off,inform,step_up,slow,lock,revoke" doc:"What is done about one wrong password that is tried at many accounts."`
+	RiskNewDevice  string `json:"risk_new_device,omitempty" enum:"off,inform,step_up,slow,lock,revoke" doc:"What is done about a browser that has not signed in to the account before."`
+	RiskNewCountry string `json:"risk_new_country,omitempty" enum:"off,inform,step_up,slow,lock,revoke" doc:"What is done about a new browser in a country that is new for the person."`
+	RiskTravel     string `json:"risk_impossible_travel,omitempty" enum:"off,inform,step_up,slow,lock,revoke" doc:"What is done about a new browser in a place that the person cannot have reached."`
+	RiskDormant    string `json:"risk_dormant_account,omitempty" enum:"off,inform,step_up,slow,lock,revoke" doc:"What is done about a new browser at an account that nobody has used for long."`
+	RiskReuse      string `json:"risk_refresh_reuse,omitempty" enum:"off,inform,step_up,slow,lock,revoke" doc:"What is done about a refresh token that two parties hold."`
+	RiskKeyChange  string `json:"risk_key_change,omitempty" enum:"off,inform,step_up,slow,lock,revoke" doc:"What is done about a refresh token that comes with another key than its own."`
+	RiskCounter    string `json:"risk_passkey_counter,omitempty" enum:"off,inform,step_up,slow,lock,revoke" doc:"What is done about a passkey whose counter went back."`
+	RiskSuspended  string `json:"risk_suspended_account,omitempty" enum:"off,inform,step_up,slow,lock,revoke" doc:"What is done about tries at a suspended account."`
+
 	Registration                  string `json:"registration,omitempty" enum:"off,initial_access_token,open" doc:"Who may register clients without an operator (RFC 7591)."`
 	RegistrationGrantTypes        string `json:"registration_grant_types,omitempty" maxLength:"1000" doc:"Grant types that clients may register for, separated by spaces."`
 	RegistrationAuthMethods       string `json:"registration_auth_methods,omitempty" maxLength:"1000" doc:"Ways to authenticate that clients may register for, separated by spaces."`
