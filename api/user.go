@@ -12,6 +12,7 @@ type User struct {
 	Locale      string     `json:"locale,omitempty" doc:"A BCP 47 language tag."`
 	Profile     Profile    `json:"profile"`
 	ExpiresAt   *time.Time `json:"expires_at,omitempty" doc:"When the account ends by itself."`
+	DeletesAt   *time.Time `json:"deletes_at,omitempty" doc:"When the account is deleted, as its owner asked, unless they sign in and keep it. Only where one user is shown."`
 	Version     int64      `json:"version"`
 	CreatedAt   time.Time  `json:"created_at"`
 	UpdatedAt   time.Time  `json:"updated_at"`

@@ -31,15 +31,18 @@ type TokenSource func(ctx context.Context) (string, error)
 
 // Client speaks to one realm. It is safe for concurrent use.
 type Client struct {
-	base   string
-	http   *http.Client
-	token  TokenSource
-	agent  string
-	wait   func(ctx context.Context, d time.Duration) error
-	tries  int
-	again  func(ctx context.Context, s StepUp) error
-	Users  Users
-	Groups Groups
+	base  string
+	http  *http.Client
+	token TokenSource
+	agent string
+	wait  func(ctx context.Context, d time.Duration) error
+	tries int
+	again func(ctx context.Context, s StepUp) error
+	Users Users
+	// Invitations ask for accounts; Terms are what accounts must accept.
+	Invitations Invitations
+	Terms       Terms
+	Groups      Groups
 
 	Organizations Organizations
 	Services      Services
@@ -100,6 +103,7 @@ func New(issuer string, opts ...Option) (*Client, error) {
 	for _, o := range opts {
 		o(c)
 	}
+	c.Invitations, c.Terms = Invitations{c}, Terms{c}
 	c.Users, c.Groups, c.Organizations, c.Services = Users{c}, Groups{c}, Organizations{c}, Services{c}
 	c.InitialAccessTokens = InitialAccessTokens{c}
 	c.Clients, c.SigningKeys, c.Sessions, c.Grants = Clients{c}, SigningKeys{c}, Sessions{c}, Grants{c}

@@ -76,6 +76,16 @@ func (u Users) PasswordLink(ctx context.Context, id string) (api.SecretLink, err
 	return send[api.SecretLink](ctx, u.c, http.MethodPost, at("users", id, "password-link"), nil, 0)
 }
 
+// SendPasswordLink sends the user such a link, which nobody but they see.
+func (u Users) SendPasswordLink(ctx context.Context, id string) error {
+	return u.c.call(ctx, http.MethodPost, at("users", id, "password-mail"), nil, 0)
+}
+
+// Terms lists what a user accepted.
+func (u Users) Terms(ctx context.Context, id string) (api.Page[api.TermsAcceptance], error) {
+	return list[api.TermsAcceptance](ctx, u.c, at("users", id, "terms"), nil, Cursor{})
+}
+
 // Credentials lists what a user proves themselves with.
 func (u Users) Credentials(ctx context.Context, id string) (api.Page[api.Credential], error) {
 	return list[api.Credential](ctx, u.c, at("users", id, "credentials"), nil, Cursor{})

@@ -29,6 +29,8 @@ var argumentSources = map[string]source{
 	"ROLE":            oneOf("owner", "admin", "helpdesk", "viewer"),
 	"SECRET-ID":       secrets,
 	"TOKEN-ID":        initialTokens,
+	"INVITATION-ID":   invitations,
+	"TERMS-ID":        termsVersions,
 	"CREDENTIAL":      credentials,
 	"USER-CREDENTIAL": userCredentials,
 	"ADDRESS":         addresses,
@@ -57,6 +59,7 @@ var flagSources = map[string]source{
 	"authorization-detail-type": detailTypes,
 	"algorithm":                 oneOf("ES256", "RS256", "PS256", "EdDSA"),
 	"state":                     oneOf("active", "suspended", "deleted"),
+	"invitation list state":     oneOf("open", "accepted", "withdrawn", "expired"),
 	"user":                      userIDs,
 	"principal":                 userIDs,
 	"actor":                     userIDs,
@@ -104,6 +107,14 @@ var (
 		page, err := cl.SigningKeys.List(ctx)
 		return pageOf(page, err)
 	}, func(k api.SigningKey) candidate { return candidate{[]string{k.ID}, k.Algorithm + " " + k.State} })
+	invitations = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Invitation, error] {
+		return cl.Invitations.All(ctx, client.Filter{"state": "open"})
+	}, func(i api.Invitation) candidate { return candidate{[]string{i.ID}, i.Email} })
+
+	termsVersions = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Terms, error] {
+		return cl.Terms.All(ctx)
+	}, func(v api.Terms) candidate { return candidate{[]string{v.ID}, v.Document + " " + v.Version} })
+
 	initialTokens = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.InitialAccessToken, error] {
 		return cl.InitialAccessTokens.All(ctx)
 	}, func(t api.InitialAccessToken) candidate { return candidate{[]string{t.ID}, t.Name} })

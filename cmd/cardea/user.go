@@ -47,6 +47,7 @@ func (c *console) userCommand() *cobra.Command {
 			return err
 		})),
 		c.deed("sign-out USER", "End every session and grant of a user", cobra.ExactArgs(1), "is signed out everywhere", onUser(client.Users.SignOut)),
+		c.deed("password-mail USER", "Send a user a link with which they set a password, which nobody else sees", cobra.ExactArgs(1), "is sent a link", onUser(client.Users.SendPasswordLink)),
 		c.action("password-link USER", "Make a link with which a user sets a password", cobra.ExactArgs(1), func(ctx context.Context, cl *client.Client, args []string) error {
 			u, err := cl.Users.Get(ctx, args[0])
 			if err != nil {

@@ -99,6 +99,8 @@ func (w *world) deletable(t *testing.T) map[string]gone {
 		"delete-realm":                     {"/realms/acme", "/realms/nothing"},
 		"remove-operator":                  {"/operators/" + ada.ID, "/operators/usr" + nobody},
 		"revoke-initial-access-token":      {"/initial-access-tokens/" + create("/initial-access-tokens", wire.InitialAccessTokenCreate{Uses: 1, ExpiresIn: 60}), "/initial-access-tokens/iat" + nobody},
+		"withdraw-invitation":              {"/invitations/" + must[wire.InvitationSent](t, w.call(t, "owner", "POST", "/invitations", wire.InvitationCreate{Email: "guest@example.com"})).Invitation.ID, "/invitations/inv" + nobody},
+		"withdraw-terms":                   {"/terms/" + create("/terms", wire.TermsCreate{Document: "terms", Version: "1", Title: "Terms", Text: "Be kind."}), "/terms/trm" + nobody},
 		"delete-user":                      {"/users/" + create("/users", wire.UserCreate{Username: "carl"}), "/users/usr" + nobody},
 	}
 }

@@ -40,7 +40,12 @@ func (s *Server) suspend(ctx context.Context, c *Caller, id string, kind princip
 	if _, err := s.touchable(ctx, c, id, kind); err != nil {
 		return nil, err
 	}
-	if err := s.Grants.SuspendPrincipal(ctx, c.By, c.Realm.Name, id, "suspended by an operator", s.guard(c, id)); err != nil {
+	if err := s.Grants.SuspendPrincipal(ctx, c.By, c.Realm.Name, id, "suspended by an operator", func(tx *db.Tx) error {
+		if err := s.Operators.GuardTx(tx, c.By, id); err != nil {
+			return err
+		}
+		return s.Desk.SuspendingTx(tx, id)
+	}); err != nil {
 		return nil, err
 	}
 	return s.one(ctx, c, id, kind)
@@ -50,7 +55,7 @@ func (s *Server) activate(ctx context.Context, c *Caller, id string, kind princi
 	if _, err := s.touchable(ctx, c, id, kind); err != nil {
 		return nil, err
 	}
-	if err := s.People.Activate(ctx, c.By, c.Realm.Name, id); err != nil {
+	if err := s.Desk.Activate(ctx, c.By, c.Realm.Name, id); err != nil {
 		return nil, err
 	}
 	return s.one(ctx, c, id, kind)

@@ -29,6 +29,8 @@ func (s *Server) routes() {
 	op(s, Operation{post, "/users/{id}/activate", "activate-user", "Let a suspended user in again", operator.UsersSupport, "principal.activate", Changing, 0, false}, s.activateUser)
 	op(s, Operation{post, "/users/{id}/sign-out", "sign-out-user", "End every session and grant of a user", operator.SessionsEnd, "session.end", Changing, 0, false}, s.signOutUser)
 	op(s, Operation{post, "/users/{id}/password-link", "make-password-link", "Make a link with which a user sets a password", operator.UsersWrite, "principal.password_link", Secret, 0, false}, s.makePasswordLink)
+	op(s, Operation{post, "/users/{id}/password-mail", "send-password-link", "Send a user a link with which they set a password, which nobody else sees", operator.UsersWrite, "principal.password_link", Secret, 0, false}, s.mailPasswordLink)
+	op(s, Operation{get, "/users/{id}/terms", "list-user-terms", "List which terms a user accepted", operator.UsersRead, NoEvent, Reading, 0, false}, s.listUserTerms)
 	op(s, Operation{post, "/users/{id}/emails", "add-email", "Give a user one more address", operator.UsersWrite, "principal.email.add", Changing, 201, false}, s.addEmail)
 	op(s, Operation{patch, "/users/{id}/emails/{address}", "update-email", "Note that an address is verified, or make it the primary one", operator.UsersWrite, "principal.email.primary", Changing, 0, false}, s.updateEmail)
 	op(s, Operation{remove, "/users/{id}/emails/{address}", "remove-email", "Take an address from a user", operator.UsersWrite, "principal.email.remove", Changing, 200, false}, s.removeEmail)
@@ -37,6 +39,18 @@ func (s *Server) routes() {
 	op(s, Operation{get, "/users/{id}/memberships", "list-memberships", "List the groups and organizations a user is directly in", operator.UsersRead, NoEvent, Reading, 0, false}, s.listMemberships)
 	op(s, Operation{get, "/users/{id}/consents", "list-consents", "List what a user agreed to let clients have", operator.GrantsRead, NoEvent, Reading, 0, false}, s.listConsents)
 	op(s, Operation{remove, "/users/{id}/consents/{client}", "revoke-consent", "Forget what a user agreed to and end the grants that rest on it", operator.GrantsRevoke, "consent.revoke", Changing, 0, false}, s.revokeConsent)
+
+	op(s, Operation{get, "/invitations", "list-invitations", "List invitations, the oldest first", operator.UsersRead, NoEvent, Reading, 0, false}, s.listInvitations)
+	op(s, Operation{post, "/invitations", "create-invitation", "Ask somebody without an account to make one", operator.UsersWrite, "invitation.create", Secret, 201, false}, s.createInvitation)
+	op(s, Operation{get, "/invitations/{id}", "show-invitation", "Show an invitation", operator.UsersRead, NoEvent, Reading, 0, false}, s.showInvitation)
+	op(s, Operation{post, "/invitations/{id}/send", "send-invitation", "Make another link of an invitation and end the ones before", operator.UsersWrite, "invitation.resend", Secret, 0, false}, s.sendInvitation)
+	op(s, Operation{remove, "/invitations/{id}", "withdraw-invitation", "End an invitation", operator.UsersWrite, "invitation.withdraw", Changing, 0, false}, s.withdrawInvitation)
+
+	op(s, Operation{get, "/terms", "list-terms", "List the versions of what people must accept, the oldest first", operator.UsersRead, NoEvent, Reading, 0, false}, s.listTerms)
+	op(s, Operation{post, "/terms", "create-terms", "Make a version of a document that people must accept", operator.RealmUpdate, "terms.create", Changing, 201, false}, s.createTerms)
+	op(s, Operation{get, "/terms/{id}", "show-terms", "Show a version", operator.UsersRead, NoEvent, Reading, 0, false}, s.showTerms)
+	op(s, Operation{remove, "/terms/{id}", "withdraw-terms", "Take a version out of force", operator.RealmUpdate, "terms.withdraw", Changing, 0, false}, s.withdrawTerms)
+	op(s, Operation{get, "/terms/{id}/acceptances", "list-terms-acceptances", "List who accepted a version", operator.UsersRead, NoEvent, Reading, 0, false}, s.listAcceptances)
 
 	op(s, Operation{get, "/groups", "list-groups", "List groups", operator.GroupsRead, NoEvent, Reading, 0, false}, s.listGroups)
 	op(s, Operation{post, "/groups", "create-group", "Create a group", operator.GroupsWrite, "principal.create", Changing, 201, false}, s.createGroup)

@@ -26,6 +26,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/registration"
 	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/identity/terms"
 	"github.com/cardea-id/cardea/internal/identity/trust"
 	"github.com/cardea-id/cardea/internal/job"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -45,6 +46,7 @@ type Options struct {
 	Realms      *realm.Registry
 	Operators   *operator.Registry
 	Desk        *life.Desk
+	Terms       *terms.Registry
 	People      *principal.Directory
 	Credentials *credential.Store
 	Sessions    *session.Store

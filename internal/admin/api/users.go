@@ -39,18 +39,24 @@ func (s *Server) createUser(ctx context.Context, c *Caller, in *createUserInput)
 
 // showUser also finds a user by username or e-mail address.
 func (s *Server) showUser(ctx context.Context, c *Caller, in *ByID) (*answer[wire.User], error) {
-	if principal.ValidID(in.ID) {
-		p, err := s.one(ctx, c, in.ID, principal.Person)
-		if err != nil {
-			return nil, err
-		}
-		return versioned(userOf(p), p.Version), nil
-	}
-	p, err := s.People.ByIdentifier(ctx, c.Realm.Name, in.ID)
+	p, err := s.userBy(ctx, c, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return versioned(userOf(p), p.Version), nil
+	due, err := s.Desk.Leaving(ctx, c.Realm.Name, p.ID)
+	if err != nil {
+		return nil, err
+	}
+	u := userOf(p)
+	u.DeletesAt = optional(due)
+	return versioned(u, p.Version), nil
+}
+
+func (s *Server) userBy(ctx context.Context, c *Caller, name string) (*principal.Principal, error) {
+	if principal.ValidID(name) {
+		return s.one(ctx, c, name, principal.Person)
+	}
+	return s.People.ByIdentifier(ctx, c.Realm.Name, name)
 }
 
 type updateUserInput struct {

@@ -89,32 +89,39 @@ func invitationKind(life time.Duration) action.Kind {
 // Invite asks somebody to make an account. The link is returned if it is for the
 // operator to hand over, and else sent, and seen by nobody but its addressee.
 func (d *Desk) Invite(ctx context.Context, by audit.Actor, realm string, n NewInvitation) (i *Invitation, link secret.Text, err error) {
-	if n.Life == 0 {
-		n.Life = InvitationLife
-	}
-	if err := d.checkInvitation(n); err != nil {
-		return nil, "", err
-	}
 	err = d.DB.Update(ctx, realm, func(tx *db.Tx) error {
-		if _, err := principal.ByIdentifierTx(tx, n.Address); err == nil {
-			return fault.New(fault.Conflict, "email_taken", "somebody has that e-mail address").WithField("email", "is taken")
-		} else if !fault.Is(err, fault.NotFound) {
-			return err
-		}
-		if err := checkContainers(tx, n.Containers); err != nil {
-			return err
-		}
-		if i, err = d.insert(tx, by, n); err != nil {
-			return err
-		}
-		audit.Append(tx, by, audit.Event{Action: "invitation.create", TargetType: "invitation", Target: i.ID, Data: map[string]any{"containers": len(i.Containers)}})
-		link, err = d.deliver(tx, i, n.Life, n.Link)
+		i, link, err = d.InviteTx(tx, by, n)
 		return err
 	})
 	if err != nil {
 		return nil, "", err
 	}
 	return i, link, nil
+}
+
+// InviteTx is Invite within a transaction, which must be serializable.
+func (d *Desk) InviteTx(tx *db.Tx, by audit.Actor, n NewInvitation) (*Invitation, secret.Text, error) {
+	if n.Life == 0 {
+		n.Life = InvitationLife
+	}
+	if err := d.checkInvitation(n); err != nil {
+		return nil, "", err
+	}
+	if _, err := principal.ByIdentifierTx(tx, n.Address); err == nil {
+		return nil, "", fault.New(fault.Conflict, "email_taken", "somebody has that e-mail address").WithField("email", "is taken")
+	} else if !fault.Is(err, fault.NotFound) {
+		return nil, "", err
+	}
+	if err := checkContainers(tx, n.Containers); err != nil {
+		return nil, "", err
+	}
+	i, err := d.insert(tx, by, n)
+	if err != nil {
+		return nil, "", err
+	}
+	audit.Append(tx, by, audit.Event{Action: "invitation.create", TargetType: "invitation", Target: i.ID, Data: map[string]any{"containers": len(i.Containers)}})
+	link, err := d.deliver(tx, i, n.Life, n.Link)
+	return i, link, err
 }
 
 func (d *Desk) checkInvitation(n NewInvitation) error {
@@ -193,6 +200,18 @@ func (d *Desk) deliver(tx *db.Tx, i *Invitation, life time.Duration, hand bool) 
 // Resend makes another link of an invitation, with a life of its own, and ends
 // the ones before.
 func (d *Desk) Resend(ctx context.Context, by audit.Actor, realm, id string, life time.Duration, hand bool) (i *Invitation, link secret.Text, err error) {
+	err = d.DB.Update(ctx, realm, func(tx *db.Tx) error {
+		i, link, err = d.ResendTx(tx, by, id, life, hand)
+		return err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return i, link, nil
+}
+
+// ResendTx is Resend within a transaction, which must be serializable.
+func (d *Desk) ResendTx(tx *db.Tx, by audit.Actor, id string, life time.Duration, hand bool) (*Invitation, secret.Text, error) {
 	if life == 0 {
 		life = InvitationLife
 	}
@@ -202,25 +221,20 @@ func (d *Desk) Resend(ctx context.Context, by audit.Actor, realm, id string, lif
 	if !hand && !d.Mail() {
 		return nil, "", noMail()
 	}
-	err = d.DB.Update(ctx, realm, func(tx *db.Tx) error {
-		if i, err = invitationByID(tx, id); err != nil {
-			return err
-		}
-		if i.State != InvitationOpen {
-			return ended(i)
-		}
-		i.serial, i.Expires = i.serial+1, tx.Now.Add(life)
-		if err := renewInvitation(tx, id, i.Expires); err != nil {
-			return err
-		}
-		audit.Append(tx, by, audit.Event{Action: "invitation.resend", TargetType: "invitation", Target: id})
-		link, err = d.deliver(tx, i, life, hand)
-		return err
-	})
+	i, err := invitationByID(tx, id)
 	if err != nil {
 		return nil, "", err
 	}
-	return i, link, nil
+	if i.State != InvitationOpen {
+		return nil, "", ended(i)
+	}
+	i.serial, i.Expires = i.serial+1, tx.Now.Add(life)
+	if err := renewInvitation(tx, id, i.Expires); err != nil {
+		return nil, "", err
+	}
+	audit.Append(tx, by, audit.Event{Action: "invitation.resend", TargetType: "invitation", Target: id})
+	link, err := d.deliver(tx, i, life, hand)
+	return i, link, err
 }
 
 // Withdraw ends an invitation. Its link is good no more. One that has ended stays

@@ -205,16 +205,23 @@ func cut(id string) *audit.Cutoff { return &audit.Cutoff{Kind: "principal", ID: 
 // suspension stays ended.
 func (d *Directory) Activate(ctx context.Context, by audit.Actor, realm, id string) error {
 	return d.db.Update(ctx, realm, func(tx *db.Tx) error {
-		p, err := undeleted(tx, id, 0)
-		if err != nil || p.State == Active {
-			return err
-		}
-		if err := setState(tx, id, Active, 0); err != nil {
-			return err
-		}
-		audit.Append(tx, by, audit.Event{Action: "principal.activate", TargetType: string(p.Kind), Target: id, Invalidates: true})
-		return nil
+		_, err := ActivateTx(tx, by, id)
+		return err
 	})
+}
+
+// ActivateTx is Activate within a transaction. It reports whether the principal
+// was not active before.
+func ActivateTx(tx *db.Tx, by audit.Actor, id string) (bool, error) {
+	p, err := undeleted(tx, id, 0)
+	if err != nil || p.State == Active {
+		return false, err
+	}
+	if err := setState(tx, id, Active, 0); err != nil {
+		return false, err
+	}
+	audit.Append(tx, by, audit.Event{Action: "principal.activate", TargetType: string(p.Kind), Target: id, Invalidates: true})
+	return true, nil
 }
 
 // Delete ends a principal for ever and erases its personal data: names,

@@ -31,6 +31,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/identity/terms"
 	"github.com/cardea-id/cardea/internal/job"
 	"github.com/cardea-id/cardea/internal/mail"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -51,6 +52,7 @@ type world struct {
 	handler http.Handler
 	setup   *fakeSetUp
 	desk    *life.Desk
+	terms   *terms.Registry
 	jobs    *job.Queue
 	letters []letter.Letter // sent, the newest last
 	flow    Flow            // what /go begins
@@ -85,6 +87,7 @@ func newWorld(t *testing.T, e *audittest.Env) *world {
 	guard := risk.New(risk.Options{DB: e.DB, Log: e.Log, Realms: realms, Grants: grants, Key: []byte("test")})
 	passwords := credential.NewPasswords(e.DB, e.Log, realms, credential.PasswordOptions{})
 	passwords.SetWatch(guard)
+	w.terms = terms.NewRegistry(e.DB, e.Log)
 	w.jobs = job.NewQueue(e.DB, "test", box, slog.New(slog.DiscardHandler))
 	w.desk = life.New(life.Options{DB: e.DB, Log: e.Log, Realms: realms, People: c.Principals, Links: action.New(values), Passwords: passwords,
 		Sessions: c.Sessions, Grants: grants, Jobs: w.jobs, Send: func(_ *db.Tx, l letter.Letter) error { w.letters = append(w.letters, l); return nil }})
@@ -94,7 +97,7 @@ func newWorld(t *testing.T, e *audittest.Env) *world {
 	credential.FollowMailboxes(e.Log)
 	w.Server, err = New(Options{Letters: letters, Jobs: w.jobs, DB: e.DB, Once: values, Sessions: c.Sessions, Risk: guard,
 		Passwords: passwords, Factors: credential.NewFactors(e.DB, e.Log, realms, box), People: c.Principals, Clients: c.Clients,
-		Grants: grants, Approvals: approval.NewStore(e.DB, e.Log, box), Words: words, Assets: assets, FormKey: []byte("0123456789abcdef"), SetUp: w.setup, Desk: w.desk,
+		Grants: grants, Approvals: approval.NewStore(e.DB, e.Log, box), Words: words, Assets: assets, FormKey: []byte("0123456789abcdef"), SetUp: w.setup, Desk: w.desk, Terms: w.terms,
 		Passkeys: credential.NewPasskeys(e.DB, e.Log, realms, c.Principals, values, make([]byte, 32)), PasskeysAt: "/"})
 	must(t, err)
 	e.Start(t)

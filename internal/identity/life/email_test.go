@@ -1,0 +1,106 @@
+package life_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/cardea-id/cardea/internal/app/apptest"
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/secret"
+)
+
+func primaryOf(t *testing.T, e *apptest.Env, id string) principal.Email {
+	t.Helper()
+	p, err := e.People.ByID(context.Background(), realm.Default, id)
+	must(t, err)
+	return p.Email()
+}
+
+// LC-04: only a link that was sent to an address verifies it, and only for the
+// person whose it is.
+func TestNobodyDeclaresTheirOwnAddressVerified(t *testing.T) {
+	apptest.Run(t, func(t *testing.T, e *apptest.Env) {
+		ctx := context.Background()
+		eve := e.Person(t, realm.Default, "eve@example.com")
+		ada, err := e.People.Create(ctx, audit.System, realm.Default, principal.New{Kind: principal.Person, Name: "ada", Emails: []principal.Email{{Address: "ada@example.com"}}})
+		must(t, err)
+		if err := e.Desk.AskVerify(ctx, audit.System, realm.Default, eve.ID, "ada@example.com"); !fault.Is(err, fault.NotFound) {
+			t.Errorf("somebody else's address: %v", err)
+		}
+		must(t, e.Desk.AskVerify(ctx, audit.System, realm.Default, ada.ID, "ADA@example.com"))
+		link := mailed(t, e, "ada@example.com", "/account/email/confirm")
+		if err := e.Desk.Confirm(ctx, audit.System, realm.Default, eve.ID, link); !fault.Is(err, fault.NotFound) {
+			t.Errorf("for somebody else: %v", err)
+		}
+		if primaryOf(t, e, ada.ID).Verified {
+			t.Error("verified before the link was used")
+		}
+		must(t, e.Desk.Confirm(ctx, audit.System, realm.Default, ada.ID, link))
+		if !primaryOf(t, e, ada.ID).Verified {
+			t.Error("not verified by the link")
+		}
+		if err := e.Desk.Confirm(ctx, audit.System, realm.Default, ada.ID, link); !fault.Is(err, fault.NotFound) {
+			t.Errorf("twice: %v", err)
+		}
+	})
+}
+
+// Whoever takes an account over and changes its address twice, and the password,
+// loses it to whoever has the address that it had first.
+func TestAChangedAddressComesBack(t *testing.T) {
+	apptest.Run(t, func(t *testing.T, e *apptest.Env) {
+		ctx := context.Background()
+		ada := e.Person(t, realm.Default, "ada@example.com")
+		e.Person(t, realm.Default, "grace@example.com")
+		// An address that somebody has: its owner is told, and nothing changes.
+		must(t, e.Desk.AskChange(ctx, audit.System, realm.Default, ada.ID, "grace@example.com", "en"))
+		settled(t, e)
+		if got := e.Mail.To("grace@example.com"); len(got) != 1 || got[0].Subject != "Somebody wanted to use your address at Cardea" {
+			t.Errorf("grace got %v", got)
+		}
+		change := func(from, to string) (undo string) {
+			t.Helper()
+			must(t, e.Desk.AskChange(ctx, audit.System, realm.Default, ada.ID, to, "en"))
+			link := mailed(t, e, to, "/account/email/confirm")
+			if got := primaryOf(t, e, ada.ID); got.Address != from {
+				t.Fatalf("%s before the link was used", got.Address)
+			}
+			must(t, e.Desk.Confirm(ctx, audit.System, realm.Default, ada.ID, link))
+			if got := primaryOf(t, e, ada.ID); got.Address != to || !got.Verified {
+				t.Fatalf("%+v after the link was used", got)
+			}
+			return mailed(t, e, from, "/undo-email")
+		}
+		first := change("ada@example.com", "thief@example.com")
+		second := change("thief@example.com", "thief@example.org")
+		_, err := e.Passwords.Set(ctx, audit.System, realm.Default, ada.ID, chosen)
+		must(t, err)
+		session := begin(t, e, "thief@example.org", chosen)
+		must(t, e.Desk.AskChange(ctx, audit.System, realm.Default, ada.ID, "thief@example.net", "en"))
+		onItsWay := mailed(t, e, "thief@example.net", "/account/email/confirm")
+
+		password, err := e.Desk.UndoChange(ctx, audit.System, realm.Default, first)
+		must(t, err)
+		if got := primaryOf(t, e, ada.ID); got.Address != "ada@example.com" || !got.Verified {
+			t.Errorf("%+v came back", got)
+		}
+		if !isOver(t, e, session) {
+			t.Error("the thief is still signed in")
+		}
+		for what, link := range map[string]string{"the same link": first, "the thief's own": second} {
+			if _, err := e.Desk.UndoChange(ctx, audit.System, realm.Default, link); !fault.Is(err, fault.NotFound) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if err := e.Desk.Confirm(ctx, audit.System, realm.Default, ada.ID, onItsWay); !fault.Is(err, fault.NotFound) {
+			t.Errorf("a change on its way: %v", err)
+		}
+		must(t, e.Desk.SetPassword(ctx, audit.System, realm.Default, string(password), secret.Text("another heron reads the paper")))
+		if signsIn(t, e, "ada@example.com", chosen) {
+			t.Error("the thief's password still opens the account")
+		}
+	})
+}

@@ -1,0 +1,199 @@
+package signin
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/audit/audittest"
+	"github.com/cardea-id/cardea/internal/db/dbtest"
+	"github.com/cardea-id/cardea/internal/identity/terms"
+)
+
+// letter is the path in the newest letter to an address, once all jobs are done.
+func (w *world) letter(t *testing.T, to string) string {
+	t.Helper()
+	must(t, w.jobs.RunDue(context.Background()))
+	for i := len(w.letters) - 1; i >= 0; i-- {
+		if w.letters[i].To == to {
+			return w.letters[i].Link
+		}
+	}
+	t.Fatalf("no letter to %s: %v", to, w.letters)
+	return ""
+}
+
+// Whoever registers on the way to an application gets there.
+func TestRegisteringLeadsOn(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		b := w.browser(t, dbtest.Realm)
+		b.get("/register").shows(404, "This is not offered here")
+		if b.get("/signin"); strings.Contains(b.body, "/register") {
+			t.Error("offered where it is off")
+		}
+		w.set(t, "self_registration", "on")
+		w.toPhotoBook()
+		b.get("/go").shows(200, "Make an account")
+		flow := b.at.Query().Get("flow")
+		b.get("/register?flow="+flow).submit("to", "no address").shows(422, "Make an account")
+		b.submit("to", "new@example.com").shows(200, "Look into your mailbox")
+		path := w.letter(t, "new@example.com")
+		b.get(path).shows(200, "new@example.com", "Make the account")
+		b.submit("name", "New", "password", "short").shows(422, "Use at least 15 characters", `value="New"`)
+		b.submit("name", "New", "password", password).isAt("/signin")
+		if len(b.sessions()) != 0 || !strings.Contains(b.body, `value="new@example.com"`) {
+			t.Errorf("%d sessions, at %s:\n%s", len(b.sessions()), b.at, b.body)
+		}
+		b.submit("identifier", "new@example.com", "password", password).shows(200)
+		if len(b.sessions()) != 1 {
+			t.Errorf("%d sessions", len(b.sessions()))
+		}
+		b.get(path).shows(404, "This link is no longer good")
+		// In another browser the link would have worked as well, and led home.
+		other := w.browser(t, dbtest.Realm)
+		other.get("/register").submit("to", "else@example.com").shows(200, "Look into your mailbox")
+		w.browser(t, dbtest.Realm).get(w.letter(t, "else@example.com")).submit("name", "Else", "password", password).isAt("/signin")
+	})
+}
+
+// PW-09, PW-10: to ask for a letter looks the same whoever asks for whom.
+func TestAskingForALetterTellsNothing(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		w.set(t, "self_registration", "on")
+		for path, to := range map[string][]string{"/forgot": {"ada", "ada@example.com", "nobody"}, "/register": {"ada@example.com", "new@example.com"}} {
+			first := ""
+			for _, who := range to {
+				b := w.browser(t, dbtest.Realm)
+				b.get(path).submit("to", who).shows(200, "Look into your mailbox")
+				if first == "" {
+					first = b.body
+				}
+				if strings.Contains(b.body, who) || b.body != first {
+					t.Errorf("%s for %s looks otherwise:\n%s", path, who, b.body)
+				}
+			}
+		}
+	})
+}
+
+// What is in force is accepted before a session begins, and again when there is
+// another version.
+func TestTermsAreAcceptedBeforeASessionBegins(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ctx := context.Background()
+		p := w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		first, err := w.terms.Create(ctx, audittest.By, dbtest.Realm, terms.New{Document: "terms", Version: "1", Title: "Terms of service", Text: "Be kind.\n<b>Always.</b>"})
+		must(t, err)
+		_, err = w.terms.Create(ctx, audittest.By, dbtest.Realm, terms.New{Document: "terms", Version: "2", Title: "Terms of service", Link: "https://example.com/terms", Effective: w.Env.DB.Now().Add(time.Hour)})
+		must(t, err)
+		b := w.browser(t, dbtest.Realm).signIn("ada")
+		b.isAt("/signin/terms").shows(200, "Be kind.", "&lt;b&gt;Always.", "version 1")
+		if len(b.sessions()) != 0 {
+			t.Fatal("a session began before the terms were accepted")
+		}
+		b.submit("do", "no")
+		if len(b.sessions()) != 0 {
+			t.Fatal("a session began although the terms were not accepted")
+		}
+		b.signIn("ada").submit("do", "yes")
+		if len(b.sessions()) != 1 {
+			t.Fatalf("%d sessions at %s", len(b.sessions()), b.at)
+		}
+		if all, err := w.terms.AcceptedBy(ctx, dbtest.Realm, p.ID); err != nil || len(all) != 1 || all[0].Terms != first.ID {
+			t.Errorf("accepted %v, %v", all, err)
+		}
+		w.toPhotoBook()
+		if b.get("/go"); strings.HasSuffix(b.at.Path, "/signin/terms") {
+			t.Errorf("asked again at %s", b.at)
+		}
+		w.Clock.Advance(2 * time.Hour)
+		b.get("/go").isAt("/signin/terms").shows(200, "version 2", "https://example.com/terms")
+		b.submit("do", "yes")
+		if strings.HasSuffix(b.at.Path, "/signin/terms") {
+			t.Errorf("asked again at %s", b.at)
+		}
+	})
+}
+
+// An account that is to be deleted is kept before a session begins.
+func TestWhoeverComesBackKeepsTheirAccount(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ctx := context.Background()
+		p := w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		b := w.browser(t, dbtest.Realm).signIn("ada")
+		b.get("/account/data").shows(200, "Delete your account", "Download")
+		b.submit("sure", "yes").shows(200, "Your account is to be deleted")
+		if len(b.sessions()) != 0 {
+			t.Error("still signed in")
+		}
+		b.signIn("ada").isAt("/signin/keep").shows(200, "Keep your account?")
+		if b.submit("do", "no"); len(b.sessions()) != 0 {
+			t.Error("signed in to an account that is to be deleted")
+		}
+		if due, err := w.desk.Leaving(ctx, dbtest.Realm, p.ID); err != nil || due.IsZero() {
+			t.Errorf("due %s, %v", due, err)
+		}
+		if b.signIn("ada").submit("do", "yes"); len(b.sessions()) != 1 {
+			t.Errorf("%d sessions at %s", len(b.sessions()), b.at)
+		}
+		if due, err := w.desk.Leaving(ctx, dbtest.Realm, p.ID); err != nil || !due.IsZero() {
+			t.Errorf("due %s, %v", due, err)
+		}
+	})
+}
+
+// To change an address takes a fresh proof, and the link takes the same person.
+func TestAddressesAreChangedByWhoseTheyAre(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		w.mustPerson(t, dbtest.Realm, "eve", "Eve")
+		b := w.browser(t, dbtest.Realm).signIn("ada")
+		w.Clock.Advance(6 * time.Minute)
+		b.get("/account/email").isAt("/signin").submit("password", password).isAt("/account/email").shows(200, "New address")
+		b.submit("to", "next@example.com").shows(200, "A message is on its way to next@example.com")
+		path := w.letter(t, "next@example.com")
+		eve := w.browser(t, dbtest.Realm).signIn("eve")
+		eve.get(path).shows(404, "This link is no longer good")
+		w.browser(t, dbtest.Realm).get(path).isAt("/signin").submit("identifier", "ada", "password", password).isAt("/account/email/confirm").shows(200, "next@example.com")
+		b.get(path).shows(200, "next@example.com").submit("link", strings.TrimPrefix(path, "/account/email/confirm?link=")).shows(200, "Your address is confirmed")
+		b.get("/account/email").shows(200, "next@example.com")
+		b.get(path).shows(404)
+	})
+}
+
+// PW-10: whoever takes a change back chooses a new password next, and nobody is
+// signed in by it.
+func TestAChangeIsTakenBackOnAPage(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		b := w.browser(t, dbtest.Realm).signIn("ada")
+		was := w.letterAddress(t, b)
+		b.get("/account/email").submit("to", "thief@example.com")
+		b.get(w.letter(t, "thief@example.com")).submit("form", formOf(b)).shows(200, "Your address is confirmed")
+		owner := w.browser(t, dbtest.Realm)
+		owner.get(w.letter(t, was)).shows(200, "Take the change back?", was)
+		owner.submit("form", formOf(owner)).isAt("/set-password").shows(200, "Choose your password")
+		if len(owner.sessions()) != 0 || len(b.sessions()) != 0 {
+			t.Error("somebody is signed in")
+		}
+	})
+}
+
+func formOf(b *browser) string {
+	for _, in := range inputTag.FindAllString(b.body, -1) {
+		if n := nameAttr.FindStringSubmatch(in); n != nil && n[1] == "form" {
+			return unescaper.Replace(valAttr.FindStringSubmatch(in)[1])
+		}
+	}
+	return ""
+}
+
+// letterAddress is the primary address of whoever is signed in.
+func (w *world) letterAddress(t *testing.T, b *browser) string {
+	t.Helper()
+	p, err := w.People.ByID(context.Background(), dbtest.Realm, b.sessions()[0].Principal)
+	must(t, err)
+	return p.Email().Address
+}
