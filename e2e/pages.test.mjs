@@ -140,6 +140,9 @@ test("whatever a request brings is text on the page, never markup (WB-02)", asyn
     ["ui_locales", authorize({ ui_locales: marker })],
     ["flow", `${cardea.issuer}/signin?flow=${encodeURIComponent(marker)}`],
     ["link", `${cardea.issuer}/setup?link=${encodeURIComponent(marker)}`],
+    ["register link", `${cardea.issuer}/register/finish?link=${encodeURIComponent(marker)}&flow=${encodeURIComponent(marker)}`],
+    ["invitation", `${cardea.issuer}/invitation?link=${encodeURIComponent(marker)}`],
+    ["undo", `${cardea.issuer}/undo-email?link=${encodeURIComponent(marker)}`],
     ["password link", `${cardea.issuer}/set-password?link=${encodeURIComponent(marker)}`],
     ["user code", `${cardea.issuer}/device?user_code=${encodeURIComponent(marker)}`],
     ["sign-out", `${cardea.issuer}/oauth2/logout?state=${encodeURIComponent(marker)}&post_logout_redirect_uri=${encodeURIComponent(marker)}`],
@@ -176,7 +179,8 @@ test("another site cannot make a signed-in browser change anything (WB-03)", asy
   }).listen(port, "127.0.0.1");
   try {
     for (const path of ["/signout", "/accounts", "/consent", "/signin", "/setup", "/set-password", "/device", "/account/approvals",
-      "/account/devices", "/account/applications", "/account/password", "/account/profile"]) {
+      "/account/devices", "/account/applications", "/account/password", "/account/profile", "/forgot", "/register", "/register/finish",
+      "/invitation", "/undo-email", "/account/email", "/account/email/confirm", "/account/data", "/account/delete"]) {
       const tab = await context.newPage();
       await tab.goto(`http://127.0.0.1:${port}/?to=${encodeURIComponent(cardea.issuer + path)}`);
       const [response] = await Promise.all([

@@ -22,7 +22,7 @@ import (
 const Days = "CARDEA_TEST_DAYS"
 
 // These tables hold what expires. The log grows for ever.
-var expiring = []string{"once", "once_seen", "sessions", "attempts", "browsers", "grants", "dead_tokens", "event_queue", "nodes"}
+var expiring = []string{"once", "once_seen", "sessions", "attempts", "browsers", "grants", "dead_tokens", "event_queue", "nodes", "letter_limits", "invitations", "departures"}
 
 // P-25: hour after hour of people, programs and strangers leaves nothing behind:
 // no memory, goroutine or file, nor rows that are over. The hours pass on the

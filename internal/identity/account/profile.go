@@ -20,6 +20,8 @@ type profilePage struct {
 	Language   string
 	Version    int64
 	Wrong      map[string]string // by field
+	// ChangesEmail says that there is a page to change the address.
+	ChangesEmail bool
 }
 
 func (s *Server) profile(w http.ResponseWriter, r *http.Request, v *visit) error {
@@ -34,7 +36,7 @@ func (s *Server) profile(w http.ResponseWriter, r *http.Request, v *visit) error
 func (s *Server) showProfile(w http.ResponseWriter, r *http.Request, v *visit, status int, me *principal.Principal, p profilePage) error {
 	v.person = me
 	p.frame = s.begin(w, r, v, "account.profile")
-	p.Username, p.Emails = me.Name, me.Emails
+	p.Username, p.Emails, p.ChangesEmail = me.Name, me.Emails, s.Pages.ChangesEmail()
 	return s.look.Render(w, status, "profile", p)
 }
 

@@ -29,7 +29,14 @@ type emailPage struct {
 	Wrong   string
 }
 
+// ChangesEmail reports whether people change their address themselves, which
+// takes mail.
+func (s *Server) ChangesEmail() bool { return s.Desk != nil && s.Desk.Mail() }
+
 func (s *Server) showEmail(w http.ResponseWriter, r *http.Request) error {
+	if !s.ChangesEmail() {
+		return notOffered()
+	}
 	a, err := s.managing(w, r, PathEmail)
 	if a == nil || err != nil {
 		return err
