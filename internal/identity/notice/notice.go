@@ -25,6 +25,7 @@ import (
 // The events that people are told of.
 const (
 	created = "credential.create"
+	changed = "credential.change"
 	revoked = "credential.revoke"
 	rescued = "credential.recovery_use"
 	// The address changes that owners of the former addresses are told of.
@@ -43,7 +44,7 @@ func Attach(log *audit.Log, letters *letter.Letters) {
 		return
 	}
 	t := teller{letters}
-	log.Within(t.tell, created, revoked, rescued, emailAdded, emailRemoved, emailPrimary, emailReplaced)
+	log.Within(t.tell, created, changed, revoked, rescued, emailAdded, emailRemoved, emailPrimary, emailReplaced)
 }
 
 type teller struct{ letters *letter.Letters }
@@ -74,7 +75,7 @@ func (t teller) tell(tx *db.Tx, happened []audit.Record) error {
 		switch r.Action {
 		case "principal.create":
 			fresh[r.Target] = true
-		case created, revoked:
+		case created, changed, revoked:
 			if slices.Contains(silent, r.TargetType) {
 				continue
 			}
@@ -114,7 +115,7 @@ func kindOf(tx *db.Tx, r audit.Record, owner string) (string, error) {
 		return "", nil // what replaces it is told
 	case r.Action == revoked:
 		return "factor_removed", nil
-	case password && r.Data["replaces"] != nil:
+	case r.Action == changed, password && r.Data["replaces"] != nil:
 		return "password_changed", nil
 	case !password:
 		return "factor_added", nil

@@ -93,6 +93,14 @@ func TestPeopleAreToldOfTheirPassword(t *testing.T) {
 		if got := subjects(t, e, "ada@example.com"); strings.Contains(got, ";") {
 			t.Errorf("told more than once: %s", got)
 		}
+		// Also when whoever changes it stays signed in elsewhere.
+		kept := credential.Change{Principal: ada.ID, Current: "a heron reads the morning paper", Next: "a stork reads the evening paper", Keep: true}
+		if got, err := e.Passwords.Replace(ctx, self(ada), realm.Default, kept); err != nil || got.Outcome != credential.Right {
+			t.Fatal(got.Outcome, err)
+		}
+		if got := subjects(t, e, "ada@example.com"); got != "Your password was changed; Your password was changed" {
+			t.Errorf("a change that ends nothing: told %s", got)
+		}
 		// A first password beside other factors is one more way in.
 		grace, err := e.People.Create(ctx, audit.System, realm.Default, principal.New{Kind: principal.Person, DisplayName: "Grace", Emails: []principal.Email{{Address: "grace@example.com", Verified: true}}})
 		if err != nil {
