@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 import * as jose from "jose";
 import { inspect, listen, openBrowser, signIn } from "./lib/browser.mjs";
 import { freePort, person, startCardea } from "./lib/cardea.mjs";
+import { authenticatorApp } from "./lib/totp.mjs";
 
 let cardea, browser;
 before(async () => { [cardea, browser] = await Promise.all([startCardea(), openBrowser()]); });
@@ -68,6 +69,66 @@ test("pages are accessible: a code by mail", async () => {
   await page.locator('button[value="check"]').click();
   await page.waitForURL((url) => !url.pathname.startsWith("/signin"));
   assert.deepEqual(complaints, []);
+  await Promise.all([context.close(), elsewhere.close()]);
+});
+
+// Everything that a second factor takes, and what is left for who has none that would do.
+test("pages are accessible: second factors", async () => {
+  const { id: user } = await cardea.admin("GET", `/users/${person.login}`);
+  await cardea.admin("PATCH", "/realm", { settings: { remember_device: "720h" } });
+  await cardea.admin("POST", "/clients", {
+    id: "vault", name: "Vault", type: "web", first_party: true, scopes: ["openid"], redirect_uris: ["http://127.0.0.1:1/callback"], grant_types: ["authorization_code"],
+    least_acr: "aal3", factors: ["password", "totp"],
+  });
+  const [context, elsewhere] = [await browser.newContext({ locale: "en-GB" }), await browser.newContext({ locale: "de-DE" })];
+  const [page, other] = [await context.newPage(), await elsewhere.newPage()];
+  const complaints = [listen(page), listen(other)];
+  await page.goto(`${cardea.issuer}/account/factors`);
+  await signIn(page);
+  await page.waitForURL("**/account/factors");
+  await page.locator('button[name="add"][value="totp"]').click();
+  await page.waitForURL("**/signin/enrol**");
+  const key = await page.locator(".secret").textContent();
+  const app = authenticatorApp(key);
+  await page.locator('input[name="code"]').fill("000000");
+  await page.locator('button[value="add"]').click();
+  await page.getByRole("alert").waitFor();
+  await page.locator("summary").click();
+  assert.equal(await page.locator(".secret").textContent(), key, "a wrong code leaves the key as it is");
+  await inspect(page, "totp-enrol-wrong");
+  await page.locator('input[name="code"]').fill(await app.next());
+  await page.locator('button[value="add"]').click();
+  await page.locator('button[value="later"]').waitFor();
+  await page.locator('button[value="add"]').click();
+  await page.locator(".codes").waitFor();
+  await inspect(page, "recovery-codes");
+  await page.locator(".codes ~ p a").click();
+  await page.waitForURL("**/account/factors");
+  await inspect(page, "factors");
+  await page.locator('button[name="add"][value="recovery"]').click();
+  await page.waitForURL("**/signin/enrol**");
+  await inspect(page, "recovery-enrol-again");
+
+  await other.goto(`${cardea.issuer}/signin`);
+  await signIn(other);
+  await other.waitForURL("**/signin/factor**");
+  await other.locator('input[name="code"]').fill("000000");
+  await other.locator('button[value="check"]').click();
+  await other.getByRole("alert").waitFor();
+  await inspect(other, "totp-wrong");
+  await other.locator(".others a").click();
+  await other.waitForURL("**by=recovery**");
+  await other.locator('input[name="code"]').fill("no such code");
+  await other.locator('button[value="check"]').click();
+  await other.getByRole("alert").waitFor();
+  await inspect(other, "recovery-wrong");
+
+  await page.goto(authorize({ client_id: "vault" }));
+  await page.waitForURL("**/signin/stuck**");
+  await inspect(page, "stuck");
+  assert.deepEqual(complaints.flat().filter((c) => !/status of 4(03|22)/.test(c)), []);
+  const { items } = await cardea.admin("GET", `/users/${user}/credentials`);
+  for (const one of items.filter((c) => c.type !== "password")) await cardea.admin("DELETE", `/users/${user}/credentials/${one.id}`);
   await Promise.all([context.close(), elsewhere.close()]);
 });
 

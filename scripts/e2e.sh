@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # e2e.sh [NODE-TEST-ARG…]: the real binary, a real browser and real clients.
-# Chromium, Apache with its OpenID Connect and OAuth 2.0 modules, oidc-agent and
-# an SMTP server are installed when missing.
+# Chromium, Apache with its OpenID Connect and OAuth 2.0 modules, oidc-agent,
+# oathtool and an SMTP server are installed when missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -14,6 +14,7 @@ fi
 [ -f /usr/lib/apache2/modules/mod_oauth2.so ] || install_packages libapache2-mod-oauth2
 need_go # examples are built by their tests
 command -v oidc-agent >/dev/null 2>&1 || install_packages oidc-agent-cli
+command -v oathtool >/dev/null 2>&1 || install_packages oathtool
 /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || install_packages python3-aiosmtpd
 command -v openssl >/dev/null 2>&1 || install_packages openssl
 [ -x bin/cardea ] || build_binary

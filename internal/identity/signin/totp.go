@@ -121,7 +121,7 @@ func spaced(text string) string {
 }
 
 // drawQR is a QR code as an SVG whose colours the stylesheet gives. Nothing of
-// the text gets into it but the pattern.
+// the text gets into it but the pattern; what is around it says what it is.
 func drawQR(text string) (template.HTML, error) {
 	code, err := qr.Encode(text, qr.M)
 	if err != nil {
@@ -141,5 +141,5 @@ func drawQR(text string) (template.HTML, error) {
 		}
 	}
 	size := strconv.Itoa(code.Size + 2*quiet)
-	return template.HTML(`<svg class="qr" viewBox="0 0 ` + size + ` ` + size + `" role="img" shape-rendering="crispEdges"><path d="` + path.String() + `"/></svg>`), nil
+	return template.HTML(`<svg class="qr" viewBox="0 0 ` + size + ` ` + size + `" aria-hidden="true" focusable="false" shape-rendering="crispEdges"><path d="` + path.String() + `"/></svg>`), nil
 }
