@@ -82,7 +82,7 @@ func (s *Server) factorForm(r *http.Request, q *question, kind string) string {
 // factorPage fills in what all pages of factors show.
 func (s *Server) factorPage(w http.ResponseWriter, r *http.Request, q *question, kind, problem string, status int) (p factorPage, err error) {
 	p = factorPage{Flow: q.flow.text, Kind: kind, Who: person(q.who.Principal), Skip: q.at.skip, Cancel: q.flow.Request != "" && !q.flow.Offered,
-		Problem: problem, Busy: status == http.StatusTooManyRequests || status == http.StatusForbidden}
+		Problem: problem, Busy: status == http.StatusTooManyRequests || status == http.StatusForbidden || status == http.StatusConflict}
 	p.Page = s.page(w, r, q.flow, q.who.Locale)
 	if p.Client, err = s.clientName(r, q.flow); err != nil {
 		return p, err
@@ -177,6 +177,9 @@ func (s *Server) evaluate(r *http.Request, q *question, one Factor, form web.Par
 		return p != nil, err
 	}
 	wrong := fault.New(fault.Unauthenticated, "factor_wrong", "that does not prove it")
+	if one.Kind() == kindRecovery {
+		wrong = fault.New(fault.Unauthenticated, "recovery_wrong", "that is no code for recovery, or was used") // no next one is to be waited for
+	}
 	if !one.Guessed() {
 		if right, err := check(); err != nil || !right {
 			return nil, or(err, wrong)

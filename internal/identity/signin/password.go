@@ -213,6 +213,8 @@ func (s *Server) problem(w http.ResponseWriter, r *http.Request, f *flow, err er
 		return http.StatusUnprocessableEntity, l.T("problem.wrong"), true
 	case "factor_wrong":
 		return http.StatusUnprocessableEntity, l.T("problem.factor"), true
+	case "recovery_wrong":
+		return http.StatusUnprocessableEntity, l.T("problem.recovery"), true
 	case "passkey_refused", "passkey_expired", "passkey_unknown", "passkey_removed", "passkey_model", "passkey_synced", "passkey_registered", "passkeys_exhausted":
 		return http.StatusUnprocessableEntity, l.T("problem." + code), true
 	case "factors_exhausted":
