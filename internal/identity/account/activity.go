@@ -9,6 +9,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/device"
 )
 
 // Bounds of one page: what it shows, and how many pieces of the log it reads for
@@ -144,11 +145,11 @@ func (s *Server) tell(ctx context.Context, f frame, v *visit, e audit.Record) (h
 	if client, _ := e.Data["client"].(string); client != "" {
 		about = s.appName(ctx, v, client)
 	}
-	d := deviceOf(e.Actor.UserAgent)
+	d := device.Of(e.Actor.UserAgent)
 	h := happening{Icon: icon, Words: f.T(key, "app", about), IP: e.Actor.IP, Place: s.place(f, e.Actor.IP), At: s.moment(f.Page, e.At),
 		Clock: e.At.UTC().Format("15:04"), day: e.At.UTC().Format(f.T("date.day"))}
 	if e.Actor.UserAgent != "" {
-		h.Device = d.words(f.T)
+		h.Device = d.Words(f.T)
 	}
 	if e.Actor.ID != v.Principal {
 		// Who it was is for the operators to say, and so is where they are.

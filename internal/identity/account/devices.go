@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/device"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/web"
 )
@@ -63,8 +64,8 @@ func (s *Server) sessions(r *http.Request, v *visit, f frame, most int) (list []
 }
 
 func (s *Server) signedIn(f frame, v *visit, e *session.Session) signedIn {
-	d := deviceOf(e.UserAgent)
-	return signedIn{ID: e.ID, Device: d.words(f.T), Kind: d.Kind, IP: e.IP, Place: s.place(f, e.IP), Proof: proof(f, e.AMR),
+	d := device.Of(e.UserAgent)
+	return signedIn{ID: e.ID, Device: d.Words(f.T), Kind: d.Kind, IP: e.IP, Place: s.place(f, e.IP), Proof: proof(f, e.AMR),
 		Seen: s.moment(f.Page, e.LastSeenAt), Since: s.moment(f.Page, e.CreatedAt), Current: e.ID == v.ID}
 }
 
