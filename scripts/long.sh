@@ -25,7 +25,7 @@ soak() {
 
 # What measures time runs alone: what else happens on the machine disturbs it.
 timing() {
-  CARDEA_TEST_TIMING=1 scripts/postgres.sh go test -count=1 -timeout 15m -run '^TestTiming$' -v ./internal/app/apptest
+  CARDEA_TEST_TIMING=1 scripts/postgres.sh go test -count=1 -timeout 15m -run '^(TestTiming|TestAskingForLettersTellsNothing)$' -v ./internal/app/apptest
 }
 
 # As many slow clients as docs/promises.md speaks of.
