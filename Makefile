@@ -17,7 +17,7 @@ check: ## formatting, vet, staticcheck, architecture, fast tests (under two minu
 test: ## everything: both databases, real browser, real clients (under ten minutes)
 	@scripts/test.sh
 
-long: ## race detector, 200 kills on each database, load on two nodes, fuzzing (under thirty minutes)
+long: ## race detector, 200 kills on each database, load on two nodes, fuzzing (under 75 minutes)
 	@scripts/long.sh
 
 bench: ## compare Cardea with the least that the same answers can cost

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # long.sh: what takes longer than a developer waits: the race detector, long
-# kill -9 campaigns, two nodes under load, measurements of time and fuzzing for a fixed time. Thirty minutes on two cores
-# are the budget of this and test.sh together with room to spare.
+# kill -9 campaigns, two nodes under load, measurements of time and fuzzing for a
+# fixed time. Seventy-five minutes on two cores are the budget.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
