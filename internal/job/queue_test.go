@@ -205,9 +205,9 @@ func TestSomeFailuresAreFinal(t *testing.T) {
 func TestJobsAreListedAndDiscarded(t *testing.T) {
 	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
 		e.Start(t)
-		q, did := newQueue(t, e.DB, "nod_a"), 0
-		q.Handle(job.Kind{Name: "tell", Do: func(context.Context, *job.Job) error { did++; return nil }})
-		q.Handle(job.Kind{Name: "ring", Do: func(context.Context, *job.Job) error { did++; return nil }})
+		q, did := newQueue(t, e.DB, "nod_a"), atomic.Int64{}
+		q.Handle(job.Kind{Name: "tell", Do: func(context.Context, *job.Job) error { did.Add(1); return nil }})
+		q.Handle(job.Kind{Name: "ring", Do: func(context.Context, *job.Job) error { did.Add(1); return nil }})
 		var ids []string
 		for i := range 6 {
 			ids = append(ids, add(t, e.DB, q, dbtest.Realm, job.Promise{Kind: []string{"tell", "ring"}[i%2], Target: fmt.Sprint("t", i%3), Subject: fmt.Sprint("s", i/3)}))
@@ -253,8 +253,8 @@ func TestJobsAreListedAndDiscarded(t *testing.T) {
 			t.Errorf("a retry of what is discarded: %v", err)
 		}
 		runDue(t, q)
-		if did != 6 {
-			t.Errorf("%d were done, want 6", did)
+		if did.Load() != 6 {
+			t.Errorf("%d were done, want 6", did.Load())
 		}
 		if got := strings.Join(e.Events(t, dbtest.Realm), " "); got != "job.discard" {
 			t.Errorf("events %q", got)
