@@ -91,7 +91,6 @@ type human struct {
 	travels, vpn   bool
 	clears         bool // cookies, each time
 	asleep         [2]int
-	suspendedFrom  int // day, 0: never
 	refreshes      bool
 }
 
