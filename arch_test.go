@@ -101,7 +101,7 @@ var modules = map[string]string{
 	"github.com/go-jose/go-jose/v4":            "internal/jose",
 	"github.com/oschwald/maxminddb-golang/v2":  "internal/geo",
 	"github.com/go-webauthn/webauthn":          "internal/identity/credential",
-	"github.com/prometheus/client_golang":      "internal/app internal/web",
+	"github.com/VictoriaMetrics/metrics":       "internal/app",
 	"github.com/wneessen/go-mail":              "internal/mail",
 	"golang.org/x/crypto":                      "internal/identity/credential",
 	"golang.org/x/mod":                         "internal/audit",

@@ -103,7 +103,7 @@ type App struct {
 	answers *once.Answers
 	signals *signal.Server
 	tasked  *job.Schedule
-	metrics *metrics
+	meters  *meters
 	lines   *web.Log
 	slog    *slog.Logger
 	words   *i18n.Catalogue

@@ -96,10 +96,10 @@ func (a *App) doors(master []byte) error {
 		Clients: a.Clients, Trust: a.Trust, Details: a.Details, Registered: a.Registered, Keys: a.Ring, Grants: a.Grants, Answers: a.answers, Jobs: a.Jobs, Risk: a.Risk, Letters: a.Letters})
 	a.health(a.Mux)
 
-	a.metrics = newMetrics(a.Log, a.Jobs)
-	a.Jobs.Observe(a.metrics.attempted)
+	a.meters = newMeters(a.Log, a.Jobs)
+	a.Jobs.Observe(a.meters.attempted)
 	a.Handler = web.Front(web.Options{Now: time.Now, Log: a.lines, Proxies: web.NewProxies(a.Settings.TrustedProxies), CertHeader: a.Settings.MTLS.Header,
-		HTTPS: strings.HasPrefix(a.Settings.Issuer, "https:"), Resolve: a.resolve, Observe: a.metrics.observe, Fail: pages.FailAny}, a.Mux)
+		HTTPS: strings.HasPrefix(a.Settings.Issuer, "https:"), Resolve: a.resolve, Observe: a.meters.observe, Fail: pages.FailAny}, a.Mux)
 	return nil
 }
 

@@ -40,7 +40,7 @@ func TestMetricsTellOfJobs(t *testing.T) {
 		}
 		return nil
 	}})
-	m := newMetrics(log, q)
+	m := newMeters(log, q)
 	q.Observe(m.attempted)
 	for realm, targets := range map[string][]string{dbtest.Realm: {"shut", "slow", "open", "later"}, dbtest.Neighbour: {"shut", "open"}} {
 		for _, target := range targets {

@@ -93,7 +93,7 @@ func (a *App) serveMetrics(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s := &http.Server{Handler: a.metrics.handler(), ReadHeaderTimeout: 5 * time.Second}
+	s := &http.Server{Handler: a.meters.handler(), ReadHeaderTimeout: 5 * time.Second}
 	context.AfterFunc(ctx, func() { _ = s.Close() })
 	if err := s.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		return err
