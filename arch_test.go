@@ -44,6 +44,8 @@ var layers = []struct{ side, packages string }{
 	{"identity", "internal/identity/logout internal/identity/life internal/identity/terms"},
 	{"identity", "internal/identity/signin internal/identity/signal internal/identity/postbox"},
 	{"identity", "internal/identity/oauth internal/identity/account"}, // send browsers to signin and take them back
+	{"pure", "internal/access/graph"},
+	{"pure", "internal/access/policy"},
 	{"admin", "internal/admin/operator"},
 	{"admin", "internal/admin/api"},
 	{"demo", "internal/demo examples/mcp-server"},
@@ -94,6 +96,7 @@ var modules = map[string]string{
 	"github.com/jackc/pgx/v5":                  "internal/db internal/db/dbtest bench bench/limit",
 	"modernc.org/sqlite":                       "internal/db internal/db/dbtest bench bench/limit",
 	"github.com/danielgtaylor/huma/v2":         "internal/admin/api",
+	"github.com/cedar-policy/cedar-go":         "internal/access/policy",
 	"github.com/spf13/cobra":                   "cmd/cardea",
 	"github.com/spf13/pflag":                   "cmd/cardea internal/config",
 	"go.yaml.in/yaml/v4":                       "internal/config cmd/cardea",
