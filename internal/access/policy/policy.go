@@ -1,0 +1,79 @@
+// Package policy is the language and the one function that decides: Cedar
+// behind our own types, a snapshot of everything that counts, and Decide. It is
+// pure: no clock, no rows, no HTTP. Server, edge, search, tests and replay all
+// run exactly this.
+package policy
+
+import (
+	"time"
+
+	"github.com/cardea-id/cardea/internal/access/graph"
+)
+
+// Entity names who asks or what is asked about.
+type Entity = graph.Entity
+
+// Properties are what the caller says about an entity, an action or the
+// circumstances: JSON values as json.Decoder with UseNumber gives them, or Go
+// strings, bools, int64 and times.
+type Properties map[string]any
+
+// Question is: may the subject do the action to the resource, now, under these
+// circumstances?
+type Question struct {
+	Subject, Resource Entity
+	Action            string
+
+	SubjectProperties, ActionProperties, ResourceProperties, Context Properties
+
+	At time.Time // what expires is judged at this time
+}
+
+// Answer is what Decide says. The zero value denies.
+type Answer struct {
+	Allowed     bool
+	Reasons     []Reason
+	Determining []string // ids of the policies that decided
+	StepUp      *StepUp  // when denied: with this sign-in it would be allowed
+	Path        []Step   // the memberships, grants and parents that justified it, from subject to resource
+	Revision    int64
+	PolicyHash  string
+}
+
+// Reason is one thing that led to the answer.
+type Reason struct {
+	Policy string // id of the policy that says so; empty when none does
+	Text   string // its @reason, or why there is no answer but no
+	Error  string // what went wrong; an error never permits
+}
+
+// StepUp is the sign-in that would turn a no into a yes (RFC 9470).
+type StepUp struct {
+	ACR    string        // authentication context class that is enough
+	MaxAge time.Duration // how long ago the sign-in may be; 0: any time
+}
+
+// Step is one relation on the way from subject to resource.
+type Step = graph.Tuple
+
+// Snapshot is everything that an answer rests on, at one revision. It never
+// changes.
+type Snapshot struct {
+	set      *Set
+	graph    *graph.Graph
+	revision int64
+}
+
+// NewSnapshot joins policies with the relations and attributes of a revision.
+func NewSnapshot(s *Set, g *graph.Graph, revision int64) *Snapshot {
+	return &Snapshot{set: s, graph: g, revision: revision}
+}
+
+// Set returns the policies of the snapshot.
+func (s *Snapshot) Set() *Set { return s.set }
+
+// Graph returns the relations and attributes of the snapshot.
+func (s *Snapshot) Graph() *graph.Graph { return s.graph }
+
+// Revision returns the position in the log up to which the snapshot knows.
+func (s *Snapshot) Revision() int64 { return s.revision }
