@@ -70,6 +70,7 @@ func (a *App) Run(ctx context.Context, ready func(net.Addr)) error {
 	if ready != nil {
 		ready(ln.Addr())
 	}
+	wg.Go(debug.FreeOSMemory) // what only the start needed
 	wg.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"path"
@@ -22,7 +23,7 @@ type Assets struct {
 
 type asset struct {
 	kind  string
-	plain encoded
+	plain encoded // no body where the file came zipped
 	gzip  encoded // no body when it would not be shorter
 }
 
@@ -37,7 +38,9 @@ var assetTypes = map[string]string{
 }
 
 // NewAssets takes all files of the given trees, to be served below prefix
-// ("/assets/"). Files of unknown type and names that occur twice are refused.
+// ("/assets/"). Files of unknown type and names that occur twice are refused. A
+// large file may lie zipped in its tree, as name.gz: it is kept so, and unzipped
+// for the rare browser that does not understand it.
 func NewAssets(prefix string, trees ...fs.FS) (*Assets, error) {
 	a := &Assets{prefix: prefix, urls: map[string]string{}, files: map[string]*asset{}}
 	for _, tree := range trees {
@@ -59,6 +62,7 @@ func NewAssets(prefix string, trees ...fs.FS) (*Assets, error) {
 }
 
 func (a *Assets) add(name string, body []byte) error {
+	name, zipped := strings.CutSuffix(name, ".gz")
 	ext := path.Ext(name)
 	kind, known := assetTypes[ext]
 	if !known {
@@ -69,9 +73,20 @@ func (a *Assets) add(name string, body []byte) error {
 	}
 	sum := sha256.Sum256(body)
 	mark := hex.EncodeToString(sum[:6])
-	file := &asset{kind: kind, plain: encoded{body, `"` + mark + `"`}}
-	if zipped := compress(body); ext != ".png" && ext != ".woff2" && len(zipped) < len(body)*9/10 {
-		file.gzip = encoded{zipped, `"` + mark + `-gzip"`}
+	file := &asset{kind: kind, plain: encoded{etag: `"` + mark + `"`}}
+	short := encoded{etag: `"` + mark + `-gzip"`}
+	if zipped {
+		if _, err := unzip(body); err != nil {
+			return fmt.Errorf("asset %s.gz: %w", name, err)
+		}
+		short.body = body
+		file.gzip = short
+	} else {
+		file.plain.body = body
+		short.body = compress(body)
+		if ext != ".png" && ext != ".woff2" && len(short.body) < len(body)*9/10 {
+			file.gzip = short
+		}
 	}
 	marked := strings.TrimSuffix(name, ext) + "." + mark + ext
 	a.urls[name] = a.prefix + marked
@@ -85,6 +100,14 @@ func compress(b []byte) []byte {
 	_, _ = z.Write(b) // a bytes.Buffer takes everything
 	_ = z.Close()
 	return buf.Bytes()
+}
+
+func unzip(b []byte) ([]byte, error) {
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(z)
 }
 
 // URL is where the named file is. It panics when there is none: names are
@@ -124,8 +147,15 @@ func (a *Assets) serve(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	sized(h, len(form.body))
-	_, err := w.Write(form.body)
+	body := form.body
+	if body == nil {
+		var err error
+		if body, err = unzip(file.gzip.body); err != nil {
+			return err
+		}
+	}
+	sized(h, len(body))
+	_, err := w.Write(body)
 	return err
 }
 

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"crypto/tls"
@@ -306,7 +307,7 @@ func TestEventsReachTheClientAndEndWithTheServer(t *testing.T) {
 
 func TestAssets(t *testing.T) {
 	long := strings.Repeat("body { color: red }\n", 100)
-	a, err := NewAssets("/assets/", fstest.MapFS{"app.css": {Data: []byte(long)}, "sub/x.svg": {Data: []byte("<svg/>")}})
+	a, err := NewAssets("/assets/", fstest.MapFS{"app.css": {Data: []byte(long)}, "sub/x.svg": {Data: []byte("<svg/>")}, "big.js.gz": {Data: compress([]byte(long))}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -336,6 +337,16 @@ func TestAssets(t *testing.T) {
 	}
 	if s := get(m, "GET", a.URL("sub/x.svg"), "Accept-Encoding", "gzip"); s.Code != 200 || s.Header().Get("Content-Encoding") != "" {
 		t.Errorf("a short file: %d %v", s.Code, s.Header())
+	}
+	// A file that lies zipped is served in both forms all the same.
+	if b := get(m, "GET", a.URL("big.js")); b.Body.String() != long || b.Header().Get("Content-Encoding") != "" || b.Header().Get("Content-Type") != "text/javascript; charset=utf-8" {
+		t.Errorf("unzipped: %d %v", b.Code, b.Header())
+	}
+	if b := get(m, "GET", a.URL("big.js"), "Accept-Encoding", "gzip"); b.Header().Get("Content-Encoding") != "gzip" || !bytes.Equal(b.Body.Bytes(), compress([]byte(long))) {
+		t.Errorf("zipped: %d %v", b.Code, b.Header())
+	}
+	if _, err := NewAssets("/assets/", fstest.MapFS{"x.js.gz": {Data: []byte("plain")}}); err == nil {
+		t.Error("a broken file became an asset")
 	}
 	for _, p := range []string{"/assets/app.css", "/assets/", "/assets/../x", "/assets/app.000000000000.css"} {
 		if n := get(m, "GET", p); n.Code != 404 {
