@@ -8,6 +8,7 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -146,9 +147,16 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, all []a
 		*f = asked
 		p := session.Proof{Credential: mainOf(at.proofs), ACR: level(at.proofs), AMR: amr(at.proofs), AuthTime: since(at.proofs), Proofs: proofs, IP: by.IP, UserAgent: r.UserAgent()}
 		begun = session.Begun{}
+		if err := restTx(tx, at.who, at.fresh); err != nil {
+			return err
+		}
 		if own != nil {
-			if begun, err = session.RenewTx(tx, by, re.Settings, own.ID, p); err != nil && !nobody(err) {
-				return err // it may have ended while its owner typed
+			begun, err = session.RenewTx(tx, by, re.Settings, own.ID, p)
+			if nobody(err) { // it may have ended while its owner typed
+				err = fault.New(fault.Conflict, codeSessionOver, "the session ended meanwhile")
+			}
+			if err != nil {
+				return err
 			}
 		}
 		if begun.Session == nil {
@@ -168,6 +176,7 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, all []a
 				return err
 			}
 		}
+		f.Proved = at.fresh
 		f.Account, f.Fresh, f.Selected, f.Pending, f.Remember = begun.ID, true, true, false, false
 		return s.amend(tx, r, f)
 	})
@@ -194,7 +203,28 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, all []a
 	return kept, nil
 }
 
-const codeFlowChanged = "flow_changed"
+// Why a session does not begin by what the gate saw a moment ago.
+const (
+	codeFlowChanged = "flow_changed"
+	codeSessionOver = "session_over"
+	codeProofOver   = "proof_over"
+)
+
+// restTx holds what proofs of a flow were made by, so that nothing ends it
+// before the session begins: see [gate.living].
+func restTx(tx *db.Tx, who string, proofs []proof) error {
+	life, err := principal.LiveTx(tx, who)
+	for i := 0; err == nil && i < len(proofs); i++ {
+		var c credential.Credential
+		if c, err = credential.LiveTx(tx, proofs[i].Credential); err == nil && !proofs[i].rests(life, c) {
+			err = fault.New(fault.Forbidden, codeProofOver, "it was ended since")
+		}
+	}
+	if nobody(err) {
+		err = fault.New(fault.Conflict, codeProofOver, "what was proved counts no more")
+	}
+	return err
+}
 
 // amend writes a flow that is stored. That another tab was faster is a
 // conflict: what is written with it must not be without.

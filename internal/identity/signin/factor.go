@@ -78,6 +78,7 @@ type proof struct {
 	Principal  string    `json:"p,omitempty"`
 	Credential string    `json:"c"` // whose revocation ends a session that rests on it alone
 	Kind       string    `json:"k"`
+	Era        int64     `json:"e,omitempty"` // of the principal, while a flow keeps it
 	At         time.Time `json:"t"`
 	AMR        []string  `json:"a"` // RFC 8176
 	// Alone is the level that it reaches by itself; "" opens nothing without
@@ -85,6 +86,12 @@ type proof struct {
 	Alone string `json:"l,omitempty"`
 	// Second makes aal2 of a password.
 	Second bool `json:"s,omitempty"`
+}
+
+// rests reports whether nothing has ended a proof that is kept in a flow since it
+// was made: c is what it was made by, and alive.
+func (p proof) rests(life principal.Life, c credential.Credential) bool {
+	return p.Principal == life.ID && p.Principal == c.Principal && p.Era == life.Era && !c.MustChange
 }
 
 // kindPassword is a password's, as credential.Password is.
@@ -180,7 +187,7 @@ func proofsOf(one *session.Session) []proof {
 func noted(proofs []proof) (string, error) {
 	bare := slices.Clone(proofs)
 	for i := range bare {
-		bare[i].Principal = ""
+		bare[i].Principal, bare[i].Era = "", 0 // are the session's
 	}
 	text, err := json.Marshal(bare)
 	return string(text), err

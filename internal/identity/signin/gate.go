@@ -22,6 +22,7 @@ type spot struct {
 	who    string           // whose proofs count, "" while it is nobody's
 	held   *holder          // who, where it had to be known
 	proofs []proof          // those that count
+	fresh  []proof          // those of the flow, while no session rests on them
 	ask    []Factor         // at stepFactor: which may be proved, the best first
 	enrol  []Enroller       // at stepEnrol: which may be added
 	skip   bool             // at stepFactor and stepEnrol: it can be put off
@@ -63,7 +64,14 @@ func (s *Server) where(r *http.Request, f *flow, all []account) (spot, error) {
 		at.step = stepSignIn
 		return at, nil
 	}
-	if f.Pending || f.proved(at.using) {
+	switch {
+	case f.Pending:
+		var err error
+		if at.fresh, err = g.living(at.who, f.Proved); err != nil {
+			return at, err
+		}
+		at.proofs = at.fresh
+	case f.proved(at.using):
 		at.proofs = f.Proved
 	}
 	if own != nil && !f.Reauth {
@@ -107,6 +115,8 @@ func (g gate) assured(at *spot) (lacks bool, err error) {
 		at.step = stepSignIn
 		return true, nil
 	}
+	recent = slices.DeleteFunc(recent, func(p proof) bool { return !g.allows(nil, p.Kind) })
+	here := level(recent)
 	reached := level(slices.DeleteFunc(recent, func(p proof) bool { return !g.allows(c, p.Kind) }))
 	if reached == "" {
 		if at.step = stepSignIn; g.allows(c, kindPassword) {
@@ -114,12 +124,46 @@ func (g gate) assured(at *spot) (lacks bool, err error) {
 		}
 		return true, g.raise(at, c, token.AAL2, false) // whatever opens by itself beside a password is one
 	}
-	for _, check := range []func(*spot, *client.Client, string) (bool, error){g.demanded, g.risky, g.usual, g.wished, g.managed, g.enrolled} {
-		if lacks, err := check(at, c, reached); lacks || err != nil {
+	// A session is the realm's, whichever application it is begun for, and so are
+	// the factors: what an application does not take, it excuses nobody from.
+	for _, check := range []func() (bool, error){
+		func() (bool, error) { return g.demanded(at, c, reached) },
+		func() (bool, error) { return g.risky(at, here) },
+		func() (bool, error) { return g.usual(at, here) },
+		func() (bool, error) { return g.wished(at, c, reached) },
+		func() (bool, error) { return g.managed(at) },
+		func() (bool, error) { return g.enrolled(at) },
+	} {
+		if lacks, err := check(); lacks || err != nil {
 			return lacks, err
 		}
 	}
 	return false, nil
+}
+
+// living are the proofs of a flow which nothing has ended since: what they were
+// made by is there, it is no password that others know, and their owner was not
+// signed out of everything. A flow may wait for half an hour, and what it waits
+// with must not outlive what sessions die of.
+func (g gate) living(who string, proofs []proof) ([]proof, error) {
+	life, err := g.People.Live(g.r.Context(), g.re.Name, who)
+	if err != nil {
+		if nobody(err) {
+			err = nil
+		}
+		return nil, err
+	}
+	var list []proof
+	for _, p := range proofs {
+		c, err := g.Grants.Credentials.Live(g.r.Context(), g.re.Name, p.Credential)
+		if err != nil && !nobody(err) {
+			return nil, err
+		}
+		if err == nil && p.rests(life, c) {
+			list = append(list, p)
+		}
+	}
+	return list, nil
 }
 
 // recent are the proofs that are fresh enough to count in this flow.
@@ -140,7 +184,8 @@ func (g gate) recent(proofs []proof) []proof {
 	return list
 }
 
-// allows reports whether a factor counts in the realm and for the client.
+// allows reports whether a factor counts in the realm and for the client, if
+// there is one.
 func (g gate) allows(c *client.Client, kind string) bool {
 	return g.re.Settings.AllowsFactor(kind) && (c == nil || c.AllowsFactor(kind))
 }
@@ -160,7 +205,7 @@ func (g gate) demanded(at *spot, c *client.Client, reached string) (bool, error)
 // usual checks what the realm wants of every sign-in, and that whoever has a
 // second factor is asked for it when they sign in. A remembered device excuses,
 // and so does, for a time, to have none.
-func (g gate) usual(at *spot, c *client.Client, reached string) (bool, error) {
+func (g gate) usual(at *spot, reached string) (bool, error) {
 	least := g.re.Settings.LeastACR
 	if least == token.AAL1 {
 		least = "" // which every sign-in reaches
@@ -171,18 +216,18 @@ func (g gate) usual(at *spot, c *client.Client, reached string) (bool, error) {
 	if err := g.hold(at); err != nil {
 		return false, err
 	}
-	if g.f.Pending && len(g.helping(at, c, token.AAL2)) > 0 {
+	if g.f.Pending && len(g.helping(at, nil, token.AAL2)) > 0 {
 		least = higher(least, token.AAL2)
 	}
 	if !below(reached, least) {
 		return false, nil
 	}
-	if len(g.helping(at, c, least)) > 0 {
+	if len(g.helping(at, nil, least)) > 0 {
 		known, err := g.remembers(at)
 		if known || err != nil {
 			return false, err
 		}
-		return true, g.raise(at, c, least, false)
+		return true, g.raise(at, nil, least, false)
 	}
 	since, err := g.Factors.Demand(g.r.Context(), g.re.Name, at.who)
 	if err != nil {
@@ -192,7 +237,7 @@ func (g gate) usual(at *spot, c *client.Client, reached string) (bool, error) {
 	if grace && (!g.f.Pending || g.f.Later) {
 		return false, nil
 	}
-	return true, g.raise(at, c, least, grace)
+	return true, g.raise(at, nil, least, grace)
 }
 
 // remembers reports whether this browser need not be asked for a second factor.
@@ -217,14 +262,14 @@ func (g gate) wished(at *spot, c *client.Client, reached string) (bool, error) {
 
 // managed checks that whoever is about to change factors has just proved one as
 // strong as the strongest they have (MF-09).
-func (g gate) managed(at *spot, c *client.Client, _ string) (bool, error) {
+func (g gate) managed(at *spot) (bool, error) {
 	if !g.f.Manage && (g.f.Enrol == "" || g.f.Enrolled) {
 		return false, nil
 	}
-	return g.proveStrongest(at, c)
+	return g.proveStrongest(at)
 }
 
-func (g gate) proveStrongest(at *spot, c *client.Client) (bool, error) {
+func (g gate) proveStrongest(at *spot) (bool, error) {
 	if err := g.hold(at); err != nil {
 		return false, err
 	}
@@ -233,7 +278,7 @@ func (g gate) proveStrongest(at *spot, c *client.Client) (bool, error) {
 		strongest = rankMail
 	}
 	for _, one := range g.factors {
-		if one.Reach(at.held) != "" && g.allows(c, one.Kind()) && one.Kind() != kindRecovery {
+		if one.Reach(at.held) != "" && g.allows(nil, one.Kind()) && one.Kind() != kindRecovery {
 			strongest = max(strongest, one.Rank())
 		}
 	}
@@ -247,7 +292,7 @@ func (g gate) proveStrongest(at *spot, c *client.Client) (bool, error) {
 	if strongest > rankPassword {
 		at.step, at.ask = stepFactor, nil
 		for _, one := range g.factors {
-			if one.Rank() >= strongest && one.Reach(at.held) != "" && g.allows(c, one.Kind()) {
+			if one.Rank() >= strongest && one.Reach(at.held) != "" && g.allows(nil, one.Kind()) {
 				at.ask = append(at.ask, one)
 			}
 		}
@@ -271,7 +316,7 @@ func (g gate) rank(kind string) int {
 }
 
 // enrolled checks that the factor that is to be added was.
-func (g gate) enrolled(at *spot, c *client.Client, _ string) (bool, error) {
+func (g gate) enrolled(at *spot) (bool, error) {
 	if g.f.Enrol == "" || g.f.Enrolled {
 		return false, nil
 	}
@@ -308,7 +353,7 @@ func (g gate) raise(at *spot, c *client.Client, least string, skip bool) error {
 		at.step = stepStuck
 		return nil
 	}
-	_, err := g.proveStrongest(at, c)
+	_, err := g.proveStrongest(at)
 	return err
 }
 

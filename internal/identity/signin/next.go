@@ -3,6 +3,7 @@ package signin
 import (
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
@@ -52,17 +53,36 @@ func (s *Server) goOn(w http.ResponseWriter, r *http.Request, f *flow, all []acc
 	if at.step != stepSettle {
 		return s.lead(w, r, f, at)
 	}
-	all, err := s.settle(w, r, f, all, at)
-	if fault.Code(err) == codeFlowChanged {
+	kept, err := s.settle(w, r, f, all, at)
+	switch fault.Code(err) {
+	case codeFlowChanged:
 		if f, err = s.flow(r, f.text); err != nil {
 			return err
 		}
 		return s.next(w, r, f) // as what the other tab made of it wants
+	case codeSessionOver: // so what it rested on counts no more
+		left := slices.DeleteFunc(all, func(a account) bool { return a.Principal == at.who })
+		if at, err = s.where(r, f, left); err != nil {
+			return err
+		}
+		if at.step == stepSettle {
+			return s.goOn(w, r, f, left, at)
+		}
+		return s.keepAndLead(w, r, f, at)
+	case codeProofOver:
+		return s.keepAndLead(w, r, f, spot{step: stepSignIn})
 	}
 	if err != nil {
 		return err
 	}
-	if at, err = s.where(r, f, all); err != nil {
+	if at, err = s.where(r, f, kept); err != nil {
+		return err
+	}
+	return s.lead(w, r, f, at)
+}
+
+func (s *Server) keepAndLead(w http.ResponseWriter, r *http.Request, f *flow, at spot) error {
+	if err := s.keep(w, r, f); err != nil {
 		return err
 	}
 	return s.lead(w, r, f, at)
@@ -78,6 +98,11 @@ func (s *Server) prove(w http.ResponseWriter, r *http.Request, f *flow, p proof)
 	if err != nil {
 		return err
 	}
+	life, err := s.People.Live(r.Context(), realm.From(r.Context()).Name, p.Principal)
+	if err != nil && !nobody(err) {
+		return err
+	}
+	p.Era = life.Era // of who may not act nothing counts: see living
 	f.note(p, f.using(all))
 	if f.Pending && f.Proved[0].Principal == p.Principal {
 		if err := s.assess(r, f, p); err != nil {
@@ -104,6 +129,9 @@ func (f *flow) note(p proof, using *account) {
 		return // the dispatcher asks again
 	}
 	same := len(f.Proved) > 0 && f.Proved[0].Principal == p.Principal
+	if !same { // nor what they chose on its pages
+		f.Draft, f.Remember, f.Later, f.Enrolled = "", false, false, false
+	}
 	if !same || !f.Pending && (using == nil || using.Principal != p.Principal) {
 		f.Proved = nil
 	}

@@ -72,9 +72,14 @@ func (f recoveryFactor) AskEnrol(w http.ResponseWriter, r *http.Request, q *ques
 func (f recoveryFactor) Enrol(w http.ResponseWriter, r *http.Request, q *question, _ web.Params) error {
 	by := actor(r)
 	by.Kind, by.ID = "person", q.who.ID
-	_, codes, err := f.s.Factors.NewRecovery(r.Context(), by, realm.From(r.Context()).Name, q.who.ID)
+	made, codes, err := f.s.Factors.NewRecovery(r.Context(), by, realm.From(r.Context()).Name, q.who.ID)
 	if err != nil {
 		return err
+	}
+	for i := range q.flow.Proved {
+		if p := &q.flow.Proved[i]; p.Kind == kindRecovery {
+			p.Credential = made.ID // a code of the set that this one took the place of
+		}
 	}
 	q.flow.Enrolled, q.flow.Offered = true, false
 	if err := f.s.save(r, q.flow); err != nil {

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/identity/token"
@@ -35,16 +34,16 @@ func (s *Server) assess(r *http.Request, f *flow, p proof) error {
 // where the person has nothing to reach it with, any other proof that they can
 // give. Somebody who has neither goes on, having been told: nobody is locked out
 // of their account by where they are (MF-05).
-func (g gate) risky(at *spot, c *client.Client, reached string) (bool, error) {
+func (g gate) risky(at *spot, reached string) (bool, error) {
 	if !g.f.Risky || !g.f.Pending || !below(reached, token.AAL2) {
 		return false, nil
 	}
 	if err := g.hold(at); err != nil {
 		return false, err
 	}
-	if at.ask = g.helping(at, c, token.AAL2); len(at.ask) == 0 && !slices.ContainsFunc(g.f.Proved, func(p proof) bool { return p.Kind != g.f.Proved[0].Kind }) {
+	if at.ask = g.helping(at, nil, token.AAL2); len(at.ask) == 0 && !slices.ContainsFunc(g.f.Proved, func(p proof) bool { return p.Kind != g.f.Proved[0].Kind }) {
 		for _, one := range g.factors {
-			if one.Reach(at.held) != "" && g.allows(c, one.Kind()) && one.Kind() != g.f.Proved[0].Kind {
+			if one.Reach(at.held) != "" && g.allows(nil, one.Kind()) && one.Kind() != g.f.Proved[0].Kind {
 				at.ask = append(at.ask, one)
 			}
 		}

@@ -73,10 +73,10 @@ func TestTheGateAsksForWhatRiskDemands(t *testing.T) {
 			Proved: []proof{{Principal: ada.ID, Kind: kindPassword, At: w.Clock.Now(), Alone: token.AAL1}}}
 		at := spot{who: ada.ID, proofs: f.Proved}
 		g := gate{w.Server, r, re, f, w.Clock.Now()}
-		if lacks, err := g.risky(&at, nil, token.AAL1); err != nil || !lacks || at.step != stepFactor || len(at.ask) == 0 {
+		if lacks, err := g.risky(&at, token.AAL1); err != nil || !lacks || at.step != stepFactor || len(at.ask) == 0 {
 			t.Errorf("lacks %v at %v with %d factors: %v", lacks, at.step, len(at.ask), err)
 		}
-		if lacks, err := g.risky(&at, nil, token.AAL2); err != nil || lacks {
+		if lacks, err := g.risky(&at, token.AAL2); err != nil || lacks {
 			t.Errorf("after a second factor it lacks something: %v", err)
 		}
 	})
