@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 )
 
@@ -11,7 +12,7 @@ type Above struct {
 	nodes []Node // itself first, then by distance
 	steps []step // how each was reached; the first is empty
 	pure  int    // the first so many are reached by one relation alone
-	links []link // all relations between the first ones
+	links []Link // all relations between the first ones
 	mixed bool   // the other relation leads somewhere, too
 	set   nodeSet
 }
@@ -22,8 +23,8 @@ type step struct {
 	ends  int64
 }
 
-// link says that the node at below is directly inside the node at above.
-type link struct{ below, above int32 }
+// Link says that the node at index Below is directly inside the one at Above.
+type Link struct{ Below, Above int32 }
 
 // Climb finds all that n is inside of at a time: first along one relation alone,
 // Member or Parent, then along both.
@@ -91,7 +92,7 @@ func (a *Above) reach(i int, n Node, rel uint16, ends int64, first, last uint16,
 		a.nodes, a.steps = append(a.nodes, n), append(a.steps, step{int32(i), rel, ends})
 		a.set.note(a.nodes)
 	}
-	a.links = append(a.links, link{int32(i), int32(j)})
+	a.links = append(a.links, Link{int32(i), int32(j)})
 }
 
 // Len counts what was found, the entity itself included.
@@ -99,6 +100,39 @@ func (a *Above) Len() int { return len(a.nodes) }
 
 // Contains reports whether n was found.
 func (a *Above) Contains(n Node) bool { return a.index(n) >= 0 }
+
+// Index returns where n was found, or -1.
+func (a *Above) Index(n Node) int { return a.index(n) }
+
+// Node returns what was found at an index; the entity itself is at 0.
+func (a *Above) Node(i int) Node { return a.nodes[i] }
+
+// Pure counts what was found along the one relation alone. It comes first.
+func (a *Above) Pure() int { return a.pure }
+
+// Links returns who of the first Pure is directly inside whom, ordered by Below.
+func (a *Above) Links() []Link { return a.links }
+
+// Nothing makes a the closure of an entity that no graph knows.
+func (a *Above) Nothing() {
+	a.nodes, a.steps, a.links, a.pure = a.nodes[:0], a.steps[:0], a.links[:0], 0
+	a.set.reset()
+}
+
+// Way returns the steps that lead from the entity up to what was found at i.
+func (g *Graph) Way(a *Above, i int) []Tuple {
+	n := 0
+	for k := i; k > 0; k = int(a.steps[k].below) {
+		n++
+	}
+	way := make([]Tuple, n, n+1)
+	for k := i; k > 0; k = int(a.steps[k].below) {
+		n--
+		s := a.steps[k]
+		way[n] = Tuple{g.Entity(a.nodes[s.below]), g.rels.names[s.rel], g.Entity(a.nodes[k]), s.ends}
+	}
+	return way
+}
 
 func (a *Above) index(n Node) int { return a.set.index(a.nodes, n) }
 
@@ -226,4 +260,18 @@ func (g *Graph) grant(p *patch, in *rows, k uint32, j int, at int64, dst []Held)
 		return append(dst, Held{in.rel[k], int32(j), ends})
 	}
 	return dst
+}
+
+// Upward returns what a node is directly inside of at a time, by either relation.
+func (g *Graph) Upward(n Node, at int64) iter.Seq[Node] {
+	return func(yield func(Node) bool) {
+		for x := range g.edges(n, true) {
+			if keyRel(x.key) >= firstRole {
+				return
+			}
+			if (x.ends == 0 || x.ends > at) && !yield(keyNode(x.key)) {
+				return
+			}
+		}
+	}
 }

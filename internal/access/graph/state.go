@@ -74,6 +74,14 @@ func (g *Graph) Entity(n Node) Entity {
 	return Entity{g.base.typeOf(n), g.base.id(n)}
 }
 
+// Type returns the type of the entity that a node stands for.
+func (g *Graph) Type(n Node) string {
+	if uint32(n) < g.base.count() {
+		return g.base.typeOf(n)
+	}
+	return g.Entity(n).Type
+}
+
 // Facts returns the attributes of a node, nil if there are none.
 func (g *Graph) Facts(n Node) *Facts {
 	f, _ := g.facts.get(uint32(n))
@@ -189,6 +197,7 @@ func (g *Graph) edge(s Node, rel uint16, o Node) (edge, bool) {
 	return edge{}, false
 }
 
+// known reports whether a relation or an attribute speaks of the node.
 func (g *Graph) known(n Node) bool {
 	if g.Facts(n) != nil {
 		return true

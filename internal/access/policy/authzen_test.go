@@ -108,10 +108,10 @@ func TestAuthZENSearches(t *testing.T) {
 		name      string
 		got, want []string
 	}{
-		{"users who can read record-1", ids(Subjects(s, &Question{Subject: user(""), Action: "read", Resource: record("record-1")}, Page{})), []string{"alice", "bob"}},
-		{"records alice can read", ids(Resources(s, &Question{Subject: user("alice"), Action: "read", Resource: record("")}, Page{})), []string{"record-1"}},
-		{"users who can write record-2 sent as archived", ids(Subjects(s, &Question{Subject: user(""), Action: "write", Resource: record("record-2"), ResourceProperties: archived}, Page{})), []string{"bob"}},
-		{"records bob sent as admin can write", ids(Resources(s, &Question{Subject: user("bob"), SubjectProperties: admin, Action: "write", Resource: record("")}, Page{})), []string{"record-2"}},
+		{"users who can read record-1", ids(Subjects(s, &Question{Subject: user(""), Action: "read", Resource: record("record-1"), At: at}, Page{})), []string{"alice", "bob"}},
+		{"records alice can read", ids(Resources(s, &Question{Subject: user("alice"), Action: "read", Resource: record(""), At: at}, Page{})), []string{"record-1"}},
+		{"users who can write record-2 sent as archived", ids(Subjects(s, &Question{Subject: user(""), Action: "write", Resource: record("record-2"), ResourceProperties: archived, At: at}, Page{})), []string{"bob"}},
+		{"records bob sent as admin can write", ids(Resources(s, &Question{Subject: user("bob"), SubjectProperties: admin, Action: "write", Resource: record(""), At: at}, Page{})), []string{"record-2"}},
 	} {
 		if !slices.Equal(c.got, c.want) {
 			t.Errorf("%s: got %q, want %q", c.name, c.got, c.want)
@@ -125,10 +125,10 @@ func TestAuthZENSearches(t *testing.T) {
 		}
 		return names
 	}
-	if got := actions(Question{Subject: user("alice"), Resource: record("record-1")}); !slices.Equal(got, []string{"read", "write"}) {
+	if got := actions(Question{Subject: user("alice"), Resource: record("record-1"), At: at}); !slices.Equal(got, []string{"read", "write"}) {
 		t.Errorf("actions of alice on record-1: got %q", got)
 	}
-	if got := actions(Question{Subject: user("bob"), SubjectProperties: admin, Resource: record("record-2"), ResourceProperties: archived}); !slices.Equal(got, []string{"write"}) {
+	if got := actions(Question{Subject: user("bob"), SubjectProperties: admin, Resource: record("record-2"), ResourceProperties: archived, At: at}); !slices.Equal(got, []string{"write"}) {
 		t.Errorf("actions of bob sent as admin on record-2 sent as archived: got %q", got)
 	}
 }

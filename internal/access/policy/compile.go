@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -12,7 +13,6 @@ import (
 	"time"
 
 	"github.com/cedar-policy/cedar-go"
-	"github.com/cedar-policy/cedar-go/ast"
 	"github.com/cedar-policy/cedar-go/types"
 	internalast "github.com/cedar-policy/cedar-go/x/exp/ast"
 	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
@@ -24,7 +24,9 @@ type Set struct {
 	hash  string
 	world *world
 	roles *roleBook
-	rules []*rule // in the order of their texts; those of roles.yaml first
+	rules []*rule  // in the order of their texts; those of roles.yaml first
+	named []Entity // whatever heads and conditions name
+	names map[Entity]int
 	plans map[planKey]*plan
 }
 
@@ -41,7 +43,7 @@ func Compile(src Source) (*Set, error) {
 	if w == nil {
 		return nil, ps.sorted()
 	}
-	s := &Set{hash: src.Hash, world: w, roles: roles, plans: map[planKey]*plan{}}
+	s := &Set{hash: src.Hash, world: w, roles: roles, plans: map[planKey]*plan{}, names: map[Entity]int{}}
 	if s.hash == "" {
 		s.hash = hashSource(src)
 	}
@@ -98,7 +100,8 @@ type rule struct {
 	principal  scope
 	action     internalast.IsActionScopeNode
 	resource   scope
-	conditions *cedar.Policy // permits whatever meets the conditions; nil: there are none
+	atoms      []atom
+	variants   []*variant // conditions, by the outcome of the atoms; nil: there are none
 	stepUp     *StepUp
 	text       *internalast.Policy
 	file       string
@@ -107,9 +110,8 @@ type rule struct {
 
 	// Whatever the policy names: where the path of an answer can lead.
 	roles   []int
-	inside  []Entity
-	climbs  bool // its conditions ask what is inside what
-	isRoles bool // stands for a line of roles.yaml
+	inside  []int // of Set.named
+	context bool  // its conditions ask for the circumstances
 }
 
 type scopeKind uint8
@@ -128,7 +130,19 @@ type scope struct {
 	kind   scopeKind
 	typ    string
 	entity Entity
+	named  int // of Set.named, for isInside
 	role   int
+}
+
+// name returns the number under which a snapshot looks an entity up once.
+func (s *Set) name(e Entity) int {
+	n, ok := s.names[e]
+	if !ok {
+		n = len(s.named)
+		s.names[e] = n
+		s.named = append(s.named, e)
+	}
+	return n
 }
 
 // readRoleRules makes the policies that the permissions of roles.yaml are.
@@ -159,7 +173,7 @@ func (s *Set) readRoleRules(r Roles, ps *Problems) {
 				ActionInSet(actions...).ResourceIs(types.EntityType(t.Type))
 			text.Annotations = []internalast.AnnotationType{{Key: "id", Value: types.String(id)}}
 			s.rules = append(s.rules, &rule{
-				id: id, reason: fmt.Sprintf("role %s on %s", role.Name, t.Type), permit: true, isRoles: true, text: text,
+				id: id, reason: fmt.Sprintf("role %s on %s", role.Name, t.Type), permit: true, text: text,
 				principal: scope{kind: holds, role: n}, action: text.Action, resource: scope{kind: isType, typ: t.Type},
 				roles: []int{n}, file: r.File, line: role.Line, column: role.Column,
 			})
@@ -201,17 +215,22 @@ func (s *Set) readPolicy(f File, p *cedar.Policy, check *validate.Validator, ids
 	}
 	r.principal = s.scope(tree.Principal)
 	r.resource = s.scope(tree.Resource)
-	r.compile()
+	r.compile(s)
 	for _, n := range []scope{r.principal, r.resource} {
 		switch n.kind {
 		case holds:
 			r.roles = append(r.roles, n.role)
 		case isInside:
-			r.inside = append(r.inside, n.entity)
+			r.inside = append(r.inside, n.named)
 		}
 	}
+	if r.resource.kind == holds {
+		problem("only the subject holds roles; write principal in Role::%q", s.roles.names[r.resource.role])
+	}
 	for _, c := range tree.Conditions {
-		s.mentions(r, c.Body)
+		if stray := s.mentions(r, c.Body); stray != "" {
+			problem("a role is held by the subject on the resource of the question; Role::%q can stand in principal in Role::%q only", stray, stray)
+		}
 	}
 	s.rules = append(s.rules, r)
 }
@@ -274,7 +293,7 @@ func (s *Set) scope(n internalast.IsScopeNode) scope {
 				return scope{kind: holds, typ: string(typ), role: n}
 			}
 		}
-		return scope{kind: isInside, typ: string(typ), entity: entityOf(uid)}
+		return scope{kind: isInside, typ: string(typ), entity: entityOf(uid), named: s.name(entityOf(uid))}
 	}
 	switch n := n.(type) {
 	case internalast.ScopeTypeEq:
@@ -289,50 +308,38 @@ func (s *Set) scope(n internalast.IsScopeNode) scope {
 	return scope{kind: anyone}
 }
 
-// compile makes of the conditions a policy that permits what meets them. Whether
-// that permits or forbids is decided outside, so that an error is never taken
-// for a condition that is not met.
-func (r *rule) compile() {
-	if len(r.text.Conditions) == 0 {
-		return
-	}
-	only := internalast.Permit()
-	only.Conditions = r.text.Conditions
-	r.conditions = cedar.NewPolicyFromAST((*ast.Policy)(only))
-}
-
-// mentions notes roles and containers that the conditions name.
-func (s *Set) mentions(r *rule, n internalast.IsNode) {
-	internalast.Inspect(internalast.NewNode(n), func(n internalast.IsNode) bool {
+// mentions notes what the conditions name, and returns the name of a role that
+// stands where no role can be held.
+func (s *Set) mentions(r *rule, n internalast.IsNode) (stray string) {
+	rewrite(n, func(n internalast.IsNode) (internalast.IsNode, bool) {
+		if a, ok := s.atom(n); ok {
+			r.roles = append(r.roles, a.roles...)
+			r.inside = append(r.inside, a.named...)
+			return n, true
+		}
 		switch n := n.(type) {
-		case internalast.NodeTypeIn, internalast.NodeTypeIsIn:
-			r.climbs = true
+		case internalast.NodeTypeVariable:
+			r.context = r.context || n.Name == "context"
 		case internalast.NodeValue:
-			s.mention(r, n.Value)
+			if u, ok := n.Value.(types.EntityUID); ok && u.Type == roleType {
+				stray = string(u.ID)
+			} else if ok {
+				r.inside = append(r.inside, s.name(entityOf(u)))
+			}
 		}
-		return true
+		return n, false
 	})
-}
-
-func (s *Set) mention(r *rule, v types.Value) {
-	switch v := v.(type) {
-	case types.EntityUID:
-		if n, ok := s.roles.number[string(v.ID)]; ok && v.Type == roleType {
-			r.roles = append(r.roles, n)
-		} else if v.Type != roleType {
-			r.inside = append(r.inside, entityOf(v))
-		}
-	case types.Set:
-		for e := range v.All() {
-			s.mention(r, e)
-		}
-	}
+	return stray
 }
 
 func entityOf(u types.EntityUID) Entity { return Entity{Type: string(u.Type), ID: string(u.ID)} }
 
 func uidOf(e Entity) types.EntityUID {
 	return types.EntityUID{Type: types.EntityType(e.Type), ID: types.String(e.ID)}
+}
+
+func compareUIDs(a, b types.EntityUID) int {
+	return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.ID, b.ID))
 }
 
 func flat(err error) []error {

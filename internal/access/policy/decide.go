@@ -1,59 +1,61 @@
 package policy
 
-import (
-	"fmt"
-	"iter"
-
-	"github.com/cedar-policy/cedar-go"
-	"github.com/cedar-policy/cedar-go/types"
-)
-
 // Decide answers the question from the snapshot alone. It denies what is
 // unknown, what no policy permits, what a policy forbids, and whatever cannot be
 // judged for an error: in the question, in what is stored, or in a forbid.
 func Decide(s *Snapshot, q *Question) Answer {
-	a := decide(s, q)
-	a.Revision, a.PolicyHash = s.revision, s.set.hash
+	v, err := s.look(q)
+	defer v.done()
+	return v.answer(q.Resource, err)
+}
+
+func (v *view) answer(resource Entity, err error) Answer {
+	var a Answer
+	switch p := v.planFor(resource.Type); {
+	case p == nil:
+		each := *v.q
+		each.Resource = resource
+		a = denied(v.snap.set.why(&each), nil)
+	case err != nil:
+		a = denied("the question cannot be judged", err)
+	default:
+		if err := v.about(p, resource); err != nil {
+			a = denied("the question cannot be judged", err)
+			break
+		}
+		if a = v.judge(); !a.Allowed && len(p.stepUps) > 0 {
+			a.StepUp = v.stepUp()
+		}
+	}
+	a.Revision, a.PolicyHash = v.snap.revision, v.snap.set.hash
 	return a
 }
 
-func deny(policy, text string, err error) Answer {
-	r := Reason{Policy: policy, Text: text}
+func (v *view) planFor(resource string) *plan {
+	if v.plan != nil && v.plan.key.resource == resource {
+		return v.plan
+	}
+	return v.snap.set.plans[planKey{v.q.Action, v.q.Subject.Type, resource}]
+}
+
+func denied(text string, err error) Answer {
+	r := Reason{Text: text}
 	if err != nil {
 		r.Error = err.Error()
 	}
 	return Answer{Reasons: []Reason{r}}
 }
 
-func decide(s *Snapshot, q *Question) Answer {
-	p := s.set.plans[planKey{q.Action, q.Subject.Type, q.Resource.Type}]
-	if p == nil {
-		return deny("", s.set.why(q), nil)
-	}
-	v, err := s.look(p, q)
-	if err != nil {
-		return deny("", "the question cannot be judged", err)
-	}
-	a := v.judge(p)
-	if !a.Allowed && v.err == nil {
-		a.StepUp = v.stepUp(p)
-	}
-	return a
-}
-
 // judge asks the forbids, then the permits. An error in a forbid forbids, since
 // Cedar itself would leave such a policy out and permit.
-func (v *view) judge(p *plan) Answer {
+func (v *view) judge() Answer {
 	var a Answer
-	forbidden := false
-	for _, r := range p.forbids {
+	for _, r := range v.plan.forbids {
 		switch met, err := v.meets(r); {
 		case err != nil:
-			forbidden = true
 			a.Determining = append(a.Determining, r.id)
 			a.Reasons = append(a.Reasons, Reason{Policy: r.id, Text: "a policy that forbids could not be judged", Error: err.Error()})
 		case met:
-			forbidden = true
 			a.Determining = append(a.Determining, r.id)
 			a.Reasons = append(a.Reasons, Reason{Policy: r.id, Text: r.reason})
 			if a.Path == nil {
@@ -61,14 +63,11 @@ func (v *view) judge(p *plan) Answer {
 			}
 		}
 	}
-	if v.err != nil {
-		return deny("", "what is stored cannot be judged", v.err)
-	}
-	if forbidden {
+	if len(a.Determining) > 0 {
 		return a
 	}
 	var broken []Reason
-	for _, r := range p.permits {
+	for _, r := range v.plan.permits {
 		switch met, err := v.meets(r); {
 		case err != nil:
 			broken = append(broken, Reason{Policy: r.id, Text: "a policy that permits could not be judged", Error: err.Error()})
@@ -81,33 +80,40 @@ func (v *view) judge(p *plan) Answer {
 			}
 		}
 	}
-	if v.err != nil {
-		return deny("", "what is stored cannot be judged", v.err)
-	}
 	if !a.Allowed {
 		a.Reasons = append(broken, Reason{Text: "no policy permits this"})
 	}
 	return a
 }
 
-// meets reports whether the question is one that the policy speaks of.
-func (v *view) meets(r *rule) (bool, error) {
-	if !v.within(r.principal, v.subject) || !v.within(r.resource, v.resource) {
-		return false, nil
+// allows is judge without the reasons, for searches.
+func (v *view) allows() bool {
+	for _, r := range v.plan.forbids {
+		if met, err := v.meets(r); met || err != nil {
+			return false
+		}
 	}
-	if r.conditions == nil {
-		return true, nil
+	for _, r := range v.plan.permits {
+		if met, err := v.meets(r); met && err == nil {
+			return true
+		}
 	}
-	ok, diag := cedar.Authorize(one{r.conditions}, v, v.request)
-	if len(diag.Errors) > 0 {
-		return false, fmt.Errorf("%s", diag.Errors[0].Message)
-	}
-	return bool(ok), nil
+	return false
 }
 
-// one is a single policy, for Cedar's authorizer.
-type one struct{ policy *cedar.Policy }
-
-func (o one) All() iter.Seq2[types.PolicyID, *cedar.Policy] {
-	return func(yield func(types.PolicyID, *cedar.Policy) bool) { yield("", o.policy) }
+// meets reports whether the question is one that the policy speaks of.
+func (v *view) meets(r *rule) (bool, error) {
+	if !v.within(&r.principal, &v.subject) || !v.within(&r.resource, &v.resource) {
+		return false, nil
+	}
+	if r.variants == nil {
+		return true, nil
+	}
+	which := 0
+	for i, a := range r.atoms {
+		if v.holds(a) {
+			which |= 1 << i
+		}
+	}
+	return r.variants[which].met(v)
 }

@@ -45,7 +45,7 @@ func TestAForbidThatErrsDenies(t *testing.T) {
 @id("all") permit (principal, action, resource);
 @id("secret") forbid (principal, action, resource) when { resource.level > 3 };`
 	s := NewSnapshot(compiled(t, docSchema, policies), graph.Empty(), 1)
-	a := Decide(s, &Question{Subject: Entity{Type: "User", ID: "u"}, Action: "read", Resource: Entity{Type: "Doc", ID: "d"}})
+	a := Decide(s, &Question{Subject: Entity{Type: "User", ID: "u"}, Action: "read", Resource: Entity{Type: "Doc", ID: "d"}, At: at})
 	if a.Allowed || len(a.Reasons) != 1 || a.Reasons[0].Policy != "secret" || !strings.Contains(a.Reasons[0].Error, "level") {
 		t.Errorf("got %+v, want a denial that names policy secret and the attribute", a)
 	}
@@ -64,7 +64,7 @@ func TestAForbidThatErrsDenies(t *testing.T) {
 
 func TestAnErrorInAPermitDoesNotPermit(t *testing.T) {
 	s := NewSnapshot(compiled(t, docSchema, `@id("low") permit (principal, action, resource) when { resource.level < 3 };`), graph.Empty(), 1)
-	a := Decide(s, &Question{Subject: Entity{Type: "User", ID: "u"}, Action: "read", Resource: Entity{Type: "Doc", ID: "d"}})
+	a := Decide(s, &Question{Subject: Entity{Type: "User", ID: "u"}, Action: "read", Resource: Entity{Type: "Doc", ID: "d"}, At: at})
 	if a.Allowed || a.Reasons[0].Policy != "low" || a.Reasons[0].Error == "" {
 		t.Errorf("got %+v", a)
 	}
@@ -77,7 +77,7 @@ func TestStoredRubbishDenies(t *testing.T) {
 @id("all") permit (principal, action, resource);
 @id("shut") forbid (principal, action, resource) when { resource has open && !resource.open };`)
 	doc := Entity{Type: "Doc", ID: "d"}
-	q := &Question{Subject: Entity{Type: "User", ID: "u"}, Action: "read", Resource: doc}
+	q := &Question{Subject: Entity{Type: "User", ID: "u"}, Action: "read", Resource: doc, At: at}
 	for _, c := range []struct {
 		open any
 		want bool

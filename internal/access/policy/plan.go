@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,11 +16,14 @@ type planKey struct{ action, subject, resource string }
 
 // plan is what has to be asked for one kind of question.
 type plan struct {
+	key     planKey
 	action  resolved.Action
 	context resolved.RecordType
 	permits []*rule
 	forbids []*rule
 	stepUps []StepUp // in the order of their policies
+
+	asksContext bool
 }
 
 // plan indexes the policies by action and types.
@@ -57,11 +59,12 @@ func (s *Set) plan(schema File, ps *Problems) {
 }
 
 func (s *Set) planFor(a resolved.Action, k planKey) *plan {
-	p := &plan{action: a, context: a.AppliesTo.Context}
+	p := &plan{key: k, action: a, context: a.AppliesTo.Context}
 	for _, r := range s.rules {
 		if !s.world.concerns(r.action, a.Entity.UID) || !fits(r.principal, k.subject) || !fits(r.resource, k.resource) {
 			continue
 		}
+		p.asksContext = p.asksContext || r.context || r.stepUp != nil
 		if r.permit {
 			p.permits = append(p.permits, r)
 		} else {
@@ -119,9 +122,7 @@ func (w *world) actions(name, resource string) []types.EntityUID {
 }
 
 func sortedActions(m map[types.EntityUID]resolved.Action) []types.EntityUID {
-	return slices.SortedFunc(maps.Keys(m), func(a, b types.EntityUID) int {
-		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.ID, b.ID))
-	})
+	return slices.SortedFunc(maps.Keys(m), compareUIDs)
 }
 
 // why says why there is no plan for a question.

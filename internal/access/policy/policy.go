@@ -62,11 +62,32 @@ type Snapshot struct {
 	set      *Set
 	graph    *graph.Graph
 	revision int64
+	role     []int16 // by relation of the graph: the number of the role, or -1
+	named    []namedNode
 }
 
-// NewSnapshot joins policies with the relations and attributes of a revision.
+// namedNode is an entity that policies name, where the graph has it.
+type namedNode struct {
+	node  graph.Node
+	known bool
+}
+
+// NewSnapshot joins policies with the relations and attributes of a revision. It
+// takes microseconds.
 func NewSnapshot(s *Set, g *graph.Graph, revision int64) *Snapshot {
-	return &Snapshot{set: s, graph: g, revision: revision}
+	snap := &Snapshot{set: s, graph: g, revision: revision, named: make([]namedNode, len(s.named))}
+	for _, name := range g.Relations() {
+		n, ok := s.roles.number[name]
+		if !ok {
+			n = -1
+		}
+		snap.role = append(snap.role, int16(n))
+	}
+	for i, e := range s.named {
+		n, ok := g.Find(e)
+		snap.named[i] = namedNode{n, ok}
+	}
+	return snap
 }
 
 // Set returns the policies of the snapshot.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"math/bits"
 	"slices"
 
 	"github.com/cardea-id/cardea/internal/access/graph"
@@ -14,6 +15,16 @@ type roleSet [maxRoles / 64]uint64
 
 func (s *roleSet) add(n int)      { s[n/64] |= 1 << (n % 64) }
 func (s *roleSet) has(n int) bool { return s[n/64]&(1<<(n%64)) != 0 }
+func (s *roleSet) empty() bool    { return *s == roleSet{} }
+
+// addAll adds what is in o, and reports whether anything was new.
+func (s *roleSet) addAll(o *roleSet) bool {
+	before := *s
+	for i := range s {
+		s[i] |= o[i]
+	}
+	return *s != before
+}
 
 // roleBook is roles.yaml made ready: numbers for names, and for each type what
 // each role brings with it there.
@@ -106,4 +117,17 @@ func implications(file string, t RoleType, b *roleBook, ps *Problems) []roleSet 
 		walk(r.Name, nil)
 	}
 	return out
+}
+
+// expand adds what the roles in s bring with them on a resource of a type.
+func (b *roleBook) expand(typ string, s *roleSet) {
+	brings := b.brings[typ]
+	if brings == nil {
+		return
+	}
+	for i, word := range *s {
+		for ; word != 0; word &= word - 1 {
+			s.addAll(&brings[i*64+bits.TrailingZeros64(word)])
+		}
+	}
 }

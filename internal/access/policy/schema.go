@@ -33,10 +33,11 @@ const (
 
 // shape is what the schema says about a type of entity.
 type shape struct {
-	enum    map[string]bool // the only ids there are; nil: any
-	attrs   map[string]attribute
-	tags    resolved.IsType
-	parents []types.EntityType
+	enum  map[string]bool // the only ids there are; nil: any
+	attrs map[string]attribute
+	tags  resolved.IsType
+
+	requests []string // attributes that the caller may say, sorted
 }
 
 type attribute struct {
@@ -99,7 +100,7 @@ func readSchema(f File, roles *roleBook, ps *Problems) *world {
 }
 
 func readShape(f File, name string, e resolved.Entity, ps *Problems) *shape {
-	sh := &shape{attrs: map[string]attribute{}, tags: e.Tags, parents: e.ParentTypes}
+	sh := &shape{attrs: map[string]attribute{}, tags: e.Tags}
 	for n, a := range e.Shape {
 		_, stored := a.Annotations[markStored]
 		_, request := a.Annotations[markRequest]
@@ -111,8 +112,11 @@ func readShape(f File, name string, e resolved.Entity, ps *Problems) *shape {
 				*ps = append(*ps, mentioned(f, fmt.Sprintf("attribute `%s` of `%s`: unknown mark `@%s`; known are @stored, @request and @doc", n, name, key)))
 			}
 		}
-		sh.attrs[string(n)] = attribute{name: n, typ: a.Type, request: request}
+		if sh.attrs[string(n)] = (attribute{name: n, typ: a.Type, request: request}); request {
+			sh.requests = append(sh.requests, string(n))
+		}
 	}
+	slices.Sort(sh.requests)
 	return sh
 }
 

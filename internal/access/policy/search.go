@@ -9,6 +9,8 @@ import (
 	"errors"
 	"maps"
 	"slices"
+
+	"github.com/cardea-id/cardea/internal/access/graph"
 )
 
 // Page says which part of a search is wanted.
@@ -36,14 +38,14 @@ type Found struct {
 // ErrCursor is an After that does not belong to the search.
 var ErrCursor = errors.New("the page token does not belong to this search")
 
-// Batch decides about many resources for one subject, action and circumstances.
-// Properties of the resources are those of the question.
+// Batch decides about many resources for one subject, action and circumstances,
+// each as Decide would. Properties of the resources are those of the question.
 func Batch(s *Snapshot, q *Question, resources []Entity) []Answer {
 	out := make([]Answer, len(resources))
+	v, err := s.look(q)
+	defer v.done()
 	for i, r := range resources {
-		each := *q
-		each.Resource = r
-		out[i] = Decide(s, &each)
+		out[i] = v.answer(r, err)
 	}
 	return out
 }
@@ -51,35 +53,49 @@ func Batch(s *Snapshot, q *Question, resources []Entity) []Answer {
 // Resources finds the resources of the type q.Resource.Type that the subject may
 // do the action to: exactly those known of which Decide says yes.
 func Resources(s *Snapshot, q *Question, p Page) (Found, error) {
-	return search(s, q, p, "resource", q.Resource.Type, func(each *Question, e Entity) { each.Resource = e })
+	v, err := s.look(q)
+	defer v.done()
+	plan := v.planFor(q.Resource.Type)
+	return s.search(q, p, "resource", q.Resource.Type, plan, err, func(e Entity) bool {
+		return v.about(plan, e) == nil && v.allows()
+	})
 }
 
 // Subjects finds the subjects of the type q.Subject.Type that may do the action
 // to the resource: exactly those known of whom Decide says yes.
 func Subjects(s *Snapshot, q *Question, p Page) (Found, error) {
-	return search(s, q, p, "subject", q.Subject.Type, func(each *Question, e Entity) { each.Subject = e })
+	each := *q
+	v, err := s.look(&each)
+	defer v.done()
+	plan := v.planFor(q.Resource.Type)
+	return s.search(q, p, "subject", q.Subject.Type, plan, err, func(e Entity) bool {
+		each.Subject = e
+		return v.end(&v.subject, e, graph.Member, q.SubjectProperties) == nil && v.about(plan, q.Resource) == nil && v.allows()
+	})
 }
 
-func search(s *Snapshot, q *Question, p Page, what, typ string, put func(*Question, Entity)) (Found, error) {
+func (s *Snapshot) search(q *Question, p Page, what, typ string, plan *plan, cannot error, allowed func(Entity) bool) (Found, error) {
 	sum := searchSum(q, what)
 	after, err := readCursor(p.After, sum)
 	if err != nil {
 		return Found{}, err
 	}
-	p = p.bounded()
-	if s.set.plans[planKey{q.Action, q.Subject.Type, q.Resource.Type}] == nil {
+	switch {
+	case plan == nil:
 		return Found{Reason: s.set.why(q)}, nil
+	case q.At.IsZero():
+		return Found{Reason: cannot.Error()}, nil
 	}
+	p = p.bounded()
 	var f Found
-	each, work := *q, 0
+	work := 0
 	for e := range s.candidates(typ, after) {
 		if len(f.Entities) == p.Size || work == p.Work {
 			f.Next, f.Partial = cursor(sum, after), len(f.Entities) < p.Size
 			return f, nil
 		}
 		work++
-		after = e.ID
-		if put(&each, e); Decide(s, &each).Allowed {
+		if after = e.ID; allowed(e) {
 			f.Entities = append(f.Entities, e)
 		}
 	}

@@ -8,11 +8,13 @@ import (
 // stepUp answers "not yet": it asks again as if the person had signed in just
 // now with what the policies name in @step_up, and returns the first of them with
 // which the answer is yes.
-func (v *view) stepUp(p *plan) *StepUp {
+func (v *view) stepUp() *StepUp {
+	p := v.plan
+	before := v.request.Context
+	defer func() { v.request.Context = before }()
 	for i := range p.stepUps {
 		want := p.stepUps[i]
-		again := *v
-		context := again.request.Context.Map()
+		context := before.Map()
 		if context == nil {
 			context = types.RecordMap{}
 		}
@@ -25,8 +27,8 @@ func (v *view) stepUp(p *plan) *StepUp {
 				context["auth_time"] = types.NewDatetime(v.q.At)
 			}
 		}
-		again.request.Context = types.NewRecord(context)
-		if again.judge(p).Allowed {
+		v.request.Context = types.NewRecord(context)
+		if v.allows() {
 			return &want
 		}
 	}

@@ -1,53 +1,92 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/cedar-policy/cedar-go/types"
 
 	"github.com/cardea-id/cardea/internal/access/graph"
 )
 
-// view is the snapshot as one question sees it.
+// view is the snapshot as one question sees it. Its memory is used again; no
+// answer may point into it.
 type view struct {
 	snap     *Snapshot
 	q        *Question
-	plan     *plan
 	at       int64
+	plan     *plan
+	context  types.Record
+	of       *plan // whose context was read
+	contexts error
+	subject  end
+	resource end
 	request  types.Request
-	subject  *end
-	resource *end
-	held     map[int]grantedRole // roles of the subject on the resource
-	err      error               // what is stored does not fit the schema
+
+	same   bool      // somebody asks about themselves
+	held   []roleSet // of the subject, on what the resource is inside of by parents; the resource itself first
+	grants []graph.Held
+
+	climbs bool                        // the policy that Cedar judges asks what is inside what
+	seen   map[graph.Node]types.Entity // what Cedar was shown while it climbed
+	err    error                       // what Cedar could not be shown
 }
 
 // end is the subject or the resource of a question.
 type end struct {
 	entity Entity
-	inside map[Entity]graph.Tuple // what it is inside of, and the step that led there
-	record types.Entity
+	uid    types.EntityUID
+	props  Properties
+	node   graph.Node
+	known  bool // to the graph
+	above  graph.Above
+	shape  *shape
+	shown  *shown // its attributes, once somebody asked
 }
 
-type grantedRole struct {
-	grant graph.Tuple
-	by    int // the role that implies it; itself when granted
-}
+var views = sync.Pool{New: func() any { return &view{seen: map[graph.Node]types.Entity{}} }}
 
-func (s *Snapshot) look(p *plan, q *Question) (*view, error) {
-	v := &view{snap: s, q: q, plan: p, at: q.At.UnixMilli()}
-	context, err := p.contextOf(q)
-	if err != nil {
-		return nil, fmt.Errorf("context: %w", err)
+// look begins to answer a question: all that does not depend on the resource.
+func (s *Snapshot) look(q *Question) (*view, error) {
+	v := views.Get().(*view)
+	v.snap, v.q, v.at, v.of, v.plan, v.contexts, v.same = s, q, q.At.UnixMilli(), nil, nil, nil, false
+	if q.At.IsZero() {
+		return v, errors.New("the question has no time")
 	}
-	v.request = types.Request{Principal: uidOf(q.Subject), Action: p.action.Entity.UID, Resource: uidOf(q.Resource), Context: context}
-	if v.subject, err = v.end(q.Subject, q.SubjectProperties); err != nil {
-		return nil, fmt.Errorf("subject: %w", err)
+	if err := v.end(&v.subject, q.Subject, graph.Member, q.SubjectProperties); err != nil {
+		return v, fmt.Errorf("subject: %w", err)
 	}
-	if v.resource, err = v.end(q.Resource, q.ResourceProperties); err != nil {
-		return nil, fmt.Errorf("resource: %w", err)
-	}
-	v.held = v.roles()
 	return v, nil
+}
+
+func (v *view) done() {
+	clear(v.seen)
+	v.snap, v.q, v.plan, v.of, v.err = nil, nil, nil, nil, nil
+	v.subject.shown, v.resource.shown, v.subject.props, v.resource.props = nil, nil, nil, nil
+	v.context, v.request = types.Record{}, types.Request{}
+	views.Put(v)
+}
+
+// about turns to a resource.
+func (v *view) about(p *plan, resource Entity) error {
+	if v.plan = p; p.asksContext && v.of != p {
+		v.context, v.contexts = p.contextOf(v.q)
+		v.of = p
+	}
+	if p.asksContext && v.contexts != nil {
+		return fmt.Errorf("context: %w", v.contexts)
+	}
+	if err := v.end(&v.resource, resource, graph.Parent, v.q.ResourceProperties); err != nil {
+		return fmt.Errorf("resource: %w", err)
+	}
+	if same := v.subject.uid == v.resource.uid; same || v.same {
+		v.same, v.subject.shown = same, nil
+	}
+	clear(v.seen)
+	v.request = types.Request{Principal: v.subject.uid, Action: p.action.Entity.UID, Resource: v.resource.uid, Context: v.context}
+	v.findRoles()
+	return nil
 }
 
 // contextOf reads the circumstances as the schema has them. Time and the
@@ -76,140 +115,71 @@ func (p *plan) contextOf(q *Question) (types.Record, error) {
 	return types.NewRecord(out), nil
 }
 
-func (v *view) end(e Entity, props Properties) (*end, error) {
-	sh := v.snap.set.world.shapes[e.Type]
-	if sh.enum != nil && !sh.enum[e.ID] {
-		return nil, fmt.Errorf("the schema does not list this id for type %q", e.Type)
+func (v *view) end(e *end, entity Entity, relation string, props Properties) error {
+	e.entity, e.uid, e.props, e.shown = entity, uidOf(entity), props, nil
+	if e.shape = v.snap.set.world.shapes[entity.Type]; e.shape == nil {
+		return fmt.Errorf("the schema has no type %q", entity.Type)
 	}
-	above, err := climb(v.snap.graph, e, v.at)
-	if err != nil {
-		return nil, err
+	if e.shape.enum != nil && !e.shape.enum[entity.ID] {
+		return fmt.Errorf("the schema does not list this id for type %q", entity.Type)
 	}
-	record, tags, err := v.attributes(e, sh, props)
-	if err != nil {
-		return nil, err
+	if e.node, e.known = v.snap.graph.Find(entity); !e.known {
+		e.above.Nothing()
+		return nil
 	}
-	return &end{entity: e, inside: above, record: types.Entity{UID: uidOf(e), Attributes: record, Tags: tags}}, nil
+	return v.snap.graph.Climb(e.node, relation, v.at, &e.above)
 }
 
-func (v *view) attributes(e Entity, sh *shape, props Properties) (types.Record, types.Record, error) {
-	record, tags := types.RecordMap{}, types.RecordMap{}
-	for name, stored := range v.snap.graph.Attributes(e) {
-		a, ok := sh.attrs[name]
-		if !ok {
-			if sh.tags != nil {
-				c, err := value(stored, sh.tags)
-				if err != nil {
-					return types.Record{}, types.Record{}, fmt.Errorf("stored %s: %w", name, err)
-				}
-				tags[types.String(name)] = c
-			}
-			continue
-		}
-		if sent := props[name]; a.request && sent != nil || stored == nil {
-			continue
-		}
-		c, err := value(stored, a.typ)
-		if err != nil {
-			return types.Record{}, types.Record{}, fmt.Errorf("stored %s: %w", name, err)
-		}
-		record[a.name] = c
+// findRoles finds what the subject holds on the resource and on all that this is
+// inside of: what was granted there, what those roles imply there, and what is
+// held above.
+func (v *view) findRoles() {
+	a := &v.resource.above
+	v.held = v.held[:0]
+	for range max(a.Pure(), 1) {
+		v.held = append(v.held, roleSet{})
 	}
-	for name, a := range sh.attrs {
-		if sent := props[name]; a.request && sent != nil {
-			c, err := value(sent, a.typ)
-			if err != nil {
-				return types.Record{}, types.Record{}, fmt.Errorf("%s: %w", name, err)
+	if !v.subject.known || !v.resource.known {
+		return
+	}
+	some := false
+	for i := range a.Pure() {
+		v.grants = v.snap.graph.Grants(&v.subject.above, a, i, v.at, v.grants[:0])
+		for _, h := range v.grants {
+			if n := v.snap.role[h.Relation]; n >= 0 {
+				v.held[i].add(int(n))
+				some = true
 			}
-			record[a.name] = c
 		}
 	}
-	return types.NewRecord(record), types.NewRecord(tags), nil
+	if some {
+		v.descend(v.held)
+	}
 }
 
-// climb returns all that an entity is inside of at a time, itself included.
-func climb(g *graph.Graph, e Entity, at int64) (map[Entity]graph.Tuple, error) {
-	above := map[Entity]graph.Tuple{e: {}}
-	for level, depth := []Entity{e}, 0; len(level) > 0; depth++ {
-		if depth > graph.MaxDepth {
-			return nil, fmt.Errorf("%w: above %s", graph.ErrDepth, e)
-		}
-		var next []Entity
-		for _, x := range level {
-			for t := range g.From(x) {
-				if _, seen := above[t.Object]; seen || t.Relation != graph.Member && t.Relation != graph.Parent || expired(t, at) {
-					continue
-				}
-				above[t.Object] = t
-				next = append(next, t.Object)
+// descend brings roles down to the resource. One round is enough where
+// everything has one parent.
+func (v *view) descend(held []roleSet) {
+	a, g, roles := &v.resource.above, v.snap.graph, v.snap.set.roles
+	links := a.Links()
+	for changed := true; changed; {
+		changed = false
+		for i := len(links) - 1; i >= 0; i-- {
+			l := links[i]
+			if held[l.Above].empty() {
+				continue
 			}
-		}
-		if level = next; len(above) > graph.MaxClosure+1 {
-			return nil, fmt.Errorf("%w: %s", graph.ErrClosure, e)
-		}
-	}
-	return above, nil
-}
-
-func expired(t graph.Tuple, at int64) bool { return t.Expires != 0 && t.Expires <= at }
-
-// along follows only one relation upward: a role of a group holds for its
-// members, and a role on a resource holds on what has it as parent.
-func (v *view) along(e Entity, relation string) map[Entity]bool {
-	out := map[Entity]bool{e: true}
-	for todo := []Entity{e}; len(todo) > 0; {
-		x := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		for t := range v.snap.graph.From(x) {
-			if t.Relation == relation && !expired(t, v.at) && !out[t.Object] {
-				out[t.Object] = true
-				todo = append(todo, t.Object)
+			roles.expand(g.Type(a.Node(int(l.Above))), &held[l.Above])
+			if held[l.Below].addAll(&held[l.Above]) && i != len(links)-1 && l.Below > l.Above {
+				changed = true
 			}
 		}
 	}
-	return out
-}
-
-// roles returns what the subject holds on the resource: granted to it or to a
-// group it is in, on the resource or on what that is inside of, and what those
-// roles imply on the way down.
-func (v *view) roles() map[int]grantedRole {
-	subjects := v.along(v.q.Subject, graph.Member)
-	held := map[int]grantedRole{}
-	var down func(r Entity) map[int]grantedRole
-	down = func(r Entity) map[int]grantedRole {
-		out := map[int]grantedRole{}
-		for t := range v.snap.graph.From(r) {
-			if t.Relation == graph.Parent && !expired(t, v.at) {
-				for n, g := range down(t.Object) {
-					out[n] = g
-				}
-			}
-		}
-		for t := range v.snap.graph.To(r) {
-			if n, ok := v.snap.set.roles.number[t.Relation]; ok && subjects[t.Subject] && !expired(t, v.at) {
-				out[n] = grantedRole{t, n}
-			}
-		}
-		if brings := v.snap.set.roles.brings[r.Type]; brings != nil {
-			for n, g := range out {
-				for m := range brings {
-					if _, has := out[m]; brings[n].has(m) && !has {
-						out[m] = g
-					}
-				}
-			}
-		}
-		return out
-	}
-	for n, g := range down(v.q.Resource) {
-		held[n] = g
-	}
-	return held
+	roles.expand(v.resource.entity.Type, &held[0])
 }
 
 // within judges the head of a policy on the graph.
-func (v *view) within(s scope, e *end) bool {
+func (v *view) within(s *scope, e *end) bool {
 	if s.typ != "" && s.typ != e.entity.Type {
 		return false
 	}
@@ -217,96 +187,83 @@ func (v *view) within(s scope, e *end) bool {
 	case equal:
 		return s.entity == e.entity
 	case isInside:
-		_, in := e.inside[s.entity]
-		return in
+		return v.inside(e, s.named)
 	case holds:
-		_, has := v.held[s.role]
-		return has && e == v.subject
+		return v.held[0].has(s.role)
 	}
 	return true
 }
 
+// inside reports whether an end is the named entity or inside it.
+func (v *view) inside(e *end, named int) bool {
+	n := v.snap.named[named]
+	return n.known && e.known && e.above.Contains(n.node) || v.snap.set.named[named] == e.entity
+}
+
 // Get shows Cedar an entity.
 func (v *view) Get(uid types.EntityUID) (types.Entity, bool) {
-	e := entityOf(uid)
+	switch {
+	case uid == v.subject.uid:
+		return v.show(&v.subject), true
+	case uid == v.resource.uid:
+		return v.show(&v.resource), true
+	}
 	if a, ok := v.snap.set.world.Actions[uid]; ok {
 		return a.Entity, true
 	}
-	out := types.Entity{UID: uid}
-	var parents []types.EntityUID
-	for t := range v.snap.graph.From(e) {
-		if (t.Relation == graph.Member || t.Relation == graph.Parent) && !expired(t, v.at) {
-			parents = append(parents, uidOf(t.Object))
-		}
+	g := v.snap.graph
+	n, ok := g.Find(entityOf(uid))
+	if !ok {
+		return types.Entity{}, false
 	}
-	switch {
-	case e == v.q.Resource:
-		out.Attributes, out.Tags = v.resource.record.Attributes, v.resource.record.Tags
-	case e == v.q.Subject:
-		out.Attributes, out.Tags = v.subject.record.Attributes, v.subject.record.Tags
-	default:
-		sh := v.snap.set.world.shapes[e.Type]
-		if sh == nil {
-			return types.Entity{}, false
-		}
-		var err error
-		if out.Attributes, out.Tags, err = v.attributes(e, sh, nil); err != nil && v.err == nil {
-			v.err = fmt.Errorf("%s: %w", e, err)
-		}
-		known := len(parents) > 0 || out.Attributes.Len() > 0
-		for range v.snap.graph.To(e) {
-			known = true
-		}
-		if !known {
-			return types.Entity{}, false
-		}
+	if e, ok := v.seen[n]; ok {
+		return e, true
 	}
-	if e == v.q.Subject {
-		for n := range v.held {
-			parents = append(parents, types.NewEntityUID(roleType, types.String(v.snap.set.roles.names[n])))
-		}
+	sh := v.snap.set.world.shapes[string(uid.Type)]
+	if sh == nil {
+		return types.Entity{}, false
 	}
-	out.Parents = types.NewEntityUIDSet(parents...)
+	s := v.snap.shown(n, sh)
+	if s.err != nil && v.err == nil {
+		v.err = fmt.Errorf("%s: %w", uid, s.err)
+	}
+	out := types.Entity{UID: uid, Attributes: s.record, Tags: s.tags}
+	if v.climbs {
+		out.Parents = types.NewEntityUIDSet(v.parents(n, nil)...)
+		v.seen[n] = out
+	}
 	return out, true
 }
 
-// path is the way from subject to resource that the policy speaks of.
-func (v *view) path(r *rule) []Step {
-	for _, n := range r.roles {
-		if g, ok := v.held[n]; ok {
-			way := v.way(v.subject, g.grant.Subject)
-			way = append(way, g.grant)
-			down := v.way(v.resource, g.grant.Object)
-			for i := len(down) - 1; i >= 0; i-- {
-				way = append(way, down[i])
+func (v *view) show(e *end) types.Entity {
+	if e.shown == nil {
+		e.shown = v.attributes(e)
+	}
+	if e.shown.err != nil && v.err == nil {
+		v.err = fmt.Errorf("%s: %w", e.uid, e.shown.err)
+	}
+	out := types.Entity{UID: e.uid, Attributes: e.shown.record, Tags: e.shown.tags}
+	if !v.climbs {
+		return out
+	}
+	var up []types.EntityUID
+	if e.known {
+		up = v.parents(e.node, up)
+	}
+	if e.uid == v.subject.uid {
+		for i, name := range v.snap.set.roles.names {
+			if v.held[0].has(i) {
+				up = append(up, types.EntityUID{Type: roleType, ID: types.String(name)})
 			}
-			return way
 		}
 	}
-	var way []Step
-	for _, e := range r.inside {
-		for _, end := range []*end{v.subject, v.resource} {
-			if _, in := end.inside[e]; in {
-				way = append(way, v.way(end, e)...)
-			}
-		}
-	}
-	return way
+	out.Parents = types.NewEntityUIDSet(up...)
+	return out
 }
 
-// way lists the steps from an end of the question up to an entity.
-func (v *view) way(e *end, to Entity) []Step {
-	var out []Step
-	for to != e.entity {
-		t, ok := e.inside[to]
-		if !ok {
-			return nil
-		}
-		out = append(out, t)
-		to = t.Subject
+func (v *view) parents(n graph.Node, dst []types.EntityUID) []types.EntityUID {
+	for t := range v.snap.graph.Upward(n, v.at) {
+		dst = append(dst, uidOf(v.snap.graph.Entity(t)))
 	}
-	for i, j := 0, len(out)-1; i < j; i, j = i+1, j-1 {
-		out[i], out[j] = out[j], out[i]
-	}
-	return out
+	return dst
 }

@@ -1,0 +1,58 @@
+package policy
+
+import "slices"
+
+// path is the way from subject to resource that a policy which is met speaks of:
+// the role it asks for, from who holds it over the grant down to the resource,
+// or else the containers that it names.
+func (v *view) path(r *rule) []Step {
+	for _, n := range r.roles {
+		if v.held[0].has(n) {
+			if way := v.granted(n); way != nil {
+				return way
+			}
+		}
+	}
+	var way []Step
+	for _, named := range r.inside {
+		n := v.snap.named[named]
+		if !n.known {
+			continue
+		}
+		for _, e := range []*end{&v.subject, &v.resource} {
+			if i := e.above.Index(n.node); i > 0 {
+				way = append(way, v.snap.graph.Way(&e.above, i)...)
+			}
+		}
+	}
+	return way
+}
+
+// granted finds the nearest grant that brings a role, and the way over it.
+func (v *view) granted(role int) []Step {
+	g, a := v.snap.graph, &v.resource.above
+	held := make([]roleSet, a.Pure())
+	for i := range a.Pure() {
+		v.grants = g.Grants(&v.subject.above, a, i, v.at, v.grants[:0])
+		for _, h := range v.grants {
+			n := v.snap.role[h.Relation]
+			if n < 0 {
+				continue
+			}
+			if i == 0 && int(n) != role || i > 0 {
+				clear(held)
+				held[i].add(int(n))
+				if v.descend(held); !held[0].has(role) {
+					continue
+				}
+			}
+			way := g.Way(&v.subject.above, int(h.Subject))
+			way = append(way, Step{Subject: g.Entity(v.subject.above.Node(int(h.Subject))), Relation: g.Relations()[h.Relation],
+				Object: g.Entity(a.Node(i)), Expires: h.Ends})
+			down := g.Way(a, i)
+			slices.Reverse(down)
+			return append(way, down...)
+		}
+	}
+	return nil
+}
