@@ -46,6 +46,7 @@ var layers = []struct{ side, packages string }{
 	{"identity", "internal/identity/oauth internal/identity/account"}, // send browsers to signin and take them back
 	{"pure", "internal/access/graph"},
 	{"pure", "internal/access/policy"},
+	{"pure", "internal/access/folder"},
 	{"admin", "internal/admin/operator"},
 	{"admin", "internal/admin/api"},
 	{"demo", "internal/demo examples/mcp-server"},
@@ -99,7 +100,7 @@ var modules = map[string]string{
 	"github.com/cedar-policy/cedar-go":         "internal/access/policy",
 	"github.com/spf13/cobra":                   "cmd/cardea",
 	"github.com/spf13/pflag":                   "cmd/cardea internal/config",
-	"go.yaml.in/yaml/v4":                       "internal/config cmd/cardea",
+	"go.yaml.in/yaml/v4":                       "internal/config internal/access/folder cmd/cardea",
 	"github.com/santhosh-tekuri/jsonschema/v6": "internal/identity/detail",
 	"github.com/go-jose/go-jose/v4":            "internal/jose",
 	"github.com/oschwald/maxminddb-golang/v2":  "internal/geo",
