@@ -47,6 +47,7 @@ var layers = []struct{ side, packages string }{
 	{"pure", "internal/access/graph"},
 	{"pure", "internal/access/policy"},
 	{"pure", "internal/access/folder"},
+	{"access", "internal/access/version"},
 	{"admin", "internal/admin/operator"},
 	{"admin", "internal/admin/api"},
 	{"demo", "internal/demo examples/mcp-server"},

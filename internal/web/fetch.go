@@ -45,12 +45,13 @@ type LookupFunc func(ctx context.Context, host string) ([]netip.Addr, error)
 // address must be public, the connection goes to that very address, and
 // redirections are not followed.
 type Fetcher struct {
-	allow    []string
-	loopback bool
-	lookup   LookupFunc
-	agent    string
-	client   http.Client // for Get
-	poster   http.Client // for Post
+	allow     []string
+	loopback  bool
+	lookup    LookupFunc
+	agent     string
+	client    http.Client // for Get
+	poster    http.Client // for Post
+	exchanger http.Client // for Exchange
 }
 
 // Fetched is a document.
@@ -72,7 +73,7 @@ func NewFetcher(o FetchOptions) *Fetcher {
 			return resolver.LookupNetIP(ctx, "ip", host)
 		}
 	}
-	f.client, f.poster = f.within(fetchTime, o.TLS), f.within(postTime, o.TLS)
+	f.client, f.poster, f.exchanger = f.within(fetchTime, o.TLS), f.within(postTime, o.TLS), f.within(exchangeTime, o.TLS)
 	return f
 }
 

@@ -88,13 +88,8 @@ func part(p string) string {
 // Open reads the files of a folder. It opens nothing but plain files, so that a
 // link cannot lead out of it.
 func Open(fsys fs.FS) (Files, Problems) {
-	var files Files
-	var problems Problems
-	total, seen := 0, 0
+	var in Gatherer
 	err := fs.WalkDir(fsys, ".", func(p string, d fs.DirEntry, err error) error {
-		if seen++; seen > maxWalk {
-			return fmt.Errorf("there are more than %d files (name the policy folder itself)", maxWalk)
-		}
 		switch {
 		case err != nil:
 			return err
@@ -102,36 +97,56 @@ func Open(fsys fs.FS) (Files, Problems) {
 			return nil
 		case d.IsDir() && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules"):
 			return fs.SkipDir
-		case d.IsDir() || part(p) == "aside":
-			return nil
-		case !d.Type().IsRegular():
-			problems = append(problems, Problem{File: p, Message: "this is not a plain file", Advice: "put the file itself here instead of a link"})
+		case d.IsDir():
 			return nil
 		}
-		if problem := acceptable(p); problem != nil {
-			problems = append(problems, *problem)
-			return nil
-		}
-		text, err := readFile(fsys, p)
-		if err != nil {
-			return err
-		}
-		total += len(text)
-		files = append(files, File{p, text})
-		if len(files) > MaxFiles || total > MaxFolder {
-			return errTooLarge
-		}
-		return nil
+		return in.Add(p, d.Type().IsRegular(), func() ([]byte, error) { return readFile(fsys, p) })
 	})
-	if errors.Is(err, errTooLarge) {
-		problems = append(problems, tooLarge())
-	} else if err != nil {
-		problems = append(problems, Problem{File: ".", Message: err.Error()})
+	if err != nil {
+		in.problems = append(in.problems, Problem{File: ".", Message: err.Error()})
 	}
-	return files.sorted(), problems.sorted()
+	return in.Done()
 }
 
-var errTooLarge = errors.New("too large")
+// Gatherer takes the files of a folder from wherever they are, within bounds.
+type Gatherer struct {
+	files       Files
+	problems    Problems
+	total, seen int
+	full        bool
+}
+
+// Add takes a file, unless it is one that only stands beside: those are not read.
+// An error says that there is no use in going on.
+func (g *Gatherer) Add(p string, plain bool, read func() ([]byte, error)) error {
+	if g.seen++; g.seen > maxWalk {
+		return fmt.Errorf("there are more than %d files (name the policy folder itself)", maxWalk)
+	}
+	if part(p) == "aside" || g.full {
+		return nil
+	}
+	problem := acceptable(p)
+	if problem == nil && !plain {
+		problem = &Problem{File: p, Message: "this is not a plain file", Advice: "put the file itself here instead of a link"}
+	}
+	if problem != nil {
+		g.problems = append(g.problems, *problem)
+		return nil
+	}
+	text, err := read()
+	if err != nil {
+		return err
+	}
+	g.total += len(text)
+	g.files = append(g.files, File{p, text})
+	if len(g.files) > MaxFiles || g.total > MaxFolder {
+		g.problems, g.full = append(g.problems, tooLarge()), true
+	}
+	return nil
+}
+
+// Done gives what was taken.
+func (g *Gatherer) Done() (Files, Problems) { return g.files.sorted(), g.problems.sorted() }
 
 func tooLarge() Problem {
 	return Problem{File: ".", Message: fmt.Sprintf("a folder has at most %d files and %d KiB", MaxFiles, MaxFolder>>10), Advice: "take out what is not needed"}

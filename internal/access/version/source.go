@@ -1,0 +1,324 @@
+package version
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/access/folder"
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
+)
+
+// The kinds of sources.
+const (
+	Git       = "git"
+	Directory = "directory"
+)
+
+// The states of a source.
+const (
+	Waiting     = "waiting"     // it was not looked at yet
+	Current     = "current"     // what is there counts
+	Refused     = "refused"     // what is there has problems and changed nothing
+	Unreachable = "unreachable" // it could not be read
+)
+
+// Source is where a realm's folder is followed: a branch of a Git repository, or
+// a directory of the server.
+type Source struct {
+	Kind     string
+	Location string // https address of the repository, or path of the directory
+	Branch   string // "" is the default one
+	Folder   string // within the repository; "" is its root
+	Username string // for the repository
+	Password string // only to set; "" keeps the one that is known if the location stays
+	Seconds  int64  // how long between two looks; 0: 60, a directory 5
+
+	Changed time.Time // when it was set
+	Checked time.Time // when it was looked at last; zero: never
+	Seen    string    // the commit, or the content, that was found then
+	State   string
+	Detail  string    // what was wrong, or what applying it did
+	Since   time.Time // since when it is in this state
+	Number  int64     // the version that was applied from it last
+
+	sealed []byte
+}
+
+// HasPassword reports whether a password is known.
+func (s *Source) HasPassword() bool { return len(s.sealed) > 0 }
+
+var branchPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}$`)
+
+func (r *Registry) checkSource(s *Source) error {
+	u, err := url.Parse(s.Location)
+	switch {
+	case s.Kind != Git && s.Kind != Directory:
+		return invalid("kind", "is git or directory")
+	case s.Seconds != 0 && (s.Seconds < 5 || s.Seconds > 86_400):
+		return invalid("seconds", "is from 5 to 86400")
+	case s.Kind == Directory:
+		if s.Branch != "" || s.Folder != "" || s.Username != "" || s.Password != "" {
+			return invalid("kind", "directory has neither branch, folder, username nor password")
+		}
+		_, _, err := r.within(s.Location)
+		return err
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || len(s.Location) > 1000:
+		return invalid("location", "is the https address of a repository, without user and query")
+	case s.Branch != "" && (!branchPattern.MatchString(s.Branch) || strings.Contains(s.Branch, "..")):
+		return invalid("branch", "is the name of a branch")
+	case s.Folder != "" && (strings.HasPrefix(s.Folder, "/") || strings.Contains("/"+s.Folder+"/", "/../") || len(s.Folder) > 200):
+		return invalid("folder", "is the path of a folder within the repository")
+	case len(s.Username) > 200 || len(s.Password) > 1000:
+		return invalid("password", "is too long")
+	}
+	return nil
+}
+
+// within finds the allowed directory that a directory lies in, and its path there.
+func (r *Registry) within(dir string) (root, rest string, err error) {
+	if len(r.Directories) == 0 {
+		return "", "", invalid("kind", "directory is not allowed here: the server's setting policy_directories names none")
+	}
+	for _, root := range r.Directories {
+		rest, err := filepath.Rel(root, dir)
+		if filepath.IsAbs(dir) && err == nil && filepath.IsLocal(rest) {
+			return root, rest, nil
+		}
+	}
+	return "", "", invalid("location", "is no absolute path below a directory that the server's setting policy_directories names")
+}
+
+// SourceOf is where a realm's folder is followed, nil if it is not.
+func (r *Registry) SourceOf(ctx context.Context, realm string) (s *Source, err error) {
+	err = r.DB.View(ctx, realm, func(tx *db.Tx) error {
+		s, err = sourceOf(tx)
+		return err
+	})
+	return s, err
+}
+
+// Follow has a realm's folder followed, in the place of whatever it followed.
+func (r *Registry) Follow(ctx context.Context, by audit.Actor, realm string, n Source) (*Source, error) {
+	n.Location = strings.TrimSuffix(n.Location, "/")
+	n.Folder = strings.Trim(n.Folder, "/")
+	if err := r.checkSource(&n); err != nil {
+		return nil, err
+	}
+	n.Seconds = cmp.Or(n.Seconds, map[string]int64{Git: 60, Directory: 5}[n.Kind])
+	err := r.DB.Update(ctx, realm, func(tx *db.Tx) error {
+		old, err := sourceOf(tx)
+		if err != nil {
+			return err
+		}
+		s := Source{Kind: n.Kind, Location: n.Location, Branch: n.Branch, Folder: n.Folder, Username: n.Username, Seconds: n.Seconds,
+			Changed: tx.Now, State: Waiting, Since: tx.Now}
+		switch {
+		case n.Password != "":
+			s.sealed = r.Box.Seal([]byte(n.Password), place(tx.Realm, n.Location)...)
+		case old != nil && old.Location == n.Location && old.Username == n.Username:
+			s.sealed = old.sealed
+		}
+		if err := putSource(tx, &s); err != nil {
+			return err
+		}
+		audit.Append(tx, by, audit.Event{Action: "policy.follow", TargetType: "policy", Target: "source",
+			Data: map[string]any{"kind": s.Kind, "location": s.Location, "branch": s.Branch, "folder": s.Folder, "password": s.HasPassword()}})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r.SourceOf(ctx, realm)
+}
+
+// place binds a sealed password to where it is for.
+func place(realm, location string) []string { return []string{"policy source", realm, location} }
+
+// Unfollow ends following. What was applied stays.
+func (r *Registry) Unfollow(ctx context.Context, by audit.Actor, realm string) error {
+	return r.DB.Update(ctx, realm, func(tx *db.Tx) error {
+		was, err := deleteSource(tx)
+		if err != nil || !was {
+			return err
+		}
+		audit.Append(tx, by, audit.Event{Action: "policy.unfollow", TargetType: "policy", Target: "source"})
+		return nil
+	})
+}
+
+// Due looks at a realm's source if it is time to. App has it called in turn.
+func (r *Registry) Due(ctx context.Context, realm string) error {
+	s, err := r.SourceOf(ctx, realm)
+	if err != nil || s == nil || r.DB.Now().Sub(s.Checked) < time.Duration(s.Seconds)*time.Second {
+		return err
+	}
+	_, err = r.look(ctx, realm, s, false)
+	return err
+}
+
+// Look looks at a realm's source now, and again at what was refused.
+func (r *Registry) Look(ctx context.Context, realm string) (*Source, error) {
+	s, err := r.SourceOf(ctx, realm)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		return nil, fault.New(fault.NotFound, "policy_not_followed", "the realm follows no repository or directory")
+	}
+	return r.look(ctx, realm, s, true)
+}
+
+// found is what was read at a source.
+type found struct {
+	seen     string
+	files    folder.Files
+	problems folder.Problems
+	origin   string
+}
+
+// look reads a source and applies what is new there, if its plan is well. What
+// is not changes nothing; the source says why.
+func (r *Registry) look(ctx context.Context, realm string, s *Source, again bool) (*Source, error) {
+	was := *s
+	known := s.Seen
+	if again || s.State == Unreachable {
+		known = ""
+	}
+	got, err := r.read(ctx, realm, s, known)
+	s.Checked = r.DB.Now()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	switch {
+	case err != nil:
+		s.State, s.Detail = Unreachable, clip(err.Error())
+	case got.files == nil && got.problems == nil: // as it was seen last
+	default:
+		s.Seen = got.seen
+		if err := r.take(ctx, realm, s, got); err != nil {
+			return nil, err
+		}
+	}
+	if s.State != was.State || s.Seen != was.Seen {
+		s.Since = s.Checked
+	}
+	return s, r.DB.Update(ctx, realm, func(tx *db.Tx) error {
+		if s.State == Refused && (was.State != Refused || was.Seen != s.Seen) {
+			audit.Append(tx, audit.System, audit.Event{Action: "policy.follow.refuse", TargetType: "policy", Target: "source",
+				Data: map[string]any{"location": s.Location, "seen": s.Seen, "detail": s.Detail}})
+		}
+		return note(tx, s)
+	})
+}
+
+// take plans and applies what was found.
+func (r *Registry) take(ctx context.Context, realm string, s *Source, got *found) error {
+	refuse := func(why string) {
+		if len(why) > maxSaid {
+			why = strings.ToValidUTF8(why[:maxSaid], "") + " …"
+		}
+		s.State, s.Detail = Refused, why
+	}
+	if len(got.problems) > 0 {
+		refuse(got.problems.Error())
+		return nil
+	}
+	p, err := r.Plan(ctx, realm, got.files, 0)
+	switch {
+	case err != nil:
+		return err
+	case len(p.Problems) > 0:
+		refuse(p.Problems.Error())
+		return nil
+	case !p.Report.OK():
+		refuse(failures(p.Report))
+		return nil
+	}
+	base := p.Base
+	v, err := r.Apply(ctx, audit.System, realm, Change{Files: got.files, Message: "followed", Origin: got.origin, Base: &base})
+	var f *fault.Error
+	if fault.Is(err, fault.Conflict) || fault.Is(err, fault.Invalid) {
+		f, _ = err.(*fault.Error)
+	}
+	if f != nil {
+		refuse(f.Detail)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.State, s.Number = Current, v.Number
+	s.Detail = fmt.Sprintf("version %d: %d differences; of %d decisions %d accesses are gained and %d lost", v.Number, len(p.Differences), p.Replay.Decisions, len(p.Replay.Gains), len(p.Replay.Losses))
+	return nil
+}
+
+// read reads a source, unless it is as it was known.
+func (r *Registry) read(ctx context.Context, realm string, s *Source, known string) (*found, error) {
+	if s.Kind == Directory {
+		return r.readDirectory(s, known)
+	}
+	g := &repository{exchange: r.Exchange, url: s.Location, username: s.Username}
+	if s.HasPassword() {
+		plain, err := r.Box.Open(s.sealed, place(realm, s.Location)...)
+		if err != nil {
+			return nil, fmt.Errorf("the password cannot be read (set it again): %w", err)
+		}
+		g.password = string(plain)
+	}
+	commit, err := g.head(ctx, s.Branch)
+	if err != nil || commit == known {
+		return &found{seen: commit}, err
+	}
+	f := &found{seen: commit, origin: s.Location + " " + commit}
+	if f.files, f.problems, err = g.files(ctx, commit, s.Folder); err != nil {
+		return nil, err
+	}
+	if len(f.files) == 0 && len(f.problems) == 0 {
+		return nil, fmt.Errorf("there is no policy folder in commit %s", commit)
+	}
+	return f, nil
+}
+
+// readDirectory reads a directory below an allowed one, out of which no link
+// leads.
+func (r *Registry) readDirectory(s *Source, known string) (*found, error) {
+	root, rest, err := r.within(s.Location)
+	if err != nil {
+		return nil, err
+	}
+	allowed, err := os.OpenRoot(root)
+	if err != nil {
+		return nil, err
+	}
+	defer allowed.Close()
+	dir, err := allowed.OpenRoot(rest)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	files, problems := folder.Open(dir.FS())
+	f := &found{seen: contentOf(files), origin: s.Location}
+	if len(problems) > 0 {
+		f.seen = hashOf([]byte(f.seen + problems.Error()))
+	}
+	if f.seen == known {
+		return f, nil
+	}
+	if f.files, f.problems = files, problems; len(files) == 0 && len(problems) == 0 {
+		return nil, fmt.Errorf("there is no policy folder in %s", s.Location)
+	}
+	return f, nil
+}
+
+func invalid(field, why string) error {
+	return fault.New(fault.Invalid, field+"_invalid", "%s %s", field, why).WithField(field, why)
+}
