@@ -36,6 +36,7 @@ type Kind struct {
 type Link struct {
 	Person  string // id, "" where it is for somebody who is not there yet
 	Data    json.RawMessage
+	Made    time.Time
 	Expires time.Time
 }
 
@@ -116,6 +117,12 @@ func (l *Links) EndTx(tx *db.Tx, k Kind, person string) error {
 	return l.once.DiscardOf(tx, k.Purpose, person)
 }
 
+// EndLaterTx ends the links of a kind that a person has, but for those that were
+// made before another of them, and with it.
+func (l *Links) EndLaterTx(tx *db.Tx, k Kind, than Link) error {
+	return l.once.DiscardLater(tx, k.Purpose, than.Person, than.Made)
+}
+
 // current refuses a link made in other circumstances than the present ones.
 func (k Kind) current(tx *db.Tx, link string, v once.Value, outcome once.Outcome, err error) (Link, error) {
 	if err != nil {
@@ -132,7 +139,7 @@ func (k Kind) current(tx *db.Tx, link string, v once.Value, outcome once.Outcome
 	if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.NotFound) || err == nil && !now.equal(then.Bound) {
 		return Link{}, Unknown()
 	}
-	return Link{v.Subject, then.Data, v.Expires}, err
+	return Link{v.Subject, then.Data, v.Created, v.Expires}, err
 }
 
 // bind reads what a link for a person depends on now.

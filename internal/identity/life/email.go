@@ -213,38 +213,38 @@ type Undo struct {
 // OpenUndo tells what a link takes back, or is fault.NotFound.
 func (d *Desk) OpenUndo(ctx context.Context, realm, link string) (u Undo, err error) {
 	err = d.DB.View(ctx, realm, func(tx *db.Tx) error {
-		u, _, err = d.undo(tx, link, d.Links.OpenTx)
+		u, _, _, err = d.undo(tx, link, d.Links.OpenTx)
 		return err
 	})
 	return u, err
 }
 
-func (d *Desk) undo(tx *db.Tx, link string, read reading) (u Undo, before []principal.Email, err error) {
-	opened, err := read(tx, undoEmail, link)
-	if err != nil {
-		return u, nil, err
+func (d *Desk) undo(tx *db.Tx, link string, read reading) (u Undo, before []principal.Email, opened action.Link, err error) {
+	if opened, err = read(tx, undoEmail, link); err != nil {
+		return u, nil, opened, err
 	}
 	var a address
 	if err := json.Unmarshal(opened.Data, &a); err != nil {
-		return u, nil, err
+		return u, nil, opened, err
 	}
 	if u.Person, err = principal.ByIDTx(tx, opened.Person); err != nil {
-		return u, nil, err
+		return u, nil, opened, err
 	}
 	u.Restored, u.Leaves = a.Before[0].Address, u.Person.Email().Address
-	return u, a.Before, nil
+	return u, a.Before, opened, nil
 }
 
 // UndoChange uses a link that was sent to the address that a person had before:
 // they have their addresses of then again, everybody who is signed in to the
 // account is signed out, and no other change of address on its way, or link to
-// undo one, is good any more. Whoever changed it may know the password too, so
+// undo a later one, is good any more. A link to undo an earlier one stays: its
+// holder had the account before. Whoever changed it may know the password too, so
 // what comes back is a link to choose another, which the restored address has
 // earned as by a forgotten password.
 func (d *Desk) UndoChange(ctx context.Context, by audit.Actor, realm, link string) (password secret.Text, err error) {
 	var id string
 	err = d.DB.Update(ctx, realm, func(tx *db.Tx) error {
-		u, before, err := d.undo(tx, link, d.Links.UseTx)
+		u, before, used, err := d.undo(tx, link, d.Links.UseTx)
 		if err != nil {
 			return err
 		}
@@ -256,7 +256,7 @@ func (d *Desk) UndoChange(ctx context.Context, by audit.Actor, realm, link strin
 			}
 			return err
 		}
-		if err := d.Links.EndTx(tx, undoEmail, id); err != nil {
+		if err := d.Links.EndLaterTx(tx, undoEmail, used); err != nil {
 			return err
 		}
 		if err := principal.EndEraTx(tx, as, id, "address restored"); err != nil {

@@ -3,6 +3,7 @@ package life_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/cardea-id/cardea/internal/app/apptest"
 	"github.com/cardea-id/cardea/internal/audit"
@@ -72,6 +73,7 @@ func TestAChangedAddressComesBack(t *testing.T) {
 			if got := primaryOf(t, e, ada.ID); got.Address != to || !got.Verified {
 				t.Fatalf("%+v after the link was used", got)
 			}
+			e.Clock.Advance(time.Minute)
 			return mailed(t, e, from, "/undo-email")
 		}
 		first := change("ada@example.com", "thief@example.com")
@@ -101,6 +103,40 @@ func TestAChangedAddressComesBack(t *testing.T) {
 		must(t, e.Desk.SetPassword(ctx, audit.System, realm.Default, string(password), secret.Text("another heron reads the paper")))
 		if signsIn(t, e, "ada@example.com", chosen) {
 			t.Error("the thief's password still opens the account")
+		}
+	})
+}
+
+// A thief who takes back a change of their own takes nothing from the owner of
+// the address before it.
+func TestAThiefsUndoLeavesTheOwners(t *testing.T) {
+	apptest.Run(t, func(t *testing.T, e *apptest.Env) {
+		ctx := context.Background()
+		ada := e.Person(t, realm.Default, "ada@example.com")
+		change := func(from, to string) (undo string) {
+			t.Helper()
+			must(t, e.Desk.AskChange(ctx, audit.System, realm.Default, ada.ID, to, "en"))
+			must(t, e.Desk.Confirm(ctx, audit.System, realm.Default, ada.ID, mailed(t, e, to, "/account/email/confirm")))
+			e.Clock.Advance(time.Minute)
+			return mailed(t, e, from, "/undo-email")
+		}
+		owners := change("ada@example.com", "thief@example.com")
+		thiefs := change("thief@example.com", "thief@example.org")
+		last := change("thief@example.org", "thief@example.net")
+		_, err := e.Desk.UndoChange(ctx, audit.System, realm.Default, thiefs)
+		must(t, err)
+		if _, err := e.Desk.UndoChange(ctx, audit.System, realm.Default, last); !fault.Is(err, fault.NotFound) {
+			t.Errorf("a later one: %v", err)
+		}
+		_, err = e.Desk.UndoChange(ctx, audit.System, realm.Default, owners)
+		must(t, err)
+		if got := primaryOf(t, e, ada.ID); got.Address != "ada@example.com" || !got.Verified {
+			t.Errorf("%+v came back", got)
+		}
+		for what, link := range map[string]string{"the owner's again": owners, "the thief's again": thiefs} {
+			if _, err := e.Desk.UndoChange(ctx, audit.System, realm.Default, link); !fault.Is(err, fault.NotFound) {
+				t.Errorf("%s: %v", what, err)
+			}
 		}
 	})
 }

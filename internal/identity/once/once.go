@@ -168,6 +168,11 @@ func (s *Store) DiscardOf(tx *db.Tx, p Purpose, subject string) error {
 	return s.removeOf(tx, p, subject)
 }
 
+// DiscardLater is DiscardOf for the values that were put after an instant.
+func (s *Store) DiscardLater(tx *db.Tx, p Purpose, subject string, than time.Time) error {
+	return s.removeLater(tx, p, subject, than)
+}
+
 // Bind folds the things a value is bound to, such as redirect URI and code
 // challenge, into one binding. No two lists of parts give the same binding.
 func Bind(parts ...string) string {

@@ -75,6 +75,11 @@ func (s *Store) removeOf(tx *db.Tx, p Purpose, subject string) error {
 	return err
 }
 
+func (s *Store) removeLater(tx *db.Tx, p Purpose, subject string, than time.Time) error {
+	_, err := tx.Exec(`DELETE FROM once WHERE realm = $1 AND purpose = $2 AND subject = $3 AND created_at > $4`, tx.Realm, string(p), subject, db.At(than))
+	return err
+}
+
 // note remembers that a key was seen and reports whether it is new.
 func note(tx *db.Tx, k Key) (bool, error) {
 	n, err := tx.Exec(`INSERT INTO once_seen (realm, purpose, client, hash, expires_at) VALUES ($1, $2, $3, $4, $5)
