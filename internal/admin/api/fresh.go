@@ -12,10 +12,10 @@ import (
 // another: they make operators, secrets and trust, or end what cannot be made
 // again. All that make or show a secret are dangerous besides.
 var dangerous = []string{
-	"delete-user", "delete-service", "delete-client", "revoke-user-credential", "add-email", "update-email",
-	"create-client", "replace-client",
+	"delete-user", "delete-service", "delete-client", "delete-group", "delete-organization", "revoke-user-credential", "add-email", "update-email",
+	"create-client", "replace-client", "close-incident",
 	"create-trusted-issuer", "replace-trusted-issuer", "link-trusted-subject",
-	"assign-operator", "remove-operator", "update-realm", "delete-realm", "rotate-signing-key", "retire-signing-key", "revoke-signing-key",
+	"assign-operator", "remove-operator", "update-own-realm", "update-realm", "delete-realm", "rotate-signing-key", "retire-signing-key", "revoke-signing-key",
 }
 
 // Dangerous reports whether an operation takes a strong and recent sign-in.

@@ -71,6 +71,13 @@ func TestDangerousOperationsTakeAStrongRecentSignIn(t *testing.T) {
 			!strings.Contains(got, `, acr_values="aal2", max_age="900"`) || !strings.HasPrefix(got, "Bearer ") {
 			t.Errorf("%d, challenge %q", rec.Code, got)
 		}
+		// Least of all what decides about it.
+		lax := wire.RealmUpdate{Settings: &wire.RealmSettings{OperatorACR: "aal1", OperatorFresh: "1h"}}
+		for who, want := range map[string]int{"weak": 401, "old": 401} {
+			if got := w.call(t, who, "PATCH", "/realm", lax).Code; got != want {
+				t.Errorf("%s lets the realm ask for less: %d, want %d", who, got, want)
+			}
+		}
 		re, err := w.Realms.ByName(t.Context(), realm.Default)
 		if err != nil {
 			t.Fatal(err)
@@ -96,7 +103,11 @@ func TestDangerIsDeclared(t *testing.T) {
 		if reads && o.Dangerous() {
 			t.Errorf("%s only reads", o.ID)
 		}
-		if !reads && !o.Dangerous() && slices.Contains([]operator.Permission{operator.OperatorsWrite, operator.RealmsWrite, operator.KeysWrite}, o.Permission) {
+		// A realm that asks for less asks for nothing; what is deleted is made no more.
+		if (o.Event == "realm.update" || o.Event == "principal.delete") && !o.Dangerous() {
+			t.Errorf("%s is not dangerous", o.ID)
+		}
+		if !reads && !o.Dangerous() && slices.Contains([]operator.Permission{operator.OperatorsWrite, operator.RealmsWrite, operator.KeysWrite, operator.IncidentsClose}, o.Permission) {
 			t.Errorf("%s is not dangerous", o.ID)
 		}
 	}

@@ -45,7 +45,16 @@ type closeIncidentInput struct {
 	Body wire.IncidentClose
 }
 
+// closeIncident lets in again whom it kept out, which is nobody with more rights
+// than the caller.
 func (s *Server) closeIncident(ctx context.Context, c *Caller, in *closeIncidentInput) (*plainAnswer[wire.Incident], error) {
+	i, err := s.Risk.Incident(ctx, c.Realm.Name, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Operators.MayTouch(ctx, c.By, c.Realm.Name, i.Principal); err != nil {
+		return nil, err
+	}
 	return incidentShown(s.Risk.Close(ctx, c.By, c.Realm.Name, in.ID, in.Body.Note))
 }
 

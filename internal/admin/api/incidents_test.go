@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	wire "github.com/cardea-id/cardea/api"
+	"github.com/cardea-id/cardea/internal/admin/operator"
 	"github.com/cardea-id/cardea/internal/app/apptest"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
@@ -60,6 +61,32 @@ func TestIncidentsAreLookedInto(t *testing.T) {
 		}
 		if code, _ := w.code(t, "helpdesk", http.MethodPost, "/incidents/"+foreign+"/close", note); code != http.StatusNotFound {
 			t.Errorf("another realm's incident is closed: %d", code)
+		}
+	})
+}
+
+// What keeps somebody's account safe is released by nobody with fewer rights
+// than theirs.
+func TestTheHelpdeskReleasesNoOwner(t *testing.T) {
+	apptest.Run(t, func(t *testing.T, e *apptest.Env) {
+		w := newWorld(t, e)
+		ada := e.Person(t, realm.Default, "ada@example.com")
+		if _, err := w.Operators.Assign(t.Context(), audit.System, realm.Default, ada.ID, 0, operator.Owner); err != nil {
+			t.Fatal(err)
+		}
+		var id string
+		if err := e.DB.Update(t.Context(), realm.Default, func(tx *db.Tx) (err error) {
+			id, err = risk.Open(tx, audit.System, risk.Report{Principal: ada.ID, Finding: risk.NotMine()})
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		note := wire.IncidentClose{Note: "all is well"}
+		for _, who := range []string{"helpdesk", "admin"} {
+			refused(t, who, w.call(t, who, http.MethodPost, "/incidents/"+id+"/close", note), http.StatusForbidden, "rights_exceeded")
+		}
+		if closed := must[wire.Incident](t, w.call(t, "owner", http.MethodPost, "/incidents/"+id+"/close", note)); closed.State != "closed" {
+			t.Errorf("closed: %+v", closed)
 		}
 	})
 }
