@@ -12,7 +12,7 @@ import (
 // tellRisk writes to somebody about whose account something looks wrong.
 func (a *App) tellRisk(tx *db.Tx, n risk.Notice) error {
 	data := maps.Clone(n.Finding.Args)
-	data["reason"], data["device"], data["place"] = n.Finding.Reason, risk.Device(n.UserAgent), n.IP
+	data["reason"], data["device"], data["place"] = n.Finding.Reason, n.UserAgent, n.IP
 	if addr, err := netip.ParseAddr(n.IP); err == nil {
 		if country := a.Places.Place(addr).Country; country != "" {
 			data["place"] = n.IP + " (" + country + ")"

@@ -31,7 +31,7 @@ func send(t *testing.T, e *apptest.Env, in string, n letter.Letter) {
 
 // sample is a letter of a kind with everything that it needs.
 func sample(kind string) letter.Letter {
-	n := letter.Letter{Kind: kind, Data: map[string]string{"device": "Firefox on Linux", "place": "192.0.2.7", "factor": "Authenticator app", "day": "2026-12-24"}}
+	n := letter.Letter{Kind: kind, Data: map[string]string{"device": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "place": "192.0.2.7", "factor": "Authenticator app", "day": "2026-12-24"}}
 	n.Code, n.Link, n.Life = letter.Needs(kind, "4821 0937", "/there?link=cdx_secret", 10*time.Minute)
 	return n
 }
@@ -263,5 +263,41 @@ func TestARefusedRecipientIsGivenUp(t *testing.T) {
 	send(t, e, realm.Default, n)
 	if j := e.Tried(t, job.Dead); j.Attempts != 1 {
 		t.Errorf("%d attempts", j.Attempts)
+	}
+}
+
+// Whoever asks for somebody else's letter chooses what their browser says, and
+// writes nothing into it.
+func TestBrowsersDictateNoLetters(t *testing.T) {
+	e := apptest.Start(t, db.SQLite)
+	const dictated = "Your account is locked. Call 555 0100 or visit evil.example"
+	for _, kind := range []string{"link", "code_not_enough", "new_device"} {
+		n := sample(kind)
+		n.To, n.Data["device"] = kind+"@example.com", dictated
+		if kind == "new_device" {
+			n.Data["reason"] = "risk.new_device"
+		}
+		send(t, e, realm.Default, n)
+		m := e.Letter(t, n.To)
+		if strings.Contains(m.Text+m.HTML, "555 0100") || strings.Contains(m.Text+m.HTML, "evil.example") || !strings.Contains(m.Text, "Unknown device") {
+			t.Errorf("%s:\n%s", kind, m.Text)
+		}
+	}
+	n := sample("risk_notice")
+	n.To, n.Data["device"], n.Data["reason"] = "risk@example.com", dictated, "risk.new_device"
+	send(t, e, realm.Default, n)
+	if m := e.Letter(t, n.To); strings.Contains(m.Text+m.HTML, "555 0100") {
+		t.Errorf("%s", m.Text)
+	}
+}
+
+// Whoever has an address can be written to: what is no address to the mail
+// server, people cannot have, or their notices would stop what they tell of.
+func TestAddressesOfPeopleCanBeWrittenTo(t *testing.T) {
+	for _, address := range []string{"ada@example.com", "a\u2460@example.com", "\u2167@example.com", "\u00bd@example.com", "ﬁ@example.com", "ａ@example.com", "a\u00ad@example.com",
+		"ł.ó@example.com", "a!#$%&'*+-/=?^_`{|}~@example.com", "a..b@example.com", "a@b_c.com", "a＠b@example.com", strings.Repeat("a", 64) + "@example.com"} {
+		if principal.CheckEmail(address) == nil && mail.CheckAddress(address) != nil {
+			t.Errorf("%q is a person's, and no letter reaches it", address)
+		}
 	}
 }

@@ -63,8 +63,11 @@ func (l *Letters) write(re *realm.Realm, w written) (mail.Message, error) {
 	s := sheet{Language: words.Tag(), Brand: re.DisplayName, Code: w.Code}
 	args := []any{"realm", re.DisplayName}
 	for name, v := range w.Data {
-		if slices.Contains(countries, name) {
+		switch {
+		case slices.Contains(countries, name):
 			v = words.Country(v)
+		case name == "device":
+			v = l.shown(words, name, v)
 		}
 		args = append(args, name, v)
 	}
@@ -122,13 +125,11 @@ func (l *Letters) write(re *realm.Realm, w written) (mail.Message, error) {
 }
 
 // shown is an argument in words: of browsers and factors, letters are given what
-// they are, not what they are called.
+// they are, not what they are called. A browser says what it likes, and strangers
+// have letters sent, so nothing of it is repeated.
 func (l *Letters) shown(words *i18n.Locale, name, v string) string {
 	switch name {
 	case "device":
-		if !strings.Contains(v, "/") {
-			return v // no header, but a name
-		}
 		return device.Of(v).Words(words.T)
 	case "factor":
 		var all []string

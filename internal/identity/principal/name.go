@@ -122,7 +122,7 @@ func checkEmail(address string) error {
 	local, domain, ok := cutLast(address, "@")
 	key := Canonical(address)
 	if !ok || len(local) > 64 || len(address) > 254 || len(key) > 320 || !utf8.ValidString(address) || strings.Count(key, "@") != 1 ||
-		strings.ContainsFunc(Canonical(local), notInLocalPart) || dotted(local) || !domainName(domain) {
+		strings.ContainsFunc(local, notInLocalPart) || strings.ContainsFunc(Canonical(local), notInLocalPart) || dotted(local) || !domainName(domain) {
 		return invalid("email", "is an address like ada@example.com; a domain beyond ASCII is written in its xn-- form")
 	}
 	return nil
