@@ -134,11 +134,17 @@ func addFactor(tx *db.Tx, by audit.Actor, c Credential, most int) (Credential, e
 	if n >= most {
 		return c, tooMany(c.Type, most)
 	}
-	if err := forgetDemand(tx, c.Principal); err != nil {
-		return c, err
-	}
-	if err := ChangedTx(tx, c.Principal); err != nil {
+	if err := factorComes(tx, c.Principal); err != nil {
 		return c, err
 	}
 	return create(tx, by, c, "")
+}
+
+// factorComes is what each factor that somebody adds brings about: they have what
+// was demanded of them, and every browser is asked for it.
+func factorComes(tx *db.Tx, principal string) error {
+	if err := forgetDemand(tx, principal); err != nil {
+		return err
+	}
+	return ChangedTx(tx, principal)
 }

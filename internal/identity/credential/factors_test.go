@@ -13,9 +13,11 @@ import (
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit/audittest"
+	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/credential"
+	pk "github.com/cardea-id/cardea/internal/identity/credential/passkeytest"
 	"github.com/cardea-id/cardea/internal/secret"
 )
 
@@ -134,6 +136,87 @@ func TestOfManyWithTheSameCodeOneGetsIn(t *testing.T) {
 		wg.Wait()
 		if in.Load() != 1 {
 			t.Errorf("%d got in by one code", in.Load())
+		}
+	})
+}
+
+// MF-01: a page that is sent twice adds one app. Two with the same secret would
+// take each code twice. Drop the look at the others from AddTOTP to see it fail.
+func TestAnAppIsAddedOnce(t *testing.T) {
+	run(t, func(t *testing.T, e env) {
+		ada := e.person(t, "ada")
+		nodes := []*credential.Factors{e.factors(t), e.factors(t)}
+		draft, _ := nodes[0].DraftTOTP(dbtest.Realm, ada, "SHA1")
+		key, _ := nodes[0].ReadTOTP(dbtest.Realm, ada, draft)
+		raw, _ := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(string(key.Secret))
+		phone := app{raw}
+		var added atomic.Int32
+		var wg sync.WaitGroup
+		for i := range 4 {
+			wg.Go(func() {
+				for {
+					_, right, err := nodes[i%2].AddTOTP(t.Context(), audittest.By, dbtest.Realm, ada, draft, "", phone.code(e.Clock.Now()))
+					switch {
+					case right && err == nil:
+						added.Add(1)
+					case fault.Is(err, fault.Unavailable):
+						continue
+					case fault.Code(err) != "app_added":
+						t.Errorf("AddTOTP = %v, %v", right, err)
+					}
+					return
+				}
+			})
+		}
+		wg.Wait()
+		e.Clock.Advance(time.Minute)
+		code := phone.code(e.Clock.Now())
+		in := 0
+		for range 3 {
+			if e.try(t, nodes[0], ada, code, "") == credential.Right {
+				in++
+			}
+		}
+		if added.Load() != 1 || in != 1 {
+			t.Errorf("added %d times, one code opened %d times", added.Load(), in)
+		}
+	})
+}
+
+// Whatever changes somebody's factors has every browser asked again, and whoever
+// gets one has what was demanded of them: a passkey, too.
+func TestEveryNewFactorEndsWhatBrowsersAreExcusedFrom(t *testing.T) {
+	run(t, func(t *testing.T, e env) {
+		ada, mark := e.person(t, "ada"), string(credential.NewBrowser())
+		f := e.factors(t)
+		for kind, add := range map[string]func(){
+			"totp":    func() { e.addApp(t, f, ada) },
+			"passkey": func() { e.passkey(t, pk.New(site), ada) },
+		} {
+			since, err := f.Demand(t.Context(), dbtest.Realm, ada)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = e.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+				if err := credential.RememberTx(tx, ada, mark); err != nil {
+					return err
+				}
+				return credential.RememberDeviceTx(tx, ada, mark, tx.Now.Add(time.Hour))
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if yes, err := f.Remembered(t.Context(), dbtest.Realm, ada, mark); err != nil || !yes {
+				t.Fatalf("not remembered: %v", err)
+			}
+			e.Clock.Advance(time.Minute)
+			add()
+			if yes, err := f.Remembered(t.Context(), dbtest.Realm, ada, mark); err != nil || yes {
+				t.Errorf("%s: the browser is excused from it (%v)", kind, err)
+			}
+			if again, err := f.Demand(t.Context(), dbtest.Realm, ada); err != nil || !again.After(since) {
+				t.Errorf("%s: the demand of before still stands (%v)", kind, err)
+			}
 		}
 	})
 }

@@ -82,7 +82,8 @@ func (f *Factors) ReadTOTP(realm, principal, draft string) (TOTPKey, error) {
 }
 
 // AddTOTP adds the factor of a draft if code is one of its present ones, and
-// reports whether it was. The code is used by that.
+// reports whether it was. The code is used by that. A draft that was added before
+// is fault.Conflict: two apps with one secret would take each code twice.
 func (f *Factors) AddTOTP(ctx context.Context, by audit.Actor, realm, principal, draft, name, code string) (c Credential, right bool, err error) {
 	t, key, err := f.openTOTP(realm, principal, "draft", draft)
 	if err != nil {
@@ -92,6 +93,9 @@ func (f *Factors) AddTOTP(ctx context.Context, by audit.Actor, realm, principal,
 		step, ok := t.match(key, code, tx.Now, 0)
 		if right = ok; !ok {
 			return nil
+		}
+		if err := f.unshared(tx, realm, principal, key); err != nil {
+			return err
 		}
 		c = Credential{ID: id.New("crd", tx.Now), Principal: principal, Type: TOTP, Name: name, LastUsedAt: tx.Now, counter: step}
 		data, err := json.Marshal(totp{t.Algorithm, f.box.Seal(key, totpPlace(realm, principal, c.ID)...)})
@@ -106,6 +110,27 @@ func (f *Factors) AddTOTP(ctx context.Context, by audit.Actor, realm, principal,
 		return Credential{}, false, err
 	}
 	return c, right, nil
+}
+
+// unshared refuses the secret of an app that somebody has already.
+func (f *Factors) unshared(tx *db.Tx, realm, principal string, key []byte) error {
+	all, err := living(tx, principal)
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if c.Type != TOTP {
+			continue
+		}
+		_, other, err := f.openTOTP(realm, principal, c.ID, c.data)
+		if err != nil {
+			return err
+		}
+		if secret.Equal(key, other) {
+			return fault.New(fault.Conflict, "app_added", "this authenticator app was added a moment ago")
+		}
+	}
+	return nil
 }
 
 // CheckTOTP finds the factor of a person whose code this is, and uses the code:

@@ -3,6 +3,7 @@ package signin
 import (
 	"net/http"
 
+	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/credential"
 )
 
@@ -43,7 +44,11 @@ func (s *Server) enrol(w http.ResponseWriter, r *http.Request) error {
 	if turned, err := s.turned(w, r, q, form); turned || err != nil {
 		return err
 	}
-	if err := e.Enrol(w, r, q, form); err != nil {
+	err = e.Enrol(w, r, q, form)
+	if fault.Code(err) == "app_added" { // the page was sent twice, and the other goes on
+		return s.next(w, r, f)
+	}
+	if err != nil {
 		return again(err)
 	}
 	return nil
