@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"cmp"
 	"context"
 	"hash/maphash"
 	"time"
@@ -63,6 +64,38 @@ func (f *Factors) Guess(ctx context.Context, by audit.Actor, name, id, factor, b
 		return Result{}, err
 	}
 	return Result{Outcome: Right}, f.release(ctx, name, reserved)
+}
+
+// GuessTyped is Guess for a guess at what was asked for by a name that may be
+// nobody's. It is counted by what was typed besides whose it is found to be, ""
+// for nobody's, so that when that is found out does not show in what is counted.
+func (f *Factors) GuessTyped(ctx context.Context, by audit.Actor, name, typed, id, factor, browser string, check func() (right bool, err error)) (Result, error) {
+	r, err := f.realms.ByName(ctx, name)
+	if err != nil {
+		return Result{}, err
+	}
+	whose := cmp.Or(id, typed+"?")
+	b := bucket{subject: "2 " + typed}
+	err = f.db.View(ctx, name, func(tx *db.Tx) (err error) {
+		b.browser, err = knownBrowser(tx, whose, BrowserHash(browser))
+		return err
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	reserved, wait, err := f.reserve(ctx, name, b, r.Settings)
+	if err != nil {
+		return Result{}, err
+	}
+	if wait > 0 {
+		f.log.Activity(name, by, audit.Activity{Action: "signin.refuse", Target: id, Reason: "guess_limit", Data: audit.Details{"factor", factor}})
+		return Result{Outcome: Limited, RetryAfter: wait}, nil
+	}
+	result, err := f.Guess(ctx, by, name, whose, factor, browser, check)
+	if err == nil && result.Outcome == Right {
+		err = f.release(ctx, name, reserved)
+	}
+	return result, err
 }
 
 // Held lists what somebody proves themselves with, and reads them.

@@ -52,6 +52,12 @@ func (p *Passwords) noted(ctx context.Context, name string, by audit.Actor, t Tr
 	return p.watch.Note(context.WithoutCancel(ctx), name, by, t, right)
 }
 
+// KnownBrowserTx is the hash of a browser's mark if the browser has signed in to
+// an account before, otherwise "".
+func KnownBrowserTx(tx *db.Tx, principal, hash string) (string, error) {
+	return knownBrowser(tx, principal, hash)
+}
+
 // KnownTx reports whether the browser with a mark has signed in to an account
 // before.
 func KnownTx(tx *db.Tx, principal, mark string) (bool, error) {

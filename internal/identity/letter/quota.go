@@ -19,9 +19,15 @@ const (
 
 // SendAskedTx is SendTx for letters that anybody can ask for who knows an
 // address, which n must name. They are counted before they are written, exactly
-// over all nodes, and above the limit none is: it reports whether one was.
-func (l *Letters) SendAskedTx(tx *db.Tx, n Letter) (bool, error) {
-	count, err := countLetter(tx, n.Kind, secret.Hash(principal.Canonical(n.To)), tx.Now.Add(-askedWindow))
+// over all nodes, and above the limit none is: it reports whether one was. The
+// letters that a browser asks for which its owner has signed in with, named by
+// asker, are counted apart: strangers who ask, asker "", use up none of them.
+func (l *Letters) SendAskedTx(tx *db.Tx, n Letter, asker string) (bool, error) {
+	key := principal.Canonical(n.To)
+	if asker != "" {
+		key += " " + asker
+	}
+	count, err := countLetter(tx, n.Kind, secret.Hash(key), tx.Now.Add(-askedWindow))
 	if err != nil || count > askedLimit {
 		return false, err
 	}

@@ -56,7 +56,7 @@ const (
 type mailCode struct {
 	Hash    []byte `json:"hash"`
 	Tries   int    `json:"tries"`
-	Typed   string `json:"typed"`             // the hash of the identifier, where it is nobody's
+	Typed   string `json:"typed"`             // the hash of the identifier
 	Person  string `json:"person,omitempty"`  // to whom the letter went; "" where none did
 	Address string `json:"address,omitempty"` // at which address
 }
@@ -71,6 +71,7 @@ type mailAsked struct {
 	Locale     string      `json:"locale"`
 	Until      time.Time   `json:"until"`
 	By         audit.Actor `json:"by"`
+	Mark       string      `json:"mark"` // the hash of the browser's
 }
 
 // offersMail reports whether people can sign in by a code in the realm.
@@ -104,7 +105,7 @@ func (s *Server) askMail(w http.ResponseWriter, r *http.Request, f *flow, identi
 	if err := s.keep(w, r, f); err != nil {
 		return err
 	}
-	asked := mailAsked{Handle: string(handle), Binding: binding, Flow: f.text, Code: code, Identifier: identifier, Locale: s.page(w, r, f, "").Tag(), By: actor(r)}
+	asked := mailAsked{Handle: string(handle), Binding: binding, Flow: f.text, Code: code, Identifier: identifier, Locale: s.page(w, r, f, "").Tag(), By: actor(r), Mark: credential.BrowserHash(mark(r))}
 	err = s.DB.UpdateRC(r.Context(), realm.From(r.Context()).Name, func(tx *db.Tx) error {
 		asked.Until = tx.Now.Add(mailLife)
 		payload, err := json.Marshal(asked)
@@ -164,14 +165,18 @@ func (s *Server) sendMail(ctx context.Context, j *job.Job) error {
 			return err
 		}
 		n := letter.Letter{Kind: "link", Principal: p.ID, To: p.Email().Address, Locale: cmp.Or(p.Locale, a.Locale), Data: map[string]string{"device": a.By.UserAgent, "place": a.By.IP}}
+		asker, err := credential.KnownBrowserTx(tx, p.ID, a.Mark)
+		if err != nil {
+			return err
+		}
 		if stronger {
 			n.Kind = "code_not_enough"
-			_, err := s.Letters.SendAskedTx(tx, n)
+			_, err := s.Letters.SendAskedTx(tx, n, asker)
 			return err
 		}
 		n.Code, n.Life = a.Code[:4]+" "+a.Code[4:], a.Until.Sub(tx.Now)
 		n.Link = pathMailLink + "?" + url.Values{"code": {a.Code}, "flow": {a.Flow}}.Encode()
-		sent, err := s.Letters.SendAskedTx(tx, n)
+		sent, err := s.Letters.SendAskedTx(tx, n, asker)
 		if err != nil || !sent {
 			return err
 		}
@@ -311,7 +316,7 @@ func (s *Server) proveMail(r *http.Request, f *flow, code string) (*proof, error
 		return secret.Equal(kept.Hash, mailHash(f.Mail, code)) && kept.Person != "", nil
 	}
 	re := realm.From(r.Context())
-	result, err := s.Factors.Guess(r.Context(), actor(r), re.Name, cmp.Or(kept.Person, kept.Typed), kindEmail, mark(r), right)
+	result, err := s.Factors.GuessTyped(r.Context(), actor(r), re.Name, kept.Typed, kept.Person, kindEmail, mark(r), right)
 	switch {
 	case err != nil:
 		return nil, err

@@ -221,3 +221,44 @@ func TestACodeByMailDependsOnTheAddress(t *testing.T) {
 		}
 	})
 }
+
+// MF-10 and PW-09: whether the letter was on its way already when somebody
+// guessed does not show in how often they may. Count by the person alone to see
+// it fail.
+func TestGuessesAtCodesCountAlikeBeforeTheLetter(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		w.set(t, "email_sign_in", "on", "guess_limit", 3)
+		for _, who := range []string{"ada", "nobody"} {
+			b := w.browser(t, dbtest.Realm).askCode(who)
+			b.submit("code", "00000001").shows(422)
+			b.submit("code", "00000002").shows(422)
+			must(t, w.Jobs.RunDue(context.Background()))
+			b.submit("code", "00000003").shows(422)
+			b.submit("code", "00000004").shows(429, "Too many attempts")
+		}
+	})
+}
+
+// MF-05: strangers who have letters sent, and guess, keep nobody out who comes
+// with a browser of theirs.
+func TestStrangersUseUpNobodysCodes(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		w.set(t, "email_sign_in", "on", "guess_limit", 3)
+		owner := w.browser(t, dbtest.Realm).signIn("ada").isAt("/")
+		owner.setCookie("__Host-cardea-test", "")
+		for i := range 6 {
+			b := w.browser(t, dbtest.Realm).askCode("ada")
+			must(t, w.Jobs.RunDue(context.Background()))
+			b.submit("code", fmt.Sprintf("%08d", i))
+		}
+		sent := len(w.written(t, "ada@example.com"))
+		owner.askCode("ada")
+		if n := len(w.written(t, "ada@example.com")); n != sent+1 {
+			t.Fatalf("%d letters after %d", n, sent)
+		}
+		code, _ := w.mailed(t, "ada@example.com")
+		owner.submit("code", code).isAt("/")
+	})
+}
