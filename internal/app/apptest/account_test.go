@@ -209,6 +209,29 @@ func TestPeopleEditTheirProfile(t *testing.T) {
 	})
 }
 
+// MF-06: the pages of an account are no way around what the realm demands by now
+// of everybody. Leave admitted out to see it fail.
+func TestAccountsMeetANewPolicy(t *testing.T) {
+	Run(t, func(t *testing.T, e *Env) {
+		w := settle(t, e)
+		ada := e.Person(t, realm.Default, "ada@example.com")
+		v := w.visitor()
+		v.mustSignIn(t, "ada@example.com")
+		token := v.formToken(t, "/account/profile")
+		if _, err := e.Realms.Update(t.Context(), audit.System, realm.Default, 0, realm.Change{Settings: map[string]any{"least_acr": "aal2"}}); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{"/account", "/account/devices", "/account/activity", "/account/applications", "/account/password", "/account/profile", "/account/factors", "/account/help"} {
+			v.open("GET", path, nil).expect(t, path, 303, "/signin/enrol")
+		}
+		v.open("POST", "/account/profile", url.Values{"form": {token}, "name": {"Eve"}}).expect(t, "a form of before", 303, "/signin/enrol")
+		if now, err := e.People.ByID(t.Context(), realm.Default, ada.ID); err != nil || now.DisplayName == "Eve" {
+			t.Errorf("changed by a session below the policy: %v", err)
+		}
+		v.open("GET", "/account/not-me", nil).expect(t, "to raise the alarm", 200) // which takes nothing more
+	})
+}
+
 // MF-09: to remove a factor takes a fresh proof as strong as the strongest one;
 // a session of before is not enough.
 func TestPeopleRemoveFactors(t *testing.T) {

@@ -41,11 +41,26 @@ func (s *Server) page(show func(w http.ResponseWriter, r *http.Request, v *visit
 		if err != nil {
 			return err
 		}
-		if v == nil {
-			return s.Pages.Begin(w, r, signin.Flow{Return: r.URL.Path})
+		if in, err := s.admitted(w, r, v); !in || err != nil {
+			return err
 		}
 		return show(w, r, v)
 	}
+}
+
+// admitted reports whether there is a visitor whose session is as good as the
+// realm wants one to be today (MF-06). Whoever is not is led to the gate, and
+// comes back.
+func (s *Server) admitted(w http.ResponseWriter, r *http.Request, v *visit) (bool, error) {
+	f := signin.Flow{Return: r.URL.Path}
+	if v != nil {
+		f.Subject = v.Principal
+		enough, err := s.Pages.Suffices(r, v.Session, f)
+		if enough || err != nil {
+			return enough, err
+		}
+	}
+	return false, s.Pages.Begin(w, r, f)
 }
 
 // form takes what somebody sends who is signed in, from a page that was shown to
@@ -60,8 +75,8 @@ func (s *Server) form(take func(w http.ResponseWriter, r *http.Request, v *visit
 		if err != nil {
 			return err
 		}
-		if v == nil {
-			return s.Pages.Begin(w, r, signin.Flow{Return: r.URL.Path})
+		if in, err := s.admitted(w, r, v); !in || err != nil {
+			return err
 		}
 		if err := s.Pages.CheckForm(r, purpose(r, v), form.Get("form")); err != nil {
 			return err

@@ -276,3 +276,36 @@ func (d *door) passwordLink() string {
 	}
 	return string(link)
 }
+
+// assurance_life: what was proved long ago is neither told as if it counted, nor
+// does it meet a wish or a demand. Tell the session's level to see it fail.
+func TestAProofThatGrewOldIsAskedForAgain(t *testing.T) {
+	run(t, func(d *door) {
+		d.set("assurance_life", "1h")
+		secret, code := d.app("app"), d.totp(d.ada)
+		b := d.browser()
+		page := b.password(b.open(request("app", "acr_values", "aal2")))
+		got := d.redeem("app", secret, d.answer(b.submit(page, "code", code())).Get("code"))
+		if acr := d.claims(got.ID)["acr"]; acr != "aal2" {
+			d.Fatalf("acr %v", acr)
+		}
+		d.Clock.Advance(2 * time.Hour)
+		got = d.redeem("app", secret, d.answer(b.open(request("app"))).Get("code"))
+		if m := d.claims(got.ID); m["acr"] != "aal1" || fmt.Sprint(m["amr"]) != "[pwd]" {
+			d.Errorf("acr %v, amr %v hours later", m["acr"], m["amr"])
+		}
+		for _, ask := range [][]string{{"acr_values", "aal2"}, {"claims", `{"id_token":{"acr":{"essential":true,"values":["aal2"]}}}`}} {
+			if got := d.answer(b.open(request("app", append(ask, "prompt", "none")...))).Get("error"); got != "login_required" {
+				d.Errorf("%s: %q", ask[0], got)
+			}
+		}
+		page = b.open(request("app", "acr_values", "aal2"))
+		if !asked(page) {
+			d.Fatalf("not asked: %d", page.Code)
+		}
+		got = d.redeem("app", secret, d.answer(b.submit(page, "code", code())).Get("code"))
+		if acr := d.claims(got.ID)["acr"]; acr != "aal2" {
+			d.Errorf("acr %v", acr)
+		}
+	})
+}

@@ -111,7 +111,7 @@ func (s *Server) signInMissing(r *http.Request, a *authorization, p progress, as
 	ask.Reauth = a.prompt.login && !p.Reauthenticated
 	ask.Select = a.prompt.selectAccount && !p.Selected
 	ask.Subject = a.principalHint()
-	unmet := s.levels(a, p, ask)
+	unmet := s.levels(r, a, p, ask)
 	if p.session == nil {
 		return missing("login_required", "nobody is signed in"), nil
 	}
@@ -156,11 +156,11 @@ func (s *Server) signInMissing(r *http.Request, a *authorization, p progress, as
 
 // levels fills in which assurance the client demands and which it would like.
 // It reports whether the demand is one that nobody can meet here.
-func (s *Server) levels(a *authorization, p progress, ask *signin.Flow) (unmet bool) {
+func (s *Server) levels(r *http.Request, a *authorization, p progress, ask *signin.Flow) (unmet bool) {
 	reachable := s.pages.Reachable(a.realm)
 	reached := ""
 	if p.session != nil {
-		reached = p.session.ACR
+		reached = s.pages.Stands(r, p.session, a.client).For
 	}
 	if want := a.claims.IDToken["acr"]; len(want.Values) > 0 {
 		if level, ok := wanted(want.Values, reached, reachable); want.Essential {

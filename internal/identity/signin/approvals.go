@@ -6,6 +6,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/approval"
+	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/detail"
 	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -152,12 +153,16 @@ func (s *Server) decideApproval(w http.ResponseWriter, r *http.Request) error {
 		}
 		return s.decided(w, r, "denied")
 	}
-	wish := s.wish(r, a, asked)
+	wish := s.wish(r, a, c, asked)
 	enough, err := s.Suffices(r, a.Session, Flow{Client: c.ID, WishACR: wish})
 	if err != nil {
 		return err
 	}
-	if !enough {
+	accepted, err := s.Accepted(r, a.Session)
+	if err != nil {
+		return err
+	}
+	if !enough || !accepted {
 		return s.Begin(w, r, Flow{Return: PathApprovals, Client: c.ID, Reauth: wish != "", WishACR: wish, Subject: a.Principal})
 	}
 	if err := s.approve(r, by, id, a.Session, asked.Scopes, !c.FirstParty); err != nil {
@@ -174,8 +179,9 @@ func (s *Server) decided(w http.ResponseWriter, r *http.Request, what string) er
 // wish is the assurance that is still to be asked for, "" for none: the session
 // reaches what the client asked for in acr_values, or its owner has signed in
 // since the client asked, which is as much as we can do. The ID token says which.
-func (s *Server) wish(r *http.Request, a account, asked *approval.Request) string {
-	if !a.AuthTime.Before(asked.Created) || slices.ContainsFunc(asked.ACR, func(v string) bool { return token.Meets(a.ACR, v) }) {
+func (s *Server) wish(r *http.Request, a account, c *client.Client, asked *approval.Request) string {
+	reached := s.Stands(r, a.Session, c).For
+	if !a.AuthTime.Before(asked.Created) || slices.ContainsFunc(asked.ACR, func(v string) bool { return token.Meets(reached, v) }) {
 		return ""
 	}
 	reachable := s.Reachable(realm.From(r.Context()))

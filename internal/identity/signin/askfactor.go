@@ -151,7 +151,7 @@ func (s *Server) checkFactor(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return again(err)
 	}
-	f.Remember = form.Get("remember") == "yes"
+	f.Remember = form.Get("remember") == "yes" && one.Kind() != kindRecovery // whose page does not offer it
 	return s.prove(w, r, f, *p)
 }
 

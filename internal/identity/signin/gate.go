@@ -386,6 +386,24 @@ func (s *Server) Suffices(r *http.Request, one *session.Session, f Flow) (bool, 
 	return err == nil && (at.step == stepReturn || at.step == stepTerms), err
 }
 
+// Standing is what a session counts for now: proofs grow too old, and factors stop
+// to count. Its time of authentication stays what it was.
+type Standing struct {
+	ACR string   // in the realm
+	AMR []string // what that rests on
+	// For is what counts for the client that was asked about.
+	For string
+}
+
+// Stands tells what a session counts for in the realm, and for a client, which
+// may be nil. Tokens say this, and not what the session once reached.
+func (s *Server) Stands(r *http.Request, one *session.Session, c *client.Client) Standing {
+	g := gate{s, r, realm.From(r.Context()), &flow{}, s.DB.Now()}
+	here := slices.DeleteFunc(g.recent(proofsOf(one)), func(p proof) bool { return !g.allows(nil, p.Kind) })
+	there := slices.DeleteFunc(slices.Clone(here), func(p proof) bool { return !g.allows(c, p.Kind) })
+	return Standing{level(here), amr(here), level(there)}
+}
+
 // Enrolls are the kinds of factors that people can add in a realm.
 func (s *Server) Enrolls(re *realm.Realm) []string {
 	var kinds []string

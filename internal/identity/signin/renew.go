@@ -56,19 +56,23 @@ func (s *Server) renewPassword(w http.ResponseWriter, r *http.Request) error {
 	if err := s.forms.Check(r, s.purpose(r, "renew"), form.Get("form")); err != nil {
 		return again(err)
 	}
+	if !s.counts(r, kindPassword) {
+		return again(whyNot(credential.Result{}, nil))
+	}
 	name, browser := realm.From(r.Context()).Name, mark(r)
 	old, next := secret.Text(form.Get("password")), secret.Text(form.Get("new"))
 	result, err := s.Passwords.Check(r.Context(), actor(r), name, credential.Attempt{Identifier: p.Identifier, Password: old, Browser: browser})
 	if err != nil || result.Outcome != credential.Right {
 		return again(whyNot(result, err))
 	}
+	// Before anything is said: what looks wrong is told what a wrong password is.
+	if err := s.assess(r, &flow{}, passwordProof(result, s.DB.Now())); err != nil {
+		return again(err)
+	}
 	if !result.MustChange {
 		return s.showSignIn(w, r, f, http.StatusOK, signInPage{Identifier: p.Identifier}) // the password is good, there
 	}
 	p.Expired = result.Expired
-	if err := s.assess(r, &flow{}, passwordProof(result, s.DB.Now())); err != nil {
-		return again(err)
-	}
 	by := actor(r)
 	by.Kind, by.ID = "person", result.Principal.ID
 	changed, err := s.Passwords.Change(r.Context(), by, name, result.Principal.ID, old, next, browser)
