@@ -22,6 +22,9 @@ import (
 var layers = []struct{ side, packages string }{
 	{"pure", "internal/fault internal/id internal/secret"},
 	{"pure", "internal/jose internal/statuslist"},
+	{"pure", "internal/access/graph"},
+	{"pure", "internal/access/policy"},
+	{"pure", "internal/access/folder"},
 	{"public", "api verify"},
 	{"public", "client"},
 	{"ground", "internal/i18n internal/cache internal/geo"},
@@ -32,6 +35,9 @@ var layers = []struct{ side, packages string }{
 	{"core", "internal/audit/audittest"},
 	{"core", "internal/realm"},
 	{"core", "internal/job"},
+	{"access", "internal/access/version"},
+	{"access", "internal/access/journal"},
+	{"access", "internal/access/authzen"},
 	{"identity", "internal/identity/principal internal/identity/keyring internal/identity/once internal/identity/detail"},
 	{"identity", "internal/identity/principal internal/identity/keyring internal/identity/once internal/identity/approval"},
 	{"identity", "internal/identity/device"},
@@ -44,10 +50,6 @@ var layers = []struct{ side, packages string }{
 	{"identity", "internal/identity/logout internal/identity/life internal/identity/terms"},
 	{"identity", "internal/identity/signin internal/identity/signal internal/identity/postbox"},
 	{"identity", "internal/identity/oauth internal/identity/account"}, // send browsers to signin and take them back
-	{"pure", "internal/access/graph"},
-	{"pure", "internal/access/policy"},
-	{"pure", "internal/access/folder"},
-	{"access", "internal/access/version"},
 	{"admin", "internal/admin/operator"},
 	{"admin", "internal/admin/api"},
 	{"demo", "internal/demo examples/mcp-server"},
@@ -81,7 +83,7 @@ var exceptions = map[string]string{
 // speaksHTTP lists the packages that may import net/http: the ground for it,
 // the doors, the public libraries, and what wires or drives whole servers.
 const speaksHTTP = "internal/web internal/web/look internal/identity/signin internal/identity/account internal/identity/oauth " +
-	"internal/identity/signal internal/identity/postbox internal/admin/api internal/app internal/app/apptest internal/demo examples/mcp-server " +
+	"internal/identity/signal internal/identity/postbox internal/access/authzen internal/admin/api internal/app internal/app/apptest internal/demo examples/mcp-server " +
 	"client verify e2e/live bench bench/limit bench/seed cmd/cardea"
 
 // readsClock lists the packages that may ask the machine for the time. All

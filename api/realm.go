@@ -47,6 +47,10 @@ type RealmSettings struct {
 	OperatorACR       string `json:"operator_acr,omitempty" enum:"aal1,aal2,aal3" doc:"Least assurance of the sign-in of an operator who does something dangerous."`
 	OperatorFresh     string `json:"operator_fresh,omitempty" maxLength:"20" doc:"How old that sign-in may be."`
 
+	DecisionLog       string `json:"decision_log,omitempty" maxLength:"20" doc:"How long decisions of the policies are kept with what they rested on; 0s: none is written down."`
+	DecisionLogMasked string `json:"decision_log_masked,omitempty" maxLength:"4000" doc:"Values that are left out of the decision log, such as context.ip, or none."`
+	DecisionDetail    string `json:"decision_detail,omitempty" enum:"none,reasons,full" doc:"What callers of the decision service are told beside yes and no: none, reasons (and policies) or full (also the relations)."`
+
 	PasskeyRPID             string `json:"passkey_rp_id,omitempty" maxLength:"253" doc:"Name that passkeys are made for; empty is the issuer's host."`
 	PasskeyRelatedOrigins   string `json:"passkey_related_origins,omitempty" maxLength:"8000" doc:"Other https origins that may use the passkeys, or none."`
 	PasskeyUserVerification string `json:"passkey_user_verification,omitempty" enum:"required,preferred" doc:"Whether a device must verify its owner where a password was given too."`

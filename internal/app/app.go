@@ -12,6 +12,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/cardea-id/cardea/internal/access/journal"
+	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/admin/api"
 	"github.com/cardea-id/cardea/internal/admin/operator"
 	"github.com/cardea-id/cardea/internal/audit"
@@ -95,9 +97,12 @@ type App struct {
 	Places      *geo.File // nil: there is none
 	Letters     *letter.Letters
 	Risk        *risk.Guard
-	API         *api.Server
-	Mux         *web.Mux
-	Handler     http.Handler
+	Journal     *journal.Journal
+	// Snapshot is what the decision service judges on.
+	Snapshot func(ctx context.Context, realm string, min audit.Position) (*policy.Snapshot, audit.Position, error)
+	API      *api.Server
+	Mux      *web.Mux
+	Handler  http.Handler
 
 	control *db.DB // sequencing and leases have connections of their own
 	answers *once.Answers
@@ -258,6 +263,7 @@ func (a *App) cores(master []byte) (err error) {
 	a.Desk = life.New(life.Options{Send: send, DB: a.DB, Log: a.Log, Realms: a.Realms, People: a.People, Links: action.New(a.Once), Passwords: a.Passwords,
 		Sessions: a.Sessions, Grants: a.Grants, Jobs: a.Jobs, Keep: func(tx *db.Tx, _ audit.Actor, person string) error { return a.Operators.KeepOwner(tx, person) },
 		Forget: []func(*db.Tx, audit.Actor, string) error{a.Operators.ForgetTx}, Erase: a.Trust.Erase, Further: []life.Section{{Name: "accepted_terms", List: a.exportTerms}}})
+	a.Journal = journal.New(a.DB, a.Log.Node(), a.slog)
 	notice.Attach(a.Log, a.Letters)
 	credential.FollowMailboxes(a.Log)
 	a.Log.OnEpoch(a.killAgain)
@@ -283,6 +289,8 @@ func (a *App) Start(ctx context.Context) error {
 	a.closers = append(a.closers, a.tasked.Close)
 	a.Jobs.Start()
 	a.closers = append(a.closers, a.Jobs.Close)
+	a.Journal.Start()
+	a.closers = append(a.closers, a.Journal.Close)
 	return nil
 }
 

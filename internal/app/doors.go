@@ -6,9 +6,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cardea-id/cardea/internal/access/authzen"
 	"github.com/cardea-id/cardea/internal/admin/api"
 	"github.com/cardea-id/cardea/internal/admin/operator"
 	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/config"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/identity/account"
 	"github.com/cardea-id/cardea/internal/identity/client"
@@ -27,6 +29,9 @@ import (
 // Guesses are counted exactly, per account, in the database.
 func (a *App) limits() map[string]web.Limit {
 	classes := api.Limits(a.Settings.Rates)
+	for class, r := range map[string]config.Rate{authzen.RateAsk: a.Settings.Rates.AccessAsk, authzen.RateSearch: a.Settings.Rates.AccessSearch, authzen.RateRefused: a.Settings.Rates.AccessRefused} {
+		classes[class] = web.Limit{Rate: r.PerSecond(), Burst: max(1, r.Count/6)}
+	}
 	classes[signin.RatePage] = web.Limit{Rate: 50, Burst: 500}
 	classes[signin.RateLetter] = web.Limit{Rate: 0.5, Burst: 30}
 	classes[signin.RateFlow] = web.Limit{Rate: 10, Burst: 300}
@@ -82,6 +87,11 @@ func (a *App) doors(master []byte) error {
 	a.signals = signal.New(signal.Options{Log: a.Log, Keys: a.Ring, Index: a.Grants.Status, Authorize: mayFollow{a.Tokens, protocol}.authorize,
 		Now: a.DB.Now, Elapsed: db.Boottime, Logger: a.slog})
 
+	asked, err := a.decisions(master, protocol, limiter)
+	if err != nil {
+		return err
+	}
+
 	a.Mux.Fallback(pages.FailAny)
 	pages.Mount(a.Mux)
 	own.Mount(a.Mux)
@@ -91,6 +101,7 @@ func (a *App) doors(master []byte) error {
 		return err
 	}
 	a.signals.Routes(a.Mux.Door("signal", signal.Fail))
+	asked.Mount(a.Mux)
 	a.API = api.New(a.Mux, api.Options{Authenticate: operatorToken{protocol}.read, Now: a.DB.Now, Log: a.Log, Limiter: limiter, Realms: a.Realms,
 		Operators: a.Operators, Desk: a.Desk, Terms: a.Terms, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
 		Clients: a.Clients, Trust: a.Trust, Details: a.Details, Registered: a.Registered, Keys: a.Ring, Grants: a.Grants, Answers: a.answers, Jobs: a.Jobs, Risk: a.Risk, Letters: a.Letters})

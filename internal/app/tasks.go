@@ -42,6 +42,15 @@ func (a *App) tasks() []job.Task {
 			_, err := a.Log.Checkpoint(ctx, name)
 			return err
 		})},
+		{Name: "forget-decisions", Every: time.Hour, Run: a.everyRealm(func(ctx context.Context, name string) error {
+			r, err := a.Realms.ByName(ctx, name)
+			if err != nil {
+				return err
+			}
+			return drained(ctx, name, func(ctx context.Context, name string) (int64, error) {
+				return a.Journal.Collect(ctx, name, r.Settings.DecisionLog)
+			})
+		})},
 		{Name: "forget-activity", Every: 24 * time.Hour, Run: a.everyRealm(func(ctx context.Context, name string) error {
 			return a.Log.Forget(ctx, name, a.DB.Now().Add(-activityKept))
 		})},

@@ -232,6 +232,16 @@ type Rates struct {
 
 	// Admin requests refused for want of a good token, per address.
 	AdminRefused Rate `key:"admin_refused" default:"120/1m" help:"refused admin requests per address"`
+
+	// Questions of one caller to the decision service; a batch is one.
+	AccessAsk Rate `key:"access_ask" default:"3000000/1m" help:"questions to the decision service per caller"`
+
+	// Searches of one caller in the decision service.
+	AccessSearch Rate `key:"access_search" default:"30000/1m" help:"searches in the decision service per caller"`
+
+	// Requests to the decision service refused for want of a good credential, per
+	// address.
+	AccessRefused Rate `key:"access_refused" default:"600/1m" help:"refused requests to the decision service per address"`
 }
 
 // Demo is where cardea dev serves the demonstration.

@@ -48,3 +48,15 @@ func Kind(s string) string {
 	}
 	return kind
 }
+
+// Time returns the millisecond at which an identifier of the given kind was made.
+func Time(kind, s string) (at time.Time, ok bool) {
+	if !Valid(kind, s) {
+		return time.Time{}, false
+	}
+	b, err := encoding.DecodeString(s[len(kind)+1:])
+	if err != nil {
+		return time.Time{}, false
+	}
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(b[:8]) >> 16)).UTC(), true
+}

@@ -149,6 +149,15 @@ type Settings struct {
 	OperatorACR   string
 	OperatorFresh time.Duration
 
+	// DecisionLog is how long the decisions of the policies are kept with what they
+	// rested on; 0: none is written down. DecisionLogMasked are names of values that
+	// are left out, such as context.ip, or none.
+	DecisionLog       time.Duration
+	DecisionLogMasked string
+	// DecisionDetail is what callers of the decision service are told beside yes
+	// and no: DetailNone, DetailReasons or DetailFull.
+	DecisionDetail string
+
 	// What passkeys may be and where they are used: see passkeyFields.
 	PasskeyRPID, PasskeyRelatedOrigins, PasskeyVerification, PasskeyHints, PasskeyBinding            string
 	PasskeyAttestation, PasskeyAttestationCA, PasskeyModelList, PasskeyDeniedList, PasskeyRegression string
@@ -173,7 +182,7 @@ type Field struct {
 
 const day = 24 * time.Hour
 
-var fields = slices.Concat(generalFields, passkeyFields, riskFields)
+var fields = slices.Concat(generalFields, accessFields, passkeyFields, riskFields)
 
 var generalFields = []Field{
 	duration("access_token_ttl", "life of an access token", 10*time.Minute, 10*time.Second, day, func(s *Settings) *time.Duration { return &s.AccessTokenTTL }),

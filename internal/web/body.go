@@ -194,3 +194,11 @@ func clip(s string) string {
 	}
 	return strings.ToValidUTF8(s[:64], "") + "…"
 }
+
+// ReadBody reads a body of a media type, in UTF-8 and at most limit bytes long.
+func ReadBody(w http.ResponseWriter, r *http.Request, media string, limit int64) (string, error) {
+	if err := mediaType(r, media); err != nil {
+		return "", err
+	}
+	return readAll(w, r, limit)
+}

@@ -7,6 +7,7 @@ const (
 	ScopeOpenID      = "openid"
 	ScopeAdmin       = "cardea:admin"
 	ScopeRevocations = "cardea:revocations"
+	ScopeDecide      = "cardea:decide"
 )
 
 // ownResources says which of our own resources a scope opens: what follows the
@@ -15,6 +16,7 @@ var ownResources = [...]struct{ scope, path string }{
 	{ScopeOpenID, ""}, // userinfo
 	{ScopeAdmin, "/api/v1"},
 	{ScopeRevocations, "/status-lists"},
+	{ScopeDecide, "/access/v1"},
 }
 
 // OwnResource is a protected resource that every issuer serves.

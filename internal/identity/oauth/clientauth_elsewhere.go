@@ -39,6 +39,19 @@ func (s *Server) Authenticate(w http.ResponseWriter, r *http.Request) (*Caller, 
 	return c, err
 }
 
+// AuthenticateBasic is Authenticate for endpoints that are posted something else
+// than a form: the credentials are in the Authorization header.
+func (s *Server) AuthenticateBasic(r *http.Request) (*Caller, error) {
+	p := &presented{realm: realm.From(r.Context())}
+	who, err := s.known(r, p)
+	if err != nil {
+		return nil, Elsewhere(err)
+	}
+	c := &Caller{s, p, who}
+	_, err = c.alive(r.Context(), who.Client)
+	return c, err
+}
+
 // Still returns the client as it is now, if it would still be taken for who it
 // is: not disabled, registered for the same method, with the credential alive
 // that it used. A spent assertion is not asked for its times again.

@@ -77,6 +77,9 @@ func (s *Server) meaning(r *http.Request, rl *realm.Realm, asker *client.Client,
 	return describeToken(rl, t, details), nil
 }
 
+// MayRead is mayRead for other doors.
+func MayRead(c *client.Client, t *token.Token) bool { return mayRead(c, t) }
+
 // mayRead reports whether a token's meaning is a client's business: its own
 // token, or one meant for it as a resource server.
 func mayRead(c *client.Client, t *token.Token) bool {

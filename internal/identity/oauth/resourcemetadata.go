@@ -26,13 +26,14 @@ type resourceMetadata struct {
 }
 
 // ownMetadata describes what the issuer itself serves: userinfo under the
-// issuer's own name, the admin API, and the revocation stream.
+// issuer's own name, the admin API, the revocation stream, and the decision
+// service.
 func (s *Server) ownMetadata(w http.ResponseWriter, r *http.Request) error {
 	rl, path := realm.From(r.Context()), r.PathValue("path")
 	if path != "" {
 		path = "/" + path
 	}
-	names := map[string]string{client.ScopeOpenID: "Userinfo", client.ScopeAdmin: "Cardea admin API", client.ScopeRevocations: "Revocation stream"}
+	names := map[string]string{client.ScopeOpenID: "Userinfo", client.ScopeAdmin: "Cardea admin API", client.ScopeRevocations: "Revocation stream", client.ScopeDecide: "Decision service"}
 	for _, own := range client.OwnResources() {
 		if own.Path != path {
 			continue

@@ -1,0 +1,141 @@
+package authzen
+
+import (
+	"net/http"
+
+	"github.com/cardea-id/cardea/internal/access/journal"
+	"github.com/cardea-id/cardea/internal/access/policy"
+	"github.com/cardea-id/cardea/internal/id"
+	"github.com/cardea-id/cardea/internal/web"
+)
+
+// The ways to ask many questions at once (AuthZEN 1.0, section 7.1.2.1).
+const (
+	executeAll          = "execute_all"
+	denyOnFirstDeny     = "deny_on_first_deny"
+	permitOnFirstPermit = "permit_on_first_permit"
+)
+
+// decision is what is answered to one question. The zero value denies.
+type decision struct {
+	id      string
+	answer  policy.Answer
+	problem string // what is wrong with the question, or why it was not asked
+	status  int    // of the problem; 0: the question is in order, its circumstances are not
+}
+
+// evaluation answers one question. A no is a 200.
+func (s *Server) evaluation(w http.ResponseWriter, r *http.Request) error {
+	q, err := s.admit(w, r, RateAsk, maxOne)
+	if err != nil {
+		return err
+	}
+	return s.single(w, q)
+}
+
+func (s *Server) single(w http.ResponseWriter, q *request) error {
+	if p := q.body.problem(nothing); p != "" {
+		return invalid("%s", p)
+	}
+	if q.body.token != "" {
+		s.vouch(q, q.body.token)
+	}
+	if err := s.open(q); err != nil {
+		return err
+	}
+	d, err := s.decide(q, &q.body.asked)
+	if err != nil {
+		return err
+	}
+	s.write(w, q, d.append(make([]byte, 0, 512), q))
+	return nil
+}
+
+// evaluations answers many questions on one state, in their order.
+func (s *Server) evaluations(w http.ResponseWriter, r *http.Request) error {
+	q, err := s.admit(w, r, RateAsk, maxMany)
+	if err != nil {
+		return err
+	}
+	if len(q.body.items) == 0 {
+		return s.single(w, q) // section 7.1
+	}
+	// All tokens are read first: the state must be as new as each.
+	if q.body.token != "" {
+		s.vouch(q, q.body.token)
+	}
+	for i := range q.body.items {
+		if token := q.body.items[i].token; token != "" {
+			s.vouch(q, token)
+		}
+	}
+	if err := s.open(q); err != nil {
+		return err
+	}
+	b := append(make([]byte, 0, 256*len(q.body.items)), `{"evaluations":[`...)
+	for i := range q.body.items {
+		item := q.body.items[i].over(&q.body.asked)
+		d := decision{problem: item.problem(nothing), status: http.StatusBadRequest}
+		if d.problem == "" {
+			if d, err = s.decide(q, &item); err != nil {
+				return err
+			}
+		}
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = d.append(b, q)
+		if d.answer.Allowed && q.body.semantic == permitOnFirstPermit || !d.answer.Allowed && q.body.semantic == denyOnFirstDeny {
+			break
+		}
+	}
+	s.write(w, q, append(b, "]}"...))
+	return nil
+}
+
+// decide answers one question that is in order, and notes what it rests on.
+func (s *Server) decide(q *request, a *asked) (decision, error) {
+	p := a.question()
+	p.At = q.now
+	d := decision{id: id.New(journal.Prefix, q.now)}
+	v, refused, err := s.trusted(q, a, &p)
+	switch {
+	case err != nil:
+		return d, err
+	case refused != "":
+		d.problem = refused
+	case q.late != "":
+		d.problem = q.late
+	default:
+		d.answer = policy.Decide(q.snapshot, &p)
+	}
+	s.note(q, &d, &p, v)
+	return d, nil
+}
+
+func (s *Server) note(q *request, d *decision, p *policy.Question, v *Vouched) {
+	s.o.Note(q.realm, q.entry(d, journal.Evaluation, p, v))
+}
+
+func (s *Server) noteSearch(q *request, d *decision, kind string, p *policy.Question, v *Vouched, results int) {
+	e := q.entry(d, kind, p, v)
+	e.Results = results
+	s.o.Note(q.realm, e)
+}
+
+// entry is what is written down of a decision.
+func (q *request) entry(d *decision, kind string, p *policy.Question, v *Vouched) *journal.Entry {
+	e := &journal.Entry{ID: d.id, At: q.now, Kind: kind, Question: *p, Answer: d.answer, Revision: q.at.String(), Refused: d.problem,
+		Client: q.caller.Client, Principal: q.caller.Principal, CallerToken: q.caller.Token, Request: q.id, Size: q.size}
+	if v != nil {
+		e.Token, e.Grant, e.Session, e.Application = v.Token, v.Grant, v.Session, v.Client
+	}
+	return e
+}
+
+func (s *Server) write(w http.ResponseWriter, q *request, b []byte) {
+	if q.snapshot != nil {
+		w.Header()[headerRevision] = []string{q.at.String()}
+	}
+	web.Body(w, http.StatusOK, b)
+}

@@ -1,0 +1,68 @@
+package authzen
+
+import (
+	"net/http"
+
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/web"
+)
+
+// Paths below the issuer. The metadata name them.
+const (
+	pathOne       = Path + "/evaluation"
+	pathMany      = Path + "/evaluations"
+	pathSubjects  = Path + "/search/subject"
+	pathResources = Path + "/search/resource"
+	pathActions   = Path + "/search/action"
+	pathMetadata  = "/.well-known/authzen-configuration"
+)
+
+// Mount is the whole door at a glance. Questions are answered while the node has
+// its lease; the metadata stay right without it.
+func (s *Server) Mount(root *web.Mux) {
+	m := root.Door("access", s.fail, web.Cross(web.CORS{Methods: "POST", Headers: "Authorization, Content-Type, DPoP, X-Request-ID, Min-Revision",
+		Expose: "WWW-Authenticate, Retry-After, DPoP-Nonce, X-Request-ID, Cardea-Revision", Allow: s.o.AllowsOrigin}))
+	m.Handle("POST "+pathOne, s.evaluation)
+	m.Handle("POST "+pathMany, s.evaluations)
+	m.Handle("POST "+pathSubjects, s.search(subjects))
+	m.Handle("POST "+pathResources, s.search(resources))
+	m.Handle("POST "+pathActions, s.search(actions))
+
+	open := root.Door("access", s.fail, web.LeaseOff)
+	open.Handle("GET "+pathMetadata, s.metadata, web.Cross(web.CORS{Any: true, Methods: "GET"}))
+}
+
+// fail writes an error as a problem document; one about the caller's credential
+// says which are taken (RFC 9110, section 11.6.1; RFC 6750, section 3; RFC 9449,
+// section 7.1; RFC 9728, section 5.1).
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	_, _ = echo(w, r)
+	if rl := realm.From(r.Context()); rl != nil {
+		s.challenge(w.Header(), r, rl, err)
+	}
+	web.Problem(w, r, err)
+}
+
+func (s *Server) challenge(h http.Header, r *http.Request, rl *realm.Realm, err error) {
+	whose := `realm="` + rl.Issuer + `", scope="` + Scope + `", resource_metadata="` + rl.ResourceMetadata(Path) + `"`
+	algs := ` algs="` + join(s.o.Algorithms) + `"`
+	scheme := schemeOf(r)
+	switch code := fault.Code(err); {
+	case fault.Is(err, fault.Forbidden) && code == "insufficient_scope":
+		h.Add("WWW-Authenticate", scheme+" "+whose+`, error="insufficient_scope"`)
+	case !fault.Is(err, fault.Unauthenticated):
+	case scheme == "DPoP":
+		if code != "invalid_dpop_proof" && code != "use_dpop_nonce" {
+			code = "invalid_token"
+		}
+		h.Add("WWW-Authenticate", "DPoP "+whose+`, error="`+code+`",`+algs)
+	default:
+		if r.Header.Get("Authorization") != "" && scheme == "Bearer" {
+			whose += `, error="invalid_token"`
+		}
+		h.Add("WWW-Authenticate", "Bearer "+whose)
+		h.Add("WWW-Authenticate", "DPoP"+algs)
+		h.Add("WWW-Authenticate", `Basic realm="`+rl.Issuer+`", charset="UTF-8"`)
+	}
+}

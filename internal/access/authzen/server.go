@@ -1,0 +1,251 @@
+// Package authzen is the door of the decision service: AuthZEN 1.0, the only way
+// to ask over HTTP what somebody may do. One question, many at once, and the
+// searches for whom, for what and which actions.
+//
+// It has no rules of its own: package policy decides on the snapshot that it is
+// handed, and package journal notes each decision. Who calls, and what a
+// person's access token proves, it is told by functions.
+package authzen
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/access/journal"
+	"github.com/cardea-id/cardea/internal/access/policy"
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/cache"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/jose"
+	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/secret"
+	"github.com/cardea-id/cardea/internal/web"
+)
+
+// Scope is what an access token needs to ask, and Path, behind the issuer, what
+// its audience is.
+const (
+	Scope = "cardea:decide"
+	Path  = "/access/v1"
+)
+
+// Caller is whoever asks.
+type Caller struct {
+	Client    string
+	Principal string // on whose behalf, "" for a client with its own credentials
+	Token     string // the id of its access token
+	// Person is set where the token is a person's: then questions are about that
+	// person only.
+	Person *Vouched
+}
+
+// key names the caller among those of its realm.
+func (c *Caller) key() string { return c.Client + " " + c.Principal }
+
+// Vouched is what a person's access token proves.
+type Vouched struct {
+	Subject policy.Entity     // who it is about
+	Alias   string            // under which id the caller knows them, if under another
+	Context policy.Properties // what it proves, by the names of verifiedMembers
+	Minted  audit.Position
+	// Where the token comes from.
+	Token, Grant, Session, Client string
+}
+
+// Options is what the door is made of.
+type Options struct {
+	// Authenticate finds out who calls. Its refusals are fault.Unauthenticated,
+	// fault.Forbidden and fault.Invalid. w takes headers of the answer.
+	Authenticate func(w http.ResponseWriter, r *http.Request, rl *realm.Realm) (*Caller, error)
+	// Vouch reads an access token that came in a question of by. A token that is
+	// no good, or none of the caller's business, is fault.Unauthenticated.
+	Vouch func(ctx context.Context, rl *realm.Realm, by *Caller, token string) (*Vouched, error)
+	// Snapshot is a realm's state, at least as new as min; the zero position is
+	// whatever is known now. It waits a moment for what is newer; where that does
+	// not come, the error has the code CodeRevision. It returns nil for a realm
+	// without policies.
+	Snapshot func(ctx context.Context, realm string, min audit.Position) (*policy.Snapshot, audit.Position, error)
+	// Note writes down a decision. It never waits.
+	Note func(rl *realm.Realm, e *journal.Entry)
+	// Signer is the key that signs a realm's metadata.
+	Signer func(ctx context.Context, realm string) (*jose.Key, error)
+	// AllowsOrigin says which scripts may read answers.
+	AllowsOrigin func(r *http.Request, origin string) bool
+	Limiter      *web.Limiter
+	Now          func() time.Time // the database's time
+	Pages        *secret.Box      // seals page tokens; the same on every node
+	Algorithms   []string         // of proofs of possession
+}
+
+// CodeRevision is the code of the error that a revision was not reached in time.
+const CodeRevision = "revision_unreached"
+
+// Rate classes: questions and searches of one caller, and those who are refused,
+// by address.
+const (
+	RateAsk     = "access.ask"
+	RateSearch  = "access.search"
+	RateRefused = "access.refused"
+)
+
+// Server is the door.
+type Server struct {
+	o         Options
+	documents *cache.Cache[*document]
+}
+
+// New returns the door.
+func New(o Options) *Server {
+	return &Server{o: o, documents: cache.New("decision point metadata", 1<<20, 1<<16, func(d *document) int { return len(d.body) + 256 })}
+}
+
+// request is one call of the door.
+type request struct {
+	context.Context
+	realm  *realm.Realm
+	caller *Caller
+	id     string // X-Request-ID
+	min    audit.Position
+	body   *body
+
+	snapshot *policy.Snapshot
+	at       audit.Position
+	late     string // why there is no snapshot that is new enough
+	now      time.Time
+	size     int // bytes of the body
+
+	vouched map[string]vouching
+}
+
+type vouching struct {
+	*Vouched
+	err error
+}
+
+// admit is what all questions share: who asks, not too often, in JSON of bounded
+// size and shape, on which state.
+func (s *Server) admit(w http.ResponseWriter, r *http.Request, class string, most int64) (*request, error) {
+	q := &request{Context: r.Context(), realm: realm.From(r.Context()), now: s.o.Now()}
+	if q.realm == nil {
+		return nil, fault.New(fault.NotFound, "not_found", "there is nothing at this address")
+	}
+	var err error
+	if q.id, err = echo(w, r); err != nil {
+		return nil, err
+	}
+	if q.caller, err = s.authenticate(w, r, q.realm); err != nil {
+		return nil, err
+	}
+	if p := q.caller.Person; p != nil {
+		q.min = p.Minted
+	}
+	if s.o.Limiter != nil {
+		if wait, ok := s.o.Limiter.Allow(class, q.realm.Name+"/"+q.caller.key()); !ok {
+			return nil, fault.New(fault.TooMany, "too_many_requests", "too many questions, wait a moment").WithRetry(wait)
+		}
+	}
+	wanted, err := minRevision(r)
+	if err != nil {
+		return nil, err
+	}
+	if q.min.Before(wanted) {
+		q.min = wanted
+	}
+	text, err := web.ReadBody(w, r, "application/json", most)
+	if fault.Is(err, fault.TooLarge) {
+		return nil, invalid("the body is limited to %d bytes", most)
+	}
+	if err != nil {
+		return nil, err
+	}
+	q.size = len(text)
+	if q.body, err = read(text); err != nil {
+		return nil, err
+	}
+	if q.body.wrong != "" {
+		return nil, invalid("%s", q.body.wrong)
+	}
+	return q, nil
+}
+
+// authenticate counts those it refuses, by address.
+func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, rl *realm.Realm) (*Caller, error) {
+	c, err := s.o.Authenticate(w, r, rl)
+	if err == nil {
+		web.Note(r.Context(), "client", c.Client)
+		return c, nil
+	}
+	if s.o.Limiter != nil && (fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.Forbidden)) {
+		if wait, ok := s.o.Limiter.AllowAddr(RateRefused, web.ClientIP(r.Context())); !ok {
+			return nil, fault.New(fault.TooMany, "too_many_requests", "too many requests from your network, wait a moment").WithRetry(wait)
+		}
+	}
+	return nil, err
+}
+
+// open takes the snapshot on which everything in the request is judged, at least
+// as new as the caller asks and as every token in it.
+func (s *Server) open(q *request) error {
+	err := error(nil)
+	q.snapshot, q.at, err = s.o.Snapshot(q, q.realm.Name, q.min)
+	if fault.Code(err) == CodeRevision {
+		q.snapshot, q.late = nil, "the revision asked for was not reached in time"
+		return nil
+	}
+	if err == nil && q.snapshot == nil {
+		q.late = "the realm has no policies"
+	}
+	return err
+}
+
+// vouch reads the tokens of a question, each once.
+func (s *Server) vouch(q *request, token string) vouching {
+	if v, known := q.vouched[token]; known {
+		return v
+	}
+	v := vouching{}
+	v.Vouched, v.err = s.o.Vouch(q, q.realm, q.caller, token)
+	if q.vouched == nil {
+		q.vouched = map[string]vouching{}
+	}
+	q.vouched[token] = v
+	if v.err == nil && q.min.Before(v.Minted) {
+		q.min = v.Minted
+	}
+	return v
+}
+
+// trusted puts into a question what is known of its person, and says why it
+// cannot be asked, or "".
+func (s *Server) trusted(q *request, a *asked, p *policy.Question) (v *Vouched, refused string, err error) {
+	switch {
+	case a.token != "":
+		read := s.vouch(q, a.token)
+		if fault.Is(read.err, fault.Unauthenticated) || fault.Is(read.err, fault.Forbidden) {
+			return nil, "the access token in the question is invalid, expired, revoked or not for this caller", nil
+		}
+		if read.err != nil {
+			return nil, "", read.err
+		}
+		v = read.Vouched
+	case q.caller.Person != nil:
+		v = q.caller.Person
+	default:
+		return nil, "", nil
+	}
+	if p.Subject.Type != v.Subject.Type || p.Subject.ID != v.Subject.ID && (v.Alias == "" || p.Subject.ID != v.Alias) {
+		return nil, "the access token is another subject's", nil
+	}
+	p.Subject = v.Subject
+	if p.Context == nil {
+		p.Context = policy.Properties{}
+	}
+	for _, name := range verifiedMembers {
+		delete(p.Context, name)
+		if proved, known := v.Context[name]; known {
+			p.Context[name] = proved
+		}
+	}
+	return v, "", nil
+}

@@ -1,0 +1,238 @@
+package journal
+
+import (
+	"compress/flate"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/id"
+)
+
+// What is held in memory until it is written, all realms together, and how long
+// it gathers. A kill of the process loses at most that.
+const (
+	gatherFor  = 250 * time.Millisecond
+	mostHeld   = 200_000
+	mostBytes  = 64 << 20
+	perSegment = 20_000
+	// overhead is about what an entry takes besides what it came from.
+	overhead = 600
+	perStep  = 80
+)
+
+// Journal is the decision log of all realms, as one node writes it.
+type Journal struct {
+	db   *db.DB
+	node string
+	log  *slog.Logger
+
+	mu    sync.Mutex
+	held  map[string]*pending
+	count int
+	bytes int
+
+	dropped atomic.Int64
+	written atomic.Int64
+	poke    chan struct{}
+	flush   sync.Mutex // held while what gathered is written
+	packer  *flate.Writer
+	stop    func()
+	done    chan struct{}
+}
+
+// pending is what waits to be written for a realm.
+type pending struct {
+	entries []*Entry
+	masks   string
+	dropped int64
+}
+
+// New returns the journal of a node. Start it before anything is noted that is
+// to be kept.
+func New(d *db.DB, node string, log *slog.Logger) *Journal {
+	packer, _ := flate.NewWriter(nil, flate.BestSpeed) // the level is one there is
+	return &Journal{db: d, node: node, log: log, held: map[string]*pending{}, poke: make(chan struct{}, 1), packer: packer}
+}
+
+// Note writes down a decision of a realm, soon. It never waits and never fails:
+// what there is no room for is counted. masks are names of values that are not
+// written down, such as context.ip, separated by spaces.
+func (j *Journal) Note(realm, masks string, e *Entry) {
+	size := overhead + e.Size + perStep*len(e.Answer.Path)
+	j.mu.Lock()
+	p := j.held[realm]
+	if p == nil {
+		p = &pending{}
+		j.held[realm] = p
+	}
+	p.masks = masks
+	if j.count >= mostHeld || j.bytes+size > mostBytes {
+		p.dropped++
+		j.mu.Unlock()
+		j.dropped.Add(1)
+		return
+	}
+	p.entries = append(p.entries, e)
+	j.count++
+	j.bytes += size
+	j.mu.Unlock()
+	select {
+	case j.poke <- struct{}{}:
+	default:
+	}
+}
+
+// Dropped is how many decisions this node could not write down, and Written how
+// many it did, since it started.
+func (j *Journal) Dropped() int64 { return j.dropped.Load() }
+
+// Written is told with Dropped.
+func (j *Journal) Written() int64 { return j.written.Load() }
+
+// Start begins to write. Close it.
+func (j *Journal) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	j.stop, j.done = cancel, make(chan struct{})
+	go func() {
+		defer close(j.done)
+		j.forever(ctx)
+	}()
+}
+
+// Close writes what is left and ends.
+func (j *Journal) Close() {
+	if j.stop == nil {
+		return
+	}
+	j.stop()
+	<-j.done
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := j.Flush(ctx); err != nil {
+		j.log.Warn("some decisions are not in the decision log", "err", err)
+	}
+}
+
+func (j *Journal) forever(ctx context.Context) {
+	complained := false
+	for {
+		select {
+		case <-j.poke:
+		case <-ctx.Done():
+			return
+		}
+		t := time.NewTimer(gatherFor)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return
+		}
+		err := j.Flush(ctx)
+		if err != nil && ctx.Err() == nil && !complained {
+			j.log.Warn("writing decisions", "err", err)
+		}
+		complained = err != nil
+	}
+}
+
+// Flush writes what has gathered. When it returns without an error, everything
+// that was noted before the call is written.
+func (j *Journal) Flush(ctx context.Context) error {
+	j.flush.Lock()
+	defer j.flush.Unlock()
+	j.mu.Lock()
+	held := j.held
+	j.held, j.count, j.bytes = map[string]*pending{}, 0, 0
+	j.mu.Unlock()
+	var failed error
+	for realm, p := range held {
+		for len(p.entries) > 0 || p.dropped > 0 {
+			n := min(len(p.entries), perSegment)
+			if err := j.write(ctx, realm, p, n); err != nil {
+				failed = err
+				j.keep(realm, p)
+				break
+			}
+			p.entries, p.dropped = p.entries[n:], 0
+		}
+	}
+	return failed
+}
+
+// keep takes back what could not be written, as far as there is room, for the
+// next attempt.
+func (j *Journal) keep(realm string, old *pending) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	p := j.held[realm]
+	if p == nil {
+		p = &pending{masks: old.masks}
+		j.held[realm] = p
+	}
+	p.dropped += old.dropped
+	kept := old.entries[:0:0]
+	for _, e := range old.entries {
+		size := overhead + e.Size + perStep*len(e.Answer.Path)
+		if j.count >= mostHeld || j.bytes+size > mostBytes {
+			p.dropped++
+			j.dropped.Add(1)
+			continue
+		}
+		kept = append(kept, e)
+		j.count++
+		j.bytes += size
+	}
+	p.entries = append(kept, p.entries...)
+	select {
+	case j.poke <- struct{}{}:
+	default:
+	}
+}
+
+// write makes one segment of the first n entries.
+func (j *Journal) write(ctx context.Context, realm string, p *pending, n int) error {
+	e, u := newEncoder(), uses{}
+	s := segment{node: j.node, records: int64(n), dropped: p.dropped}
+	for i, x := range p.entries[:n] {
+		e.entry(x, p.masks)
+		u.add(x)
+		if i == 0 || x.At.Before(s.first) {
+			s.first = x.At
+		}
+		if x.At.After(s.last) {
+			s.last = x.At
+		}
+	}
+	var err error
+	if s.body, err = deflate(e.b, j.packer); err != nil {
+		return err
+	}
+	if s.used, err = deflate(u.encode(), j.packer); err != nil {
+		return err
+	}
+	sum := sha256.Sum256(s.body)
+	err = j.db.UpdateRC(ctx, realm, func(tx *db.Tx) error {
+		s.id = id.New("dcs", tx.Now)
+		if n == 0 {
+			s.first, s.last = tx.Now, tx.Now
+		}
+		if err := insert(tx, s); err != nil {
+			return err
+		}
+		audit.Append(tx, audit.System, audit.Event{Action: "decision.segment", TargetType: "decisions", Target: s.id,
+			Data: map[string]any{"records": n, "dropped": s.dropped, "sha256": base64.RawURLEncoding.EncodeToString(sum[:]), "node": j.node}})
+		return nil
+	})
+	if err == nil {
+		j.written.Add(int64(n))
+	}
+	return err
+}
