@@ -30,7 +30,7 @@ func checkMasked(text string) error {
 	for word := range strings.FieldsSeq(text) {
 		of, name, _ := strings.Cut(word, ".")
 		if name == "" || !strings.Contains(" subject action resource context ", " "+of+" ") {
-			return errors.New("each name must begin with subject., action., resource. or context.")
+			return errors.New("each name must begin with subject, action, resource or context, and a dot")
 		}
 	}
 	return nil
