@@ -63,6 +63,7 @@ type Client struct {
 	Jobs                Jobs
 	Incidents           Incidents
 	Mail                Mail
+	Decisions           Decisions
 }
 
 // Option changes how a Client works.
@@ -109,6 +110,7 @@ func New(issuer string, opts ...Option) (*Client, error) {
 	c.Clients, c.SigningKeys, c.Sessions, c.Grants = Clients{c}, SigningKeys{c}, Sessions{c}, Grants{c}
 	c.AuthorizationDetailTypes = AuthorizationDetailTypes{c}
 	c.Consents, c.Realms, c.Operators, c.Events = Consents{c}, Realms{c}, Operators{c}, Events{c}
+	c.Decisions = Decisions{c}
 	c.TrustedIssuers, c.Jobs, c.Incidents, c.Mail = TrustedIssuers{c}, Jobs{c}, Incidents{c}, Mail{c}
 	return c, nil
 }

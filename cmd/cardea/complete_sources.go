@@ -24,6 +24,7 @@ var argumentSources = map[string]source{
 	"GRANT":           grants,
 	"JOB":             jobs,
 	"INCIDENT":        incidents,
+	"DECISION":        decisions,
 	"REALM":           realms,
 	"TYPE":            detailTypes,
 	"ROLE":            oneOf("owner", "admin", "helpdesk", "viewer"),
@@ -46,30 +47,33 @@ var argumentSources = map[string]source{
 // flagSources say what can be the value of flags. A key with the command's own
 // words is about that command alone.
 var flagSources = map[string]source{
-	"type":                      oneOf("web", "spa", "native", "service"),
-	"grant-type":                oneOf("authorization_code", "refresh_token", "client_credentials", "device_code", "ciba", "token-exchange", "jwt-bearer"),
-	"auth-method":               oneOf("none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth", "attest_jwt_client_auth"),
-	"access-token":              oneOf("jwt", "opaque"),
-	"subject-type":              oneOf("public", "pairwise"),
-	"id-token-alg":              oneOf("ES256", "RS256", "PS256", "EdDSA"),
-	"profile":                   oneOf("default", "mcp", "fapi2"),
-	"backchannel-mode":          oneOf("poll", "ping", "push"),
-	"backchannel-request-alg":   oneOf("ES256", "RS256", "PS256", "EdDSA"),
-	"request-object-alg":        oneOf("ES256", "RS256", "PS256", "EdDSA"),
-	"authorization-detail-type": detailTypes,
-	"algorithm":                 oneOf("ES256", "RS256", "PS256", "EdDSA"),
-	"state":                     oneOf("active", "suspended", "deleted"),
-	"invitation list state":     oneOf("open", "accepted", "withdrawn", "expired"),
-	"user":                      userIDs,
-	"principal":                 userIDs,
-	"actor":                     userIDs,
-	"owner":                     userIDs,
-	"client":                    clients,
-	"session":                   sessions,
-	"signed-with":               oneOf("ES256", "RS256", "PS256", "EdDSA"),
-	"use":                       oneOf("token_exchange", "jwt_bearer", "id_jag", "login_hint"),
-	"target":                    clients,
-	"subject":                   sessions,
+	"type":                       oneOf("web", "spa", "native", "service"),
+	"grant-type":                 oneOf("authorization_code", "refresh_token", "client_credentials", "device_code", "ciba", "token-exchange", "jwt-bearer"),
+	"auth-method":                oneOf("none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth", "attest_jwt_client_auth"),
+	"access-token":               oneOf("jwt", "opaque"),
+	"subject-type":               oneOf("public", "pairwise"),
+	"id-token-alg":               oneOf("ES256", "RS256", "PS256", "EdDSA"),
+	"profile":                    oneOf("default", "mcp", "fapi2"),
+	"backchannel-mode":           oneOf("poll", "ping", "push"),
+	"backchannel-request-alg":    oneOf("ES256", "RS256", "PS256", "EdDSA"),
+	"request-object-alg":         oneOf("ES256", "RS256", "PS256", "EdDSA"),
+	"authorization-detail-type":  detailTypes,
+	"algorithm":                  oneOf("ES256", "RS256", "PS256", "EdDSA"),
+	"access log subject-type":    nil, // a type of the realm's own policies
+	"access review subject-type": nil,
+	"format":                     oneOf("csv", "json"),
+	"state":                      oneOf("active", "suspended", "deleted"),
+	"invitation list state":      oneOf("open", "accepted", "withdrawn", "expired"),
+	"user":                       userIDs,
+	"principal":                  userIDs,
+	"actor":                      userIDs,
+	"owner":                      userIDs,
+	"client":                     clients,
+	"session":                    sessions,
+	"signed-with":                oneOf("ES256", "RS256", "PS256", "EdDSA"),
+	"use":                        oneOf("token_exchange", "jwt_bearer", "id_jag", "login_hint"),
+	"target":                     clients,
+	"subject":                    sessions,
 
 	"job list state":      oneOf("waiting", "done", "dead", "discarded"),
 	"incident list state": oneOf("open", "closed"),
@@ -129,6 +133,11 @@ var (
 	incidents = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Incident, error] {
 		return cl.Incidents.All(ctx, nil)
 	}, func(i api.Incident) candidate { return candidate{[]string{i.ID}, i.State + " " + i.Detector} })
+	decisions = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Decision, error] {
+		return cl.Decisions.All(ctx, nil)
+	}, func(d api.Decision) candidate {
+		return candidate{[]string{d.ID}, verdict(d) + ": " + partText(d.Question.Subject) + " " + d.Question.Action + " " + partText(d.Question.Resource)}
+	})
 	grants = listOf(func(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[api.Grant, error] {
 		return cl.Grants.All(ctx, nil)
 	}, func(g api.Grant) candidate { return candidate{[]string{g.ID}, g.Client + " for " + g.Principal} })

@@ -195,7 +195,7 @@ func TestSuggestionsDoNotWait(t *testing.T) {
 
 // Every placeholder that names something of the server's has a source.
 func TestPlaceholdersAreKnown(t *testing.T) {
-	own := []string{"NAME", "SUBJECT"} // what only the user can know
+	own := []string{"NAME", "SUBJECT", "ACTION", "RESOURCE"} // what only the user can know
 	root := newRoot(&console{getenv: func(string) string { return "" }, out: &bytes.Buffer{}, err: &bytes.Buffer{}})
 	for _, cmd := range leaves(root) {
 		top := cmd

@@ -40,7 +40,7 @@ func (a *App) decisions(master []byte, protocol *oauth.Server, limiter *web.Limi
 }
 
 // snapshot is what a realm's questions are judged on, nil where nothing is known.
-func (a *App) snapshot(ctx context.Context, name string, min audit.Position) (*policy.Snapshot, audit.Position, error) {
+func (a *App) snapshot(ctx context.Context, name string, min audit.Position, _ *policy.Question) (*policy.Snapshot, audit.Position, error) {
 	if a.Snapshot == nil {
 		return nil, audit.Position{}, nil
 	}

@@ -104,10 +104,10 @@ func (a *App) doors(master []byte) error {
 	asked.Mount(a.Mux)
 	a.API = api.New(a.Mux, api.Options{Authenticate: operatorToken{protocol}.read, Now: a.DB.Now, Log: a.Log, Limiter: limiter, Realms: a.Realms,
 		Operators: a.Operators, Desk: a.Desk, Terms: a.Terms, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
-		Clients: a.Clients, Trust: a.Trust, Details: a.Details, Registered: a.Registered, Keys: a.Ring, Grants: a.Grants, Answers: a.answers, Jobs: a.Jobs, Risk: a.Risk, Letters: a.Letters})
+		Clients: a.Clients, Trust: a.Trust, Details: a.Details, Registered: a.Registered, Keys: a.Ring, Grants: a.Grants, Answers: a.answers, Jobs: a.Jobs, Risk: a.Risk, Letters: a.Letters, Journal: a.Journal, Snapshot: a.snapshot})
 	a.health(a.Mux)
 
-	a.meters = newMeters(a.Log, a.Jobs)
+	a.meters = newMeters(a.Log, a.Jobs, a.Journal)
 	a.Jobs.Observe(a.meters.attempted)
 	a.Handler = web.Front(web.Options{Now: time.Now, Log: a.lines, Proxies: web.NewProxies(a.Settings.TrustedProxies), CertHeader: a.Settings.MTLS.Header,
 		HTTPS: strings.HasPrefix(a.Settings.Issuer, "https:"), Resolve: a.resolve, Observe: a.meters.observe, Fail: pages.FailAny}, a.Mux)

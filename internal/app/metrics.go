@@ -11,6 +11,7 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"github.com/cardea-id/cardea/internal/access/journal"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/job"
 	"github.com/cardea-id/cardea/internal/web"
@@ -31,6 +32,8 @@ var (
 //	cardea_jobs{state}                       jobs of all nodes: waiting (or being done), dead (given up)
 //	cardea_log_position, cardea_log_epoch    what this node has applied of the event log;
 //	                                         the epoch rises after a failover that lost something
+//	cardea_decisions_total                   decisions that this node wrote down
+//	cardea_decisions_dropped_total           and those that came faster than they could be written
 //	cardea_node_live                         1 while this node holds its lease and may say yes
 type meters struct {
 	set   *metrics.Set
@@ -49,10 +52,12 @@ type meter struct {
 	took     *metrics.PrometheusHistogram
 }
 
-func newMeters(log *audit.Log, jobs *job.Queue) *meters {
+func newMeters(log *audit.Log, jobs *job.Queue, decisions *journal.Journal) *meters {
 	m := &meters{set: metrics.NewSet(), jobs: jobs}
 	m.set.NewGauge("cardea_log_position", func() float64 { return float64(log.Applied().Seq) })
 	m.set.NewGauge("cardea_log_epoch", func() float64 { return float64(log.Applied().Epoch) })
+	m.set.NewGauge("cardea_decisions_total", func() float64 { return float64(decisions.Written()) })
+	m.set.NewGauge("cardea_decisions_dropped_total", func() float64 { return float64(decisions.Dropped()) })
 	m.set.NewGauge("cardea_node_live", func() float64 {
 		if log.Live() != nil {
 			return 0

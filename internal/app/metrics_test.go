@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cardea-id/cardea/internal/access/journal"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
@@ -40,7 +41,7 @@ func TestMetricsTellOfJobs(t *testing.T) {
 		}
 		return nil
 	}})
-	m := newMeters(log, q)
+	m := newMeters(log, q, journal.New(nil, "", nil))
 	q.Observe(m.attempted)
 	for realm, targets := range map[string][]string{dbtest.Realm: {"shut", "slow", "open", "later"}, dbtest.Neighbour: {"shut", "open"}} {
 		for _, target := range targets {

@@ -40,13 +40,14 @@ func (s *Server) single(w http.ResponseWriter, q *request) error {
 	if q.body.token != "" {
 		s.vouch(q, q.body.token)
 	}
-	if err := s.open(q); err != nil {
-		return err
-	}
-	d, err := s.decide(q, &q.body.asked)
+	p, err := s.prepare(q, &q.body.asked)
 	if err != nil {
 		return err
 	}
+	if err := s.open(q, &p.Question); err != nil {
+		return err
+	}
+	d := s.decide(q, p)
 	s.write(w, q, d.append(make([]byte, 0, 512), q))
 	return nil
 }
@@ -69,7 +70,7 @@ func (s *Server) evaluations(w http.ResponseWriter, r *http.Request) error {
 			s.vouch(q, token)
 		}
 	}
-	if err := s.open(q); err != nil {
+	if err := s.open(q, nil); err != nil {
 		return err
 	}
 	b := append(make([]byte, 0, 256*len(q.body.items)), `{"evaluations":[`...)
@@ -77,9 +78,11 @@ func (s *Server) evaluations(w http.ResponseWriter, r *http.Request) error {
 		item := q.body.items[i].over(&q.body.asked)
 		d := decision{problem: item.problem(nothing), status: http.StatusBadRequest}
 		if d.problem == "" {
-			if d, err = s.decide(q, &item); err != nil {
+			p, err := s.prepare(q, &item)
+			if err != nil {
 				return err
 			}
+			d = s.decide(q, p)
 		}
 		if i > 0 {
 			b = append(b, ',')
@@ -93,24 +96,34 @@ func (s *Server) evaluations(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// decide answers one question that is in order, and notes what it rests on.
-func (s *Server) decide(q *request, a *asked) (decision, error) {
-	p := a.question()
+// prepared is a question that is in order, with what is known of its person.
+type prepared struct {
+	policy.Question
+	vouched *Vouched
+	refused string // why it is not asked, "" if it is
+}
+
+func (s *Server) prepare(q *request, a *asked) (*prepared, error) {
+	p := &prepared{Question: a.question()}
 	p.At = q.now
+	var err error
+	p.vouched, p.refused, err = s.trusted(q, a, &p.Question)
+	return p, err
+}
+
+// decide answers one question, and notes what the answer rests on.
+func (s *Server) decide(q *request, p *prepared) decision {
 	d := decision{id: id.New(journal.Prefix, q.now)}
-	v, refused, err := s.trusted(q, a, &p)
 	switch {
-	case err != nil:
-		return d, err
-	case refused != "":
-		d.problem = refused
+	case p.refused != "":
+		d.problem = p.refused
 	case q.late != "":
 		d.problem = q.late
 	default:
-		d.answer = policy.Decide(q.snapshot, &p)
+		d.answer = policy.Decide(q.snapshot, &p.Question)
 	}
-	s.note(q, &d, &p, v)
-	return d, nil
+	s.note(q, &d, &p.Question, p.vouched)
+	return d
 }
 
 func (s *Server) note(q *request, d *decision, p *policy.Question, v *Vouched) {

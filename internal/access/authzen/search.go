@@ -53,7 +53,7 @@ func (s *Server) search(open sought) web.Handler {
 		if q.body.token != "" {
 			s.vouch(q, q.body.token)
 		}
-		if err := s.open(q); err != nil {
+		if err := s.open(q, nil); err != nil {
 			return err
 		}
 		f, err := s.find(q, open, &p, at)

@@ -64,8 +64,9 @@ type Options struct {
 	// Snapshot is a realm's state, at least as new as min; the zero position is
 	// whatever is known now. It waits a moment for what is newer; where that does
 	// not come, the error has the code CodeRevision. It returns nil for a realm
-	// without policies.
-	Snapshot func(ctx context.Context, realm string, min audit.Position) (*policy.Snapshot, audit.Position, error)
+	// without policies. Where q is not nil the state may be what this one question
+	// needs and no more.
+	Snapshot func(ctx context.Context, realm string, min audit.Position, q *policy.Question) (*policy.Snapshot, audit.Position, error)
 	// Note writes down a decision. It never waits.
 	Note func(rl *realm.Realm, e *journal.Entry)
 	// Signer is the key that signs a realm's metadata.
@@ -185,10 +186,11 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, rl *realm.
 }
 
 // open takes the snapshot on which everything in the request is judged, at least
-// as new as the caller asks and as every token in it.
-func (s *Server) open(q *request) error {
-	err := error(nil)
-	q.snapshot, q.at, err = s.o.Snapshot(q, q.realm.Name, q.min)
+// as new as the caller asks and as every token in it. p is the question where there
+// is one only.
+func (s *Server) open(q *request, p *policy.Question) error {
+	var err error
+	q.snapshot, q.at, err = s.o.Snapshot(q, q.realm.Name, q.min, p)
 	if fault.Code(err) == CodeRevision {
 		q.snapshot, q.late = nil, "the revision asked for was not reached in time"
 		return nil

@@ -80,7 +80,7 @@ func TestDecisionsComeBackAsTheyWere(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := all[10+n]; got.ID != want.ID || !got.Asked() {
+			if want := all[39-n]; got.ID != want.ID || !got.Asked() {
 				t.Fatalf("replay %d: %s, want %s", n, got.ID, want.ID)
 			}
 			n++

@@ -162,18 +162,18 @@ func clip(s string) string {
 	return s
 }
 
-// Replay walks the decisions of a time, in about the order in which they were
-// made. It reads a bounded part of them at once. After an error it ends.
+// Replay walks the decisions of a time, the newest first, as far as nodes wrote them
+// in order. It holds a bounded part of them at once. After an error it ends.
 func (j *Journal) Replay(ctx context.Context, realm string, since, until time.Time) iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
 		if err := j.Flush(ctx); err != nil {
 			yield(nil, err)
 			return
 		}
-		for after := ""; ; {
+		for before := "dcs_~"; ; {
 			var some []segment
 			if err := j.db.View(ctx, realm, func(tx *db.Tx) (err error) {
-				some, err = oldest(tx, after, since, until, segmentsAtOnce)
+				some, err = within(tx, before, since, until, segmentsAtOnce)
 				return err
 			}); err != nil {
 				yield(nil, err)
@@ -183,23 +183,16 @@ func (j *Journal) Replay(ctx context.Context, realm string, since, until time.Ti
 				return
 			}
 			for _, s := range some {
-				after = s.id
-				d, err := newDecoder(s.body)
-				for err == nil && d.more() {
-					var e *Entry
-					if e, err = d.entry(); err != nil {
-						break
-					}
-					if e.At.Before(since) || !e.At.Before(until) {
-						continue
-					}
-					if !yield(e, nil) {
-						return
-					}
-				}
+				before = s.id
+				entries, err := s.entries()
 				if err != nil {
 					yield(nil, err)
 					return
+				}
+				for _, e := range slices.Backward(entries) {
+					if !e.At.Before(since) && e.At.Before(until) && !yield(e, nil) {
+						return
+					}
 				}
 			}
 		}

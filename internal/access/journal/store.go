@@ -30,10 +30,10 @@ func newest(tx *db.Tx, before string, limit int) ([]segment, error) {
 	return db.All(tx, scanBody, `SELECT id, dropped, body FROM decision_segments WHERE realm = $1 AND id < $2 ORDER BY id DESC LIMIT $3`, tx.Realm, before, limit)
 }
 
-// oldest lists segments after id, those written first first.
-func oldest(tx *db.Tx, after string, since, until time.Time, limit int) ([]segment, error) {
-	return db.All(tx, scanBody, `SELECT id, dropped, body FROM decision_segments WHERE realm = $1 AND id > $2 AND last_at >= $3 AND first_at < $4 ORDER BY id LIMIT $5`,
-		tx.Realm, after, db.At(since), db.At(until), limit)
+// within lists segments before id that reach into a time, those written last first.
+func within(tx *db.Tx, before string, since, until time.Time, limit int) ([]segment, error) {
+	return db.All(tx, scanBody, `SELECT id, dropped, body FROM decision_segments WHERE realm = $1 AND id < $2 AND last_at >= $3 AND first_at < $4 ORDER BY id DESC LIMIT $5`,
+		tx.Realm, before, db.At(since), db.At(until), limit)
 }
 
 // around lists the segments that can hold a decision of an instant.

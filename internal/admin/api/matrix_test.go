@@ -17,7 +17,7 @@ import (
 var least = map[operator.Permission]operator.Role{
 	operator.Self: operator.Viewer, operator.UsersRead: operator.Viewer, operator.GroupsRead: operator.Viewer,
 	operator.OrganizationsRead: operator.Viewer, operator.ServicesRead: operator.Viewer, operator.ClientsRead: operator.Viewer,
-	operator.IssuersRead: operator.Viewer, operator.IssuersWrite: operator.Admin, operator.KeysRead: operator.Viewer, operator.SessionsRead: operator.Viewer, operator.GrantsRead: operator.Viewer,
+	operator.IssuersRead: operator.Viewer, operator.IssuersWrite: operator.Admin, operator.KeysRead: operator.Viewer, operator.SessionsRead: operator.Viewer, operator.DecisionsRead: operator.Viewer, operator.GrantsRead: operator.Viewer,
 	operator.OperatorsRead: operator.Viewer, operator.EventsRead: operator.Viewer, operator.JobsRead: operator.Viewer, operator.IncidentsRead: operator.Viewer, operator.IncidentsClose: operator.Helpdesk,
 	operator.UsersSupport: operator.Helpdesk, operator.SessionsEnd: operator.Helpdesk, operator.GrantsRevoke: operator.Helpdesk,
 	operator.UsersWrite: operator.Admin, operator.UsersDelete: operator.Admin, operator.GroupsWrite: operator.Admin,

@@ -147,6 +147,12 @@ func (s *Server) routes() {
 	op(s, Operation{get, "/incidents/{id}/events", "list-incident-events", "List the events that an incident is about, from a week before, the newest first", operator.IncidentsRead, NoEvent, Reading, 0, false}, s.listIncidentEvents)
 	op(s, Operation{post, "/incidents/{id}/close", "close-incident", "Close an incident with what was found out, and release what it holds", operator.IncidentsClose, "incident.close", Changing, 0, false}, s.closeIncident)
 
+	op(s, Operation{get, "/access/decisions", "list-decisions", "List decisions about access, the newest first", operator.DecisionsRead, NoEvent, Reading, 0, false}, s.listDecisions)
+	op(s, Operation{get, "/access/decisions/{id}", "explain-decision", "Explain a decision, from the sign-in to the grant", operator.DecisionsRead, NoEvent, Reading, 0, false}, s.explainDecision)
+	op(s, Operation{post, "/access/ask", "ask-access", "Ask what the policies would answer now; nothing is written down", operator.DecisionsRead, NoEvent, Reading, 0, false}, s.askAccess)
+	op(s, Operation{get, "/access/unused", "list-unused-access", "List roles that nobody needed, and roles that permit more than was needed", operator.DecisionsRead, NoEvent, Secret, 0, false}, s.unusedAccess)
+	op(s, Operation{get, "/access/review", "review-access", "List who can do what, subject by subject", operator.DecisionsRead, NoEvent, Reading, 0, false}, s.reviewAccess)
+
 	op(s, Operation{get, "/events", "list-events", "List what happened, the newest first", operator.EventsRead, NoEvent, Reading, 0, false}, s.listEvents)
 	op(s, Operation{post, "/events/verify", "verify-events", "Check the whole log against its hash tree", operator.EventsVerify, NoEvent, Secret, 0, false}, s.verifyEvents)
 }

@@ -5,12 +5,15 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	wire "github.com/cardea-id/cardea/api"
+	"github.com/cardea-id/cardea/internal/access/journal"
+	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/admin/operator"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/config"
@@ -60,6 +63,10 @@ type Options struct {
 	Jobs        *job.Queue
 	Risk        *risk.Guard
 	Letters     *letter.Letters
+	Journal     *journal.Journal
+	// Snapshot is what access is judged on: for one question, or, where there is
+	// none, for all. It is nil for a realm without policies.
+	Snapshot func(ctx context.Context, realm string, min audit.Position, q *policy.Question) (*policy.Snapshot, audit.Position, error)
 }
 
 // Server is the door.

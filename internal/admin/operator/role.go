@@ -45,7 +45,8 @@ const (
 	OperatorsRead      Permission = "operators.read"
 	OperatorsWrite     Permission = "operators.write"
 	EventsRead         Permission = "events.read"
-	EventsVerify       Permission = "events.verify" // reads the whole log again
+	EventsVerify       Permission = "events.verify"  // reads the whole log again
+	DecisionsRead      Permission = "decisions.read" // who was let do what, and who can
 	IncidentsRead      Permission = "incidents.read"
 	IncidentsClose     Permission = "incidents.close" // which lets in again whom it kept out
 	JobsRead           Permission = "jobs.read"
@@ -56,7 +57,7 @@ const (
 // reading is what a viewer may do, and everyone else too.
 var reading = []Permission{
 	Self, UsersRead, GroupsRead, OrganizationsRead, ServicesRead, ClientsRead,
-	IssuersRead, KeysRead, SessionsRead, GrantsRead, OperatorsRead, EventsRead, IncidentsRead, JobsRead,
+	IssuersRead, KeysRead, SessionsRead, GrantsRead, OperatorsRead, EventsRead, DecisionsRead, IncidentsRead, JobsRead,
 }
 
 // helping is what the helpdesk may do beyond reading: lock, unlock and sign
