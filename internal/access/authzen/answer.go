@@ -23,7 +23,7 @@ func (d *decision) append(b []byte, q *request) []byte {
 	}
 	if q.snapshot != nil {
 		b = name(b, start, "revision")
-		b = quote(b, q.at.String())
+		b = quote(b, q.revision)
 	}
 	if d.problem != "" && (d.status != 0 || detail != realm.DetailNone) {
 		b = name(b, start, "error")

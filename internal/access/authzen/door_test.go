@@ -23,7 +23,7 @@ import (
 
 // desk is the whole program with the certification fixture for every realm.
 type desk struct {
-	*testing.T
+	testing.TB
 	*apptest.Env
 	realm   string
 	token   string // of the caller
@@ -44,9 +44,11 @@ func run(t *testing.T, fn func(d *desk)) {
 	})
 }
 
-func open(t *testing.T, e *apptest.Env) *desk {
+func open(t *testing.T, e *apptest.Env) *desk { return prepare(t, e) }
+
+func prepare(t testing.TB, e *apptest.Env) *desk {
 	t.Helper()
-	d := &desk{T: t, Env: e, realm: realm.Default, set: compile(t, fixture), at: audit.Position{Epoch: 1, Seq: 7}, secrets: map[string]string{}, grants: map[string]string{}}
+	d := &desk{TB: t, Env: e, realm: realm.Default, set: compile(t, fixture), at: audit.Position{Epoch: 1, Seq: 7}, secrets: map[string]string{}, grants: map[string]string{}}
 	d.graph = certification(t)
 	e.Snapshot = func(_ context.Context, name string, min audit.Position) (*policy.Snapshot, audit.Position, error) {
 		if d.at.Before(min) && min.Seq >= 1_000_000 {
@@ -65,7 +67,7 @@ func (d *desk) service(id string, s client.Settings) {
 	s.Name, s.Type, s.Scopes = id, client.Service, append(s.Scopes, authzen.Scope)
 	s.GrantTypes = append(s.GrantTypes, client.ClientCredentials)
 	s.ResourceServer, s.Identifiers, s.Resources = true, []string{api + "/" + id}, []string{api + "/" + id}
-	d.secrets[id] = d.Client(d.T, d.realm, id, s)
+	d.secrets[id] = d.Client(d.TB, d.realm, id, s)
 }
 
 // own gets a service an access token for the decision service.
@@ -96,7 +98,7 @@ func (d *desk) issuer() string { return apptest.IssuerOf(d.realm) }
 // answer is what came back.
 type answer struct {
 	*httptest.ResponseRecorder
-	*testing.T
+	T testing.TB
 }
 
 // post sends a body as the caller.
@@ -112,7 +114,7 @@ func (d *desk) post(path, body string, change ...func(r *http.Request)) answer {
 	}
 	w := httptest.NewRecorder()
 	d.Handler.ServeHTTP(w, r)
-	return answer{w, d.T}
+	return answer{w, d.TB}
 }
 
 // json is the answer's body, which must be an object.
@@ -243,7 +245,7 @@ func (d *desk) metadata() map[string]any {
 	if w.Code != 200 || w.Header().Get("Content-Type") != "application/json" || w.Header().Get("Access-Control-Allow-Origin") != "*" {
 		d.Fatalf("metadata: %d %v %s", w.Code, w.Header(), w.Body)
 	}
-	return answer{w, d.T}.json()
+	return answer{w, d.TB}.json()
 }
 
 func path(issuer string) string {

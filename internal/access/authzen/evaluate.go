@@ -138,7 +138,7 @@ func (s *Server) noteSearch(q *request, d *decision, kind string, p *policy.Ques
 
 // entry is what is written down of a decision.
 func (q *request) entry(d *decision, kind string, p *policy.Question, v *Vouched) *journal.Entry {
-	e := &journal.Entry{ID: d.id, At: q.now, Kind: kind, Question: *p, Answer: d.answer, Revision: q.at.String(), Refused: d.problem,
+	e := &journal.Entry{ID: d.id, At: q.now, Kind: kind, Question: *p, Answer: d.answer, Revision: q.revision, Refused: d.problem,
 		Client: q.caller.Client, Principal: q.caller.Principal, CallerToken: q.caller.Token, Request: q.id, Size: q.size}
 	if v != nil {
 		e.Token, e.Grant, e.Session, e.Application = v.Token, v.Grant, v.Session, v.Client
@@ -148,7 +148,7 @@ func (q *request) entry(d *decision, kind string, p *policy.Question, v *Vouched
 
 func (s *Server) write(w http.ResponseWriter, q *request, b []byte) {
 	if q.snapshot != nil {
-		w.Header()[headerRevision] = []string{q.at.String()}
+		w.Header()[headerRevision] = []string{q.revision}
 	}
 	web.Body(w, http.StatusOK, b)
 }

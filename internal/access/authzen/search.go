@@ -141,7 +141,7 @@ func (f *found) append(b []byte, q *request, next string) []byte {
 	start := len(b)
 	b = member(b, start, "id", f.id)
 	if q.snapshot != nil {
-		b = member(b, start, "revision", q.at.String())
+		b = member(b, start, "revision", q.revision)
 	}
 	if f.partial {
 		b = append(name(b, start, "partial"), "true"...)

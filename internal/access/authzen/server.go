@@ -112,6 +112,7 @@ type request struct {
 
 	snapshot *policy.Snapshot
 	at       audit.Position
+	revision string // at, as it is told
 	late     string // why there is no snapshot that is new enough
 	now      time.Time
 	size     int // bytes of the body
@@ -195,6 +196,7 @@ func (s *Server) open(q *request, p *policy.Question) error {
 		q.snapshot, q.late = nil, "the revision asked for was not reached in time"
 		return nil
 	}
+	q.revision = q.at.String()
 	if err == nil && q.snapshot == nil {
 		q.late = "the realm has no policies"
 	}
