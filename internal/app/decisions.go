@@ -28,7 +28,7 @@ func (a *App) decisions(master []byte, protocol *oauth.Server, limiter *web.Limi
 		return nil, err
 	}
 	who := asking{tokens: a.Tokens, clients: a.Clients, grants: a.Grants, door: protocol}
-	return authzen.New(authzen.Options{Authenticate: who.authenticate, Vouch: who.vouch, Snapshot: a.snapshot, Note: a.noteDecision,
+	return authzen.New(authzen.Options{Authenticate: who.authenticate, Vouch: who.vouch, Snapshot: a.snapshotFor, Note: a.noteDecision,
 		Signer: func(ctx context.Context, name string) (*jose.Key, error) {
 			return a.Ring.Signer(ctx, name, client.DefaultAlg)
 		},
@@ -40,11 +40,17 @@ func (a *App) decisions(master []byte, protocol *oauth.Server, limiter *web.Limi
 }
 
 // snapshot is what a realm's questions are judged on, nil where nothing is known.
-func (a *App) snapshot(ctx context.Context, name string, min audit.Position, _ *policy.Question) (*policy.Snapshot, audit.Position, error) {
+func (a *App) snapshot(ctx context.Context, name string, min audit.Position) (*policy.Snapshot, audit.Position, error) {
 	if a.Snapshot == nil {
 		return nil, audit.Position{}, nil
 	}
 	return a.Snapshot(ctx, name, min)
+}
+
+// snapshotFor is snapshot, of which one question is asked, or, where there is
+// none, many.
+func (a *App) snapshotFor(ctx context.Context, name string, min audit.Position, _ *policy.Question) (*policy.Snapshot, audit.Position, error) {
+	return a.snapshot(ctx, name, min)
 }
 
 // noteDecision writes down a decision, where the realm keeps them.
