@@ -58,17 +58,17 @@ func (l *Limiter) Allow(class, name string) (wait time.Duration, ok bool) {
 	return l.allow(limiterKey{class: class, name: name})
 }
 
-// AllowAddr counts one act of an address; for IPv6 that is the /64, of which one
-// customer has all.
+// AllowAddr counts one act of an address; see [Network].
 func (l *Limiter) AllowAddr(class string, a netip.Addr) (wait time.Duration, ok bool) {
 	return l.allow(limiterKey{class: class, addr: Network(a)})
 }
 
-// Network is what counts as one caller: an IPv4 address or an IPv6 /64.
+// Network is what counts as one caller: an IPv4 address, or the IPv6 /56 that one
+// customer is given (RFC 6177, section 2), who would else have 256 times the tries.
 func Network(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
 	if a.Is6() {
-		p, _ := a.Prefix(64)
+		p, _ := a.Prefix(56)
 		return p.Addr()
 	}
 	return a

@@ -18,13 +18,13 @@ func TestLimiterHoldsAddressesToTheirClass(t *testing.T) {
 			t.Fatalf("act %d within the burst was refused", i+1)
 		}
 	}
-	neighbour := netip.MustParseAddr("2001:db8:1:2:ffff::2")
+	neighbour := netip.MustParseAddr("2001:db8:1:ff:ffff::2")
 	wait, ok := l.AllowAddr("page", neighbour)
 	if ok || wait != 500*time.Millisecond {
-		t.Errorf("the same /64: allowed %v, wait %v", ok, wait)
+		t.Errorf("the same /56: allowed %v, wait %v", ok, wait)
 	}
-	if _, ok := l.AllowAddr("page", netip.MustParseAddr("2001:db8:1:3::1")); !ok {
-		t.Error("another /64 was refused")
+	if _, ok := l.AllowAddr("page", netip.MustParseAddr("2001:db8:1:100::1")); !ok {
+		t.Error("another /56 was refused")
 	}
 	if _, ok := l.AllowAddr("page", netip.MustParseAddr("::ffff:192.0.2.1")); !ok {
 		t.Error("an IPv4 address was refused")
