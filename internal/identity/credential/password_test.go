@@ -531,3 +531,20 @@ func TestTooManySignInsAreShed(t *testing.T) {
 		e.expect(t, "afterwards", credential.Attempt{Identifier: "ada", Password: right}, credential.Right)
 	})
 }
+
+// An alarm that is raised while somebody changes the password, which they had
+// proved before, is not undone by that. Compare the credential's id alone to see
+// it fail.
+func TestAnAlarmStopsAChangeOnItsWay(t *testing.T) {
+	run(t, func(t *testing.T, e env) {
+		ada := e.person(t, "ada")
+		if _, err := e.passwords.Set(t.Context(), audittest.By, dbtest.Realm, ada, "a long pass phrase of before"); err != nil {
+			t.Fatal(err)
+		}
+		_, err := e.passwords.Replace(t.Context(), audittest.By, dbtest.Realm, credential.Change{Principal: ada, Current: "a long pass phrase of before",
+			Next: "seven lanterns over the quiet harbour", Before: func(tx *db.Tx) error { return credential.CompromisedTx(tx, audittest.By, ada) }})
+		if fault.Code(err) != "password_changed" {
+			t.Errorf("Replace = %v", err)
+		}
+	})
+}

@@ -113,6 +113,9 @@ type Change struct {
 	// its place in the same credential. A password that is known to be compromised
 	// is replaced all the same.
 	Keep bool
+	// Before runs at the beginning of the transaction of the change: its error
+	// stops it. It may be nil.
+	Before func(tx *db.Tx) error
 	// Then runs in the transaction of the change, with the id of the credential
 	// that died by it, "" if it was kept, and of the one that there is now. It may
 	// be nil.
@@ -145,11 +148,19 @@ func (p *Passwords) Replace(ctx context.Context, by audit.Actor, name string, c 
 		return checked, err
 	}
 	err = p.db.Update(ctx, name, func(tx *db.Tx) error {
+		if c.Before != nil {
+			if err := c.Before(tx); err != nil {
+				return err
+			}
+		}
 		old, err := livePassword(tx, c.Principal)
 		if err != nil {
 			return err
 		}
-		if old.ID != checked.Credential {
+		// An alarm that its owner raised meanwhile is not answered by whoever is
+		// about to change it.
+		alarmed := old.MustChange && (!checked.MustChange || checked.Expired)
+		if old.ID != checked.Credential || alarmed {
 			return fault.New(fault.Conflict, "password_changed", "the password was changed by somebody else meanwhile")
 		}
 		replaced, now, err := c.apply(tx, by, old, h)

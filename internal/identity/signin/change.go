@@ -31,6 +31,10 @@ func (s *Server) ChangePassword(w http.ResponseWriter, r *http.Request, e *sessi
 	ctx, rl, by := r.Context(), realm.From(r.Context()), Actor(r, e)
 	var begun session.Begun
 	change := credential.Change{Principal: e.Principal, Current: c.Current, Next: c.Next, Browser: mark(r), Keep: !c.Everywhere}
+	change.Before = func(tx *db.Tx) error { // what follows takes the place of a session that lives
+		_, err := session.LiveTx(tx, e.ID)
+		return err
+	}
 	change.Then = func(tx *db.Tx, replaced, now string) (err error) {
 		begun = session.Begun{}
 		if replaced == "" {

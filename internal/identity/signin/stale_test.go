@@ -169,3 +169,28 @@ func TestCodesAreReplacedByOneOfThem(t *testing.T) {
 		}
 	})
 }
+
+// SE-04: who was signed out while they changed the password is not signed in
+// again by that, and has changed nothing. Leave Before out to see it fail.
+func TestAnEndedSessionChangesNoPassword(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ada := w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		b := w.browser(t, dbtest.Realm).signIn("ada").isAt("/")
+		own := b.sessions()[0]
+		re, err := w.realms.ByName(t.Context(), dbtest.Realm)
+		must(t, err)
+		r := httptest.NewRequest("POST", b.base+"/account/password", nil)
+		r = r.WithContext(realm.With(r.Context(), re))
+		must(t, w.Grants.EndSession(t.Context(), audittest.By, dbtest.Realm, own.ID, "test"))
+		err = w.ChangePassword(httptest.NewRecorder(), r, own, PasswordChange{Current: password, Next: "seven lanterns over the quiet harbour", Everywhere: true})
+		if err == nil {
+			t.Error("changed by a session that has ended")
+		}
+		open, _, err := w.Sessions.List(t.Context(), dbtest.Realm, session.Filter{Principal: ada.ID, Live: true}, "", 10)
+		must(t, err)
+		if len(open) != 0 {
+			t.Error("signed in again")
+		}
+		w.browser(t, dbtest.Realm).signIn("ada").isAt("/")
+	})
+}
