@@ -50,6 +50,8 @@ var layers = []struct{ side, packages string }{
 	{"identity", "internal/identity/logout internal/identity/life internal/identity/terms"},
 	{"identity", "internal/identity/signin internal/identity/signal internal/identity/postbox"},
 	{"identity", "internal/identity/oauth internal/identity/account"}, // send browsers to signin and take them back
+	{"access", "internal/access/relation"},
+	{"access", "internal/access/decide"},
 	{"admin", "internal/admin/operator"},
 	{"admin", "internal/admin/api"},
 	{"demo", "internal/demo examples/mcp-server"},

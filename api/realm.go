@@ -129,7 +129,7 @@ type RealmCreated struct {
 type Operator struct {
 	Principal string    `json:"principal"`
 	Name      string    `json:"name,omitempty" doc:"A label for people."`
-	Role      string    `json:"role" enum:"owner,admin,helpdesk,viewer"`
+	Role      string    `json:"role" enum:"owner,admin,helpdesk,viewer,application"`
 	Version   int64     `json:"version"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
@@ -137,7 +137,7 @@ type Operator struct {
 
 // OperatorPut gives a principal a role.
 type OperatorPut struct {
-	Role string `json:"role" enum:"owner,admin,helpdesk,viewer"`
+	Role string `json:"role" enum:"owner,admin,helpdesk,viewer,application"`
 }
 
 // Me is the operator that asks.
@@ -146,6 +146,6 @@ type Me struct {
 	Name        string   `json:"name,omitempty"`
 	Realm       string   `json:"realm"`
 	Issuer      string   `json:"issuer"`
-	Role        string   `json:"role" enum:"owner,admin,helpdesk,viewer"`
+	Role        string   `json:"role" enum:"owner,admin,helpdesk,viewer,application"`
 	Permissions []string `json:"permissions" nullable:"false"`
 }

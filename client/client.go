@@ -61,6 +61,7 @@ type Client struct {
 	Events              Events
 	TrustedIssuers      TrustedIssuers
 	Jobs                Jobs
+	Facts               Facts
 	Incidents           Incidents
 	Mail                Mail
 	Decisions           Decisions
@@ -111,7 +112,7 @@ func New(issuer string, opts ...Option) (*Client, error) {
 	c.AuthorizationDetailTypes = AuthorizationDetailTypes{c}
 	c.Consents, c.Realms, c.Operators, c.Events = Consents{c}, Realms{c}, Operators{c}, Events{c}
 	c.Decisions = Decisions{c}
-	c.TrustedIssuers, c.Jobs, c.Incidents, c.Mail = TrustedIssuers{c}, Jobs{c}, Incidents{c}, Mail{c}
+	c.TrustedIssuers, c.Jobs, c.Facts, c.Incidents, c.Mail = TrustedIssuers{c}, Jobs{c}, Facts{c}, Incidents{c}, Mail{c}
 	return c, nil
 }
 

@@ -27,7 +27,7 @@ var argumentSources = map[string]source{
 	"DECISION":        decisions,
 	"REALM":           realms,
 	"TYPE":            detailTypes,
-	"ROLE":            oneOf("owner", "admin", "helpdesk", "viewer"),
+	"ROLE":            oneOf("owner", "admin", "helpdesk", "viewer", "application"),
 	"SECRET-ID":       secrets,
 	"TOKEN-ID":        initialTokens,
 	"INVITATION-ID":   invitations,

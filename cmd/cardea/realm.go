@@ -181,7 +181,7 @@ func (c *console) operatorCommand() *cobra.Command {
 			func(ctx context.Context, cl *client.Client, _ []string, _ client.Filter, at client.Cursor) (api.Page[api.Operator], error) {
 				return cl.Operators.List(ctx, at)
 			}),
-		c.action("assign PRINCIPAL ROLE", "Give a principal a role: owner, admin, helpdesk or viewer", cobra.ExactArgs(2), func(ctx context.Context, cl *client.Client, args []string) error {
+		c.action("assign PRINCIPAL ROLE", "Give a principal a role: owner, admin, helpdesk, viewer or application", cobra.ExactArgs(2), func(ctx context.Context, cl *client.Client, args []string) error {
 			id, err := memberID(ctx, cl, args[0])
 			if err != nil {
 				return err

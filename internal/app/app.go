@@ -12,8 +12,11 @@ import (
 	"os"
 	"time"
 
+	"github.com/cardea-id/cardea/internal/access/decide"
 	"github.com/cardea-id/cardea/internal/access/journal"
 	"github.com/cardea-id/cardea/internal/access/policy"
+	"github.com/cardea-id/cardea/internal/access/relation"
+	"github.com/cardea-id/cardea/internal/access/version"
 	"github.com/cardea-id/cardea/internal/admin/api"
 	"github.com/cardea-id/cardea/internal/admin/operator"
 	"github.com/cardea-id/cardea/internal/audit"
@@ -98,6 +101,9 @@ type App struct {
 	Letters     *letter.Letters
 	Risk        *risk.Guard
 	Journal     *journal.Journal
+	Facts       *relation.Store
+	Policies    *version.Registry
+	Snapshots   *decide.Snapshots
 	// Snapshot is what the decision service judges on.
 	Snapshot func(ctx context.Context, realm string, min audit.Position) (*policy.Snapshot, audit.Position, error)
 	API      *api.Server
@@ -255,6 +261,7 @@ func (a *App) cores(master []byte) (err error) {
 	a.Grants.OnDelete(risk.ForgetTx)
 	a.Grants.OnDelete(credential.ForgetTx)
 	a.Grants.OnDelete(session.ForgetTx)
+	a.access(box)
 	a.Terms = terms.NewRegistry(a.DB, a.Log)
 	var send func(*db.Tx, letter.Letter) error // nil: nothing is offered that needs mail
 	if a.Letters.Ready() {
@@ -285,6 +292,8 @@ func (a *App) Start(ctx context.Context) error {
 	if err := a.Ring.Prepare(ctx, audit.System, realm.Default); err != nil {
 		return fmt.Errorf("keys of the default realm: %w", err)
 	}
+	a.Snapshots.Start()
+	a.closers = append(a.closers, a.Snapshots.Close)
 	a.tasked.Start()
 	a.closers = append(a.closers, a.tasked.Close)
 	a.Jobs.Start()

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/cardea-id/cardea/internal/access/authzen"
+	"github.com/cardea-id/cardea/internal/access/decide"
 	"github.com/cardea-id/cardea/internal/access/journal"
 	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/audit"
@@ -49,8 +50,12 @@ func (a *App) snapshot(ctx context.Context, name string, min audit.Position) (*p
 
 // snapshotFor is snapshot, of which one question is asked, or, where there is
 // none, many.
-func (a *App) snapshotFor(ctx context.Context, name string, min audit.Position, _ *policy.Question) (*policy.Snapshot, audit.Position, error) {
-	return a.snapshot(ctx, name, min)
+func (a *App) snapshotFor(ctx context.Context, name string, min audit.Position, q *policy.Question) (*policy.Snapshot, audit.Position, error) {
+	snap, at, err := a.snapshot(ctx, name, min)
+	if q != nil && fault.Code(err) == decide.CodeTooMany {
+		return a.Snapshots.For(ctx, name, min, q)
+	}
+	return snap, at, err
 }
 
 // noteDecision writes down a decision, where the realm keeps them.

@@ -101,6 +101,16 @@ func (p Position) Before(q Position) bool {
 	return p.Epoch < q.Epoch || p.Epoch == q.Epoch && p.Seq < q.Seq
 }
 
+// epochShift leaves room for 10^12 events in an epoch and 8192 epochs in what a
+// JSON number holds exactly.
+const epochShift = 40
+
+// Revision is the position as one number that rises with it.
+func (p Position) Revision() int64 { return p.Epoch<<epochShift | p.Seq }
+
+// AtRevision is the position of a number that Revision gave.
+func AtRevision(n int64) Position { return Position{n >> epochShift, n & (1<<epochShift - 1)} }
+
 func (p Position) String() string {
 	return strconv.FormatInt(p.Epoch, 10) + "." + strconv.FormatInt(p.Seq, 10)
 }
@@ -120,6 +130,29 @@ func ParsePosition(s string) (Position, error) {
 // the transaction's function has returned.
 func Append(tx *db.Tx, by Actor, e Event) {
 	tx.Journal(&entry{Record: newRecord(tx.Realm, tx.Now, by, e)})
+}
+
+// Place is where in the log something stands that a transaction journalled.
+type Place struct{ e *entry }
+
+// Position is known when the transaction is acknowledged: at it, or at most a
+// few events behind it, the log holds what was journalled. It is zero where no
+// log runs.
+func (p *Place) Position() Position { return p.e.Position }
+
+// AppendPlaced is Append for an event that invalidates, and tells where it went.
+func AppendPlaced(tx *db.Tx, by Actor, e Event) *Place {
+	e.Invalidates = true
+	p := &Place{&entry{Record: newRecord(tx.Realm, tx.Now, by, e)}}
+	tx.Journal(p.e)
+	return p
+}
+
+// BarrierPlaced is Barrier, and tells up to where it waited.
+func BarrierPlaced(tx *db.Tx) *Place {
+	p := &Place{&entry{barrier: true}}
+	tx.Journal(p.e)
+	return p
 }
 
 // Barrier makes a transaction wait, after its commit, for everything that was

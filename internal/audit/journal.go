@@ -100,6 +100,11 @@ func (l *Log) Committed(ctx context.Context, _ string, entries []any) error {
 	if err == nil {
 		err = l.confirm(ctx, p)
 	}
+	for _, v := range entries {
+		if e := v.(*entry); e.barrier || e.Invalidates && e.Position == (Position{}) {
+			e.Position = p
+		}
+	}
 	if err != nil {
 		l.log.Warn("a change is made but not yet confirmed on every node", "err", err)
 		return fault.New(fault.Unavailable, "unconfirmed", "the change is made but not yet confirmed everywhere; try again, which is safe").WithRetry(time.Second)
@@ -182,6 +187,13 @@ func (l *Log) everythingSoFar(ctx context.Context) (Position, error) {
 	}
 	return h.Position, l.waitApplied(ctx, h.Position)
 }
+
+// WaitApplied blocks until this node has applied p.
+func (l *Log) WaitApplied(ctx context.Context, p Position) error { return l.waitApplied(ctx, p) }
+
+// Settled returns a position that covers all that was committed before the call,
+// once this node has applied it.
+func (l *Log) Settled(ctx context.Context) (Position, error) { return l.everythingSoFar(ctx) }
 
 // waitApplied blocks until this node has applied p.
 func (l *Log) waitApplied(ctx context.Context, p Position) error {

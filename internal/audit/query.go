@@ -105,3 +105,19 @@ func (l *Log) Replay(ctx context.Context, realm string, after Position, fn func(
 		}
 	}
 }
+
+// HeadTx is the position of the log's head, as the transaction sees it.
+func HeadTx(tx *db.Tx) (Position, error) {
+	h, err := loadHead(tx, "")
+	return h.Position, err
+}
+
+// PositionTx finds where the first event about a target stands. It reports false
+// if there is none with a place yet.
+func PositionTx(tx *db.Tx, target string) (Position, bool, error) {
+	p, err := positionOf(tx, target)
+	if db.Missing(err) {
+		return Position{}, false, nil
+	}
+	return p, err == nil, err
+}

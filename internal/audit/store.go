@@ -211,6 +211,11 @@ func search(tx *db.Tx, realm string, f Filter, before int64, limit int) ([]row, 
 		AND ($5 = '' OR action LIKE $5 || '%') ORDER BY leaf DESC LIMIT $6`, realm, before, from, to, f.Action, limit)
 }
 
+func positionOf(tx *db.Tx, target string) (Position, error) {
+	return db.One(tx, func(r db.Row) (p Position, err error) { return p, r.Scan(&p.Epoch, &p.Seq) },
+		`SELECT epoch, position FROM events WHERE realm = $1 AND target = $2 ORDER BY leaf LIMIT 1`, tx.Realm, target)
+}
+
 func insertSegment(tx *db.Tx, id, node string, records int, text string) error {
 	_, err := tx.Exec(`INSERT INTO activity (realm, id, at, node, records, body) VALUES ($1, $2, $3, $4, $5, $6)`,
 		tx.Realm, id, db.At(tx.Now), node, records, text)

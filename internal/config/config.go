@@ -77,6 +77,9 @@ type Config struct {
 	// are exact, kept in the database and set per realm.
 	Rates Rates `key:"rates"`
 
+	// What decisions about access are made from.
+	Access Access `key:"access"`
+
 	// The demonstration that cardea dev starts beside the server.
 	Demo Demo `key:"demo"`
 
@@ -194,6 +197,14 @@ type Log struct {
 
 	// json for machines, text for people.
 	Format string `key:"format" default:"json" help:"json or text"`
+}
+
+// Access says how decisions are made.
+type Access struct {
+	// How many relations and attributes, of all realms together, a node keeps in
+	// memory; a hundred bytes each is a fair guess. A realm that has more by itself
+	// is answered from the database: single questions only, and slower.
+	FactsInMemory int `key:"facts_in_memory" default:"12000000" help:"most relations and attributes in memory"`
 }
 
 // Passwords names files that passwords are compared with.

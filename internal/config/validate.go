@@ -83,6 +83,9 @@ func (c *Config) validate(report reporter) {
 }
 
 func (c *Config) validateDatabase(at reporter) {
+	if c.Access.FactsInMemory < 1000 {
+		at("access.facts_in_memory", "want a number from 1000")
+	}
 	if c.Database.MaxConnections < 0 || c.Database.MaxConnections > 1000 {
 		at("database.max_connections", "want a number from 0 to 1000")
 	}

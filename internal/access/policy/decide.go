@@ -16,6 +16,8 @@ func (v *view) answer(resource Entity, err error) Answer {
 		each := *v.q
 		each.Resource = resource
 		a = denied(v.snap.set.why(&each), nil)
+	case refusalOf(err) != "":
+		a = denied(refusalOf(err), nil)
 	case err != nil:
 		a = denied("the question cannot be judged", err)
 	default:

@@ -64,6 +64,7 @@ type Snapshot struct {
 	revision int64
 	role     []int16 // by relation of the graph: the number of the role, or -1
 	named    []namedNode
+	gate     Gate
 }
 
 // namedNode is an entity that policies name, where the graph has it.

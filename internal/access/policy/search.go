@@ -57,7 +57,7 @@ func Resources(s *Snapshot, q *Question, p Page) (Found, error) {
 	defer v.done()
 	plan := v.planFor(q.Resource.Type)
 	return s.search(q, p, "resource", q.Resource.Type, plan, err, func(e Entity) bool {
-		return v.about(plan, e) == nil && v.allows()
+		return err == nil && v.about(plan, e) == nil && v.allows()
 	})
 }
 

@@ -123,6 +123,11 @@ func (v *view) end(e *end, entity Entity, relation string, props Properties) err
 	if e.shape.enum != nil && !e.shape.enum[entity.ID] {
 		return fmt.Errorf("the schema does not list this id for type %q", entity.Type)
 	}
+	if e == &v.subject {
+		if err := v.snap.refuses(entity, v.q.At); err != nil {
+			return err
+		}
+	}
 	if e.node, e.known = v.snap.graph.Find(entity); !e.known {
 		e.above.Nothing()
 		return nil

@@ -142,6 +142,10 @@ func (s *Server) routes() {
 	op(s, Operation{post, "/jobs/{id}/retry", "retry-job", "Do a job now: one that waits, or one that was given up", operator.JobsWrite, "job.retry", Changing, 0, false}, s.retryJob)
 	op(s, Operation{post, "/jobs/{id}/discard", "discard-job", "Leave a job undone", operator.JobsWrite, "job.discard", Changing, 0, false}, s.discardJob)
 
+	op(s, Operation{post, "/access/changes", "write-facts", "Write relations and attributes, all of a batch or nothing", operator.FactsWrite, "access.change", Changing, 0, false}, s.writeFacts)
+	op(s, Operation{get, "/access/relations", "list-relations", "List who is related to what", operator.FactsRead, NoEvent, Reading, 0, false}, s.listRelations)
+	op(s, Operation{get, "/access/attributes", "list-attributes", "List what is known about entities", operator.FactsRead, NoEvent, Reading, 0, false}, s.listAttributes)
+
 	op(s, Operation{get, "/incidents", "list-incidents", "List what somebody has to look into, the newest first", operator.IncidentsRead, NoEvent, Reading, 0, false}, s.listIncidents)
 	op(s, Operation{get, "/incidents/{id}", "show-incident", "Show an incident", operator.IncidentsRead, NoEvent, Reading, 0, false}, s.showIncident)
 	op(s, Operation{get, "/incidents/{id}/events", "list-incident-events", "List the events that an incident is about, from a week before, the newest first", operator.IncidentsRead, NoEvent, Reading, 0, false}, s.listIncidentEvents)

@@ -14,6 +14,7 @@ import (
 	wire "github.com/cardea-id/cardea/api"
 	"github.com/cardea-id/cardea/internal/access/journal"
 	"github.com/cardea-id/cardea/internal/access/policy"
+	"github.com/cardea-id/cardea/internal/access/relation"
 	"github.com/cardea-id/cardea/internal/admin/operator"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/config"
@@ -61,6 +62,7 @@ type Options struct {
 	Grants      *grant.Store
 	Answers     *once.Answers
 	Jobs        *job.Queue
+	Facts       *relation.Store
 	Risk        *risk.Guard
 	Letters     *letter.Letters
 	Journal     *journal.Journal

@@ -81,13 +81,25 @@ func (w *world) role(t *testing.T, id string) operator.Role {
 }
 
 func TestRolesContainEachOther(t *testing.T) {
-	roles := operator.Roles()
+	roles := []operator.Role{operator.Owner, operator.Admin, operator.Helpdesk, operator.Viewer}
 	for i, greater := range roles {
 		for j, lesser := range roles {
 			if got, want := greater.Covers(lesser), i <= j; got != want {
 				t.Errorf("%s covers %s: %v", greater, lesser, got)
 			}
 		}
+	}
+	// What an application may do an admin may, but not the helpdesk; and it sees nobody.
+	for _, r := range operator.Roles() {
+		if got, want := r.Covers(operator.Application), r == operator.Owner || r == operator.Admin || r == operator.Application; got != want {
+			t.Errorf("%s covers application: %v", r, got)
+		}
+		if r != operator.Application && operator.Application.Covers(r) {
+			t.Errorf("application covers %s", r)
+		}
+	}
+	if operator.Application.May(operator.UsersRead) || !operator.Application.May(operator.FactsWrite) {
+		t.Error("an application writes facts and reads nobody")
 	}
 	if operator.Role("root").May(operator.UsersRead) || operator.Role("").Covers("") || operator.Role("root").Covers(operator.Viewer) {
 		t.Error("an unknown role has rights")

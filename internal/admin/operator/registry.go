@@ -83,7 +83,7 @@ func (r *Registry) Assign(ctx context.Context, by audit.Actor, realm, principal 
 // AssignTx is Assign within a transaction.
 func (r *Registry) AssignTx(tx *db.Tx, by audit.Actor, principal string, version int64, role Role) (Operator, error) {
 	if !role.Valid() {
-		return Operator{}, fault.New(fault.Invalid, "role_unknown", "there is no role %q", string(role)).WithField("role", "owner, admin, helpdesk or viewer")
+		return Operator{}, fault.New(fault.Invalid, "role_unknown", "there is no role %q", string(role)).WithField("role", "owner, admin, helpdesk, viewer or application")
 	}
 	if err := remember(tx); err != nil {
 		return Operator{}, err

@@ -11,6 +11,9 @@ const (
 	Admin    Role = "admin"
 	Helpdesk Role = "helpdesk"
 	Viewer   Role = "viewer"
+	// Application is for programs that write facts of their own, and does not read
+	// who there is.
+	Application Role = "application"
 )
 
 // Permission is one thing the admin API lets an operator do.
@@ -50,14 +53,16 @@ const (
 	IncidentsRead      Permission = "incidents.read"
 	IncidentsClose     Permission = "incidents.close" // which lets in again whom it kept out
 	JobsRead           Permission = "jobs.read"
-	JobsWrite          Permission = "jobs.write" // retry and discard
-	Self               Permission = "self"       // what every operator may ask: who am I, what may I do
+	JobsWrite          Permission = "jobs.write"  // retry and discard
+	FactsRead          Permission = "facts.read"  // relations and attributes
+	FactsWrite         Permission = "facts.write" // which is to decide who may do what
+	Self               Permission = "self"        // what every operator may ask: who am I, what may I do
 )
 
 // reading is what a viewer may do, and everyone else too.
 var reading = []Permission{
 	Self, UsersRead, GroupsRead, OrganizationsRead, ServicesRead, ClientsRead,
-	IssuersRead, KeysRead, SessionsRead, GrantsRead, OperatorsRead, EventsRead, DecisionsRead, IncidentsRead, JobsRead,
+	IssuersRead, KeysRead, SessionsRead, GrantsRead, OperatorsRead, EventsRead, DecisionsRead, IncidentsRead, JobsRead, FactsRead,
 }
 
 // helping is what the helpdesk may do beyond reading: lock, unlock and sign
@@ -67,23 +72,26 @@ var helping = []Permission{UsersSupport, SessionsEnd, GrantsRevoke, IncidentsClo
 // administering is what an admin may do beyond helping.
 var administering = []Permission{
 	UsersWrite, UsersDelete, GroupsWrite, OrganizationsWrite, ServicesWrite,
-	ClientsWrite, IssuersWrite, KeysWrite, OperatorsWrite, EventsVerify, JobsWrite,
+	ClientsWrite, IssuersWrite, KeysWrite, OperatorsWrite, EventsVerify, JobsWrite, FactsWrite,
 }
 
 // owning is what only an owner may do.
 var owning = []Permission{ClientsPrivileged, RealmUpdate, RealmsRead, RealmsWrite}
 
-// permissions is the whole of who may do what. Each role holds what the next
-// lesser one holds, so that rights can be compared by containment.
+// permissions is the whole of who may do what. Rights are compared by containment:
+// each role of people holds what the next lesser one holds, and an admin what an
+// application does.
 var permissions = map[Role][]Permission{
 	Viewer:   reading,
 	Helpdesk: slices.Concat(reading, helping),
 	Admin:    slices.Concat(reading, helping, administering),
 	Owner:    slices.Concat(reading, helping, administering, owning),
+
+	Application: {Self, FactsRead, FactsWrite},
 }
 
 // Roles are all roles, the most powerful first.
-func Roles() []Role { return []Role{Owner, Admin, Helpdesk, Viewer} }
+func Roles() []Role { return []Role{Owner, Admin, Helpdesk, Viewer, Application} }
 
 // Valid reports whether r is a role.
 func (r Role) Valid() bool { return permissions[r] != nil }

@@ -1,0 +1,366 @@
+package decide_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/access/decide"
+	"github.com/cardea-id/cardea/internal/access/graph"
+	"github.com/cardea-id/cardea/internal/access/policy"
+	"github.com/cardea-id/cardea/internal/access/relation"
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/audit/audittest"
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/db/dbtest"
+	"github.com/cardea-id/cardea/internal/fault"
+)
+
+var ctx = context.Background()
+
+const schema = `
+entity user in [team] { level?: Long };
+entity team in [team];
+entity folder in [folder];
+entity payment in [folder] { status?: String };
+action read, refund appliesTo { principal: user, resource: payment };
+`
+
+const policies = `
+@id("frozen") @reason("only active payments are refunded")
+forbid (principal, action == Action::"refund", resource) unless { resource has status && resource.status == "active" };
+@id("high") permit (principal, action == Action::"read", resource) when { principal has level && principal.level > 3 };
+`
+
+var roles = policy.Roles{File: "roles.yaml", Types: []policy.RoleType{{Type: "payment", Roles: []policy.Role{
+	{Name: "viewer", Permissions: []string{"read"}}, {Name: "clerk", Implies: []string{"viewer"}, Permissions: []string{"refund"}}}},
+	{Type: "folder", Roles: []policy.Role{{Name: "viewer"}, {Name: "clerk", Implies: []string{"viewer"}}}}}}
+
+func compiled(t testing.TB) *policy.Set {
+	t.Helper()
+	set, err := policy.Compile(policy.Source{Schema: policy.File{Name: "schema.cedarschema", Text: []byte(schema)},
+		Policies: []policy.File{{Name: "policies/all.cedar", Text: []byte(policies)}}, Roles: roles})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func entity(text string) graph.Entity {
+	typ, id, _ := strings.Cut(text, ":")
+	return graph.Entity{Type: typ, ID: id}
+}
+
+func tuple(text string) graph.Tuple {
+	f := strings.Fields(text)
+	return graph.Tuple{Subject: entity(f[0]), Relation: f[1], Object: entity(f[2])}
+}
+
+type world struct {
+	*audittest.Env
+	facts *relation.Store
+	snaps *decide.Snapshots
+	set   *policy.Set
+}
+
+func open(t *testing.T, e *audittest.Env, most int) *world {
+	t.Helper()
+	w := &world{Env: e, facts: relation.NewStore(relation.Options{DB: e.DB, Log: e.Log}), set: compiled(t)}
+	w.snaps = decide.New(decide.Options{DB: e.DB, Log: e.Log, Facts: w.facts, Most: most,
+		Policies: func(*db.Tx) (*policy.Set, error) { return w.set, nil },
+		Applied:  func(r audit.Record) bool { return r.Action == "policy.apply" }})
+	e.Start(t)
+	w.snaps.Start()
+	t.Cleanup(w.snaps.Close)
+	return w
+}
+
+func (w *world) write(t testing.TB, c graph.Change) audit.Position {
+	t.Helper()
+	done, err := w.facts.Write(ctx, audittest.By, dbtest.Realm, relation.Batch{Change: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return done.Revision
+}
+
+func (w *world) may(subject, action, resource string, min audit.Position) policy.Answer {
+	return w.snaps.Decide(ctx, dbtest.Realm, min, &policy.Question{Subject: entity(subject), Action: action, Resource: entity(resource), At: w.DB.Now()})
+}
+
+// A payment goes from active to canceled, and the next question is refused; in
+// memory and where the database answers.
+func TestWhatIsAcknowledgedCounts(t *testing.T) {
+	for _, most := range []int{0, 1} {
+		t.Run(fmt.Sprintf("most %d", most), func(t *testing.T) {
+			audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+				w := open(t, e, most)
+				if a := w.may("user:ann", "refund", "payment:1", audit.Position{}); a.Allowed {
+					t.Fatal("allowed without facts")
+				}
+				status := func(v string) []graph.Attribute {
+					return []graph.Attribute{{Entity: entity("payment:1"), Name: "status", Value: v}}
+				}
+				at := w.write(t, graph.Change{Set: status("active"), Add: []graph.Tuple{tuple("user:ann member team:till"), tuple("team:till clerk folder:shop"), tuple("payment:1 parent folder:shop")}})
+				a := w.may("user:ann", "refund", "payment:1", at)
+				if !a.Allowed || a.Revision < at.Revision() || len(a.Path) != 3 {
+					t.Fatalf("got %+v", a)
+				}
+				for i := range 20 {
+					now := []string{"canceled", "active"}[i%2]
+					at = w.write(t, graph.Change{Set: status(now)})
+					if a := w.may("user:ann", "refund", "payment:1", at); a.Allowed != (now == "active") || a.Revision < at.Revision() {
+						t.Fatalf("%s: %+v", now, a)
+					}
+				}
+				w.write(t, graph.Change{Remove: []graph.Tuple{tuple("user:ann member team:till")}})
+				if a := w.may("user:ann", "read", "payment:1", audit.Position{}); a.Allowed {
+					t.Errorf("left the team: %+v", a)
+				}
+				w.write(t, graph.Change{Set: []graph.Attribute{{Entity: entity("user:ann"), Name: "level", Value: json.Number("4")}}})
+				if a := w.may("user:ann", "read", "payment:1", audit.Position{}); !a.Allowed {
+					t.Errorf("level 4: %+v", a)
+				}
+				end := tuple("user:bob viewer payment:1")
+				end.Expires = w.DB.Now().UnixMilli() + 1000
+				w.write(t, graph.Change{Add: []graph.Tuple{end}})
+				if a := w.may("user:bob", "read", "payment:1", audit.Position{}); !a.Allowed {
+					t.Errorf("before the end: %+v", a)
+				}
+				w.Clock.Advance(time.Second)
+				if err := w.DB.View(ctx, dbtest.Realm, func(*db.Tx) error { return nil }); err != nil {
+					t.Fatal(err)
+				}
+				q := &policy.Question{Subject: entity("user:bob"), Action: "read", Resource: entity("payment:1"), At: w.Clock.Now()}
+				if a := w.snaps.Decide(ctx, dbtest.Realm, audit.Position{}, q); a.Allowed {
+					t.Errorf("at the end: %+v", a)
+				}
+				if a := w.snaps.Decide(ctx, dbtest.Neighbour, audit.Position{}, q); a.Allowed {
+					t.Error("the neighbour has this realm's facts")
+				}
+			})
+		})
+	}
+}
+
+// Two nodes: what one acknowledges the other answers by, at once, in every round.
+func TestEveryNodeKnowsWhatWasAcknowledged(t *testing.T) {
+	e := audittest.New(t, dbtest.Open(t, db.Postgres))
+	a := open(t, e, 0)
+	b := open(t, e.Node(t), 0)
+	for i := range 40 {
+		writer, reader := a, b
+		if i%2 == 1 {
+			writer, reader = b, a
+		}
+		c := graph.Change{Add: []graph.Tuple{tuple("user:ann viewer payment:1")}}
+		if i%4 >= 2 {
+			c = graph.Change{Remove: c.Add}
+		}
+		at := writer.write(t, c)
+		for _, w := range []*world{reader, writer} {
+			for _, min := range []audit.Position{{}, at} {
+				if got := w.may("user:ann", "read", "payment:1", min); got.Allowed != (i%4 < 2) || got.Revision < at.Revision() {
+					t.Fatalf("round %d, revision %s: %+v", i, at, got)
+				}
+			}
+		}
+	}
+}
+
+// A revision that nobody has reached is not answered by what is older.
+func TestAnUnreachedRevisionIsDenied(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		w := open(t, e, 0)
+		at := w.write(t, graph.Change{Add: []graph.Tuple{tuple("user:ann viewer payment:1")}})
+		for _, far := range []audit.Position{{Epoch: at.Epoch, Seq: at.Seq + 1000}, {Epoch: at.Epoch + 1, Seq: 1}} {
+			if _, _, err := w.snaps.At(ctx, dbtest.Realm, far); fault.Code(err) != decide.CodeRevision {
+				t.Errorf("%s: %v", far, err)
+			}
+			if a := w.may("user:ann", "read", "payment:1", far); a.Allowed || len(a.Reasons) != 1 || a.Reasons[0].Error == "" {
+				t.Errorf("%s: %+v", far, a)
+			}
+		}
+	})
+}
+
+// A realm without policies, and one whose policies are taken away.
+func TestPoliciesComeAndGoWithTheirEvent(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		w := open(t, e, 0)
+		w.write(t, graph.Change{Add: []graph.Tuple{tuple("user:ann viewer payment:1")}})
+		if a := w.may("user:ann", "read", "payment:1", audit.Position{}); !a.Allowed {
+			t.Fatalf("%+v", a)
+		}
+		err := w.DB.Update(ctx, dbtest.Realm, func(tx *db.Tx) error {
+			w.set = nil
+			audit.Append(tx, audittest.By, audit.Event{Action: "policy.apply", TargetType: "policy", Target: "1", Invalidates: true})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, _, err := w.snaps.At(ctx, dbtest.Realm, audit.Position{}); s != nil || err != nil {
+			t.Errorf("%v %v", s, err)
+		}
+		if a := w.may("user:ann", "read", "payment:1", audit.Position{}); a.Allowed || len(a.Reasons) != 1 {
+			t.Errorf("%+v", a)
+		}
+	})
+}
+
+// When the log tells of a version that does not follow, the rows are read again.
+func TestAHoleIsNotAnsweredOver(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		w := open(t, e, 0)
+		w.write(t, graph.Change{Add: []graph.Tuple{tuple("user:ann viewer payment:1")}})
+		if a := w.may("user:ann", "read", "payment:1", audit.Position{}); !a.Allowed {
+			t.Fatalf("%+v", a)
+		}
+		for _, data := range []map[string]any{{"version": int64(99), "add": []any{[]any{"user", "eve", "viewer", "payment", "1", 0}}}, {"no": "version"}} {
+			err := w.DB.Update(ctx, dbtest.Realm, func(tx *db.Tx) error {
+				audit.Append(tx, audittest.By, audit.Event{Action: relation.Changed, TargetType: "access_batch", Target: "bat_none", Invalidates: true, Data: data})
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a := w.may("user:eve", "read", "payment:1", audit.Position{}); a.Allowed {
+				t.Errorf("what no row says is allowed: %+v", a)
+			}
+			if a := w.may("user:ann", "read", "payment:1", audit.Position{}); !a.Allowed {
+				t.Errorf("what the rows say is denied: %+v", a)
+			}
+		}
+	})
+}
+
+// Loading while everybody writes ends in the facts, on memory and by SQL alike,
+// and both say the same of random questions. The seed is printed.
+func TestMemoryAndSQLAgreeWithTheRowsUnderWriting(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		seed := rand.Uint64()
+		t.Logf("seed %d", seed)
+		w := open(t, e, 0)
+		rounds := 12
+		if testing.Short() {
+			rounds = 4
+		}
+		names := func(r *rand.Rand, typ string) string { return fmt.Sprintf("%s:%d", typ, r.IntN(5)) }
+		change := func(r *rand.Rand) (c graph.Change) {
+			for range 1 + r.IntN(3) {
+				var text string
+				switch r.IntN(6) {
+				case 0:
+					text = names(r, "user") + " member " + names(r, "team")
+				case 1:
+					text = names(r, "team") + " member " + names(r, "team")
+				case 2:
+					text = names(r, "payment") + " parent " + names(r, "folder")
+				case 3:
+					text = names(r, "folder") + " parent " + names(r, "folder")
+				case 4:
+					text = names(r, []string{"user", "team"}[r.IntN(2)]) + " clerk " + names(r, []string{"folder", "payment"}[r.IntN(2)])
+				default:
+					text = names(r, "user") + " viewer " + names(r, "payment")
+				}
+				if r.IntN(3) == 0 {
+					c.Remove = append(c.Remove, tuple(text))
+				} else {
+					c.Add = append(c.Add, tuple(text))
+				}
+			}
+			if r.IntN(3) == 0 {
+				c.Set = append(c.Set, graph.Attribute{Entity: entity(names(r, "payment")), Name: "status", Value: []string{"active", "canceled"}[r.IntN(2)]})
+			}
+			if r.IntN(20) == 0 {
+				c.Drop = append(c.Drop, entity(names(r, "team")))
+			}
+			return c
+		}
+		for round := range rounds {
+			fresh := decideAgain(t, w)
+			var wg sync.WaitGroup
+			for k := range 3 {
+				wg.Go(func() {
+					r := rand.New(rand.NewPCG(seed, uint64(round*10+k)))
+					for range 8 {
+						_, err := w.facts.Write(ctx, audittest.By, dbtest.Realm, relation.Batch{Change: change(r)})
+						if err != nil && !fault.Is(err, fault.Conflict) && !fault.Is(err, fault.Invalid) {
+							t.Error(err)
+						}
+					}
+				})
+			}
+			wg.Go(func() { // it is loaded while they write
+				if _, _, err := w.snaps.At(ctx, dbtest.Realm, audit.Position{}); err != nil {
+					t.Error(err)
+				}
+			})
+			wg.Wait()
+			snap, _, err := w.snaps.At(ctx, dbtest.Realm, audit.Position{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := tuplesOf(snap.Graph()), fresh(); got != want {
+				t.Fatalf("round %d: the snapshot has\n%s\nthe rows have\n%s", round, got, want)
+			}
+			r := rand.New(rand.NewPCG(seed, uint64(round)))
+			for range 60 {
+				q := &policy.Question{Subject: entity(names(r, "user")), Action: []string{"read", "refund"}[r.IntN(2)], Resource: entity(names(r, "payment")), At: w.DB.Now()}
+				var small policy.Answer
+				err := w.DB.View(ctx, dbtest.Realm, func(tx *db.Tx) error {
+					c, err := relation.Closure(tx, []graph.Entity{q.Subject}, []graph.Entity{q.Resource})
+					if err != nil {
+						return err
+					}
+					g, err := graph.Empty().Apply(c)
+					if err == nil {
+						small = policy.Decide(policy.NewSnapshot(w.set, g, 0), q)
+					}
+					return err
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if big := policy.Decide(snap, q); big.Allowed != small.Allowed || fmt.Sprint(big.Determining) != fmt.Sprint(small.Determining) {
+					t.Fatalf("%+v: memory says %+v, SQL %+v", q, big, small)
+				}
+			}
+			if round%3 == 2 { // let go of, so that the next round loads anew
+				w.Clock.Advance(time.Hour)
+				w.snaps.LetGo()
+			}
+		}
+	})
+}
+
+func tuplesOf(g *graph.Graph) string {
+	var b strings.Builder
+	for t := range g.All() {
+		fmt.Fprintln(&b, t)
+	}
+	return b.String()
+}
+
+// decideAgain gives a function that builds the facts from the rows alone.
+func decideAgain(t *testing.T, w *world) func() string {
+	return func() string {
+		t.Helper()
+		b := graph.NewBuilder()
+		err := w.facts.Load(ctx, dbtest.Realm, 1<<40, b.Add, b.Set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := b.Graph()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tuplesOf(g)
+	}
+}

@@ -1,0 +1,383 @@
+package decide
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/access/graph"
+	"github.com/cardea-id/cardea/internal/access/policy"
+	"github.com/cardea-id/cardea/internal/access/relation"
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
+)
+
+// state is what is held of one realm.
+type state struct {
+	realm string
+	turn  chan struct{} // whoever has put something in works on the fields below
+
+	loaded  atomic.Bool
+	large   atomic.Bool // it has more facts than are held
+	version int64
+	set     *policy.Set
+	graph   *graph.Graph
+
+	current atomic.Pointer[policy.Snapshot]
+	size    atomic.Int64
+	used    atomic.Int64 // milliseconds
+
+	mu      sync.Mutex
+	noted   []audit.Record
+	pending atomic.Int64 // len(noted), and one more while what was taken is being done
+}
+
+func (st *state) note(r audit.Record) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.noted = append(st.noted, r)
+	st.pending.Add(1)
+}
+
+func (st *state) take() []audit.Record {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	all := st.noted
+	st.noted = nil
+	return all
+}
+
+func (st *state) lastUsed() time.Time { return time.UnixMilli(st.used.Load()) }
+
+// at gives the snapshot that holds everything that was noted up to now. at is a
+// position that was read before, so that it covers it.
+func (st *state) at(ctx context.Context, s *Snapshots, at audit.Position) (*policy.Snapshot, error) {
+	st.used.Store(s.o.DB.Now().UnixMilli())
+	if st.large.Load() {
+		return nil, errTooLarge
+	}
+	if st.loaded.Load() && st.pending.Load() == 0 {
+		if snap := st.current.Load(); snap == nil || snap.Revision() >= at.Revision() {
+			return snap, nil
+		}
+	}
+	select {
+	case st.turn <- struct{}{}:
+		defer func() { <-st.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if !st.loaded.Load() {
+		if err := st.load(ctx, s); err != nil {
+			return nil, err
+		}
+	} else if err := st.catchUp(ctx, s); err != nil {
+		var hole *hole
+		if !errors.As(err, &hole) {
+			return nil, err
+		}
+		s.o.Logger.Warn("building the facts of a realm anew", "realm", st.realm, "why", hole.why)
+		if err := st.load(ctx, s); err != nil {
+			return nil, err
+		}
+	}
+	st.publish(s, at)
+	return st.current.Load(), nil
+}
+
+// publish makes a snapshot of what is held, at a position that it covers.
+func (st *state) publish(s *Snapshots, at audit.Position) {
+	st.size.Store(int64(st.graph.Count()))
+	if st.set == nil {
+		st.current.Store(nil)
+		return
+	}
+	if old := st.current.Load(); old != nil && old.Revision() > at.Revision() {
+		at = audit.AtRevision(old.Revision())
+	}
+	st.current.Store(policy.NewSnapshot(st.set, st.graph, at.Revision()).WithGate(s.o.Directory.Gate))
+}
+
+// hole says that the log cannot carry the facts on.
+type hole struct{ why string }
+
+func (h *hole) Error() string { return h.why }
+
+// catchUp does everything that was noted. What it could not do stays noted.
+func (st *state) catchUp(ctx context.Context, s *Snapshots) error {
+	for st.pending.Load() > 0 {
+		records := st.take()
+		if err := st.apply(ctx, s, records); err != nil {
+			st.mu.Lock()
+			st.noted = append(records, st.noted...)
+			st.mu.Unlock()
+			return err
+		}
+		st.pending.Add(-int64(len(records)))
+	}
+	return nil
+}
+
+// apply does some records, or nothing.
+func (st *state) apply(ctx context.Context, s *Snapshots, records []audit.Record) error {
+	g, version, set := st.graph, st.version, st.set
+	policies := false
+	again := map[string]bool{}
+	for _, r := range records {
+		switch {
+		case r.Action == relation.Changed:
+			v, c, err := relation.ChangeOf(r.Event)
+			if err != nil {
+				return &hole{err.Error()}
+			}
+			if v <= version {
+				continue // the rows that were read had it already
+			}
+			if v != version+1 {
+				return &hole{fmt.Sprintf("after version %d of the facts comes %d", version, v)}
+			}
+			if g, err = g.Apply(c); err != nil {
+				return &hole{fmt.Sprintf("version %d of the facts does not fit: %s", v, err)}
+			}
+			version = v
+		case s.o.Applied != nil && s.o.Applied(r):
+			policies = true
+		default:
+			changed, ended := s.o.Directory.Touched(r)
+			for _, id := range changed {
+				again[id] = true
+			}
+			var gone []graph.Entity
+			for _, id := range ended {
+				delete(again, id)
+				if e, ok := s.o.Directory.Entity(id); ok {
+					gone = append(gone, e)
+				}
+			}
+			if len(gone) > 0 {
+				var err error
+				if g, err = g.Apply(graph.Change{Drop: gone}); err != nil {
+					return &hole{err.Error()}
+				}
+			}
+		}
+	}
+	if policies || len(again) > 0 {
+		var entries []Entry
+		ids := make([]string, 0, len(again))
+		for id := range again {
+			ids = append(ids, id)
+		}
+		err := s.o.DB.View(ctx, st.realm, func(tx *db.Tx) (err error) {
+			if policies {
+				if set, err = s.policies(tx); err != nil {
+					return err
+				}
+			}
+			if len(ids) > 0 {
+				entries, err = s.o.Directory.Read(tx, ids)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		g = s.renew(g, st.realm, ids, entries)
+	}
+	st.graph, st.version, st.set = g, version, set
+	return nil
+}
+
+// renew replaces what the graph has of some of the directory's own. Whoever is not
+// among the entries is no longer there.
+func (s *Snapshots) renew(g *graph.Graph, realm string, ids []string, entries []Entry) *graph.Graph {
+	left := map[graph.Entity]bool{}
+	for _, id := range ids {
+		if e, ok := s.o.Directory.Entity(id); ok {
+			left[e] = true
+		}
+	}
+	for _, x := range entries {
+		delete(left, x.Entity)
+		var c graph.Change
+		now := map[[3]string]bool{}
+		for _, t := range x.In {
+			now[[3]string{t.Relation, t.Object.Type, t.Object.ID}] = true
+		}
+		for t := range g.From(x.Entity) {
+			if s.o.Directory.Owns(t.Object) && !now[[3]string{t.Relation, t.Object.Type, t.Object.ID}] {
+				c.Remove = append(c.Remove, t)
+			}
+		}
+		for _, name := range s.o.Directory.Words {
+			if v, ok := x.Attributes[name]; ok {
+				c.Set = append(c.Set, graph.Attribute{Entity: x.Entity, Name: name, Value: v})
+			} else {
+				c.Unset = append(c.Unset, graph.Attribute{Entity: x.Entity, Name: name})
+			}
+		}
+		next, err := g.Apply(c)
+		if err == nil {
+			g = next
+		} else {
+			s.leftOut(realm, x.Entity, err)
+		}
+		// A membership that does not fit, because facts that were written elsewhere
+		// make it too deep, is left out: that only denies.
+		for _, t := range x.In {
+			next, err := g.Apply(graph.Change{Add: []graph.Tuple{t}})
+			if err != nil {
+				s.leftOut(realm, x.Entity, err)
+				continue
+			}
+			g = next
+		}
+	}
+	for e := range left {
+		if next, err := g.Apply(graph.Change{Drop: []graph.Entity{e}}); err == nil {
+			g = next
+		}
+	}
+	return g
+}
+
+func (s *Snapshots) leftOut(realm string, e graph.Entity, err error) {
+	s.o.Logger.Warn("a membership is left out of decisions", "realm", realm, "of", e.ID, "why", err)
+}
+
+// loadTries is how often a realm is read whose groups change under the reading.
+const loadTries = 3
+
+// directoryPage is how many of the directory's own are read in one transaction.
+const directoryPage = 5000
+
+func (st *state) load(ctx context.Context, s *Snapshots) error {
+	var err error
+	for try := range loadTries {
+		if err = st.read(ctx, s, try == loadTries-1); err == nil || ctx.Err() != nil {
+			break
+		}
+		var hole *hole
+		if !errors.As(err, &hole) && !errors.Is(err, graph.ErrCycle) && !errors.Is(err, graph.ErrDepth) && !errors.Is(err, graph.ErrClosure) {
+			break
+		}
+	}
+	if errors.Is(err, errTooLarge) {
+		s.o.Logger.Warn("a realm has more facts than are held in memory; it is answered by SQL", "realm", st.realm, "most", s.o.Most)
+		st.large.Store(true)
+		return errTooLarge
+	}
+	return err
+}
+
+// errTooLarge says that a realm has more facts than this node holds.
+var errTooLarge = fault.New(fault.Unavailable, CodeTooMany, "the realm has more facts than are held in memory; single questions are answered, searches are not")
+
+// read builds the realm from its rows. What is noted while it reads is done
+// afterwards: the rows that no later batch has touched, together with the batches
+// that came later, are the facts. apart has the directory's own put in one by one,
+// so that what does not fit is left out.
+func (st *state) read(ctx context.Context, s *Snapshots, apart bool) error {
+	st.loaded.Store(false)
+	dropped := st.take()
+	st.pending.Add(-int64(len(dropped)))
+	version, _, err := s.o.Facts.Version(ctx, st.realm)
+	if err != nil {
+		return err
+	}
+	b := graph.NewBuilder()
+	n := 0
+	count := func() error {
+		if n++; n > s.o.Most {
+			return errTooLarge
+		}
+		return nil
+	}
+	err = s.o.Facts.Load(ctx, st.realm, version,
+		func(t graph.Tuple) error { return errors.Join(b.Add(t), count()) },
+		func(a graph.Attribute) error { return errors.Join(b.Set(a), count()) })
+	if err != nil {
+		return err
+	}
+	var entries []Entry
+	err = s.readDirectory(ctx, st.realm, func(x Entry) error {
+		if apart {
+			entries = append(entries, x)
+			return count()
+		}
+		for name, v := range x.Attributes {
+			if err := errors.Join(b.Set(graph.Attribute{Entity: x.Entity, Name: name, Value: v}), count()); err != nil {
+				return err
+			}
+		}
+		for _, t := range x.In {
+			if err := errors.Join(b.Add(t), count()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var set *policy.Set
+	err = s.o.DB.View(ctx, st.realm, func(tx *db.Tx) (err error) {
+		set, err = s.policies(tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	g, err := b.Graph()
+	if err != nil {
+		return err
+	}
+	g = s.renew(g, st.realm, nil, entries)
+	// Rows that were read late may miss what was only removed after the version that
+	// was read first: the batch that did so is noted before this returns.
+	if _, err := s.o.Log.Settled(ctx); err != nil {
+		return err
+	}
+	st.graph, st.version, st.set = g, version, set
+	st.loaded.Store(true)
+	if err := st.catchUp(ctx, s); err != nil {
+		st.loaded.Store(false)
+		return err
+	}
+	return nil
+}
+
+func (s *Snapshots) readDirectory(ctx context.Context, realm string, do func(Entry) error) error {
+	if s.o.Directory.Page == nil {
+		return nil
+	}
+	for after, more := "", true; more; {
+		var page []Entry
+		var next string
+		err := s.o.DB.View(ctx, realm, func(tx *db.Tx) (err error) {
+			page, next, err = s.o.Directory.Page(tx, after, directoryPage)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, x := range page {
+			if err := do(x); err != nil {
+				return err
+			}
+		}
+		after, more = next, next != ""
+	}
+	return nil
+}
+
+func (s *Snapshots) policies(tx *db.Tx) (*policy.Set, error) {
+	if s.o.Policies == nil {
+		return nil, nil
+	}
+	return s.o.Policies(tx)
+}

@@ -1,0 +1,164 @@
+package relation
+
+import (
+	"time"
+
+	"github.com/cardea-id/cardea/internal/access/graph"
+	"github.com/cardea-id/cardea/internal/db"
+)
+
+// hold makes the transaction the only one that writes facts of the realm, and
+// gives their version.
+func hold(tx *db.Tx) (int64, error) {
+	return db.One(tx, db.Scalar[int64], `INSERT INTO access_facts (realm, version) VALUES ($1, 0)
+		ON CONFLICT (realm) DO UPDATE SET version = access_facts.version RETURNING version`, tx.Realm)
+}
+
+func setVersion(tx *db.Tx, version int64) error {
+	return tx.Later(`UPDATE access_facts SET version = $2 WHERE realm = $1`, tx.Realm, version)
+}
+
+func version(tx *db.Tx) (int64, error) {
+	v, err := db.One(tx, db.Scalar[int64], `SELECT version FROM access_facts WHERE realm = $1`, tx.Realm)
+	if db.Missing(err) {
+		return 0, nil
+	}
+	return v, err
+}
+
+// apply writes the rows of a change, in the order that [graph.Change] has.
+func apply(tx *db.Tx, version int64, source string, c graph.Change, texts []string) error {
+	for _, e := range c.Drop {
+		if err := drop(tx, e); err != nil {
+			return err
+		}
+	}
+	for _, t := range c.Remove {
+		if err := tx.Later(`DELETE FROM access_relations WHERE realm = $1 AND subject_type = $2 AND subject_id = $3 AND relation = $4 AND object_type = $5 AND object_id = $6`,
+			tx.Realm, t.Subject.Type, []byte(t.Subject.ID), t.Relation, t.Object.Type, []byte(t.Object.ID)); err != nil {
+			return err
+		}
+	}
+	for _, a := range c.Unset {
+		if err := tx.Later(`DELETE FROM access_attributes WHERE realm = $1 AND entity_type = $2 AND entity_id = $3 AND name = $4`,
+			tx.Realm, a.Entity.Type, []byte(a.Entity.ID), a.Name); err != nil {
+			return err
+		}
+	}
+	for _, t := range c.Add {
+		if err := tx.Later(`INSERT INTO access_relations (realm, subject_type, subject_id, relation, object_type, object_id, expires_at, version, source) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+			ON CONFLICT (realm, subject_type, subject_id, relation, object_type, object_id) DO UPDATE SET expires_at = excluded.expires_at, version = excluded.version, source = excluded.source`,
+			tx.Realm, t.Subject.Type, []byte(t.Subject.ID), t.Relation, t.Object.Type, []byte(t.Object.ID), t.Expires, version, source); err != nil {
+			return err
+		}
+	}
+	for i, a := range c.Set {
+		if err := tx.Later(`INSERT INTO access_attributes (realm, entity_type, entity_id, name, value, version, source) VALUES ($1, $2, $3, $4, $5, $6, $7)
+			ON CONFLICT (realm, entity_type, entity_id, name) DO UPDATE SET value = excluded.value, version = excluded.version, source = excluded.source`,
+			tx.Realm, a.Entity.Type, []byte(a.Entity.ID), a.Name, texts[i], version, source); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func drop(tx *db.Tx, e graph.Entity) error {
+	if err := tx.Later(`DELETE FROM access_relations WHERE realm = $1 AND subject_type = $2 AND subject_id = $3`, tx.Realm, e.Type, []byte(e.ID)); err != nil {
+		return err
+	}
+	if err := tx.Later(`DELETE FROM access_relations WHERE realm = $1 AND object_type = $2 AND object_id = $3`, tx.Realm, e.Type, []byte(e.ID)); err != nil {
+		return err
+	}
+	return tx.Later(`DELETE FROM access_attributes WHERE realm = $1 AND entity_type = $2 AND entity_id = $3`, tx.Realm, e.Type, []byte(e.ID))
+}
+
+func mentioned(tx *db.Tx, e graph.Entity) (bool, error) {
+	return db.One(tx, db.Scalar[bool], `SELECT EXISTS (SELECT realm FROM access_relations WHERE realm = $1 AND subject_type = $2 AND subject_id = $3)
+		OR EXISTS (SELECT realm FROM access_relations WHERE realm = $1 AND object_type = $2 AND object_id = $3)
+		OR EXISTS (SELECT realm FROM access_attributes WHERE realm = $1 AND entity_type = $2 AND entity_id = $3)`, tx.Realm, e.Type, []byte(e.ID))
+}
+
+// nesting is what an entity is inside of.
+type nesting struct {
+	count, depth int64
+	loops        bool
+}
+
+// askAbove measures what an entity is inside of: how many, how deep, and whether
+// it is itself among it.
+func askAbove(tx *db.Tx, e graph.Entity) *db.Answer[nesting] {
+	return db.Ask(tx, func(r db.Row) (n nesting, err error) { return n, r.Scan(&n.count, &n.depth, &n.loops) },
+		`WITH RECURSIVE up (type, id, depth) AS (
+			SELECT object_type, object_id, 1 FROM access_relations WHERE realm = $1 AND subject_type = $2 AND subject_id = $3 AND relation IN ('member', 'parent')
+			UNION
+			SELECT r.object_type, r.object_id, up.depth + 1 FROM up JOIN access_relations r ON r.subject_type = up.type AND r.subject_id = up.id
+			WHERE r.realm = $1 AND r.relation IN ('member', 'parent') AND up.depth <= $4
+		) SELECT (SELECT COUNT(*) FROM (SELECT DISTINCT type, id FROM up) every_one), COALESCE(MAX(depth), 0), COALESCE(MAX(CASE WHEN type = $2 AND id = $3 THEN 1 ELSE 0 END), 0) = 1 FROM up`,
+		tx.Realm, e.Type, []byte(e.ID), graph.MaxDepth)
+}
+
+// askBelow measures how many levels are inside an entity.
+func askBelow(tx *db.Tx, e graph.Entity) *db.Answer[int64] {
+	// All on a level but those that have something inside count alike, so one of
+	// them is enough: a group of a million people is one level, not a million rows.
+	return db.Ask(tx, db.Scalar[int64], `WITH RECURSIVE down (type, id, depth) AS (
+			SELECT subject_type, subject_id, 1 FROM access_relations r WHERE r.realm = $1 AND r.object_type = $2 AND r.object_id = $3 AND r.relation IN ('member', 'parent')
+			AND EXISTS (SELECT i.realm FROM access_relations i WHERE i.realm = $1 AND i.object_type = r.subject_type AND i.object_id = r.subject_id AND i.relation IN ('member', 'parent'))
+			UNION
+			SELECT r.subject_type, r.subject_id, down.depth + 1 FROM down JOIN access_relations r ON r.object_type = down.type AND r.object_id = down.id
+			WHERE r.realm = $1 AND r.relation IN ('member', 'parent') AND down.depth <= $4
+			AND EXISTS (SELECT i.realm FROM access_relations i WHERE i.realm = $1 AND i.object_type = r.subject_type AND i.object_id = r.subject_id AND i.relation IN ('member', 'parent'))
+		) SELECT COALESCE((SELECT MAX(depth) FROM down), 0) + CASE WHEN EXISTS (SELECT realm FROM access_relations WHERE realm = $1 AND object_type = $2 AND object_id = $3 AND relation IN ('member', 'parent')) THEN 1 ELSE 0 END`,
+		tx.Realm, e.Type, []byte(e.ID), graph.MaxDepth)
+}
+
+func tupleVersion(tx *db.Tx, t graph.Tuple) (int64, error) {
+	return db.One(tx, db.Scalar[int64], `SELECT version FROM access_relations
+		WHERE realm = $1 AND subject_type = $2 AND subject_id = $3 AND relation = $4 AND object_type = $5 AND object_id = $6 AND (expires_at = 0 OR expires_at > $7)`,
+		tx.Realm, t.Subject.Type, []byte(t.Subject.ID), t.Relation, t.Object.Type, []byte(t.Object.ID), tx.Now.UnixMilli())
+}
+
+func attributeOf(tx *db.Tx, e graph.Entity, name string) (value string, version int64, err error) {
+	type pair struct {
+		value   string
+		version int64
+	}
+	p, err := db.One(tx, func(r db.Row) (p pair, err error) { return p, r.Scan(&p.value, &p.version) },
+		`SELECT value, version FROM access_attributes WHERE realm = $1 AND entity_type = $2 AND entity_id = $3 AND name = $4`, tx.Realm, e.Type, []byte(e.ID), name)
+	return p.value, p.version, err
+}
+
+// batch is a row of access_batches.
+type batch struct {
+	target string
+	digest []byte
+}
+
+func scanBatch(r db.Row) (b batch, err error) { return b, r.Scan(&b.target, &b.digest) }
+
+func insertBatch(tx *db.Tx, version int64, target, sender, key string, digest []byte) error {
+	if digest == nil {
+		digest = []byte{}
+	}
+	return tx.Later(`INSERT INTO access_batches (realm, version, target, sender, once_key, digest, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		tx.Realm, version, target, sender, key, digest, db.At(tx.Now))
+}
+
+func batchByKey(tx *db.Tx, sender, key string) (batch, error) {
+	return db.One(tx, scanBatch, `SELECT target, digest FROM access_batches WHERE realm = $1 AND sender = $2 AND once_key = $3`, tx.Realm, sender, key)
+}
+
+func batchUpTo(tx *db.Tx, version int64) (batch, error) {
+	return db.One(tx, scanBatch, `SELECT target, digest FROM access_batches WHERE realm = $1 AND version = $2`, tx.Realm, version)
+}
+
+func oldestBatch(tx *db.Tx) (batch, error) {
+	return db.One(tx, scanBatch, `SELECT target, digest FROM access_batches WHERE realm = $1 ORDER BY version LIMIT 1`, tx.Realm)
+}
+
+// sweepBatches leaves the newest batch, by which the place of all before is judged.
+func sweepBatches(tx *db.Tx, before time.Time) (int64, error) {
+	return tx.Exec(`DELETE FROM access_batches WHERE realm = $1 AND version IN (
+		SELECT version FROM access_batches WHERE realm = $1 AND created_at < $2 AND version < (SELECT MAX(version) FROM access_batches WHERE realm = $1) ORDER BY created_at LIMIT 1000)`,
+		tx.Realm, db.At(before))
+}

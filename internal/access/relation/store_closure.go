@@ -1,0 +1,53 @@
+package relation
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/cardea-id/cardea/internal/access/graph"
+	"github.com/cardea-id/cardea/internal/db"
+)
+
+// upward is the beginning of a statement: ends are the entities of both sides (1
+// the subjects, 2 the resources) with all that they are inside of.
+func upward(tx *db.Tx, subjects, resources []graph.Entity) (text string, args []any) {
+	bytes := ""
+	if tx.Engine() == db.Postgres {
+		bytes = "::bytea"
+	}
+	args = []any{tx.Realm}
+	var seeds []string
+	for side, entities := range [][]graph.Entity{subjects, resources} {
+		for _, e := range entities {
+			args = append(args, e.Type, []byte(e.ID))
+			seeds = append(seeds, fmt.Sprintf("SELECT %d, CAST($%d AS TEXT), $%d%s", side+1, len(args)-1, len(args), bytes))
+		}
+	}
+	// UNION keeps each once, so that it ends also where something were in a circle.
+	return `WITH RECURSIVE seeds (side, type, id) AS (` + strings.Join(seeds, " UNION ALL ") + `), ends (side, type, id) AS (
+		SELECT side, type, id FROM seeds
+		UNION
+		SELECT ends.side, r.object_type, r.object_id FROM ends JOIN access_relations r ON r.subject_type = ends.type AND r.subject_id = ends.id
+		WHERE r.realm = $1 AND r.relation IN ('member', 'parent')
+	) `, args
+}
+
+// between reads the ways upward and the roles of the one side on the other. Each
+// pair of both sides is looked up by the index of objects, so the cost does not
+// grow with how many roles anybody holds.
+func between(tx *db.Tx, subjects, resources []graph.Entity) ([]Row, error) {
+	text, args := upward(tx, subjects, resources)
+	return db.All(tx, scanRow, text+`SELECT r.subject_type, r.subject_id, r.relation, r.object_type, r.object_id, r.expires_at, r.source
+			FROM ends JOIN access_relations r ON r.subject_type = ends.type AND r.subject_id = ends.id WHERE r.realm = $1 AND r.relation IN ('member', 'parent')
+		UNION
+		SELECT r.subject_type, r.subject_id, r.relation, r.object_type, r.object_id, r.expires_at, r.source
+			FROM ends o CROSS JOIN ends s CROSS JOIN access_relations r
+			WHERE o.side = 2 AND s.side = 1 AND r.realm = $1 AND r.object_type = o.type AND r.object_id = o.id AND r.subject_type = s.type AND r.subject_id = s.id
+			AND r.relation <> 'member' AND r.relation <> 'parent'`, args...)
+}
+
+func knownAbove(tx *db.Tx, subjects, resources []graph.Entity) ([]AttributeRow, error) {
+	text, args := upward(tx, subjects, resources)
+	return db.All(tx, scanAttribute, text+`SELECT DISTINCT a.entity_type, a.entity_id, a.name, a.value, a.source FROM ends JOIN access_attributes a
+		ON a.entity_type = ends.type AND a.entity_id = ends.id WHERE a.realm = $1`, args...)
+}
