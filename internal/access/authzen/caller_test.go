@@ -5,20 +5,27 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cardea-id/cardea/internal/access/authzen"
 	"github.com/cardea-id/cardea/internal/access/graph"
+	"github.com/cardea-id/cardea/internal/access/journal"
 	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/app/apptest"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/identity/token"
+	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/secret"
+	"github.com/cardea-id/cardea/internal/web"
 )
 
 func bearing(value string) func(r *http.Request) {
@@ -175,6 +182,48 @@ func TestNoAnswerIsOlderThanWanted(t *testing.T) {
 			t.Error("a batch is permitted on an older state")
 		}
 	})
+}
+
+// A realm with more facts than are held at once answers questions one by one, also
+// in a batch, and no search.
+func TestLargeRealmsAnswerQuestionsOneByOne(t *testing.T) {
+	set, whole := compile(t, fixture), certification(t)
+	opened := 0
+	o := authzen.Options{Now: func() time.Time { return time.UnixMilli(1_800_000_000_000) }, Note: func(*realm.Realm, *journal.Entry) {},
+		Authenticate: func(http.ResponseWriter, *http.Request, *realm.Realm) (*authzen.Caller, error) {
+			return &authzen.Caller{Client: "pep"}, nil
+		},
+		Snapshot: func(_ context.Context, _ string, _ audit.Position, q *policy.Question) (*policy.Snapshot, audit.Position, error) {
+			if q == nil {
+				return nil, audit.Position{}, fault.New(fault.Unavailable, authzen.CodeTooMany, "too many facts")
+			}
+			opened++
+			return policy.NewSnapshot(set, whole, 7), audit.Position{Epoch: 1, Seq: 7}, nil
+		}}
+	box, err := secret.NewBox(make([]byte, secret.MasterKeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Pages = box
+	m, err := web.NewMux(web.MuxOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	authzen.New(o).Mount(m)
+	post := func(path, body string) answer {
+		r := httptest.NewRequest("POST", "/access/v1"+path, strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		m.ServeHTTP(w, r.WithContext(realm.With(r.Context(), &realm.Realm{Name: "big", Issuer: "https://big.example", Settings: realm.DefaultSettings()})))
+		return answer{w, t}
+	}
+	if !post("/evaluation", object(alice, read, active)).decision() {
+		t.Error("a single question")
+	}
+	if got := post("/evaluations", object(alice, read, `"evaluations":[`+object(active)+`,{},`+object(write, active)+`]`)).decisions(); fmt.Sprint(got) != "[true false true]" || opened != 3 {
+		t.Errorf("a batch: %v, %d states", got, opened)
+	}
+	post("/search/resource", object(alice, read, some)).expect("a search", http.StatusServiceUnavailable)
 }
 
 const stepUpSchema = `

@@ -82,6 +82,11 @@ func (s *Server) evaluations(w http.ResponseWriter, r *http.Request) error {
 			if err != nil {
 				return err
 			}
+			if q.apart {
+				if err := s.open(q, &p.Question); err != nil {
+					return err
+				}
+			}
 			d = s.decide(q, p)
 		}
 		if i > 0 {

@@ -82,6 +82,10 @@ type Options struct {
 // CodeRevision is the code of the error that a revision was not reached in time.
 const CodeRevision = "revision_unreached"
 
+// CodeTooMany is the code of the error that there are more facts than are held at
+// once: single questions are answered all the same.
+const CodeTooMany = "facts_too_many"
+
 // Rate classes: questions and searches of one caller, and those who are refused,
 // by address.
 const (
@@ -110,6 +114,7 @@ type request struct {
 	min    audit.Position
 	body   *body
 
+	apart    bool // each question gets a state of its own
 	snapshot *policy.Snapshot
 	at       audit.Position
 	revision string // at, as it is told
@@ -192,6 +197,10 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, rl *realm.
 func (s *Server) open(q *request, p *policy.Question) error {
 	var err error
 	q.snapshot, q.at, err = s.o.Snapshot(q, q.realm.Name, q.min, p)
+	if p == nil && len(q.body.items) > 0 && fault.Code(err) == CodeTooMany {
+		q.apart = true
+		return nil
+	}
 	if fault.Code(err) == CodeRevision {
 		q.snapshot, q.late = nil, "the revision asked for was not reached in time"
 		return nil
