@@ -34,6 +34,10 @@ func RememberTx(tx *db.Tx, principal, mark string) error {
 	if hash == "" {
 		return nil
 	}
+	again, err := seenBrowser(tx, principal, hash)
+	if err != nil || again {
+		return err
+	}
 	if err := noteBrowser(tx, principal, hash); err != nil {
 		return err
 	}

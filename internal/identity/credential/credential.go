@@ -160,12 +160,18 @@ func LivingTx(tx *db.Tx, principal string) ([]Credential, error) { return living
 // LiveTx is Live for what is to be born of the credential in this transaction.
 // It holds the row until the commit, at any isolation, so that no revocation
 // can come between.
-func LiveTx(tx *db.Tx, id string) (Credential, error) {
-	c, err := held(tx, id)
-	if err == nil && !c.alive(tx.Now) {
-		return Credential{}, dead(id)
+func LiveTx(tx *db.Tx, id string) (Credential, error) { return AskLive(tx, id)() }
+
+// AskLive asks for what LiveTx returns, without waiting yet.
+func AskLive(tx *db.Tx, id string) func() (Credential, error) {
+	answer := held(tx, id)
+	return func() (Credential, error) {
+		c, err := answer()
+		if err == nil && !c.alive(tx.Now) {
+			return Credential{}, dead(id)
+		}
+		return c, err
 	}
-	return c, err
 }
 
 // AliveTx is LiveTx without holding the row: for what is proved by something

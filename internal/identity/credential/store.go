@@ -35,11 +35,19 @@ func byID(tx *db.Tx, id string) (Credential, error) {
 
 // held reads a credential and keeps others from changing it until the commit.
 // On SQLite there is one writer, so nobody can.
-func held(tx *db.Tx, id string) (Credential, error) {
+func held(tx *db.Tx, id string) func() (Credential, error) {
+	query := `SELECT ` + columns + ` FROM credentials WHERE realm = $1 AND id = $2`
 	if tx.Engine() == db.Postgres {
-		return read(tx, id, `SELECT `+columns+` FROM credentials WHERE realm = $1 AND id = $2 FOR SHARE`)
+		query += ` FOR SHARE`
 	}
-	return byID(tx, id)
+	answer := db.Ask(tx, scan, query, tx.Realm, id)
+	return func() (Credential, error) {
+		c, err := answer.One()
+		if db.Missing(err) {
+			return c, unknown(id)
+		}
+		return c, err
+	}
 }
 
 func read(tx *db.Tx, id, query string) (Credential, error) {

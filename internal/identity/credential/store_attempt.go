@@ -52,6 +52,13 @@ func knownBrowser(tx *db.Tx, principal, hash string) (string, error) {
 	return known, err
 }
 
+// seenBrowser notes that a browser signed in once more, and reports whether it
+// had before.
+func seenBrowser(tx *db.Tx, principal, hash string) (bool, error) {
+	n, err := tx.Exec(`UPDATE browsers SET last_seen_at = $4 WHERE realm = $1 AND principal = $2 AND browser = $3`, tx.Realm, principal, hash, db.At(tx.Now))
+	return n == 1, err
+}
+
 func noteBrowser(tx *db.Tx, principal, hash string) error {
 	_, err := tx.Exec(`INSERT INTO browsers (realm, principal, browser, first_seen_at, last_seen_at) VALUES ($1, $2, $3, $4, $4)
 		ON CONFLICT (realm, principal, browser) DO UPDATE SET last_seen_at = excluded.last_seen_at`, tx.Realm, principal, hash, db.At(tx.Now))

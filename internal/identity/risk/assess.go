@@ -138,7 +138,13 @@ func (g *Guard) RememberTx(tx *db.Tx, e *session.Session) error {
 	if err != nil {
 		return err
 	}
-	if p.note(tx.Now, s.device, hashNetwork(g.Key, tx.Realm, nearOf(e.IP)), s.place) {
+	note := func() bool { return p.note(tx.Now, s.device, hashNetwork(g.Key, tx.Realm, nearOf(e.IP)), s.place) }
+	if note() {
+		// Others may be writing: nothing that they remember gets lost.
+		if p, err = lockPerson(tx, e.Principal); err != nil {
+			return err
+		}
+		note()
 		if err := writePerson(tx, e.Principal, p); err != nil {
 			return err
 		}

@@ -69,7 +69,7 @@ func (s *Store) Begin(ctx context.Context, by audit.Actor, name string, n New) (
 	if err != nil {
 		return Begun{}, err
 	}
-	err = s.db.Update(ctx, name, func(tx *db.Tx) error {
+	err = s.db.UpdateRC(ctx, name, func(tx *db.Tx) error {
 		b, err = BeginTx(tx, by, r.Settings, n)
 		return err
 	})
@@ -79,7 +79,9 @@ func (s *Store) Begin(ctx context.Context, by audit.Actor, name string, n New) (
 	return b, nil
 }
 
-// BeginTx is Begin within a transaction, which must be serializable.
+// BeginTx is Begin within a transaction. At any isolation nothing that dies
+// meanwhile leaves the session alive: the credential's row is held, and a death
+// of the principal moves its era, which the session notes.
 func BeginTx(tx *db.Tx, by audit.Actor, settings realm.Settings, n New) (Begun, error) {
 	text := secret.New(SecretPrefix)
 	e := &Session{ID: id.New("ses", tx.Now), Principal: n.Principal, Browser: credential.BrowserHash(n.Browser), CreatedAt: tx.Now,
@@ -101,11 +103,12 @@ func BeginTx(tx *db.Tx, by audit.Actor, settings realm.Settings, n New) (Begun, 
 
 // prove notes a proof, if those behind it are alive, and gives e a new secret.
 func (e *Session) prove(tx *db.Tx, settings realm.Settings, text secret.Text, p Proof) error {
-	who, err := principal.LiveTx(tx, e.Principal)
+	life, proof := principal.AskLive(tx, e.Principal), credential.AskLive(tx, p.Credential)
+	who, err := life()
 	if err != nil {
 		return err
 	}
-	c, err := credential.LiveTx(tx, p.Credential)
+	c, err := proof()
 	if err != nil {
 		return err
 	}
@@ -136,7 +139,7 @@ func (s *Store) Renew(ctx context.Context, by audit.Actor, name, id string, p Pr
 	if err != nil {
 		return Begun{}, err
 	}
-	err = s.db.Update(ctx, name, func(tx *db.Tx) error {
+	err = s.db.UpdateRC(ctx, name, func(tx *db.Tx) error {
 		b, err = RenewTx(tx, by, r.Settings, id, p)
 		return err
 	})
@@ -146,15 +149,18 @@ func (s *Store) Renew(ctx context.Context, by audit.Actor, name, id string, p Pr
 	return b, nil
 }
 
-// RenewTx is Renew within a transaction, which must be serializable.
+// RenewTx is Renew within a transaction, at any isolation: see BeginTx.
 func RenewTx(tx *db.Tx, by audit.Actor, settings realm.Settings, id string, p Proof) (Begun, error) {
 	e, err := LiveTx(tx, id)
 	if err != nil {
 		return Begun{}, err
 	}
-	text := secret.New(SecretPrefix)
+	text, born := secret.New(SecretPrefix), e.era
 	if err := e.prove(tx, settings, text, p); err != nil {
 		return Begun{}, err
+	}
+	if e.era != born { // it died between the two looks
+		return Begun{}, dead()
 	}
 	if err := renew(tx, e); err != nil {
 		return Begun{}, err

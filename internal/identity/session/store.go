@@ -23,10 +23,9 @@ func scan(r db.Row) (*Session, error) {
 }
 
 func insert(tx *db.Tx, s *Session) error {
-	_, err := tx.Exec(`INSERT INTO sessions (realm, `+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
+	return tx.Later(`INSERT INTO sessions (realm, `+columns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
 		tx.Realm, s.ID, s.Principal, s.Credential, s.era, s.hash, s.ACR, strings.Join(s.AMR, " "), db.At(s.AuthTime), db.At(s.CreatedAt), db.At(s.LastSeenAt),
 		db.At(s.IdleUntil), db.At(s.ExpiresAt), db.At(s.EndedAt), s.Reason, s.IP, s.UserAgent, s.Browser, s.Proofs)
-	return err
 }
 
 func byID(tx *db.Tx, id string) (*Session, error) {

@@ -143,11 +143,12 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, all []a
 	}
 	own, asked := of(all, at.who), *f
 	var begun session.Begun
-	err = s.DB.Update(ctx, re.Name, func(tx *db.Tx) (err error) {
+	err = s.DB.UpdateRC(ctx, re.Name, func(tx *db.Tx) (err error) {
 		*f = asked
 		p := session.Proof{Credential: mainOf(at.proofs), ACR: level(at.proofs), AMR: amr(at.proofs), AuthTime: since(at.proofs), Proofs: proofs, IP: by.IP, UserAgent: r.UserAgent()}
 		begun = session.Begun{}
-		if err := restTx(tx, at.who, at.fresh); err != nil {
+		life, err := restTx(tx, at.who, at.fresh)
+		if err != nil {
 			return err
 		}
 		if own != nil {
@@ -165,6 +166,9 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, all []a
 			if err != nil {
 				return err
 			}
+		}
+		if begun.Era() != life.Era {
+			return proofOver()
 		}
 		if s.Risk != nil {
 			if err := s.Risk.RememberTx(tx, begun.Session); err != nil {
@@ -211,19 +215,29 @@ const (
 )
 
 // restTx holds what proofs of a flow were made by, so that nothing ends it
-// before the session begins: see [gate.living].
-func restTx(tx *db.Tx, who string, proofs []proof) error {
-	life, err := principal.LiveTx(tx, who)
+// before the session begins: see [gate.living]. The life it returns must be the
+// session's: what ends that of a person moves its era.
+func restTx(tx *db.Tx, who string, proofs []proof) (principal.Life, error) {
+	asked := principal.AskLive(tx, who)
+	held := make([]func() (credential.Credential, error), len(proofs))
+	for i, p := range proofs {
+		held[i] = credential.AskLive(tx, p.Credential)
+	}
+	life, err := asked()
 	for i := 0; err == nil && i < len(proofs); i++ {
 		var c credential.Credential
-		if c, err = credential.LiveTx(tx, proofs[i].Credential); err == nil && !proofs[i].rests(life, c) {
+		if c, err = held[i](); err == nil && !proofs[i].rests(life, c) {
 			err = fault.New(fault.Forbidden, codeProofOver, "it was ended since")
 		}
 	}
 	if nobody(err) {
-		err = fault.New(fault.Conflict, codeProofOver, "what was proved counts no more")
+		err = proofOver()
 	}
-	return err
+	return life, err
+}
+
+func proofOver() error {
+	return fault.New(fault.Conflict, codeProofOver, "what was proved counts no more")
 }
 
 // amend writes a flow that is stored. That another tab was faster is a
