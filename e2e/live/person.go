@@ -47,6 +47,6 @@ func patiently[T any](ask func() (T, error)) (T, error) {
 		if !errors.As(err, &wait) || wait.RetryAfter == 0 {
 			return v, err
 		}
-		time.Sleep(wait.RetryAfter)
+		<-time.After(wait.RetryAfter)
 	}
 }
