@@ -45,6 +45,7 @@ type body struct {
 	semantic  string
 	page      page
 	pageSent  bool
+	table     policy.Properties // of a residual; nil: none was sent
 	wrong     string
 }
 
@@ -85,6 +86,8 @@ func read(text string) (*body, error) {
 			c.options(b)
 		case "page":
 			c.page(b)
+		case "table":
+			c.table(b)
 		default:
 			b.asked.take(c, name)
 		}
@@ -246,6 +249,19 @@ func (c *scanner) options(b *body) {
 	if b.semantic = text; !ok || text != executeAll && text != denyOnFirstDeny && text != permitOnFirstPermit {
 		b.wrong = "options.evaluations_semantic must be " + executeAll + ", " + denyOnFirstDeny + " or " + permitOnFirstPermit
 	}
+}
+
+func (c *scanner) table(b *body) {
+	if b.table != nil {
+		c.twice("table")
+		return
+	}
+	if b.table = (policy.Properties{}); c.peek() != '{' {
+		c.value()
+		b.wrong = "table must be an object"
+		return
+	}
+	b.table = c.properties()
 }
 
 func (c *scanner) page(b *body) {

@@ -28,6 +28,7 @@ func (s *Server) Mount(root *web.Mux) {
 	m.Handle("POST "+pathSubjects, s.search(subjects))
 	m.Handle("POST "+pathResources, s.search(resources))
 	m.Handle("POST "+pathActions, s.search(actions))
+	m.Handle("POST "+pathResidual, s.residual)
 
 	open := root.Door("access", s.fail, web.LeaseOff)
 	open.Handle("GET "+pathMetadata, s.metadata, web.Cross(web.CORS{Any: true, Methods: "GET"}))
