@@ -53,7 +53,7 @@ func (s *Server) residual(w http.ResponseWriter, r *http.Request) error {
 	if q.body.token != "" {
 		s.vouch(q, q.body.token)
 	}
-	if err := s.open(q); err != nil {
+	if err := s.open(q, nil); err != nil {
 		return err
 	}
 	v, refused, err := s.trusted(q, &q.body.asked, &p)
@@ -106,7 +106,7 @@ func write(left policy.Residual, table residual.Mapping, dialect residual.Dialec
 func (q *request) describe(to map[string]any, d *decision, left policy.Residual) {
 	to["id"] = d.id
 	if q.snapshot != nil {
-		to["revision"] = q.at.String()
+		to["revision"] = q.revision
 	}
 	if left.StepUp != nil {
 		to["step_up"] = json.RawMessage(appendStepUp(nil, left.StepUp))
