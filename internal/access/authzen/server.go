@@ -9,6 +9,7 @@ package authzen
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"time"
 
@@ -251,7 +252,8 @@ func (s *Server) trusted(q *request, a *asked, p *policy.Question) (v *Vouched, 
 		return nil, "the access token is another subject's", nil
 	}
 	p.Subject = v.Subject
-	if p.Context == nil {
+	// Items of a batch share its context, and what was noted may be read already.
+	if p.Context = maps.Clone(p.Context); p.Context == nil {
 		p.Context = policy.Properties{}
 	}
 	for _, name := range verifiedMembers {
