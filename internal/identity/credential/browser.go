@@ -44,6 +44,10 @@ func RememberTx(tx *db.Tx, principal, mark string) error {
 	return forgetBrowsers(tx, principal, maxBrowsers)
 }
 
+// DisbelieveTx has no browser pass for one that signed in to an account before:
+// which of them are its owner's is not known any more.
+func DisbelieveTx(tx *db.Tx, principal string) error { return forgetBrowsers(tx, principal, 0) }
+
 // Remember is RememberTx in a transaction of its own; it returns the mark, a new
 // one if the browser had none.
 func (p *Passwords) Remember(ctx context.Context, realm, id, mark string) (secret.Text, error) {

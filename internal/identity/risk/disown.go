@@ -26,7 +26,7 @@ func (g *Guard) Disown(ctx context.Context, by audit.Actor, realm, person string
 		if err := credential.CompromisedTx(tx, by, person); err != nil && !fault.Is(err, fault.NotFound) {
 			return err
 		}
-		if err := credential.ChangedTx(tx, person); err != nil {
+		if err := credential.DisbelieveTx(tx, person); err != nil {
 			return err
 		}
 		if err := demandFactor(tx, person); err != nil {

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit/audittest"
+	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
+	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/realm"
 )
@@ -78,6 +80,29 @@ func TestTheGateAsksForWhatRiskDemands(t *testing.T) {
 		}
 		if lacks, err := g.risky(&at, token.AAL2); err != nil || lacks {
 			t.Errorf("after a second factor it lacks something: %v", err)
+		}
+	})
+}
+
+// After an alarm no browser is believed, the thief's own one least of all: what
+// it does is looked at as a stranger's. Leave DisbelieveTx out to see it fail.
+func TestNoBrowserIsBelievedAfterAnAlarm(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ada := w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		thief := w.browser(t, dbtest.Realm).signIn("ada").isAt("/")
+		known := func() (yes bool) {
+			must(t, w.Env.DB.View(t.Context(), dbtest.Realm, func(tx *db.Tx) (err error) {
+				yes, err = credential.KnownTx(tx, ada.ID, thief.cookie("__Host-cardea.browser-test"))
+				return err
+			}))
+			return yes
+		}
+		if !known() {
+			t.Fatal("a browser that signed in is not known")
+		}
+		must(t, w.Risk.Disown(t.Context(), audittest.By, dbtest.Realm, ada.ID, nil))
+		if known() {
+			t.Error("the thief's browser is still believed")
 		}
 	})
 }
