@@ -46,6 +46,13 @@ test("a passkey is made, and the page says what it is", async () => {
   assert.ok(passkey.isResidentCredential, "it is found without a name");
   assert.equal(passkey.rpId, "localhost");
   assert.equal(Buffer.from(passkey.userHandle, "base64").length, 32);
+  await page.locator('button[value="later"]').click(); // codes for recovery
+  await page.waitForURL("**/account/factors");
+  // Whoever has just used one need not know their password to choose another.
+  await page.goto(`${cardea.issuer}/account/password`);
+  await page.getByText("You have just confirmed").waitFor();
+  await inspect(page, "account-password-proved");
+  assert.equal(await page.getByLabel("Current password").count(), 0);
   assert.deepEqual(complaints, []);
   await context.close();
 });

@@ -2,8 +2,10 @@ package apptest
 
 import (
 	"context"
+	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +13,8 @@ import (
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/credential/passkeytest"
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/identity/session"
@@ -143,6 +147,53 @@ func TestPeopleChangeTheirPassword(t *testing.T) {
 			t.Errorf("a refresh token of before: %d", got)
 		}
 		here.open("GET", "/account/activity", nil).expect(t, "the history", 200, "Password changed", "Password set")
+	})
+}
+
+// PW-06: whoever has a passkey is offered it in place of the present password,
+// and while its use is fresh the page asks for nothing but the new one.
+func TestPeopleChooseAPasswordByAPasskey(t *testing.T) {
+	Run(t, func(t *testing.T, e *Env) {
+		w := settle(t, e)
+		ada := e.Person(t, realm.Default, "ada@example.com")
+		rl, err := e.Realms.ByName(t.Context(), realm.Default)
+		if err != nil {
+			t.Fatal(err)
+		}
+		options, err := e.Passkeys.CreationOptions(t.Context(), rl, ada, "elsewhere")
+		if err != nil {
+			t.Fatal(err)
+		}
+		device := passkeytest.New(Issuer)
+		if _, _, err := e.Passkeys.Register(t.Context(), audit.System, realm.Default, credential.NewPasskey{Principal: ada.ID, Browser: "elsewhere", Answer: device.Create(options)}); err != nil {
+			t.Fatal(err)
+		}
+		v := w.visitor()
+		page := v.open("GET", "/signin", nil).Body.String()
+		form := page[strings.Index(page, `action="/signin/passkey"`):]
+		token, _ := input([]byte(form), "form")
+		asked := regexp.MustCompile(`data-options="([^"]*)"`).FindStringSubmatch(page)
+		v.open("POST", "/signin/passkey", url.Values{"form": {token}, "answer": {device.Get([]byte(html.UnescapeString(asked[1])))}}).expect(t, "signing in", 303)
+		e.Clock.Advance(6 * time.Minute)
+		const next = "seven lanterns over the quiet harbour"
+		v.open("GET", "/account/password", nil).expect(t, "the page", 200, "Use a passkey instead", `name="password"`)
+		v.sends(t, "/account/password", url.Values{"do": {"choose"}, "new": {next}}).expect(t, "with a passkey of before", 403)
+		led := v.sends(t, "/account/password", url.Values{"do": {"prove"}}).expect(t, "to prove it", 303, "/signin/factor")
+		page = v.open("GET", led.Header().Get("Location"), nil).Body.String()
+		answer := url.Values{}
+		for _, name := range []string{"form", "flow", "by"} {
+			value, _ := input([]byte(page), name)
+			answer.Set(name, value)
+		}
+		asked = regexp.MustCompile(`data-options="([^"]*)"`).FindStringSubmatch(page)
+		answer.Set("answer", device.Get([]byte(html.UnescapeString(asked[1]))))
+		v.open("POST", "/signin/factor", answer).expect(t, "proving it", 303, "/account/password")
+		if c := v.open("GET", "/account/password", nil).expect(t, "the page then", 200, "You have just confirmed"); strings.Contains(c.Body.String(), `name="password"`) {
+			t.Error("the present password is asked for still")
+		}
+		v.sends(t, "/account/password", url.Values{"do": {"choose"}, "new": {"short"}}).expect(t, "a short one", 422, "at least 15")
+		v.sends(t, "/account/password", url.Values{"do": {"choose"}, "new": {next}}).expect(t, "choosing it", 303, "done=password")
+		v.open("GET", "/account/password?done=password", nil).expect(t, "after that", 200, "Your password is changed")
 	})
 }
 

@@ -17,6 +17,8 @@ type passwordPage struct {
 	frame
 	Username  string // for password managers
 	Has       bool   // there is a password
+	Free      bool   // it is not asked for: see signin.Server.ChoosesPassword
+	Prove     bool   // its owner can get there
 	Since     moment
 	MinLength int
 	Keep      bool // the other devices are to stay signed in
@@ -30,6 +32,8 @@ func (p passwordPage) Focus() string {
 	switch {
 	case p.Wrong["new"] != "":
 		return "new"
+	case p.Free:
+		return ""
 	case p.Problem != "":
 		return "password"
 	}
@@ -51,6 +55,14 @@ func (s *Server) showPassword(w http.ResponseWriter, r *http.Request, v *visit, 
 			p.Has, p.Since = true, s.moment(p.Page, c.CreatedAt)
 		}
 	}
+	if p.Free, err = s.Pages.ChoosesPassword(r, v.Session); err != nil {
+		return err
+	}
+	p.Prove = !p.Free && (!p.Has || v.realm.Settings.AllowsFactor(string(credential.Passkey)) &&
+		slices.ContainsFunc(all, func(c credential.Credential) bool { return c.Type == credential.Passkey }))
+	if !p.Has {
+		p.Title = p.T("password.choose")
+	}
 	p.MinLength = v.realm.Settings.PasswordMinLength
 	if p.Username = v.person.Name; p.Username == "" {
 		p.Username = v.person.Email().Address
@@ -58,10 +70,13 @@ func (s *Server) showPassword(w http.ResponseWriter, r *http.Request, v *visit, 
 	return s.look.Render(w, status, "password", p)
 }
 
-// changePassword asks for the present password (PW-06), and ends every other
-// session unless told not to (SE-08).
+// changePassword asks for the present password, or for what takes its place
+// (PW-06), and ends every other session unless told not to (SE-08).
 func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, v *visit, form web.Params) error {
-	change := signin.PasswordChange{Current: secret.Text(form.Get("password")), Next: secret.Text(form.Get("new")), Everywhere: form.Get("keep") == ""}
+	if form.Get("do") == "prove" { // and back to this page
+		return s.Pages.Begin(w, r, signin.Flow{Return: pathPassword, Subject: v.Principal, Manage: true})
+	}
+	change := signin.PasswordChange{Proved: form.Get("do") == "choose", Current: secret.Text(form.Get("password")), Next: secret.Text(form.Get("new")), Everywhere: form.Get("keep") == ""}
 	err := s.Pages.ChangePassword(w, r, v.Session, change)
 	if err == nil {
 		return done(w, r, "password")

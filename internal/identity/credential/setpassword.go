@@ -109,6 +109,9 @@ type Change struct {
 	Principal     string
 	Current, Next secret.Text
 	Browser       string // the mark in the browser's cookie, or ""
+	// Proved says that somebody has just shown who they are by something that is at
+	// least as good (PW-06): Current is not looked at, and there may be none.
+	Proved bool
 	// Keep leaves alive what was born of the present password: the new one takes
 	// its place in the same credential. A password that is known to be compromised
 	// is replaced all the same.
@@ -140,12 +143,15 @@ func (p *Passwords) Replace(ctx context.Context, by audit.Actor, name string, c 
 		return Result{}, err
 	}
 	c.Keep = c.Keep && r.Settings.PasswordMaxAge == 0 && r.Settings.PasswordHistory == 0
-	if c.Current == c.Next {
-		return Result{}, refuse("password_unchanged", "the new password is the present one")
-	}
-	checked, err := p.Check(ctx, by, name, Attempt{Principal: c.Principal, Password: c.Current, Browser: c.Browser})
-	if err != nil || checked.Outcome != Right {
-		return checked, err
+	checked := Result{Outcome: Right}
+	if !c.Proved {
+		if c.Current == c.Next {
+			return Result{}, refuse("password_unchanged", "the new password is the present one")
+		}
+		checked, err = p.Check(ctx, by, name, Attempt{Principal: c.Principal, Password: c.Current, Browser: c.Browser})
+		if err != nil || checked.Outcome != Right {
+			return checked, err
+		}
 	}
 	err = p.db.Update(ctx, name, func(tx *db.Tx) error {
 		if c.Before != nil {
@@ -160,7 +166,7 @@ func (p *Passwords) Replace(ctx context.Context, by audit.Actor, name string, c 
 		// An alarm that its owner raised meanwhile is not answered by whoever is
 		// about to change it.
 		alarmed := old.MustChange && (!checked.MustChange || checked.Expired)
-		if old.ID != checked.Credential || alarmed {
+		if !c.Proved && (old.ID != checked.Credential || alarmed) {
 			return fault.New(fault.Conflict, "password_changed", "the password was changed by somebody else meanwhile")
 		}
 		replaced, now, err := c.apply(tx, by, old, h)
@@ -176,7 +182,7 @@ func (p *Passwords) Replace(ctx context.Context, by audit.Actor, name string, c 
 }
 
 func (c Change) apply(tx *db.Tx, by audit.Actor, old Credential, h Hashed) (replaced, now string, err error) {
-	if !c.Keep || old.MustChange {
+	if !c.Keep || old.MustChange || old.ID == "" {
 		made, err := replacePassword(tx, by, c.Principal, old, h)
 		return old.ID, made.ID, err
 	}

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
@@ -16,7 +17,29 @@ import (
 // PasswordChange is what somebody who is signed in wants of their password.
 type PasswordChange struct {
 	Current, Next secret.Text
+	Proved        bool // what [Server.ChoosesPassword] wants is there, and Current is not asked for
 	Everywhere    bool // end every other session, and every grant
+}
+
+// ChoosesPassword reports whether the owner of a session may choose a password
+// without the present one (PW-06): within the last minutes they have used a
+// passkey, which cannot be phished, or where there is no password, the strongest
+// that they have (MF-09).
+func (s *Server) ChoosesPassword(r *http.Request, e *session.Session) (bool, error) {
+	enough, err := s.Suffices(r, e, Flow{Manage: true})
+	if err != nil || !enough {
+		return false, err
+	}
+	name := realm.From(r.Context()).Name
+	all, err := s.Grants.Credentials.List(r.Context(), name, e.Principal)
+	if err != nil {
+		return false, err
+	}
+	h := holder{credentials: all}
+	return !h.has(credential.Password) || slices.ContainsFunc(proofsOf(e), func(p proof) bool {
+		return p.Kind == kindPasskey && p.Alone != "" && s.counts(r, kindPasskey) && s.DB.Now().Sub(p.At) <= manageFresh &&
+			slices.ContainsFunc(all, func(c credential.Credential) bool { return c.ID == p.Credential })
+	}), nil
 }
 
 // ChangePassword changes the password of whoever is signed in with a session of
@@ -29,8 +52,13 @@ func (s *Server) ChangePassword(w http.ResponseWriter, r *http.Request, e *sessi
 		return err
 	}
 	ctx, rl, by := r.Context(), realm.From(r.Context()), Actor(r, e)
+	if c.Proved {
+		if enough, err := s.ChoosesPassword(r, e); err != nil || !enough {
+			return or(err, fault.New(fault.Forbidden, "form_expired", "the proof is too old by now"))
+		}
+	}
 	var begun session.Begun
-	change := credential.Change{Principal: e.Principal, Current: c.Current, Next: c.Next, Browser: mark(r), Keep: !c.Everywhere}
+	change := credential.Change{Principal: e.Principal, Current: c.Current, Next: c.Next, Browser: mark(r), Proved: c.Proved, Keep: !c.Everywhere}
 	change.Before = func(tx *db.Tx) error { // what follows takes the place of a session that lives
 		_, err := session.LiveTx(tx, e.ID)
 		return err
@@ -40,8 +68,11 @@ func (s *Server) ChangePassword(w http.ResponseWriter, r *http.Request, e *sessi
 		if replaced == "" {
 			return nil
 		}
-		p := proof{Principal: e.Principal, Credential: now, Kind: kindPassword, At: tx.Now, AMR: []string{"pwd"}, Alone: token.AAL1}
-		begun, err = s.succeed(tx, r, e, p)
+		proofs := slices.DeleteFunc(proofsOf(e), func(p proof) bool { return p.Kind == kindPassword })
+		if !c.Proved { // else the new one was chosen, and proves nothing
+			proofs = append(proofs, proof{Principal: e.Principal, Credential: now, Kind: kindPassword, At: tx.Now, AMR: []string{"pwd"}, Alone: token.AAL1})
+		}
+		begun, err = s.succeed(tx, r, e, proofs)
 		return err
 	}
 	changed, err := s.Passwords.Replace(ctx, by, rl.Name, change)
@@ -49,6 +80,9 @@ func (s *Server) ChangePassword(w http.ResponseWriter, r *http.Request, e *sessi
 		return whyNot(changed, err)
 	}
 	if begun.Session == nil {
+		if c.Proved && c.Everywhere { // the first one, which nobody was signed in by
+			return or(s.Grants.EndOtherSessions(ctx, by, rl.Name, e.Principal, e.ID, "password_change"), err)
+		}
 		return err
 	}
 	for i, a := range all {
@@ -60,9 +94,8 @@ func (s *Server) ChangePassword(w http.ResponseWriter, r *http.Request, e *sessi
 	return s.Grants.FinishSignOutElsewhere(ctx, by, rl.Name, e.Principal, begun.ID, "password_change", err)
 }
 
-// succeed goes on with a session that rests on a new proof besides those it had.
-func (s *Server) succeed(tx *db.Tx, r *http.Request, e *session.Session, p proof) (session.Begun, error) {
-	all := merge(proofsOf(e), []proof{p})
+// succeed goes on with a session that rests on these proofs.
+func (s *Server) succeed(tx *db.Tx, r *http.Request, e *session.Session, all []proof) (session.Begun, error) {
 	text, err := noted(all)
 	if err != nil {
 		return session.Begun{}, err
