@@ -27,8 +27,10 @@ type fixture struct {
 
 	jwt, opaque, web, api account
 	broker                account // exchanges tokens
-	accessToken           string  // of client_credentials, for introspection
-	userToken             string  // of a person, for userinfo
+	asker                 account // asks for decisions
+	askToken              string
+	accessToken           string // of client_credentials, for introspection
+	userToken             string // of a person, for userinfo
 	refreshTokens         []string
 	cookies               []string
 	browser               *live.Browser
@@ -51,6 +53,8 @@ func prepare(ctx context.Context, s *live.Server, conns int) (*fixture, error) {
 		{&f.broker, api.ClientCreate{ID: "bench-broker", ClientSettings: api.ClientSettings{
 			Name: "Broker", Type: "service", ResourceServer: true, Identifiers: []string{audience}, TokenExchangeDelegation: true,
 			GrantTypes: []string{"client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"}, Scopes: []string{scope}, Resources: []string{audience}}}},
+		{&f.asker, api.ClientCreate{ID: "bench-asker", ClientSettings: api.ClientSettings{
+			Name: "Asker", Type: "service", GrantTypes: []string{"client_credentials"}, Scopes: []string{"cardea:decide"}}}},
 		{&f.web, api.ClientCreate{ID: "bench-web", ClientSettings: api.ClientSettings{
 			Name: "Web", Type: "web", FirstParty: true, RedirectURIs: []string{f.redirectURI},
 			GrantTypes: []string{"authorization_code", "refresh_token"}, Scopes: []string{"openid", "profile", "email", "offline_access", scope}, Resources: []string{audience}}}},
@@ -83,8 +87,10 @@ func prepare(ctx context.Context, s *live.Server, conns int) (*fixture, error) {
 		f.refreshTokens = append(f.refreshTokens, t.Refresh)
 	}
 	f.cookies = []string{f.browser.Cookies()}
-	f.holders, err = holders(ctx, s, conns)
-	return f, err
+	if f.holders, err = holders(ctx, s, conns); err != nil {
+		return nil, err
+	}
+	return f, f.mayAsk(ctx)
 }
 
 // signIn gets the tokens of a new grant with the existing session.

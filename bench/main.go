@@ -90,6 +90,9 @@ func measure(ctx context.Context, w io.Writer, o options, engine, database strin
 			return err
 		}
 	}
+	if err := govern(ctx, server); err != nil {
+		return fmt.Errorf("policies: %w", err)
+	}
 	if err := server.Start(ctx); err != nil {
 		return err
 	}
@@ -196,6 +199,14 @@ func saveBodies(ctx context.Context, f *fixture, dir string) error {
 			if err == nil {
 				req.SetBasicAuth(f.api.id, f.api.secret)
 				req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			}
+			return req, err
+		},
+		"decision.json": func() (*http.Request, error) {
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, f.server.Issuer+"/access/v1/evaluation", strings.NewReader(question))
+			if err == nil {
+				req.Header.Set("Authorization", "Bearer "+f.askToken)
+				req.Header.Set("Content-Type", "application/json")
 			}
 			return req, err
 		},

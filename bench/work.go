@@ -41,6 +41,8 @@ func works(f *fixture) []work {
 		{"client_credentials, opaque", 0.70, repeat(form(f.opaque.id, f.opaque.secret, "/oauth2/token", credentials), 200), post("/opaque", credentials.Encode()), false},
 		{"introspection", 0.70, repeat(introspect, 200), post("/active/introspect", "token="+f.accessToken), false},
 		{"userinfo", 0.70, repeat(userinfo, 200), get("/active/userinfo"), false},
+		{"decision, AuthZEN", 0.80, repeat(asking("/access/v1/evaluation", f.headers("Authorization", "Bearer "+f.askToken)), 200),
+			repeat(asking("/decide", map[string]string{"Authorization": "Bearer " + f.askToken}), 200), false},
 		{"refresh with rotation", 0.60, f.refreshing, func(int) unit { return refreshingAtLimit() }, true},
 		{"code + PKCE, both requests", 0.50, f.signingIn, func(int) unit { return f.signingInAtLimit() }, true},
 		{"PAR, code and token, DPoP", 0.50, f.bound(f.web, paths{"/oauth2/par", "/oauth2/authorize", "/oauth2/token", "request_uri"}),

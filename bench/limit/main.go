@@ -13,8 +13,10 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/base64"
+	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"maps"
 	"net"
@@ -44,7 +46,7 @@ type limit struct {
 func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "address")
 	database := flag.String("database", "", "postgres:// URL or SQLite file")
-	bodies := flag.String("bodies", "", "folder with discovery.json, jwks.json, introspect.json, userinfo.json, signin.html as Cardea answers them")
+	bodies := flag.String("bodies", "", "folder with discovery.json, jwks.json, introspect.json, userinfo.json, decision.json, signin.html as Cardea answers them")
 	payload := flag.Int("payload", 420, "bytes of an access token's payload")
 	logBytes := flag.Int("log-bytes", 300, "bytes of log per request")
 	flag.Parse()
@@ -75,6 +77,16 @@ func main() {
 		_ = r.ParseForm()
 		answer(w, l.active[r.PathValue("what")])
 	}))
+	decision := body("decision.json")
+	http.HandleFunc("POST /decide", l.logged(func(w http.ResponseWriter, r *http.Request) {
+		text, _ := io.ReadAll(r.Body)
+		var q question
+		if json.Unmarshal(text, &q) != nil || q.Subject.ID == "" || q.Action.Name == "" || q.Resource.ID == "" {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		answer(w, decision)
+	}))
 	http.HandleFunc("POST /refresh", l.logged(func(w http.ResponseWriter, r *http.Request) {
 		answer(w, tokenAnswer(l.sign(), l.store("cdr_"), l.sign()))
 	}))
@@ -97,6 +109,19 @@ func main() {
 	listener, _ := net.Listen("tcp", *listen)
 	fmt.Println(listener.Addr())
 	log.Fatal(http.Serve(listener, nil))
+}
+
+// question is what is asked of a decision service.
+type question struct {
+	Subject, Resource struct {
+		Type, ID   string
+		Properties map[string]any
+	}
+	Action struct {
+		Name       string
+		Properties map[string]any
+	}
+	Context map[string]any
 }
 
 // same are the header lines of Cardea's answers: the same answer is the same bytes.
