@@ -37,6 +37,12 @@ func (d Decisions) Ask(ctx context.Context, q api.AccessQuestion) (api.AccessAns
 	return send[api.AccessAnswer](ctx, d.c, http.MethodPost, "/access/ask", q, 0)
 }
 
+// Filter tells which condition an application would get for the rows of its table.
+// Nothing is written down. Applications ask with package verify.
+func (d Decisions) Filter(ctx context.Context, q api.AccessFilterQuestion) (api.AccessFilter, error) {
+	return send[api.AccessFilter](ctx, d.c, http.MethodPost, "/access/filter", q, 0)
+}
+
 // Unused tells which roles nobody needed for days, and which permit more than was
 // needed. after is Next of the page before.
 func (d Decisions) Unused(ctx context.Context, days int, c Cursor) (api.AccessUsage, error) {

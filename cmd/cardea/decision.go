@@ -53,7 +53,7 @@ func (c *console) accessCommand() *cobra.Command {
 	log.Flags().BoolVar(&denied, "denied", false, "only what was denied")
 	log.Flags().BoolVar(&allowed, "allowed", false, "only what was permitted")
 	log.MarkFlagsMutuallyExclusive("denied", "allowed")
-	return c.resource("access", "Who may do what: decisions of the past, what is not needed, and reviews", log, c.unusedCommand(), c.reviewCommand())
+	return c.resource("access", "Who may do what: decisions of the past, what is not needed, and reviews", log, c.filterCommand(), c.unusedCommand(), c.reviewCommand())
 }
 
 func verdict(d api.Decision) string {
