@@ -34,6 +34,12 @@ func TestTheGateStandsBeforeEveryQuestion(t *testing.T) {
 	if a, _, err := Actions(shut, q, Page{}); err != nil || len(a) > 0 {
 		t.Errorf("actions: %v %v", a, err)
 	}
+	if r, err := Partial(shut, q, Rows{}); err != nil || r.When.Op != OpFalse || r.Reason != "alice is suspended" {
+		t.Errorf("rows: %+v %v", r, err)
+	}
+	if r, err := Partial(open, q, Rows{}); err != nil || r.When.Op == OpFalse {
+		t.Errorf("rows without a gate: %+v %v", r, err)
+	}
 	f, err := Subjects(shut, q, Page{})
 	if err != nil || slices.Contains(f.Entities, user("alice")) || !slices.Contains(f.Entities, user("bob")) {
 		t.Errorf("subjects: %+v %v", f, err)

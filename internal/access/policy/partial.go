@@ -59,7 +59,9 @@ func Partial(s *Snapshot, q *Question, rows Rows) (Residual, error) {
 		return Residual{}, err
 	}
 	if err := p.begin(); err != nil {
-		out.Reason = "the question cannot be judged: " + err.Error()
+		if out.Reason = refusalOf(err); out.Reason == "" {
+			out.Reason = "the question cannot be judged: " + err.Error()
+		}
 		return out, nil
 	}
 	when, used, err := p.decide()
@@ -147,7 +149,10 @@ func (p *partial) begin() error {
 	if p.q.At.IsZero() {
 		return errors.New("the question has no time")
 	}
-	var err error
+	err := p.snap.refuses(p.q.Subject, p.q.At)
+	if err != nil {
+		return err
+	}
 	if p.context, err = p.plan.contextOf(p.q); err != nil {
 		return fmt.Errorf("context: %w", err)
 	}
