@@ -263,7 +263,7 @@ func (r sample) mapping(typ string) Mapping {
 
 func (r sample) question(typ string) policy.Question {
 	q := policy.Question{Subject: r.of("User", "User", "User", "User", "Team"), Resource: policy.Entity{Type: typ}, Action: pick(r, "view", "view", "edit", "share"), At: now, Context: policy.Properties{}}
-	if q.Subject.Type != typ && r.odds(50) {
+	if r.odds(50) {
 		q.SubjectProperties = policy.Properties{"mood": pick(r, "good", "bad")}
 	}
 	if r.odds(70) {
