@@ -77,6 +77,7 @@ func (c *console) relationCommand() *cobra.Command {
 				return factsAsPage(cl.Facts.Relations(ctx, f, at))
 			}, filterFlag{"subject", "of this TYPE or TYPE:ID"}, filterFlag{"relation", "of this name"}, filterFlag{"object", "to this TYPE or TYPE:ID"}, filterFlag{"source", "from this pulled source's id"}),
 		c.relationAdd(),
+		c.relationImport(),
 		c.action("remove SUBJECT RELATION OBJECT", "Remove a relation", cobra.ExactArgs(3), func(ctx context.Context, cl *client.Client, args []string) error {
 			r, err := relationOf(args)
 			if err != nil {
@@ -94,6 +95,7 @@ themselves, as user:usr_…, group:grp_… and organization:org_….`
 	cmd.Example = `  cardea relation add user:usr_01h455vb4pex5vsknk084sn02q editor folder:plans --for 720h
   cardea relation add document:42 parent folder:plans
   cardea relation list --object folder:plans
+  cardea relation import facts.jsonl
   cardea relation remove document:42 parent folder:plans`
 	return cmd
 }
