@@ -62,6 +62,7 @@ type Client struct {
 	TrustedIssuers      TrustedIssuers
 	Jobs                Jobs
 	Facts               Facts
+	FactSources         FactSources
 	Incidents           Incidents
 	Mail                Mail
 	Decisions           Decisions
@@ -111,7 +112,7 @@ func New(issuer string, opts ...Option) (*Client, error) {
 	c.Clients, c.SigningKeys, c.Sessions, c.Grants = Clients{c}, SigningKeys{c}, Sessions{c}, Grants{c}
 	c.AuthorizationDetailTypes = AuthorizationDetailTypes{c}
 	c.Consents, c.Realms, c.Operators, c.Events = Consents{c}, Realms{c}, Operators{c}, Events{c}
-	c.Decisions = Decisions{c}
+	c.Decisions, c.FactSources = Decisions{c}, FactSources{c}
 	c.TrustedIssuers, c.Jobs, c.Facts, c.Incidents, c.Mail = TrustedIssuers{c}, Jobs{c}, Facts{c}, Incidents{c}, Mail{c}
 	return c, nil
 }

@@ -43,7 +43,7 @@ func ofDirectory(e graph.Entity) bool {
 
 // access makes what decisions rest on.
 func (a *App) access(box *secret.Box) {
-	a.Facts = relation.NewStore(relation.Options{DB: a.DB, Log: a.Log, Jobs: a.Jobs, Box: box, Reserved: ofDirectory, Words: directoryWords})
+	a.Facts = relation.NewStore(relation.Options{DB: a.DB, Log: a.Log, Jobs: a.Jobs, Box: box, Reserved: ofDirectory, Words: directoryWords, Pull: a.pull, CheckURL: a.Fetch.Check})
 	a.Policies = version.New(version.Options{DB: a.DB, Log: a.Log, Box: box, Facts: func(ctx context.Context, realm string) (*policy.Snapshot, error) {
 		snap, _, err := a.Snapshots.At(ctx, realm, audit.Position{})
 		return snap, err
@@ -58,6 +58,18 @@ func (a *App) access(box *secret.Box) {
 		}
 		return a.Facts.ForgetTx(tx, audit.System, e)
 	})
+}
+
+// mostPulled bounds what one pull reads, in bytes.
+const mostPulled = 128 << 20
+
+// pull reads what a source of facts gives. Both kinds reach what addresses that
+// others chose may reach, and nothing else.
+func (a *App) pull(ctx context.Context, s *relation.Source, text string, each func([]byte) error) error {
+	if s.Kind == relation.Postgres {
+		return db.ReadForeign(ctx, text, s.Query, a.Fetch.Dial, each)
+	}
+	return a.Fetch.Lines(ctx, s.URL, secret.Text(text), mostPulled, each)
 }
 
 func directory() decide.Directory {

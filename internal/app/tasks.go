@@ -27,6 +27,7 @@ func (a *App) tasks() []job.Task {
 			return errors.Join(drained(ctx, name, a.Once.Collect), drained(ctx, name, a.Grants.Collect), drained(ctx, name, a.Sessions.Collect), drained(ctx, name, a.Passwords.Sweep),
 				drained(ctx, name, a.Jobs.Collect), drained(ctx, name, a.Risk.Collect), drained(ctx, name, a.Letters.Collect), drained(ctx, name, a.collectApprovals), drained(ctx, name, a.Desk.Collect), drained(ctx, name, a.Facts.Collect))
 		})},
+		{Name: "access-sources", Every: 30 * time.Second, Run: a.everyRealm(a.Facts.PullDue)},
 		{Name: "departures", Every: 10 * time.Minute, Run: a.everyRealm(func(ctx context.Context, name string) error {
 			_, err := a.Desk.DeleteDue(ctx, name)
 			return err

@@ -49,6 +49,9 @@ type Options struct {
 	Reserved func(e graph.Entity) bool
 	// Words are the attributes of reserved entities that are not for writing.
 	Words []string
+	// Pull reads what a source gives, and CheckURL refuses addresses that it would not.
+	Pull     Pull
+	CheckURL func(raw string) error
 }
 
 // Store keeps the facts of every realm.
@@ -61,6 +64,9 @@ func NewStore(o Options) *Store {
 	s := &Store{Options: o}
 	if s.Reserved == nil {
 		s.Reserved = func(graph.Entity) bool { return false }
+	}
+	if s.Jobs != nil {
+		s.Jobs.Handle(job.Kind{Name: pullKind, Do: s.doPull, Within: jobTime, Attempts: 3})
 	}
 	return s
 }

@@ -19,7 +19,7 @@ var least = map[operator.Permission]operator.Role{
 	operator.OrganizationsRead: operator.Viewer, operator.ServicesRead: operator.Viewer, operator.ClientsRead: operator.Viewer,
 	operator.IssuersRead: operator.Viewer, operator.IssuersWrite: operator.Admin, operator.KeysRead: operator.Viewer, operator.SessionsRead: operator.Viewer, operator.DecisionsRead: operator.Viewer, operator.GrantsRead: operator.Viewer,
 	operator.OperatorsRead: operator.Viewer, operator.EventsRead: operator.Viewer, operator.JobsRead: operator.Viewer, operator.IncidentsRead: operator.Viewer, operator.IncidentsClose: operator.Helpdesk,
-	operator.FactsRead: operator.Viewer, operator.FactsWrite: operator.Admin,
+	operator.FactsRead: operator.Viewer, operator.FactsWrite: operator.Admin, operator.FactsSources: operator.Admin,
 	operator.UsersSupport: operator.Helpdesk, operator.SessionsEnd: operator.Helpdesk, operator.GrantsRevoke: operator.Helpdesk,
 	operator.UsersWrite: operator.Admin, operator.UsersDelete: operator.Admin, operator.GroupsWrite: operator.Admin,
 	operator.OrganizationsWrite: operator.Admin, operator.ServicesWrite: operator.Admin, operator.ClientsWrite: operator.Admin,

@@ -144,6 +144,12 @@ func (s *Server) routes() {
 
 	op(s, Operation{post, "/access/changes", "write-facts", "Write relations and attributes, all of a batch or nothing", operator.FactsWrite, "access.change", Changing, 0, false}, s.writeFacts)
 	op(s, Operation{get, "/access/relations", "list-relations", "List who is related to what", operator.FactsRead, NoEvent, Reading, 0, false}, s.listRelations)
+	op(s, Operation{get, "/access/sources", "list-fact-sources", "List where facts are pulled from", operator.FactsRead, NoEvent, Reading, 0, false}, s.listFactSources)
+	op(s, Operation{post, "/access/sources", "create-fact-source", "Pull facts from somewhere", operator.FactsSources, "access_source.create", Secret, 201, false}, s.createFactSource)
+	op(s, Operation{get, "/access/sources/{id}", "show-fact-source", "Show a source, by id or name", operator.FactsRead, NoEvent, Reading, 0, false}, s.showFactSource)
+	op(s, Operation{put, "/access/sources/{id}", "replace-fact-source", "Replace what is set of a source", operator.FactsSources, "access_source.update", Secret, 0, false}, s.replaceFactSource)
+	op(s, Operation{remove, "/access/sources/{id}", "delete-fact-source", "Stop pulling; what was pulled stays", operator.FactsSources, "access_source.delete", Changing, 0, false}, s.deleteFactSource)
+	op(s, Operation{post, "/access/sources/{id}/pull", "pull-fact-source", "Pull a source now", operator.FactsSources, "access_source.pull", Secret, 0, false}, s.pullFactSource)
 	op(s, Operation{get, "/access/attributes", "list-attributes", "List what is known about entities", operator.FactsRead, NoEvent, Reading, 0, false}, s.listAttributes)
 
 	op(s, Operation{get, "/incidents", "list-incidents", "List what somebody has to look into, the newest first", operator.IncidentsRead, NoEvent, Reading, 0, false}, s.listIncidents)

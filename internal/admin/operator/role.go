@@ -53,10 +53,11 @@ const (
 	IncidentsRead      Permission = "incidents.read"
 	IncidentsClose     Permission = "incidents.close" // which lets in again whom it kept out
 	JobsRead           Permission = "jobs.read"
-	JobsWrite          Permission = "jobs.write"  // retry and discard
-	FactsRead          Permission = "facts.read"  // relations and attributes
-	FactsWrite         Permission = "facts.write" // which is to decide who may do what
-	Self               Permission = "self"        // what every operator may ask: who am I, what may I do
+	JobsWrite          Permission = "jobs.write"    // retry and discard
+	FactsRead          Permission = "facts.read"    // relations and attributes
+	FactsWrite         Permission = "facts.write"   // which is to decide who may do what
+	FactsSources       Permission = "facts.sources" // have this server ask others for facts
+	Self               Permission = "self"          // what every operator may ask: who am I, what may I do
 )
 
 // reading is what a viewer may do, and everyone else too.
@@ -72,7 +73,7 @@ var helping = []Permission{UsersSupport, SessionsEnd, GrantsRevoke, IncidentsClo
 // administering is what an admin may do beyond helping.
 var administering = []Permission{
 	UsersWrite, UsersDelete, GroupsWrite, OrganizationsWrite, ServicesWrite,
-	ClientsWrite, IssuersWrite, KeysWrite, OperatorsWrite, EventsVerify, JobsWrite, FactsWrite,
+	ClientsWrite, IssuersWrite, KeysWrite, OperatorsWrite, EventsVerify, JobsWrite, FactsWrite, FactsSources,
 }
 
 // owning is what only an owner may do.

@@ -3,6 +3,8 @@ package apptest
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
@@ -213,6 +215,50 @@ func TestPeopleAndGroupsAreFactsByThemselves(t *testing.T) {
 		}
 		if _, err := e.Facts.Write(ctx, audit.System, realm.Default, relation.Batch{Change: graph.Change{Add: []graph.Tuple{{Subject: ada, Relation: "member", Object: graph.Entity{Type: "group", ID: outer}}}}}); err == nil {
 			t.Error("a membership of the directory was written as a fact")
+		}
+	})
+}
+
+// A source of the outside world is asked through the fetcher that reaches public
+// addresses only, by the job queue, and what it gives decides.
+func TestFactsAreFetchedFromOutside(t *testing.T) {
+	Run(t, func(t *testing.T, e *Env) {
+		w := openTill(t, e)
+		origin := e.Outside.Serve("one.example.com", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "Bearer s3cret" {
+				rw.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			_, _ = io.WriteString(rw, `{"subject":{"type":"user","id":"ann"},"relation":"clerk","object":{"type":"payment","id":"17"}}
+{"entity":{"type":"payment","id":"17"},"name":"status","value":"active"}
+`)
+		}))
+		ctx := context.Background()
+		made, err := e.Facts.CreateSource(ctx, audit.System, realm.Default, relation.Source{Name: "shop", Kind: relation.HTTP, URL: origin + "/facts", Secret: "s3cret"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w.may(e, user("ann"), audit.Position{}) {
+			t.Fatal("allowed before anything was pulled")
+		}
+		if _, err := e.Facts.PullNow(ctx, audit.System, realm.Default, made.ID); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(20 * time.Second); ; {
+			n, err := e.Facts.SourceByID(ctx, realm.Default, made.ID)
+			if err != nil || n.LastError != "" || time.Now().After(deadline) {
+				t.Fatalf("%+v %v", n, err)
+			}
+			if n.Facts == 2 {
+				break
+			}
+			<-time.After(20 * time.Millisecond)
+		}
+		if !w.may(e, user("ann"), audit.Position{}) {
+			t.Error("what was pulled does not count")
+		}
+		if _, err := e.Facts.CreateSource(ctx, audit.System, realm.Default, relation.Source{Name: "inside", Kind: relation.HTTP, URL: "https://10.0.0.1/facts"}); err == nil {
+			t.Error("an address of the inside was taken")
 		}
 	})
 }
