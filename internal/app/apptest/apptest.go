@@ -44,8 +44,8 @@ type Env struct {
 // Run runs fn on SQLite, and on PostgreSQL where there is a server for tests.
 func Run(t *testing.T, fn func(t *testing.T, e *Env)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { fn(t, Start(t, db.SQLite)) })
-	t.Run("postgres", func(t *testing.T) { fn(t, Start(t, db.Postgres)) })
+	t.Run("sqlite", func(t *testing.T) { t.Parallel(); fn(t, Start(t, db.SQLite)) })
+	t.Run("postgres", func(t *testing.T) { t.Parallel(); fn(t, Start(t, db.Postgres)) })
 }
 
 // Start starts a program on a fresh database of the given kind. It ends with

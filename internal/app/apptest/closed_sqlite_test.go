@@ -25,6 +25,7 @@ import (
 // written, and nobody is told whether a guess was right that could not be counted.
 // Go on after an error of reserve in Passwords.Check to see it fail.
 func TestEveryNoStaysANoWithoutAWriter(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	for _, s := range []struct {
 		name    string
 		folder  func(t *testing.T) string

@@ -264,6 +264,7 @@ func until(t *testing.T, what string, ok func() bool) {
 // A resource server without a secret follows with assertions that its key signs,
 // and loses the stream when the key is taken away.
 func TestAVerifierWithAKeyOfItsOwn(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	Run(t, func(t *testing.T, e *Env) {
 		o, ctx := reach(t, e), context.Background()
 		signer, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -57,8 +57,8 @@ type Env struct {
 // Run runs fn on SQLite, and on PostgreSQL where CARDEA_TEST_POSTGRES names a
 // server.
 func Run(t *testing.T, fn func(t *testing.T, e *Env)) {
-	t.Run("sqlite", func(t *testing.T) { fn(t, Open(t, db.SQLite)) })
-	t.Run("postgres", func(t *testing.T) { fn(t, Open(t, db.Postgres)) })
+	t.Run("sqlite", func(t *testing.T) { t.Parallel(); fn(t, Open(t, db.SQLite)) })
+	t.Run("postgres", func(t *testing.T) { t.Parallel(); fn(t, Open(t, db.Postgres)) })
 }
 
 // Open opens a fresh, migrated database of the given kind, closed and dropped
