@@ -45,13 +45,21 @@ need_go() {
   export PATH GOFLAGS CGO_ENABLED=${CGO_ENABLED:-0}
 }
 
+# Code that runs at the start, for operators or for people one at a time: kept
+# small instead of fast. It makes the binary 1.7 MB smaller.
+unhurried="./internal/admin/... ./cmd/... ./internal/demo ./client
+  github.com/danielgtaylor/huma/v2/... go.yaml.in/... github.com/spf13/... github.com/go-webauthn/... github.com/google/go-tpm/...
+  github.com/tinylib/... github.com/santhosh-tekuri/... github.com/wneessen/... github.com/fxamacker/... github.com/go-viper/...
+  golang.org/x/text/... github.com/cedar-policy/cedar-go/x/exp/schema/... encoding/xml encoding/gob text/template/... html/template"
+
 # build_binary makes ./bin/cardea as it is released: static, stripped, and with
 # no trace of the machine that built it.
 build_binary() {
   need_go
-  local version commit
+  local version commit code small=()
   version=$(git describe --tags --always --dirty 2>/dev/null || echo unknown)
   commit=$(git rev-parse HEAD 2>/dev/null || echo unknown)
-  go build -ldflags "-s -w -X main.version=$version -X main.commit=$commit" \
+  for code in $unhurried; do small+=("-gcflags=$code=-l"); done
+  go build "${small[@]}" -ldflags "-s -w -X main.version=$version -X main.commit=$commit" \
     -o bin/cardea ./cmd/cardea
 }

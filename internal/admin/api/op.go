@@ -56,15 +56,28 @@ func (o Operation) complete() bool {
 // handler does the work of one operation for a caller who may ask for it.
 type handler[I, O any] func(ctx context.Context, c *Caller, in *I) (*O, error)
 
-// op mounts an operation. Whatever all operations share happens here, in this
-// order: who asks, may they, not too often, is what they send well-formed.
+// op mounts an operation. It is compiled once for each pair of types, so what all
+// operations share stands in admission.
 func op[I, O any](s *Server, o Operation, h handler[I, O]) {
 	if !o.complete() {
 		panic("operation " + o.ID + " does not declare its permission, event and rate class")
 	}
 	s.operations = append(s.operations, o)
 	body, hasBody := bodyOf[I]()
-	s.adapter.admit = func(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
+	s.adapter.admit = s.admission(o, body, hasBody)
+	huma.Register(s.huma, s.describe(o), func(ctx context.Context, in *I) (*O, error) {
+		out, err := h(ctx, ctx.Value(callerKey{}).(*Caller), in)
+		if err != nil {
+			return nil, explain(ctx, err)
+		}
+		return out, nil
+	})
+}
+
+// admission lets a request reach an operation or refuses it, in this order: who
+// asks, may they, not too often, is what they send well-formed.
+func (s *Server) admission(o Operation, body reflect.Type, hasBody bool) func(http.ResponseWriter, *http.Request) (*http.Request, error) {
+	return func(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
 		c, err := s.authenticate(w, r)
 		if err != nil {
 			return nil, err
@@ -89,13 +102,6 @@ func op[I, O any](s *Server, o Operation, h handler[I, O]) {
 		}
 		return r.WithContext(context.WithValue(r.Context(), callerKey{}, c)), nil
 	}
-	huma.Register(s.huma, s.describe(o), func(ctx context.Context, in *I) (*O, error) {
-		out, err := h(ctx, ctx.Value(callerKey{}).(*Caller), in)
-		if err != nil {
-			return nil, explain(ctx, err)
-		}
-		return out, nil
-	})
 }
 
 type callerKey struct{}
