@@ -39,6 +39,8 @@ type Client struct {
 	tries int
 	again func(ctx context.Context, s StepUp) error
 	Users Users
+	// Policies decide what everybody may do.
+	Policies Policies
 	// Invitations ask for accounts; Terms are what accounts must accept.
 	Invitations Invitations
 	Terms       Terms
@@ -114,6 +116,7 @@ func New(issuer string, opts ...Option) (*Client, error) {
 	c.Consents, c.Realms, c.Operators, c.Events = Consents{c}, Realms{c}, Operators{c}, Events{c}
 	c.Decisions, c.FactSources = Decisions{c}, FactSources{c}
 	c.TrustedIssuers, c.Jobs, c.Facts, c.Incidents, c.Mail = TrustedIssuers{c}, Jobs{c}, Facts{c}, Incidents{c}, Mail{c}
+	c.Policies = Policies{c}
 	return c, nil
 }
 

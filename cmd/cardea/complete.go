@@ -44,6 +44,9 @@ func (c *console) completes(cmd *cobra.Command) {
 		if len(args) >= len(wanted) {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
+		if slices.Contains([]string{"DIR", "BEFORE", "AFTER"}, placeholder.FindAllString(cmd.Use, -1)[len(args)]) {
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		}
 		return c.suggest(cmd.Context(), wanted[len(args)], args, typed), cobra.ShellCompDirectiveNoFileComp
 	}
 	for name, from := range flagSources {

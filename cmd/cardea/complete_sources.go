@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"iter"
+	"strconv"
 	"strings"
 
 	"github.com/cardea-id/cardea/api"
@@ -37,6 +38,10 @@ var argumentSources = map[string]source{
 	"ADDRESS":         addresses,
 	"ISSUER":          issuers,
 	"LINK-ID":         links,
+	"VERSION":         policyVersions,
+	"DIR":             nil,
+	"BEFORE":          nil,
+	"AFTER":           nil,
 
 	"email add ADDRESS":          nil, // a new one
 	"group remove MEMBER":        listOf(groupMembers, memberCandidate),
@@ -230,6 +235,21 @@ func pageOf[T any](page api.Page[T], err error) iter.Seq2[T, error] {
 		}
 		for _, item := range page.Items {
 			if !yield(item, nil) {
+				return
+			}
+		}
+	}
+}
+
+func policyVersions(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[candidate, error] {
+	return func(yield func(candidate, error) bool) {
+		page, err := cl.Policies.List(ctx, client.Cursor{Limit: suggestMost})
+		if err != nil {
+			yield(candidate{}, err)
+			return
+		}
+		for _, v := range page.Items {
+			if !yield(candidate{[]string{strconv.FormatInt(v.Number, 10)}, firstOf(v.Message, v.Origin, moment(v.CreatedAt))}, nil) {
 				return
 			}
 		}

@@ -18,7 +18,11 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr)
 	stop()
-	if err != nil {
+	var called errUsage
+	switch {
+	case errors.As(err, &called):
+		os.Exit(2)
+	case err != nil:
 		os.Exit(1)
 	}
 }

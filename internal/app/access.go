@@ -7,7 +7,6 @@ import (
 
 	"github.com/cardea-id/cardea/internal/access/decide"
 	"github.com/cardea-id/cardea/internal/access/graph"
-	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/access/relation"
 	"github.com/cardea-id/cardea/internal/access/version"
 	"github.com/cardea-id/cardea/internal/audit"
@@ -44,10 +43,7 @@ func ofDirectory(e graph.Entity) bool {
 // access makes what decisions rest on.
 func (a *App) access(box *secret.Box) {
 	a.Facts = relation.NewStore(relation.Options{DB: a.DB, Log: a.Log, Jobs: a.Jobs, Box: box, Reserved: ofDirectory, Words: directoryWords, Pull: a.pull, CheckURL: a.Fetch.Check})
-	a.Policies = version.New(version.Options{DB: a.DB, Log: a.Log, Box: box, Facts: func(ctx context.Context, realm string) (*policy.Snapshot, error) {
-		snap, _, err := a.Snapshots.At(ctx, realm, audit.Position{})
-		return snap, err
-	}})
+	a.policies(box)
 	a.Snapshots = decide.New(decide.Options{DB: a.DB, Log: a.Log, Facts: a.Facts, Policies: a.Policies.SetTx, Applied: version.Applied,
 		Directory: directory(), Most: a.Settings.Access.FactsInMemory, Logger: a.slog})
 	a.Snapshot = a.Snapshots.At

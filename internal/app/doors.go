@@ -103,7 +103,7 @@ func (a *App) doors(master []byte) error {
 	a.signals.Routes(a.Mux.Door("signal", signal.Fail))
 	asked.Mount(a.Mux)
 	a.API = api.New(a.Mux, api.Options{Authenticate: operatorToken{protocol}.read, Now: a.DB.Now, Log: a.Log, Limiter: limiter, Realms: a.Realms,
-		Operators: a.Operators, Desk: a.Desk, Terms: a.Terms, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
+		Operators: a.Operators, Desk: a.Desk, Terms: a.Terms, Policies: a.Policies, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
 		Clients: a.Clients, Trust: a.Trust, Details: a.Details, Registered: a.Registered, Keys: a.Ring, Grants: a.Grants, Answers: a.answers, Jobs: a.Jobs, Facts: a.Facts, Risk: a.Risk, Letters: a.Letters, Journal: a.Journal, Snapshot: a.snapshotFor})
 	a.health(a.Mux)
 

@@ -28,6 +28,7 @@ func (a *App) tasks() []job.Task {
 				drained(ctx, name, a.Jobs.Collect), drained(ctx, name, a.Risk.Collect), drained(ctx, name, a.Letters.Collect), drained(ctx, name, a.collectApprovals), drained(ctx, name, a.Desk.Collect), drained(ctx, name, a.Facts.Collect))
 		})},
 		{Name: "access-sources", Every: 30 * time.Second, Run: a.everyRealm(a.Facts.PullDue)},
+		{Name: "policy-sources", Every: 5 * time.Second, Run: a.everyRealm(a.Policies.Due)},
 		{Name: "departures", Every: 10 * time.Minute, Run: a.everyRealm(func(ctx context.Context, name string) error {
 			_, err := a.Desk.DeleteDue(ctx, name)
 			return err

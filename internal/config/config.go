@@ -59,6 +59,9 @@ type Config struct {
 	// What Cardea itself may reach.
 	Fetch Fetch `key:"fetch"`
 
+	// Where policy folders may be followed.
+	Policies Policies `key:"policies"`
+
 	// The server through which people are sent mail. Without it nobody is: what
 	// needs mail says so on its page, and operators hand out links themselves.
 	Mail Mail `key:"mail"`
@@ -144,6 +147,15 @@ type Fetch struct {
 	// Cardea knock at doors of your network. A development node also reaches
 	// localhost. In the environment and in flags: separated by commas.
 	AllowHosts []string `key:"allow_hosts" help:"host:port of private services that may be called"`
+}
+
+// Policies says where realms may follow policy folders besides repositories.
+type Policies struct {
+	// Directories of this machine below which realms may follow policy folders,
+	// as absolute paths. Links do not lead out of them. Empty: only repositories
+	// are followed, which are reached like everything that fetch is about. In the
+	// environment and in flags: separated by commas.
+	Directories []string `key:"directories" help:"directories below which policy folders may be followed"`
 }
 
 // Mail says how people are sent mail.

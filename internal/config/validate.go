@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,6 +57,11 @@ func (c *Config) validate(report reporter) {
 	for _, host := range c.Fetch.AllowHosts {
 		if h, _, err := net.SplitHostPort(host); err != nil || h == "" || host != strings.ToLower(host) || addressProblem(host) != "" {
 			at("fetch.allow_hosts", "want hosts in lower case with ports, such as crm.internal:8443")
+		}
+	}
+	for _, dir := range c.Policies.Directories {
+		if !filepath.IsAbs(dir) {
+			at("policies.directories", "want absolute paths, such as /etc/cardea/policies")
 		}
 	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level) {

@@ -309,6 +309,14 @@ func compiled(err error) (all Problems) {
 	return all
 }
 
+// SameWorld reports whether two folders have the same schema and the same roles,
+// so that they differ in policies alone.
+func SameWorld(a, b *Folder) bool {
+	var x, y policy.Source
+	x.Schema, x.Roles, y.Schema, y.Roles = a.Source.Schema, a.Source.Roles, b.Source.Schema, b.Source.Roles
+	return hash(x) == hash(y)
+}
+
 // hash is the SHA-256 of what a source decides, each part with its length.
 func hash(s policy.Source) string {
 	h := sha256.New()

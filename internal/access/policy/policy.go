@@ -91,6 +91,11 @@ func NewSnapshot(s *Set, g *graph.Graph, revision int64) *Snapshot {
 	return snap
 }
 
+// With joins other policies with what the snapshot knows.
+func (s *Snapshot) With(set *Set) *Snapshot {
+	return NewSnapshot(set, s.graph, s.revision).WithGate(s.gate)
+}
+
 // Set returns the policies of the snapshot.
 func (s *Snapshot) Set() *Set { return s.set }
 

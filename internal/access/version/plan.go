@@ -80,17 +80,19 @@ func (r *Registry) plan(ctx context.Context, realm string, f *folder.Folder, win
 	if window < 0 || window > maxWindow {
 		return nil, fault.New(fault.Invalid, "days_invalid", "a plan looks back at most %d days", int(maxWindow.Hours()/24)).WithField("days", "is too far back")
 	}
+	select {
+	case r.plans <- struct{}{}:
+		defer func() { <-r.plans }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	v, before, err := r.base(ctx, realm)
 	if err != nil {
 		return nil, err
 	}
 	p := &Plan{Policy: f.Hash, Report: f.Run(), Differences: folder.Diff(before, f)}
-	var old *policy.Set
 	if v != nil {
 		p.Base, p.BaseHash = v.Number, v.Hash
-		if before != nil {
-			old = before.Set
-		}
 	}
 	facts, err := r.Facts(ctx, realm)
 	if err != nil {
@@ -98,7 +100,7 @@ func (r *Registry) plan(ctx context.Context, realm string, f *folder.Folder, win
 	}
 	until := r.DB.Now()
 	p.Replay.Since, p.Replay.Until = until.Add(-window), until
-	if err := r.replay(ctx, realm, old, f.Set, facts, &p.Replay); err != nil {
+	if err := r.replay(ctx, realm, before, f, facts, &p.Replay); err != nil {
 		return nil, err
 	}
 	p.Hash = p.digest(contentOf(f.Files))
@@ -106,8 +108,8 @@ func (r *Registry) plan(ctx context.Context, realm string, f *folder.Folder, win
 }
 
 // replay asks the decisions of the window again.
-func (r *Registry) replay(ctx context.Context, realm string, old, new *policy.Set, facts *policy.Snapshot, out *Replay) error {
-	run := startReplay(old, new, facts)
+func (r *Registry) replay(ctx context.Context, realm string, before, after *folder.Folder, facts func(*policy.Set) *policy.Snapshot, out *Replay) error {
+	run := startReplay(before, after, facts)
 	var err error
 	if r.Decisions != nil {
 		limited, cancel := context.WithTimeout(ctx, maxTime)

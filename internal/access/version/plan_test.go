@@ -187,11 +187,11 @@ func BenchmarkReplay(b *testing.B) {
 		past[i] = ask("", at, fmt.Sprint("u", i*7919%10_000), []string{"read", "comment", "edit", "share"}[i%4], fmt.Sprint("d", i*104_729%10_000), false)
 		past[i].Question.Context = policy.Properties{"acr": "aal2"}
 	}
-	facts := policy.NewSnapshot(old.Set, g, 1)
+	facts := func(s *policy.Set) *policy.Snapshot { return policy.NewSnapshot(s, g, 1) }
 	var out Replay
 	n := 0
 	for b.Loop() {
-		r := startReplay(old.Set, changed.Set, facts)
+		r := startReplay(old, changed, facts)
 		for _, d := range past {
 			r.add(d)
 		}
@@ -202,4 +202,46 @@ func BenchmarkReplay(b *testing.B) {
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds()/float64(workers()), "replayed/s/core")
 	b.ReportMetric(float64(2*n)/b.Elapsed().Seconds()/float64(workers()), "decisions/s/core")
 	b.ReportMetric(float64(len(out.Gains)), "gains")
+}
+
+// What is left out because both folders have the same policies about it is left
+// out rightly: every question that is left out has the same answer by both.
+func TestWhatIsNotAskedAgainHasTheSameAnswer(t *testing.T) {
+	old, problems := folder.Read(example(t, "documents"))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	changed, problems := folder.Read(example(t, "documents", `Action::"edit", Action::"comment", Action::"delete"`, `Action::"edit", Action::"delete"`))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if !folder.SameWorld(old, changed) {
+		t.Fatal("only a policy differs")
+	}
+	alike := policy.Alike(old.Set, changed.Set)
+	affected, left := 0, 0
+	for _, test := range old.Tests {
+		g, err := graph.Empty().Apply(test.Facts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range test.Questions {
+			a, b := policy.Decide(policy.NewSnapshot(old.Set, g, 0), &q.Question), policy.Decide(policy.NewSnapshot(changed.Set, g, 0), &q.Question)
+			if alike(&q.Question) {
+				left++
+				if a.Allowed != b.Allowed || fmt.Sprint(a.Determining, a.StepUp) != fmt.Sprint(b.Determining, b.StepUp) {
+					t.Errorf("%s has another answer", q)
+				}
+			} else if a.Allowed != b.Allowed {
+				affected++
+			}
+		}
+	}
+	if affected != 1 || left < 20 {
+		t.Errorf("%d affected, %d left out", affected, left)
+	}
+	roles, _ := folder.Read(example(t, "documents", "[share, delete]", "[delete]"))
+	if folder.SameWorld(old, roles) {
+		t.Error("other roles are the same world")
+	}
 }

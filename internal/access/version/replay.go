@@ -22,9 +22,10 @@ type Recorded struct {
 // now and with those of a folder.
 type Replay struct {
 	Since, Until time.Time
-	Decisions    int  // that were asked again
+	Decisions    int  // that were looked at
+	Unaffected   int  // of these, about which the folder has the very same policies; they were not asked again
 	Partial      bool // there were more than can be asked again; these are the newest
-	Drifted      int  // are answered differently by now without any change of policies: facts have changed since
+	Drifted      int  // of those asked again, are answered differently by now without any change of policies: facts have changed since
 	Gains        []Effect
 	Losses       []Effect
 	StepUps      []Effect // denied before and after, but with another sign-in that would do
@@ -68,6 +69,7 @@ const (
 // collects effects of its own.
 type run struct {
 	old, new *policy.Snapshot // old is nil where nothing was permitted
+	alike    func(q *policy.Question) bool
 	batch    []Recorded
 	batches  chan []Recorded
 	wg       sync.WaitGroup
@@ -75,16 +77,19 @@ type run struct {
 }
 
 type partial struct {
-	decisions, drifted int
-	effects            map[effectKey]*Effect
+	decisions, unaffected, drifted int
+	effects                        map[effectKey]*Effect
 }
 
 const batchSize = 512
 
-func startReplay(old, new *policy.Set, facts *policy.Snapshot) *run {
-	r := &run{new: policy.NewSnapshot(new, facts.Graph(), facts.Revision()), batches: make(chan []Recorded, 2*workers())}
-	if old != nil {
-		r.old = policy.NewSnapshot(old, facts.Graph(), facts.Revision())
+func startReplay(before, after *folder.Folder, facts func(*policy.Set) *policy.Snapshot) *run {
+	r := &run{new: facts(after.Set), batches: make(chan []Recorded, 2*workers())}
+	if before != nil && before.Set != nil {
+		r.old = facts(before.Set)
+		if folder.SameWorld(before, after) {
+			r.alike = policy.Alike(before.Set, after.Set)
+		}
 	}
 	for range workers() {
 		p := &partial{effects: map[effectKey]*Effect{}}
@@ -111,12 +116,16 @@ func (r *run) add(d Recorded) {
 }
 
 func (r *run) judge(p *partial, d *Recorded) {
+	p.decisions++
+	if r.alike != nil && r.alike(&d.Question) {
+		p.unaffected++
+		return
+	}
 	var before policy.Answer
 	if r.old != nil {
 		before = policy.Decide(r.old, &d.Question)
 	}
 	after := policy.Decide(r.new, &d.Question)
-	p.decisions++
 	if before.Allowed != d.Allowed {
 		p.drifted++
 	}
@@ -166,6 +175,7 @@ func (r *run) finish(out *Replay) {
 	all := map[effectKey]*Effect{}
 	for _, p := range r.parts {
 		out.Decisions += p.decisions
+		out.Unaffected += p.unaffected
 		out.Drifted += p.drifted
 		for k, e := range p.effects {
 			if known := all[k]; known == nil {

@@ -86,7 +86,7 @@ func (r *Registry) checkSource(s *Source) error {
 // within finds the allowed directory that a directory lies in, and its path there.
 func (r *Registry) within(dir string) (root, rest string, err error) {
 	if len(r.Directories) == 0 {
-		return "", "", invalid("kind", "directory is not allowed here: the server's setting policy_directories names none")
+		return "", "", invalid("kind", "directory is not allowed here: the server's setting policies.directories names none")
 	}
 	for _, root := range r.Directories {
 		rest, err := filepath.Rel(root, dir)
@@ -94,7 +94,7 @@ func (r *Registry) within(dir string) (root, rest string, err error) {
 			return root, rest, nil
 		}
 	}
-	return "", "", invalid("location", "is no absolute path below a directory that the server's setting policy_directories names")
+	return "", "", invalid("location", "is no absolute path below a directory that the server's setting policies.directories names")
 }
 
 // SourceOf is where a realm's folder is followed, nil if it is not.

@@ -47,7 +47,8 @@ const Kept = 500
 // Registry looks after the folders of all realms.
 type Registry struct {
 	Options
-	sets *cache.Cache[*policy.Set]
+	sets  *cache.Cache[*policy.Set]
+	plans chan struct{} // a plan takes all cores that this node can spare, so there is one at a time
 }
 
 // Options is what the registry stands on.
@@ -55,8 +56,9 @@ type Options struct {
 	DB  *db.DB
 	Log *audit.Log
 	Box *secret.Box // seals the passwords of repositories
-	// Facts is the relations and attributes of a realm as they are now.
-	Facts func(ctx context.Context, realm string) (*policy.Snapshot, error)
+	// Facts gives the relations and attributes of a realm as they are now, as what
+	// joins policies to them.
+	Facts func(ctx context.Context, realm string) (func(*policy.Set) *policy.Snapshot, error)
 	// Decisions gives the decisions that were made of a realm in a time, the
 	// newest first, until yield returns an error. nil: none are kept.
 	Decisions func(ctx context.Context, realm string, since, until time.Time, yield func(Recorded) error) error
@@ -68,7 +70,7 @@ type Options struct {
 
 // New returns the registry. Call it before the log is started.
 func New(o Options) *Registry {
-	r := &Registry{Options: o, sets: cache.New("policies", 256<<20, 64<<20, func(*policy.Set) int { return 4 * folder.MaxFolder })}
+	r := &Registry{Options: o, plans: make(chan struct{}, 1), sets: cache.New("policies", 256<<20, 64<<20, func(*policy.Set) int { return 4 * folder.MaxFolder })}
 	o.Log.Follow("policy versions", r.follow, r.sets.DropAll)
 	return r
 }

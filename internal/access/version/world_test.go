@@ -40,8 +40,8 @@ func newWorld(t *testing.T, e *audittest.Env) *world {
 	}
 	w := &world{Env: e, facts: graph.Empty(), root: t.TempDir()}
 	w.Registry = New(Options{DB: e.DB, Log: e.Log, Box: box, Directories: []string{w.root},
-		Facts: func(context.Context, string) (*policy.Snapshot, error) {
-			return policy.NewSnapshot(nil, w.facts, 7), nil
+		Facts: func(context.Context, string) (func(*policy.Set) *policy.Snapshot, error) {
+			return func(s *policy.Set) *policy.Snapshot { return policy.NewSnapshot(s, w.facts, 7) }, nil
 		},
 		Decisions: func(_ context.Context, _ string, since, until time.Time, yield func(Recorded) error) error {
 			for _, d := range w.past {

@@ -14,6 +14,7 @@ import (
 var dangerous = []string{
 	"delete-user", "delete-service", "delete-client", "delete-group", "delete-organization", "revoke-user-credential", "add-email", "update-email",
 	"create-client", "replace-client", "close-incident",
+	"apply-policy", "rollback-policy", "follow-policy",
 	"create-trusted-issuer", "replace-trusted-issuer", "link-trusted-subject",
 	"assign-operator", "remove-operator", "update-own-realm", "update-realm", "delete-realm", "rotate-signing-key", "retire-signing-key", "revoke-signing-key",
 }

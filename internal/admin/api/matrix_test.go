@@ -20,6 +20,7 @@ var least = map[operator.Permission]operator.Role{
 	operator.IssuersRead: operator.Viewer, operator.IssuersWrite: operator.Admin, operator.KeysRead: operator.Viewer, operator.SessionsRead: operator.Viewer, operator.DecisionsRead: operator.Viewer, operator.GrantsRead: operator.Viewer,
 	operator.OperatorsRead: operator.Viewer, operator.EventsRead: operator.Viewer, operator.JobsRead: operator.Viewer, operator.IncidentsRead: operator.Viewer, operator.IncidentsClose: operator.Helpdesk,
 	operator.FactsRead: operator.Viewer, operator.FactsWrite: operator.Admin, operator.FactsSources: operator.Admin,
+	operator.PoliciesRead: operator.Viewer, operator.PoliciesWrite: operator.Admin,
 	operator.UsersSupport: operator.Helpdesk, operator.SessionsEnd: operator.Helpdesk, operator.GrantsRevoke: operator.Helpdesk,
 	operator.UsersWrite: operator.Admin, operator.UsersDelete: operator.Admin, operator.GroupsWrite: operator.Admin,
 	operator.OrganizationsWrite: operator.Admin, operator.ServicesWrite: operator.Admin, operator.ClientsWrite: operator.Admin,

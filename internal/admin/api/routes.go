@@ -152,6 +152,17 @@ func (s *Server) routes() {
 	op(s, Operation{post, "/access/sources/{id}/pull", "pull-fact-source", "Pull a source now", operator.FactsSources, "access_source.pull", Secret, 0, false}, s.pullFactSource)
 	op(s, Operation{get, "/access/attributes", "list-attributes", "List what is known about entities", operator.FactsRead, NoEvent, Reading, 0, false}, s.listAttributes)
 
+	op(s, Operation{get, "/access/policy/versions", "list-policies", "List the versions of the policy folder, the newest first", operator.PoliciesRead, NoEvent, Reading, 0, false}, s.listPolicies)
+	op(s, Operation{post, "/access/policy/versions", "apply-policy", "Make a policy folder the one that counts", operator.PoliciesWrite, "policy.apply", Changing, 201, false}, s.applyPolicy)
+	op(s, Operation{get, "/access/policy/versions/{id}", "show-policy", "Show a version with its files, by number, or current", operator.PoliciesRead, NoEvent, Reading, 0, false}, s.showPolicy)
+	op(s, Operation{post, "/access/policy/versions/{id}/rollback", "rollback-policy", "Apply an old version anew", operator.PoliciesWrite, "policy.rollback", Changing, 201, false}, s.rollbackPolicy)
+	op(s, Operation{post, "/access/policy/plan", "plan-policy", "Say what a policy folder would do, and who would gain and lose which access", operator.PoliciesWrite, NoEvent, Changing, 0, false}, s.planPolicy)
+	op(s, Operation{get, "/access/policy/diff", "diff-policies", "Say in words how two versions differ", operator.PoliciesRead, NoEvent, Reading, 0, false}, s.diffPolicy)
+	op(s, Operation{get, "/access/policy/source", "show-policy-source", "Show which repository or directory is followed, and how it is", operator.PoliciesRead, NoEvent, Reading, 0, false}, s.showPolicySource)
+	op(s, Operation{put, "/access/policy/source", "follow-policy", "Follow a repository or directory", operator.PoliciesWrite, "policy.follow", Changing, 0, false}, s.putPolicySource)
+	op(s, Operation{post, "/access/policy/source/look", "look-policy-source", "Look at what is followed now", operator.PoliciesWrite, "policy.apply", Changing, 0, false}, s.lookPolicySource)
+	op(s, Operation{remove, "/access/policy/source", "unfollow-policy", "Follow nothing any more; what was applied stays", operator.PoliciesWrite, "policy.unfollow", Changing, 0, false}, s.removePolicySource)
+
 	op(s, Operation{get, "/incidents", "list-incidents", "List what somebody has to look into, the newest first", operator.IncidentsRead, NoEvent, Reading, 0, false}, s.listIncidents)
 	op(s, Operation{get, "/incidents/{id}", "show-incident", "Show an incident", operator.IncidentsRead, NoEvent, Reading, 0, false}, s.showIncident)
 	op(s, Operation{get, "/incidents/{id}/events", "list-incident-events", "List the events that an incident is about, from a week before, the newest first", operator.IncidentsRead, NoEvent, Reading, 0, false}, s.listIncidentEvents)

@@ -15,6 +15,7 @@ import (
 	"github.com/cardea-id/cardea/internal/access/journal"
 	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/access/relation"
+	"github.com/cardea-id/cardea/internal/access/version"
 	"github.com/cardea-id/cardea/internal/admin/operator"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/config"
@@ -51,6 +52,7 @@ type Options struct {
 	Operators   *operator.Registry
 	Desk        *life.Desk
 	Terms       *terms.Registry
+	Policies    *version.Registry
 	People      *principal.Directory
 	Credentials *credential.Store
 	Sessions    *session.Store

@@ -50,6 +50,8 @@ const (
 	EventsRead         Permission = "events.read"
 	EventsVerify       Permission = "events.verify"  // reads the whole log again
 	DecisionsRead      Permission = "decisions.read" // who was let do what, and who can
+	PoliciesRead       Permission = "policies.read"
+	PoliciesWrite      Permission = "policies.write" // what applications let everybody do
 	IncidentsRead      Permission = "incidents.read"
 	IncidentsClose     Permission = "incidents.close" // which lets in again whom it kept out
 	JobsRead           Permission = "jobs.read"
@@ -63,7 +65,7 @@ const (
 // reading is what a viewer may do, and everyone else too.
 var reading = []Permission{
 	Self, UsersRead, GroupsRead, OrganizationsRead, ServicesRead, ClientsRead,
-	IssuersRead, KeysRead, SessionsRead, GrantsRead, OperatorsRead, EventsRead, DecisionsRead, IncidentsRead, JobsRead, FactsRead,
+	IssuersRead, KeysRead, SessionsRead, GrantsRead, OperatorsRead, EventsRead, DecisionsRead, IncidentsRead, JobsRead, FactsRead, PoliciesRead,
 }
 
 // helping is what the helpdesk may do beyond reading: lock, unlock and sign
@@ -73,7 +75,7 @@ var helping = []Permission{UsersSupport, SessionsEnd, GrantsRevoke, IncidentsClo
 // administering is what an admin may do beyond helping.
 var administering = []Permission{
 	UsersWrite, UsersDelete, GroupsWrite, OrganizationsWrite, ServicesWrite,
-	ClientsWrite, IssuersWrite, KeysWrite, OperatorsWrite, EventsVerify, JobsWrite, FactsWrite, FactsSources,
+	ClientsWrite, IssuersWrite, KeysWrite, OperatorsWrite, EventsVerify, JobsWrite, FactsWrite, FactsSources, PoliciesWrite,
 }
 
 // owning is what only an owner may do.

@@ -1,0 +1,62 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/access/graph"
+	"github.com/cardea-id/cardea/internal/access/policy"
+	"github.com/cardea-id/cardea/internal/access/version"
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/secret"
+	"github.com/cardea-id/cardea/internal/web"
+)
+
+// policies makes the registry of policy folders.
+func (a *App) policies(box *secret.Box) {
+	a.Policies = version.New(version.Options{DB: a.DB, Log: a.Log, Box: box, Facts: a.factsOf, Decisions: a.pastDecisions, Directories: a.Settings.Policies.Directories,
+		Exchange: func(ctx context.Context, r version.Request) ([]byte, error) {
+			return a.Fetch.Exchange(ctx, web.Exchanged(r))
+		}})
+}
+
+// factsOf is what is known in a realm now, to be joined with policies of a plan.
+func (a *App) factsOf(ctx context.Context, realm string) (func(*policy.Set) *policy.Snapshot, error) {
+	now, _, err := a.Snapshots.At(ctx, realm, audit.Position{})
+	switch {
+	case err != nil:
+		return nil, err
+	case now == nil: // no policies yet
+		return func(s *policy.Set) *policy.Snapshot { return policy.NewSnapshot(s, graph.Empty(), 0).WithGate(gate) }, nil
+	}
+	return now.With, nil
+}
+
+// slice is how much of the past is read at once, so that of more decisions than a
+// plan can take those are left out that are older.
+const slice = 6 * time.Hour
+
+// pastDecisions gives the decisions of a realm in a time, the newest hours first.
+func (a *App) pastDecisions(ctx context.Context, realm string, since, until time.Time, yield func(version.Recorded) error) error {
+	for until.After(since) {
+		from := until.Add(-slice)
+		if from.Before(since) {
+			from = since
+		}
+		for e, err := range a.Journal.Replay(ctx, realm, from, until) {
+			if err != nil {
+				return err
+			}
+			if !e.Asked() {
+				continue
+			}
+			q := e.Question
+			q.At = e.At
+			if err := yield(version.Recorded{ID: e.ID, Question: q, Allowed: e.Answer.Allowed}); err != nil {
+				return err
+			}
+		}
+		until = from
+	}
+	return nil
+}
