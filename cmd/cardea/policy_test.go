@@ -72,8 +72,8 @@ func TestPolicyCommandsSayWhatIsWrong(t *testing.T) {
 		code int
 		says string
 	}{
-		{[]string{"check", broken}, 1, filepath.Join(broken, "policies", "classified.cedar") + ":7:"},
-		{[]string{"test", broken}, 1, "classified.cedar:7:"},
+		{[]string{"check", broken}, 1, filepath.Join(broken, "policies", "classified.cedar") + ":6:"},
+		{[]string{"test", broken}, 1, "classified.cedar:6:"},
 		{[]string{"test", failing}, 1, "want allow, got deny"},
 		{[]string{"check", filepath.Join(broken, "nowhere")}, 2, "no such file"},
 		{[]string{"check", "a", "b"}, 2, "accepts at most 1 arg"},

@@ -171,12 +171,9 @@ var position = regexp.MustCompile(`:(\d+):(\d+)`)
 // its text. first is the line on which the parsed text begins.
 func located(f File, first int, err error) Problem {
 	p := Problem{File: f.Name, Line: first, Column: 1, Text: err.Error()}
-	rest, ok := strings.CutPrefix(p.Text, "parse error at ")
-	if !ok {
-		rest = p.Text
-	}
-	if after, named := strings.CutPrefix(rest, f.Name); named {
-		rest = after
+	rest := strings.TrimPrefix(strings.TrimPrefix(p.Text, "parser error: "), "parse error at ")
+	for _, name := range []string{f.Name, "<input>"} {
+		rest = strings.TrimPrefix(rest, name)
 	}
 	if m := position.FindStringSubmatchIndex(rest); m != nil && m[0] == 0 {
 		p.Line, _ = strconv.Atoi(rest[m[2]:m[3]])

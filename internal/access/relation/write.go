@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/access/graph"
@@ -167,6 +168,7 @@ func (s *Store) check(b *Batch) (texts []string, err error) {
 		}
 	}
 	content := 0
+	b.Set = slices.Clone(b.Set) // the caller's own stays as it is
 	for i, a := range b.Set {
 		if err := s.checkAttribute(a.Entity, a.Name); err != nil {
 			return nil, invalid(fmt.Sprintf("set[%d]", i), err)

@@ -69,7 +69,7 @@ func (s *Store) Begin(ctx context.Context, by audit.Actor, name string, n New) (
 	if err != nil {
 		return Begun{}, err
 	}
-	err = s.db.UpdateRC(ctx, name, func(tx *db.Tx) error {
+	err = s.db.Update(ctx, name, func(tx *db.Tx) error {
 		b, err = BeginTx(tx, by, r.Settings, n)
 		return err
 	})
@@ -79,9 +79,7 @@ func (s *Store) Begin(ctx context.Context, by audit.Actor, name string, n New) (
 	return b, nil
 }
 
-// BeginTx is Begin within a transaction. At any isolation nothing that dies
-// meanwhile leaves the session alive: the credential's row is held, and a death
-// of the principal moves its era, which the session notes.
+// BeginTx is Begin within a transaction, which must be serializable.
 func BeginTx(tx *db.Tx, by audit.Actor, settings realm.Settings, n New) (Begun, error) {
 	text := secret.New(SecretPrefix)
 	e := &Session{ID: id.New("ses", tx.Now), Principal: n.Principal, Browser: credential.BrowserHash(n.Browser), CreatedAt: tx.Now,
@@ -139,7 +137,7 @@ func (s *Store) Renew(ctx context.Context, by audit.Actor, name, id string, p Pr
 	if err != nil {
 		return Begun{}, err
 	}
-	err = s.db.UpdateRC(ctx, name, func(tx *db.Tx) error {
+	err = s.db.Update(ctx, name, func(tx *db.Tx) error {
 		b, err = RenewTx(tx, by, r.Settings, id, p)
 		return err
 	})
@@ -149,18 +147,15 @@ func (s *Store) Renew(ctx context.Context, by audit.Actor, name, id string, p Pr
 	return b, nil
 }
 
-// RenewTx is Renew within a transaction, at any isolation: see BeginTx.
+// RenewTx is Renew within a transaction, which must be serializable.
 func RenewTx(tx *db.Tx, by audit.Actor, settings realm.Settings, id string, p Proof) (Begun, error) {
 	e, err := LiveTx(tx, id)
 	if err != nil {
 		return Begun{}, err
 	}
-	text, born := secret.New(SecretPrefix), e.era
+	text := secret.New(SecretPrefix)
 	if err := e.prove(tx, settings, text, p); err != nil {
 		return Begun{}, err
-	}
-	if e.era != born { // it died between the two looks
-		return Begun{}, dead()
 	}
 	if err := renew(tx, e); err != nil {
 		return Begun{}, err

@@ -88,9 +88,6 @@ type Begun struct {
 	Secret secret.Text
 }
 
-// Era is the era of the principal in which the session is alive.
-func (b Begun) Era() int64 { return b.era }
-
 func unknown() error {
 	return fault.New(fault.NotFound, "session_unknown", "there is no such session")
 }

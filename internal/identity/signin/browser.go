@@ -143,12 +143,11 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, all []a
 	}
 	own, asked := of(all, at.who), *f
 	var begun session.Begun
-	err = s.DB.UpdateRC(ctx, re.Name, func(tx *db.Tx) (err error) {
+	err = s.DB.Update(ctx, re.Name, func(tx *db.Tx) (err error) {
 		*f = asked
 		p := session.Proof{Credential: mainOf(at.proofs), ACR: level(at.proofs), AMR: amr(at.proofs), AuthTime: since(at.proofs), Proofs: proofs, IP: by.IP, UserAgent: r.UserAgent()}
 		begun = session.Begun{}
-		life, err := restTx(tx, at.who, at.fresh)
-		if err != nil {
+		if err := restTx(tx, at.who, at.fresh); err != nil {
 			return err
 		}
 		if own != nil {
@@ -166,9 +165,6 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, all []a
 			if err != nil {
 				return err
 			}
-		}
-		if begun.Era() != life.Era {
-			return proofOver()
 		}
 		if s.Risk != nil {
 			if err := s.Risk.RememberTx(tx, begun.Session); err != nil {
@@ -215,9 +211,8 @@ const (
 )
 
 // restTx holds what proofs of a flow were made by, so that nothing ends it
-// before the session begins: see [gate.living]. The life it returns must be the
-// session's: what ends that of a person moves its era.
-func restTx(tx *db.Tx, who string, proofs []proof) (principal.Life, error) {
+// before the session begins: see [gate.living].
+func restTx(tx *db.Tx, who string, proofs []proof) error {
 	asked := principal.AskLive(tx, who)
 	held := make([]func() (credential.Credential, error), len(proofs))
 	for i, p := range proofs {
@@ -231,13 +226,9 @@ func restTx(tx *db.Tx, who string, proofs []proof) (principal.Life, error) {
 		}
 	}
 	if nobody(err) {
-		err = proofOver()
+		err = fault.New(fault.Conflict, codeProofOver, "what was proved counts no more")
 	}
-	return life, err
-}
-
-func proofOver() error {
-	return fault.New(fault.Conflict, codeProofOver, "what was proved counts no more")
+	return err
 }
 
 // amend writes a flow that is stored. That another tab was faster is a
