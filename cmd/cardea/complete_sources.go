@@ -39,7 +39,9 @@ var argumentSources = map[string]source{
 	"ISSUER":          issuers,
 	"LINK-ID":         links,
 	"VERSION":         policyVersions,
+	"SOURCE":          factSources,
 	"DIR":             nil,
+	"FILE":            nil,
 	"BEFORE":          nil,
 	"AFTER":           nil,
 
@@ -235,6 +237,21 @@ func pageOf[T any](page api.Page[T], err error) iter.Seq2[T, error] {
 		}
 		for _, item := range page.Items {
 			if !yield(item, nil) {
+				return
+			}
+		}
+	}
+}
+
+func factSources(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[candidate, error] {
+	return func(yield func(candidate, error) bool) {
+		page, err := cl.FactSources.List(ctx)
+		if err != nil {
+			yield(candidate{}, err)
+			return
+		}
+		for _, s := range page.Items {
+			if !yield(candidate{[]string{s.Name, s.ID}, s.Kind}, nil) {
 				return
 			}
 		}

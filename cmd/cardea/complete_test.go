@@ -83,7 +83,7 @@ func TestShellsAreToldNamesAndIDs(t *testing.T) {
 		{"client show sh", []string{"shop\tShop"}},
 		{"client secret rotate sh", []string{"shop\tShop"}},
 		{"realm show ac", []string{"acme\tAcme Inc."}},
-		{"operator assign ada ", []string{"owner", "admin", "helpdesk", "viewer"}},
+		{"operator assign ada ", []string{"owner", "admin", "helpdesk", "viewer", "application"}},
 		{"operator assign ada h", []string{"helpdesk"}},
 		{"user email verify ada ", []string{"al@example.com\tal@example.com (not verified)"}},
 		{"user email add ada ", nil},
@@ -195,7 +195,7 @@ func TestSuggestionsDoNotWait(t *testing.T) {
 
 // Every placeholder that names something of the server's has a source.
 func TestPlaceholdersAreKnown(t *testing.T) {
-	own := []string{"NAME", "SUBJECT", "ACTION", "RESOURCE"} // what only the user can know
+	own := []string{"NAME", "SUBJECT", "ACTION", "RESOURCE", "ENTITY", "RELATION", "OBJECT", "VALUE"} // what only the user can know
 	root := newRoot(&console{getenv: func(string) string { return "" }, out: &bytes.Buffer{}, err: &bytes.Buffer{}})
 	for _, cmd := range leaves(root) {
 		top := cmd
