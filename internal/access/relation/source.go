@@ -192,17 +192,21 @@ func sourceEvent(verb string, n *Source) audit.Event {
 		Data: map[string]any{"name": n.Name, "kind": n.Kind, "enabled": n.Enabled}}
 }
 
-// DeleteSource stops pulling. What the source gave stays, as if it had been written.
+// DeleteSource stops pulling. What the source gave stays, as if it had been
+// written. What is gone already is gone.
 func (s *Store) DeleteSource(ctx context.Context, by audit.Actor, realm, source string) error {
 	return s.DB.UpdateRC(ctx, realm, func(tx *db.Tx) error {
 		if _, err := hold(tx); err != nil {
 			return err
 		}
 		n, err := sourceByID(tx, source)
+		if fault.Is(err, fault.NotFound) && id.Valid(sourcePrefix, source) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
-		if err := disown(tx, source); err != nil {
+		if err := disown(tx, n.ID); err != nil {
 			return err
 		}
 		audit.Append(tx, by, sourceEvent("delete", n))

@@ -52,11 +52,7 @@ func (s *Server) replaceFactSource(ctx context.Context, c *Caller, in *replaceFa
 }
 
 func (s *Server) deleteFactSource(ctx context.Context, c *Caller, in *ByID) (*nothing, error) {
-	found, err := s.Facts.SourceByID(ctx, c.Realm.Name, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	return nil, s.Facts.DeleteSource(ctx, c.By, c.Realm.Name, found.ID)
+	return nil, s.Facts.DeleteSource(ctx, c.By, c.Realm.Name, in.ID)
 }
 
 func (s *Server) pullFactSource(ctx context.Context, c *Caller, in *ByID) (*plainAnswer[wire.FactSourcePull], error) {

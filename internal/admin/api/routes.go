@@ -172,7 +172,7 @@ func (s *Server) routes() {
 	op(s, Operation{get, "/access/decisions/{id}", "explain-decision", "Explain a decision, from the sign-in to the grant", operator.DecisionsRead, NoEvent, Reading, 0, false}, s.explainDecision)
 	op(s, Operation{post, "/access/filter", "filter-access", "Show the condition on rows that an application would get; nothing is written down", operator.DecisionsRead, NoEvent, Reading, 0, false}, s.filterAccess)
 	op(s, Operation{post, "/access/ask", "ask-access", "Ask what the policies would answer now; nothing is written down", operator.DecisionsRead, NoEvent, Reading, 0, false}, s.askAccess)
-	op(s, Operation{get, "/access/unused", "list-unused-access", "List roles that nobody needed, and roles that permit more than was needed", operator.DecisionsRead, NoEvent, Secret, 0, false}, s.unusedAccess)
+	op(s, Operation{get, "/access/unused", "list-unused-access", "List roles that nobody needed, and roles that permit more than was needed", operator.DecisionsRead, NoEvent, Changing, 0, false}, s.unusedAccess)
 	op(s, Operation{get, "/access/review", "review-access", "List who can do what, subject by subject", operator.DecisionsRead, NoEvent, Reading, 0, false}, s.reviewAccess)
 
 	op(s, Operation{get, "/events", "list-events", "List what happened, the newest first", operator.EventsRead, NoEvent, Reading, 0, false}, s.listEvents)
