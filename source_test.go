@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -33,7 +34,7 @@ var parsed = sync.OnceValues(func() ([]source, error) {
 		if err != nil {
 			return err
 		}
-		if e.IsDir() && path != "." && has(foreignDirs, e.Name()) {
+		if e.IsDir() && path != "." && (has(foreignDirs, e.Name()) || otherModule(path)) {
 			return filepath.SkipDir
 		}
 		if e.IsDir() || filepath.Ext(path) != ".go" {
@@ -54,6 +55,13 @@ var parsed = sync.OnceValues(func() ([]source, error) {
 	})
 	return all, err
 })
+
+// otherModule reports whether a folder is a Go module of its own, which nothing
+// here may import.
+func otherModule(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "go.mod"))
+	return err == nil
+}
 
 // readConsts notes the file's package-level string constants.
 func (f source) readConsts() {
