@@ -1,6 +1,6 @@
 # What a developer types. Each target is one script; read it to see what it does.
 .DEFAULT_GOAL := help
-.PHONY: help run build check test long bench risk-report flow e2e generate clean
+.PHONY: help run build check test long bench bench-access risk-report flow e2e generate clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ long: ## race detector, 200 kills on each database, load on two nodes, fuzzing (
 
 bench: ## compare Cardea with the least that the same answers can cost
 	@scripts/bench.sh
+
+bench-access: ## measure decisions beside Open Policy Agent, and on large graphs
+	@scripts/bench-access.sh
 
 risk-report: ## measure the detectors of what looks wrong, and write docs/security/risk-report.md
 	@go test -count=1 -run TestRiskReport -v ./internal/identity/risk -report
