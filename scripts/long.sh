@@ -35,6 +35,12 @@ slow() { CARDEA_TEST_SLOW=2000 go test -count=1 -timeout 5m -run '^TestSlowClien
 overload() { CARDEA_TEST_OVERLOAD=10s scripts/postgres.sh go test -count=1 -timeout 5m -run '^TestOverload' -v ./internal/app/apptest; }
 months() { CARDEA_TEST_DAYS=120 scripts/postgres.sh go test -count=1 -timeout 10m -run '^TestHoursDoNotMatter' -v ./internal/app/apptest; }
 
+# Random models, always the same ones: the fast tests draw others each time.
+models() {
+  CARDEA_TEST_MODELS=50000 go test -count=1 -timeout 15m -run '^TestDecideAgreesWithTheOracle$' ./internal/access/policy -rapid.seed=20261128
+  CARDEA_TEST_RESIDUALS=10000 scripts/postgres.sh go test -count=1 -timeout 10m ./internal/access/residual -rapid.seed=20261128
+}
+
 # Every fuzz target gets its share of FUZZ_SECONDS, at least five seconds.
 fuzz() {
   local total=${FUZZ_SECONDS:-240} targets share pkg name failed=0
@@ -67,5 +73,6 @@ stage "time of failed sign-ins" timing
 stage "six thousand slow clients" slow
 stage "ten times too many sign-ins" overload
 stage "four months" months
+stage "fifty thousand models of access" models
 stage "fuzzing" fuzz
 say "all of it: $((SECONDS - began)) s"
