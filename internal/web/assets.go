@@ -76,7 +76,7 @@ func (a *Assets) add(name string, body []byte) error {
 	file := &asset{kind: kind, plain: encoded{etag: `"` + mark + `"`}}
 	short := encoded{etag: `"` + mark + `-gzip"`}
 	if zipped {
-		if _, err := unzip(body); err != nil {
+		if _, err := gzip.NewReader(bytes.NewReader(body)); err != nil {
 			return fmt.Errorf("asset %s.gz: %w", name, err)
 		}
 		short.body = body
