@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -86,11 +87,19 @@ func (e *Env) Reopen(t testing.TB) *db.DB {
 }
 
 // URL returns the address of a fresh database, with every migration applied
-// already on PostgreSQL.
+// already.
 func URL(t testing.TB, kind db.Engine) string {
 	t.Helper()
 	if kind == db.SQLite {
-		return filepath.Join(t.TempDir(), "test.db")
+		file := filepath.Join(t.TempDir(), "test.db")
+		parts, err := blank()
+		for suffix, bytes := range parts {
+			err = errors.Join(err, os.WriteFile(file+suffix, bytes, 0o600))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return file
 	}
 	server := os.Getenv(Postgres)
 	if server == "" {
@@ -102,6 +111,36 @@ func URL(t testing.TB, kind db.Engine) string {
 	t.Cleanup(func() { admin(t, server, fmt.Sprintf("DROP DATABASE IF EXISTS %s WITH (FORCE)", name)) })
 	return at(t, server, name)
 }
+
+// blank is a database of SQLite with every migration applied, as the contents of
+// its files by what their names end in: to copy it takes a fraction of applying
+// them.
+var blank = sync.OnceValues(func() (map[string][]byte, error) {
+	dir, err := os.MkdirTemp("", "cardea-blank")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	file := filepath.Join(dir, "blank.db")
+	d, err := db.Open(context.Background(), db.Options{URL: file})
+	if err != nil {
+		return nil, err
+	}
+	err = d.Migrate(context.Background())
+	d.Close()
+	if err != nil {
+		return nil, err
+	}
+	parts := map[string][]byte{}
+	for _, suffix := range []string{"", "-wal"} {
+		part, err := os.ReadFile(file + suffix)
+		if err != nil && !(suffix != "" && os.IsNotExist(err)) {
+			return nil, err
+		}
+		parts[suffix] = part
+	}
+	return parts, nil
+})
 
 var (
 	serial    atomic.Int64
