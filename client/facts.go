@@ -3,8 +3,6 @@ package client
 import (
 	"context"
 	"net/http"
-	"net/url"
-	"strconv"
 
 	"github.com/cardea-id/cardea/api"
 )
@@ -32,19 +30,7 @@ func (f Facts) Attributes(ctx context.Context, filter Filter, at Cursor) (api.Fa
 }
 
 func factPage[T any](ctx context.Context, c *Client, path string, f Filter, at Cursor) (api.FactPage[T], error) {
-	q := url.Values{}
-	for k, v := range f {
-		if v != "" {
-			q.Set(k, v)
-		}
-	}
-	if at.After != "" {
-		q.Set("after", at.After)
-	}
-	if at.Limit > 0 {
-		q.Set("limit", strconv.Itoa(at.Limit))
-	}
 	var page api.FactPage[T]
-	err := c.do(ctx, request{method: http.MethodGet, path: path, query: q}, &page)
+	err := c.do(ctx, request{method: http.MethodGet, path: path, query: pageQuery(f, at)}, &page)
 	return page, err
 }

@@ -22,7 +22,8 @@ type Cursor struct {
 	Limit int    // at most 500
 }
 
-func list[T any](ctx context.Context, c *Client, path string, f Filter, at Cursor) (api.Page[T], error) {
+// pageQuery asks for one page of what a filter leaves.
+func pageQuery(f Filter, at Cursor) url.Values {
 	q := url.Values{}
 	for k, v := range f {
 		if v != "" {
@@ -35,8 +36,12 @@ func list[T any](ctx context.Context, c *Client, path string, f Filter, at Curso
 	if at.Limit > 0 {
 		q.Set("limit", strconv.Itoa(at.Limit))
 	}
+	return q
+}
+
+func list[T any](ctx context.Context, c *Client, path string, f Filter, at Cursor) (api.Page[T], error) {
 	var page api.Page[T]
-	err := c.do(ctx, request{method: http.MethodGet, path: path, query: q}, &page)
+	err := c.do(ctx, request{method: http.MethodGet, path: path, query: pageQuery(f, at)}, &page)
 	return page, err
 }
 
