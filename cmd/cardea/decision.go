@@ -175,16 +175,8 @@ func (c *console) askCommand() *cobra.Command {
 			}
 			*e = api.DecisionEntity{Type: typ, ID: id}
 		}
-		for name, p := range map[string]struct {
-			text string
-			into *map[string]any
-		}{"context": {circumstances, &q.Context}, "subject": {of, &q.SubjectProperties}, "resource": {on, &q.ResourceProperties}, "action": {with, &q.ActionProperties}} {
-			if p.text == "" {
-				continue
-			}
-			if err := json.Unmarshal([]byte(p.text), p.into); err != nil {
-				return fmt.Errorf("--%s is not a JSON object: %w", name, err)
-			}
+		if err := readObjects(map[string]object{"context": {circumstances, &q.Context}, "subject": {of, &q.SubjectProperties}, "resource": {on, &q.ResourceProperties}, "action": {with, &q.ActionProperties}}); err != nil {
+			return err
 		}
 		cl, err := c.admin()
 		if err != nil {
@@ -315,4 +307,23 @@ func harmless(s string) string {
 		return "'" + s
 	}
 	return s
+}
+
+// object is a flag whose value is a JSON object, and where it goes.
+type object struct {
+	text string
+	into *map[string]any
+}
+
+// readObjects reads those flags that are set.
+func readObjects(flags map[string]object) error {
+	for name, o := range flags {
+		if o.text == "" {
+			continue
+		}
+		if err := json.Unmarshal([]byte(o.text), o.into); err != nil {
+			return fmt.Errorf("--%s is not a JSON object: %w", name, err)
+		}
+	}
+	return nil
 }

@@ -27,16 +27,8 @@ text, integer, uuid, boolean, epoch_s or epoch_ms. Nothing is written down.`
 		}
 		q := api.AccessFilterQuestion{Subject: api.DecisionEntity{Type: typ, ID: who}, Action: args[1], ResourceType: args[2], Dialect: dialect,
 			ID: tableColumn(id), Attributes: tableColumns(attributes), Parents: tableColumns(parents)}
-		for name, p := range map[string]struct {
-			text string
-			into *map[string]any
-		}{"context": {circumstances, &q.Context}, "subject": {of, &q.SubjectProperties}} {
-			if p.text == "" {
-				continue
-			}
-			if err := json.Unmarshal([]byte(p.text), p.into); err != nil {
-				return fmt.Errorf("--%s is not a JSON object: %w", name, err)
-			}
+		if err := readObjects(map[string]object{"context": {circumstances, &q.Context}, "subject": {of, &q.SubjectProperties}}); err != nil {
+			return err
 		}
 		cl, err := c.admin()
 		if err != nil {
