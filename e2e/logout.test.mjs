@@ -11,6 +11,7 @@ import * as jose from "jose";
 import { chromium } from "playwright-core";
 import { inspect, listen, openBrowser, signIn } from "./lib/browser.mjs";
 import { freePort, startCardea } from "./lib/cardea.mjs";
+import { until } from "./lib/until.mjs";
 
 const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -99,15 +100,6 @@ async function signedIn(options, context) {
 }
 
 const leave = (app) => `${cardea.issuer}/oauth2/logout?` + new URLSearchParams({ id_token_hint: app.idToken, post_logout_redirect_uri: `${app.origin}/bye`, state: "it's \"&" });
-
-/** Waits until something is so, for a while. */
-async function until(what, check, patience = 2_000) {
-  for (const end = Date.now() + patience; Date.now() < end;) {
-    if (check()) return;
-    await new Promise((done) => setTimeout(done, 10));
-  }
-  assert.fail(`${what}: not within ${patience} ms`);
-}
 
 const toldByFrames = (app) => assert.deepEqual(app.framed, [{ iss: cardea.issuer, sid: app.claims.sid, referer: undefined }], `${app.id} is told in a frame, once`);
 

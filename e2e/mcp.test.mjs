@@ -14,6 +14,7 @@ import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/
 import * as jose from "jose";
 import { allow, inspect, listen, openBrowser, signIn } from "./lib/browser.mjs";
 import { answers, freePort, startCardea } from "./lib/cardea.mjs";
+import { until } from "./lib/until.mjs";
 
 const run = promisify(execFile);
 const root = absolute(import.meta.dirname ?? ".", "..");
@@ -138,13 +139,16 @@ test("an MCP client that knows only the server's address calls a tool, and steps
   assert.match((await client.callTool({ name: "list_notes", arguments: {} })).content[0].text, /buy hinges/);
   served.document = before;
 
-  // Withdrawn by the person, the token is dead at the MCP server at once.
+  // Ended by an operator, the token dies at the MCP server, which hears of it by the stream.
   const { items } = await cardea.admin("GET", `/clients?limit=200`);
   const row = items.find((one) => one.id === address);
   assert.equal(row.source, "document");
   await cardea.admin("POST", `/clients/${row.principal}/disable`);
-  const refused = await fetch(resource, { method: "POST", headers: { ...bearer.headers, "Content-Type": "application/json" }, body: "{}" });
-  assert.equal(refused.status, 401);
+  let refused;
+  await until("the MCP server refuses the token", async () => {
+    refused = await fetch(resource, { method: "POST", headers: { ...bearer.headers, "Content-Type": "application/json" }, body: "{}" });
+    return refused.status === 401;
+  });
   assert.match(refused.headers.get("WWW-Authenticate"), /resource_metadata="http:\/\/localhost:\d+\/\.well-known\/oauth-protected-resource\/mcp"/);
   await client.close();
   await ada.close();
