@@ -221,6 +221,11 @@ type statusError struct {
 func (e *statusError) Error() string { return e.fault.Error() }
 func (e *statusError) Unwrap() error { return e.fault }
 
+// Unprocessable is f with the status 422: what was sent can be read, but not used.
+func Unprocessable(f *fault.Error) error {
+	return &statusError{http.StatusUnprocessableEntity, f}
+}
+
 func safeMethod(m string) string {
 	if len(m) > 16 {
 		return "this method"

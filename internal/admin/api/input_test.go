@@ -13,7 +13,7 @@ import (
 )
 
 // What could be read in two ways is refused, and nothing that was sent comes
-// back. To see the canary, remove reword from the transformers in settings.
+// back. To see the canary, let refusal say the whole message.
 func TestBodiesAreReadStrictlyAndNeverEchoed(t *testing.T) {
 	w := newWorld(t, apptest.Start(t, db.SQLite))
 	const canary = "c4n4ry"

@@ -8,9 +8,6 @@ import (
 	"reflect"
 	"strings"
 
-	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
-
 	wire "github.com/cardea-id/cardea/api"
 	"github.com/cardea-id/cardea/internal/admin/operator"
 	"github.com/cardea-id/cardea/internal/fault"
@@ -56,68 +53,72 @@ func (o Operation) complete() bool {
 // handler does the work of one operation for a caller who may ask for it.
 type handler[I, O any] func(ctx context.Context, c *Caller, in *I) (*O, error)
 
-// op mounts an operation. It is compiled once for each pair of types, so what all
-// operations share stands in admission.
+// op mounts an operation. It is compiled once for each pair of types: whatever
+// does not need to know them stands in mount.
 func op[I, O any](s *Server, o Operation, h handler[I, O]) {
-	if !o.complete() {
-		panic("operation " + o.ID + " does not declare its permission, event and rate class")
-	}
-	s.operations = append(s.operations, o)
-	body, hasBody := bodyOf[I]()
-	s.adapter.admit = s.admission(o, body, hasBody)
-	huma.Register(s.huma, s.describe(o), func(ctx context.Context, in *I) (*O, error) {
-		out, err := h(ctx, ctx.Value(callerKey{}).(*Caller), in)
-		if err != nil {
-			return nil, explain(ctx, err)
-		}
-		return out, nil
-	})
+	s.mount(&mounted{Operation: o, in: reflect.TypeFor[I](), out: reflect.TypeFor[O](), call: func(ctx context.Context, c *Caller, in any) (any, error) {
+		return h(ctx, c, in.(*I))
+	}})
 }
 
-// admission lets a request reach an operation or refuses it, in this order: who
+// mounted is an operation with its types, *I and *O of the handler that call is.
+type mounted struct {
+	Operation
+	in, out reflect.Type
+	call    func(ctx context.Context, c *Caller, in any) (any, error)
+	contract
+}
+
+func (s *Server) mount(m *mounted) {
+	if !m.complete() {
+		panic("operation " + m.ID + " does not declare its permission, event and rate class")
+	}
+	s.operations = append(s.operations, m)
+	s.mux.Handle(m.Method+" "+wire.Path+m.Path, func(w http.ResponseWriter, r *http.Request) error { return s.answer(w, r, m) })
+}
+
+// answer lets a request reach an operation or refuses it, in this order: who
 // asks, may they, not too often, is what they send well-formed.
-func (s *Server) admission(o Operation, body reflect.Type, hasBody bool) func(http.ResponseWriter, *http.Request) (*http.Request, error) {
-	return func(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
-		c, err := s.authenticate(w, r)
-		if err != nil {
-			return nil, err
-		}
-		if err := s.authorize(c, o); err != nil {
-			return nil, err
-		}
-		if err := s.fresh(c, o, strings.HasPrefix(r.Header.Get("Authorization"), "DPoP")); err != nil {
-			return nil, err
-		}
-		if _, err := web.Query(r); err != nil {
-			return nil, err
-		}
-		switch {
-		case hasBody:
-			if r, err = strictly(w, r, body); err != nil {
-				return nil, err
-			}
-		case r.ContentLength != 0:
-			w.Header().Set("Connection", "close")
-			return nil, fault.New(fault.Invalid, "body_unexpected", "this operation takes no body")
-		}
-		return r.WithContext(context.WithValue(r.Context(), callerKey{}, c)), nil
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, m *mounted) error {
+	w.Header().Set("Cache-Control", "no-store")
+	c, err := s.authenticate(w, r)
+	if err != nil {
+		return err
 	}
+	if err := s.authorize(c, m.Operation); err != nil {
+		return err
+	}
+	if err := s.fresh(c, m.Operation, strings.HasPrefix(r.Header.Get("Authorization"), "DPoP")); err != nil {
+		return err
+	}
+	if _, err := web.Query(r); err != nil {
+		return err
+	}
+	s.document()
+	in := reflect.New(m.in)
+	var body []byte
+	switch {
+	case m.body != nil:
+		if body, err = strictly(w, r, in.Elem().FieldByIndex(m.body.index)); err != nil {
+			return err
+		}
+	case r.ContentLength != 0:
+		w.Header().Set("Connection", "close")
+		return fault.New(fault.Invalid, "body_unexpected", "this operation takes no body")
+	}
+	if err := m.read(r, body, in.Elem()); err != nil {
+		return err
+	}
+	out, err := m.call(r.Context(), c, in.Interface())
+	if err != nil {
+		return err
+	}
+	return m.write(w, out)
 }
 
-type callerKey struct{}
-
-// bodyOf finds the type of the field Body of an input.
-func bodyOf[I any]() (reflect.Type, bool) {
-	f, ok := reflect.TypeFor[I]().FieldByName("Body")
-	if !ok {
-		return nil, false
-	}
-	return f.Type, true
-}
-
-// strictly refuses a body that could be read in two ways, before anything reads
-// it: a key twice, a key in another case, a key that there is not.
-func strictly(w http.ResponseWriter, r *http.Request, t reflect.Type) (*http.Request, error) {
+// strictly refuses a body that could be read in two ways: a key twice, a key in
+// another case, a key that there is not. It reads any other into v.
+func strictly(w http.ResponseWriter, r *http.Request, v reflect.Value) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if len(data) > maxBody {
 		w.Header().Set("Connection", "close")
@@ -128,37 +129,8 @@ func strictly(w http.ResponseWriter, r *http.Request, t reflect.Type) (*http.Req
 	}
 	copied := *r
 	copied.Body, copied.ContentLength = io.NopCloser(bytes.NewReader(data)), int64(len(data))
-	if err := web.ReadJSON(w, &copied, reflect.New(t).Interface()); err != nil {
-		return nil, err
-	}
-	copied.Body = io.NopCloser(bytes.NewReader(data))
-	return &copied, nil
+	return data, web.ReadJSON(w, &copied, v.Addr().Interface())
 }
 
 // maxBody is the most that is read of a request.
 const maxBody = 1 << 20
-
-// adapter mounts huma's operations into the routes of the house, so that they
-// pass the same front, lease and log as all others.
-type adapter struct {
-	mux   *web.Mux
-	admit func(w http.ResponseWriter, r *http.Request) (*http.Request, error)
-}
-
-// Handle implements huma.Adapter.
-func (a *adapter) Handle(o *huma.Operation, next func(huma.Context)) {
-	admit := a.admit
-	a.admit = nil
-	a.mux.Handle(o.Method+" "+wire.Path+o.Path, func(w http.ResponseWriter, r *http.Request) error {
-		w.Header().Set("Cache-Control", "no-store")
-		in, err := admit(w, r)
-		if err != nil {
-			return err
-		}
-		next(humago.NewContext(o, in, w))
-		return nil
-	})
-}
-
-// ServeHTTP implements huma.Adapter.
-func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }

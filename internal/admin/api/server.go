@@ -7,11 +7,11 @@ package api
 import (
 	"context"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
-	wire "github.com/cardea-id/cardea/api"
 	"github.com/cardea-id/cardea/internal/access/journal"
 	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/access/relation"
@@ -76,22 +76,28 @@ type Options struct {
 // Server is the door.
 type Server struct {
 	Options
-	huma       huma.API
-	adapter    *adapter
-	operations []Operation
+	mux        *web.Mux
+	operations []*mounted
+	document   func() *huma.OpenAPI // made when it is first asked for
 }
 
 // New mounts the door's routes into m.
 func New(m *web.Mux, o Options) *Server {
 	s := &Server{Options: o}
-	s.adapter = &adapter{mux: m.Door("admin", s.fail)}
-	s.huma = huma.NewAPI(settings(), s.adapter)
+	s.mux = m.Door("admin", s.fail)
 	s.routes()
+	s.document = sync.OnceValue(s.describe)
 	return s
 }
 
 // Operations lists what the door answers.
-func (s *Server) Operations() []Operation { return s.operations }
+func (s *Server) Operations() []Operation {
+	list := make([]Operation, len(s.operations))
+	for i, m := range s.operations {
+		list[i] = m.Operation
+	}
+	return list
+}
 
 // Limits are the rate classes of the door, for the limiter of the house.
 func Limits(r config.Rates) map[string]web.Limit {
@@ -101,25 +107,5 @@ func Limits(r config.Rates) map[string]web.Limit {
 		string(Changing): limit(r.AdminWrite),
 		string(Secret):   limit(r.AdminSecret),
 		string(refused):  limit(r.AdminRefused),
-	}
-}
-
-// settings of huma: JSON only, no pages and no documents of its own, unknown
-// parameters refused.
-func settings() huma.Config {
-	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
-	return huma.Config{
-		OpenAPI: &huma.OpenAPI{
-			OpenAPI: "3.1.0",
-			Info: &huma.Info{Title: "Cardea admin API", Version: "1",
-				Description: "Everything the command line and the console do. Send an access token of the realm whose audience is the issuer followed by " + wire.Path + " and whose scope includes " + wire.Scope + "."},
-			Servers:    []*huma.Server{{URL: wire.Path, Description: "below the issuer of a realm"}},
-			Components: &huma.Components{Schemas: registry, SecuritySchemes: map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "at+jwt", Description: "RFC 6750, scope " + wire.Scope}}},
-			Security:   []map[string][]string{{"bearer": {}}},
-		},
-		Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
-		DefaultFormat:                "application/json",
-		RejectUnknownQueryParameters: true,
-		Transformers:                 []huma.Transformer{reword},
 	}
 }

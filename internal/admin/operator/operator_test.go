@@ -316,13 +316,17 @@ func TestSetupHappensOnceUnderRace(t *testing.T) {
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		made := 0
-		for i := range 4 {
+		var links [4]string // before anybody runs: set-up closes behind the first
+		for i := range links {
 			link, _, err := w.operators.SetupLink(ctx, audit.System, w.realm)
 			if err != nil {
 				t.Fatal(err)
 			}
+			links[i] = string(link)
+		}
+		for i, link := range links {
 			wg.Go(func() {
-				_, err := w.operators.Setup(ctx, audit.Actor{Kind: "anonymous"}, w.realm, string(link), "Person", "person"+string(rune('a'+i)), "", "turquoise walrus on a bicycle")
+				_, err := w.operators.Setup(ctx, audit.Actor{Kind: "anonymous"}, w.realm, link, "Person", "person"+string(rune('a'+i)), "", "turquoise walrus on a bicycle")
 				mu.Lock()
 				defer mu.Unlock()
 				if err == nil {
