@@ -100,7 +100,7 @@ func (s *Store) prove(tx *db.Tx, slot Slot, n New) (*Grant, *client.Client, erro
 	if g.ID == "" {
 		g.ID = NewID(tx.Now)
 	}
-	for _, prove := range []func(*db.Tx, *Grant) error{proveSession, s.proveActor, proveCredential, proveParent, proveConsent} {
+	for _, prove := range []func(*db.Tx, *Grant) error{proveSession, s.proveActor, proveCredential, proveParent, proveConsent, s.proveAwake} {
 		if err := prove(tx, g); err != nil {
 			return nil, nil, err
 		}
@@ -171,6 +171,21 @@ func (s *Store) askSession(tx *db.Tx, n New, life func() (principal.Life, error)
 		}
 		return nil
 	}
+}
+
+// SetDormant registers what refuses a principal whose account waits for its owner
+// to sign in, such as one that is about to be deleted. Call it before anything is
+// started.
+func (s *Store) SetDormant(fn func(tx *db.Tx, id string) error) { s.dormant = fn }
+
+// proveAwake refuses a grant for a dormant account. Sign-in asks its owner, so
+// only a grant that comes of none, such as one by the word of another issuer, is
+// left to ask about.
+func (s *Store) proveAwake(tx *db.Tx, g *Grant) error {
+	if g.Session != "" || g.Parent != "" || s.dormant == nil {
+		return nil
+	}
+	return s.dormant(tx, g.Principal)
 }
 
 // proveActor notes the era of who acts: the grant dies with either of them.

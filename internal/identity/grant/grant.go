@@ -151,6 +151,7 @@ type Store struct {
 
 	onMisuse []OnMisuse
 	onDelete []func(tx *db.Tx, id string) error
+	dormant  func(tx *db.Tx, id string) error
 
 	db  *db.DB
 	log *audit.Log

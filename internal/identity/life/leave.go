@@ -82,6 +82,15 @@ func (d *Desk) Leaving(ctx context.Context, realm, id string) (due time.Time, er
 	return due, err
 }
 
+// dormant refuses somebody whose account is to be deleted.
+func dormant(tx *db.Tx, id string) error {
+	due, err := departureOf(tx, id)
+	if err != nil || due.IsZero() {
+		return err
+	}
+	return fault.New(fault.Forbidden, "account_leaving", "the account is to be deleted; its owner keeps it by signing in")
+}
+
 // Stay lets a person who has just proved who they are keep their account. When
 // the time is up it is fault.Forbidden, also where nothing was deleted yet.
 func (d *Desk) Stay(ctx context.Context, by audit.Actor, realm, id string) error {

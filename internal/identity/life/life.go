@@ -60,6 +60,7 @@ func New(o Options) *Desk {
 	d := &Desk{o}
 	o.Jobs.Handle(job.Kind{Name: asking, Do: d.answer})
 	o.Grants.OnDelete(d.forget)
+	o.Grants.SetDormant(dormant)
 	return d
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/trust"
 	"github.com/cardea-id/cardea/internal/jose"
+	"github.com/cardea-id/cardea/internal/realm"
 )
 
 // worker is a client that gets tokens for what trusted issuers say.
@@ -65,6 +66,48 @@ func TestAssertionsAreGrants(t *testing.T) {
 			d.Error("alive after the link")
 		}
 		d.refuse(d.assert("worker", secret, l.says("JWT", "s-1")), 400, "invalid_grant")
+	})
+}
+
+// TestNobodySpeaksForADormantAccount: while an account waits to be deleted only its
+// owner's own sign-in wakes it, not the word of another issuer.
+func TestNobodySpeaksForADormantAccount(t *testing.T) {
+	run(t, func(d *door) {
+		secret, api := d.app("worker", worker()), d.app("api", service(first))
+		l := d.trusts([]trust.Use{trust.JWTBearer, trust.TokenExchange})
+		l.link("s-1", d.ada.ID)
+		ways := map[string]func() reply{
+			"jwt-bearer":     func() reply { return d.assert("worker", secret, l.says("JWT", "s-1")) },
+			"token exchange": func() reply { return d.exchange("api", api, l.says("JWT", "s-1"), "subject_token_type", typeJWT) },
+		}
+		for name, ask := range ways {
+			if got := ask(); got.Error != "" {
+				d.Fatalf("%s before: %+v", name, got)
+			}
+		}
+		ctx := context.Background()
+		rl, err := d.Realms.ByName(ctx, d.realm)
+		if err != nil {
+			d.Fatal(err)
+		}
+		leaving := *rl
+		leaving.Settings.AccountDeletion = realm.On
+		if _, err := d.Desk.Leave(ctx, audit.System, &leaving, d.ada.ID); err != nil {
+			d.Fatal(err)
+		}
+		for name, ask := range ways {
+			if got := ask(); got.Error != "invalid_grant" && got.Error != "invalid_request" {
+				d.Errorf("%s for an account that waits to be deleted: %+v", name, got)
+			}
+		}
+		if err := d.Desk.Stay(ctx, audit.System, d.realm, d.ada.ID); err != nil {
+			d.Fatal(err)
+		}
+		for name, ask := range ways {
+			if got := ask(); got.Error != "" {
+				d.Errorf("%s afterwards: %+v", name, got)
+			}
+		}
 	})
 }
 
