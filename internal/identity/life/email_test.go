@@ -9,6 +9,7 @@ import (
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/principal"
+	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
 )
@@ -91,6 +92,9 @@ func TestAChangedAddressComesBack(t *testing.T) {
 		}
 		if !isOver(t, e, session) {
 			t.Error("the thief is still signed in")
+		}
+		if open, _, err := e.Risk.Incidents(ctx, realm.Default, risk.Filter{State: risk.Opened, Principal: ada.ID}, "", 10); err != nil || len(open) != 1 || open[0].Reason != "risk.restored" {
+			t.Errorf("incidents: %+v, %v", open, err)
 		}
 		for what, link := range map[string]string{"the same link": first, "the thief's own": second} {
 			if _, err := e.Desk.UndoChange(ctx, audit.System, realm.Default, link); !fault.Is(err, fault.NotFound) {

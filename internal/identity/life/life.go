@@ -43,6 +43,9 @@ type Options struct {
 	// Keep refuses, in the transaction of a person's end, to end somebody who must
 	// stay, such as a realm's last owner.
 	Keep func(tx *db.Tx, by audit.Actor, person string) error
+	// Alarm tells those who watch, in the transaction in which a person takes back
+	// what somebody else did to their account; nil: nobody watches.
+	Alarm func(tx *db.Tx, by audit.Actor, person string) error
 	// Forget removes, in the transaction of a person's end, what others keep of them.
 	Forget []func(tx *db.Tx, by audit.Actor, person string) error
 	// Erase removes, after a person's end, what others keep of them elsewhere. It

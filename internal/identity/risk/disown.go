@@ -41,6 +41,17 @@ func (g *Guard) Disown(ctx context.Context, by audit.Actor, realm, person string
 	return g.Grants.FinishSignOut(ctx, by, realm, person, NotMe, err)
 }
 
+// Restored is the alarm of a person who took back an address that somebody else
+// gave their account: no browser is believed any more, and an incident is open.
+// No factor is asked for, since there may be none but a thief's.
+func Restored(tx *db.Tx, by audit.Actor, person string) error {
+	if err := credential.DisbelieveTx(tx, person); err != nil {
+		return err
+	}
+	_, err := Open(tx, by, Report{Principal: person, Finding: Finding{Detector: NotMe, Reason: "risk.restored", Args: map[string]string{}}})
+	return err
+}
+
 // demandFactor has the next sign-in prove a factor, if there is any to prove.
 func demandFactor(tx *db.Tx, person string) error {
 	all, err := credential.LivingTx(tx, person)
