@@ -68,8 +68,22 @@ test("pages are accessible: a code by mail", async () => {
   await page.goto(link);
   await page.locator('button[value="check"]').click();
   await page.waitForURL((url) => !url.pathname.startsWith("/signin"));
+
+  // The same shows that an unusual sign-in is its owner's.
+  await cardea.admin("PATCH", "/realm", { settings: { email_sign_in: "off", risk_new_device: "step_up" } });
+  const unusual = await browser.newContext({ locale: "en-GB", userAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0" });
+  const third = await unusual.newPage();
+  complaints.push(...listen(third));
+  await third.goto(`${cardea.issuer}/signin`);
+  await signIn(third);
+  await third.waitForURL("**/signin/mailed**");
+  await inspect(third, "mailed");
+  await third.locator('button[value="send"]').click();
+  await third.waitForURL("**/signin/code**");
+  await inspect(third, "mailed-code");
+  await cardea.admin("PATCH", "/realm", { settings: { risk_new_device: "inform" } });
   assert.deepEqual(complaints, []);
-  await Promise.all([context.close(), elsewhere.close()]);
+  await Promise.all([context.close(), elsewhere.close(), unusual.close()]);
 });
 
 // Everything that a second factor takes, and what is left for who has none that would do.

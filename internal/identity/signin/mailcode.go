@@ -35,6 +35,9 @@ import (
 //
 // Whoever asks is told the same, at the same time, whether or not there is an
 // account: nothing is looked up while they wait. A job does that.
+//
+// The same code shows that a sign-in which looks wrong is its owner's, where they
+// have no factor for that (see gate.risky).
 const (
 	kindEmail    = string(credential.Mailbox)
 	pathMailCode = "/signin/code"
@@ -224,6 +227,7 @@ type mailPage struct {
 	Form, Flow string
 	Client     string
 	To         string // as it was typed
+	Known      bool   // whose mailbox it is: they proved something before
 	Code       string // from the link, in the browser that asked
 	Problem    string
 	Busy       bool
@@ -262,6 +266,7 @@ func (s *Server) showMailCode(w http.ResponseWriter, r *http.Request, f *flow, s
 	}
 	p.Page = s.page(w, r, f, "")
 	p.Title, p.Flow, p.To, p.Cancel = p.T("mailcode.title"), f.text, f.MailTo, f.Request != ""
+	p.Known = f.Pending
 	p.Form = s.forms.Token(w, r, s.purpose(r, "mailcode "+f.Mail))
 	f.allow(w)
 	return s.look.Render(w, status, "mailcode", p)

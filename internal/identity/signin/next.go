@@ -18,6 +18,7 @@ const (
 	stepSignIn step = iota
 	stepAccounts
 	stepFactor // a further proof
+	stepMailed // the same, by a code that is to be sent
 	stepEnrol  // a factor is to be added
 	stepStuck  // nothing the person has or could add would do
 	stepKeep   // the account is to be deleted, unless it is kept
@@ -27,7 +28,7 @@ const (
 	stepReturn
 )
 
-var stepPaths = map[step]string{stepSignIn: "/signin", stepAccounts: "/accounts", stepFactor: pathFactor, stepEnrol: pathEnrol,
+var stepPaths = map[step]string{stepSignIn: "/signin", stepAccounts: "/accounts", stepFactor: pathFactor, stepMailed: pathMailed, stepEnrol: pathEnrol,
 	stepStuck: pathStuck, stepKeep: pathKeep, stepTerms: pathTerms, stepConsent: "/consent"}
 
 // next is the dispatcher: every page returns here, and here alone is decided

@@ -32,8 +32,8 @@ func (s *Server) assess(r *http.Request, f *flow, p proof) error {
 
 // risky checks what looks wrong about the sign-in: it takes the second level, or
 // where the person has nothing to reach it with, any other proof that they can
-// give. Somebody who has neither goes on, having been told: nobody is locked out
-// of their account by where they are (MF-05).
+// give, if only a code by mail. Somebody who has none goes on, having been told:
+// nobody is locked out of their account by where they are (MF-05).
 func (g gate) risky(at *spot, reached string) (bool, error) {
 	if !g.f.Risky || !g.f.Pending || !below(reached, token.AAL2) {
 		return false, nil
@@ -41,16 +41,25 @@ func (g gate) risky(at *spot, reached string) (bool, error) {
 	if err := g.hold(at); err != nil {
 		return false, err
 	}
-	if at.ask = g.helping(at, nil, token.AAL2); len(at.ask) == 0 && !slices.ContainsFunc(g.f.Proved, func(p proof) bool { return p.Kind != g.f.Proved[0].Kind }) {
-		for _, one := range g.factors {
-			if one.Reach(at.held) != "" && g.allows(nil, one.Kind()) && one.Kind() != g.f.Proved[0].Kind {
-				at.ask = append(at.ask, one)
-			}
-		}
+	if at.ask = g.helping(at, nil, token.AAL2); len(at.ask) > 0 {
+		at.step = stepFactor
+		return true, nil
 	}
-	if len(at.ask) == 0 {
+	if slices.ContainsFunc(g.f.Proved, func(p proof) bool { return p.Kind != g.f.Proved[0].Kind }) {
 		return false, nil
 	}
-	at.step = stepFactor
+	for _, one := range g.factors {
+		if one.Reach(at.held) != "" && g.allows(nil, one.Kind()) && one.Kind() != g.f.Proved[0].Kind {
+			at.ask = append(at.ask, one)
+		}
+	}
+	switch {
+	case len(at.ask) > 0:
+		at.step = stepFactor
+	case g.mailedHelps(at.held):
+		at.step = stepMailed
+	default:
+		return false, nil
+	}
 	return true, nil
 }

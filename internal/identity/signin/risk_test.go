@@ -2,6 +2,7 @@ package signin
 
 import (
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -41,9 +42,10 @@ func TestALockedSignInLooksLikeAWrongPassword(t *testing.T) {
 }
 
 // A sign-in that looks wrong takes the second factor of whoever has one, and
-// locks nobody out who has none.
+// locks nobody out who has none and cannot be written to.
 func TestWhatLooksWrongTakesASecondFactor(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
+		w.set(t, "factors", "password totp")
 		w.decides(t, map[string]any{"risk_dormant_account": "step_up"})
 		ada := w.mustPerson(t, dbtest.Realm, "ada", "Ada Lovelace")
 		w.mustPerson(t, dbtest.Realm, "bob", "Bob")
@@ -59,6 +61,32 @@ func TestWhatLooksWrongTakesASecondFactor(t *testing.T) {
 			t.Errorf("acr %q", one.ACR)
 		}
 		w.browser(t, dbtest.Realm).signIn("bob").isAt("/").shows(200, "Bob")
+	})
+}
+
+// Where there is mail, somebody without a factor shows by a code that a sign-in
+// which looks wrong is theirs: it takes both, whichever came first.
+func TestWhatLooksWrongTakesACodeByMail(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.decides(t, map[string]any{"risk_dormant_account": "step_up"})
+		w.mustPerson(t, dbtest.Realm, "ada", "Ada Lovelace")
+		w.browser(t, dbtest.Realm).signIn("ada").isAt("/")
+		w.Clock.Advance(awake)
+		b := w.browser(t, dbtest.Realm).signIn("ada").isAt(pathMailed).shows(200, "Is it you?", "ada@example.com")
+		b.submit("do", "send").isAt(pathMailCode).shows(200, "ada@example.com")
+		code, link := w.mailed(t, "ada@example.com")
+		b.submit("code", "00000000").shows(422, "isn’t the code")
+		if len(b.sessions()) != 0 {
+			t.Fatal("a password alone began a session")
+		}
+		w.browser(t, dbtest.Realm).get(link).shows(200, code[:4]+" "+code[4:])
+		one := b.get(link).isAt(pathMailLink).submit("do", "check").isAt("/").shows(200, "Ada Lovelace").sessions()[0]
+		if one.ACR != token.AAL1 || !slices.Equal(one.AMR, []string{"pwd", "otp"}) {
+			t.Errorf("acr %q, amr %q", one.ACR, one.AMR)
+		}
+		w.set(t, "factors", "password totp")
+		w.Clock.Advance(awake)
+		w.browser(t, dbtest.Realm).signIn("ada").isAt("/") // the operator does not count it
 	})
 }
 

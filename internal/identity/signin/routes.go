@@ -27,6 +27,8 @@ func (s *Server) Mount(root *web.Mux) {
 	m.Handle("GET "+pathMailCode, s.askMailCode)
 	m.Handle("POST "+pathMailCode, s.checkMailCode, web.Rate(RateGuess))
 	m.Handle("GET "+pathMailLink, s.openMailLink)
+	m.Handle("GET "+pathMailed, s.askMailed)
+	m.Handle("POST "+pathMailed, s.sendMailed, web.Rate(RateLetter))
 	m.Handle("GET "+pathFactor, s.askFactor)
 	m.Handle("POST "+pathFactor, s.checkFactor, web.Rate(RateGuess))
 	m.Handle("GET "+pathEnrol, s.askEnrol)
