@@ -26,6 +26,7 @@ var layers = []struct{ side, packages string }{
 	{"pure", "internal/access/policy"},
 	{"pure", "internal/access/residual"},
 	{"pure", "internal/access/folder"},
+	{"pure", "internal/access/replica"},
 	{"public", "api verify"},
 	{"public", "client"},
 	{"ground", "internal/i18n internal/cache internal/geo"},
@@ -38,7 +39,7 @@ var layers = []struct{ side, packages string }{
 	{"core", "internal/job"},
 	{"access", "internal/access/version"},
 	{"access", "internal/access/journal"},
-	{"access", "internal/access/authzen"},
+	{"access", "internal/access/authzen internal/access/edge"},
 	{"identity", "internal/identity/principal internal/identity/keyring internal/identity/once internal/identity/detail"},
 	{"identity", "internal/identity/principal internal/identity/keyring internal/identity/once internal/identity/approval"},
 	{"identity", "internal/identity/device"},
@@ -86,7 +87,7 @@ var exceptions = map[string]string{
 // speaksHTTP lists the packages that may import net/http: the ground for it,
 // the doors, the public libraries, and what wires or drives whole servers.
 const speaksHTTP = "internal/web internal/web/look internal/identity/signin internal/identity/account internal/identity/oauth " +
-	"internal/identity/signal internal/identity/postbox internal/access/authzen internal/admin/api internal/app internal/app/apptest internal/demo examples/mcp-server " +
+	"internal/identity/signal internal/identity/postbox internal/access/authzen internal/access/edge internal/admin/api internal/app internal/app/apptest internal/demo examples/mcp-server " +
 	"client verify e2e/live bench bench/limit bench/seed cmd/cardea"
 
 // readsClock lists the packages that may ask the machine for the time. All

@@ -38,6 +38,7 @@ months() { CARDEA_TEST_DAYS=120 scripts/postgres.sh go test -count=1 -timeout 10
 # Random models, always the same ones: the fast tests draw others each time.
 models() {
   CARDEA_TEST_MODELS=50000 go test -count=1 -timeout 15m -run '^TestDecideAgreesWithTheOracle$' ./internal/access/policy -rapid.seed=20261128
+  CARDEA_TEST_MODELS=50000 go test -count=1 -timeout 10m ./internal/access/replica
   CARDEA_TEST_RESIDUALS=6000 scripts/postgres.sh go test -count=1 -timeout 10m ./internal/access/residual
 }
 

@@ -2,16 +2,15 @@ package app
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/access/decide"
 	"github.com/cardea-id/cardea/internal/access/graph"
 	"github.com/cardea-id/cardea/internal/access/relation"
+	"github.com/cardea-id/cardea/internal/access/replica"
 	"github.com/cardea-id/cardea/internal/access/version"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
-	"github.com/cardea-id/cardea/internal/id"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/secret"
 )
@@ -19,36 +18,19 @@ import (
 // Who there is, as facts for decisions. Neither side knows the other; this is
 // where people, groups and organizations become entities that policies speak of.
 
-// entityTypes are the types of the policy language, by the kinds of ids.
-var entityTypes = map[string]string{"usr": "user", "svc": "service", "wkl": "workload", "agt": "agent", "grp": "group", "org": "organization"}
-
 // directoryWords are the attributes that everybody in the directory has or may
 // have. Applications write others beside them.
 var directoryWords = []string{"kind", "status", "owner", "expires_at"}
 
-// principalEntity is the entity of a principal's id.
-func principalEntity(principalID string) (graph.Entity, bool) {
-	kind := id.Kind(principalID)
-	typ, ok := entityTypes[kind]
-	return graph.Entity{Type: typ, ID: principalID}, ok && id.Valid(kind, principalID)
-}
-
-// ofDirectory reports whether an entity is a principal's, whether or not there is
-// one of that id.
-func ofDirectory(e graph.Entity) bool {
-	own, ok := principalEntity(e.ID)
-	return ok && own == e
-}
-
 // access makes what decisions rest on.
 func (a *App) access(box *secret.Box) {
-	a.Facts = relation.NewStore(relation.Options{DB: a.DB, Log: a.Log, Jobs: a.Jobs, Box: box, Reserved: ofDirectory, Words: directoryWords, Pull: a.pull, CheckURL: a.Fetch.Check})
+	a.Facts = relation.NewStore(relation.Options{DB: a.DB, Log: a.Log, Jobs: a.Jobs, Box: box, Reserved: replica.OfDirectory, Words: directoryWords, Pull: a.pull, CheckURL: a.Fetch.Check})
 	a.policies(box)
 	a.Snapshots = decide.New(decide.Options{DB: a.DB, Log: a.Log, Facts: a.Facts, Policies: a.Policies.SetTx, Applied: version.Applied,
 		Directory: directory(), Most: a.Settings.Access.FactsInMemory, Logger: a.slog})
 	a.Snapshot = a.Snapshots.At
 	a.Grants.OnDelete(func(tx *db.Tx, id string) error {
-		e, ok := principalEntity(id)
+		e, ok := replica.Principal(id)
 		if !ok {
 			return nil
 		}
@@ -79,10 +61,10 @@ func directory() decide.Directory {
 			return entries(found), err
 		},
 		Touched: touched,
-		Entity:  principalEntity,
-		Owns:    ofDirectory,
+		Entity:  replica.Principal,
+		Owns:    replica.OfDirectory,
 		Words:   directoryWords,
-		Gate:    gate,
+		Gate:    replica.Gate,
 	}
 }
 
@@ -104,7 +86,7 @@ func touched(r audit.Record) (changed, ended []string) {
 func entries(facts []principal.Fact) []decide.Entry {
 	var all []decide.Entry
 	for _, f := range facts {
-		e, ok := principalEntity(f.ID)
+		e, ok := replica.Principal(f.ID)
 		if !ok {
 			continue
 		}
@@ -118,7 +100,7 @@ func entries(facts []principal.Fact) []decide.Entry {
 			x.Attributes["expires_at"] = f.ExpiresAt.UTC().Format(time.RFC3339Nano)
 		}
 		for _, m := range f.In {
-			in, ok := principalEntity(m.Container)
+			in, ok := replica.Principal(m.Container)
 			if !ok {
 				continue
 			}
@@ -132,48 +114,4 @@ func entries(facts []principal.Fact) []decide.Entry {
 		all = append(all, x)
 	}
 	return all
-}
-
-// mostOwners is longer than any chain of owners.
-const mostOwners = 16
-
-// gate refuses principals that may do nothing: those that there are not, or that
-// are suspended or expired, and those of an owner who is. See principal.Live.
-func gate(g *graph.Graph, subject graph.Entity, at time.Time) string {
-	if !ofDirectory(subject) {
-		return ""
-	}
-	for e, links := subject, 0; links < mostOwners; links++ {
-		var status, owner, expires string
-		for name, v := range g.Attributes(e) {
-			text, _ := v.(string)
-			switch name {
-			case "status":
-				status = text
-			case "owner":
-				owner = text
-			case "expires_at":
-				expires = text
-			}
-		}
-		switch {
-		case status == "":
-			return "there is nobody of this id"
-		case status != string(principal.Active):
-			return "the subject, or whom it belongs to, is " + status
-		case expires != "":
-			until, err := time.Parse(time.RFC3339Nano, expires)
-			if err != nil || !at.Before(until) {
-				return "the subject, or whom it belongs to, has expired"
-			}
-		}
-		if strings.TrimSpace(owner) == "" {
-			return ""
-		}
-		var ok bool
-		if e, ok = principalEntity(owner); !ok {
-			break
-		}
-	}
-	return "whom the subject belongs to cannot be told"
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/cardea-id/cardea/internal/access/decide"
+	"github.com/cardea-id/cardea/internal/access/edge"
 	"github.com/cardea-id/cardea/internal/access/journal"
 	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/access/relation"
@@ -113,6 +114,7 @@ type App struct {
 	control *db.DB // sequencing and leases have connections of their own
 	answers *once.Answers
 	signals *signal.Server
+	edges   *edge.Server
 	tasked  *job.Schedule
 	meters  *meters
 	lines   *web.Log
@@ -311,6 +313,9 @@ func (a *App) RunDue(ctx context.Context) error { return a.tasked.RunDue(ctx) }
 func (a *App) Close() {
 	if a.signals != nil {
 		a.signals.Close()
+	}
+	if a.edges != nil {
+		a.edges.Close()
 	}
 	for i := len(a.closers) - 1; i >= 0; i-- {
 		a.closers[i]()

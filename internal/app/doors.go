@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cardea-id/cardea/internal/access/authzen"
+	"github.com/cardea-id/cardea/internal/access/edge"
 	"github.com/cardea-id/cardea/internal/admin/api"
 	"github.com/cardea-id/cardea/internal/admin/operator"
 	"github.com/cardea-id/cardea/internal/audit"
@@ -86,6 +87,7 @@ func (a *App) doors(master []byte) error {
 		MTLS: oauth.MTLS{On: a.Settings.MTLS.Asks(), URL: a.Settings.MTLS.URL}})
 	a.signals = signal.New(signal.Options{Log: a.Log, Keys: a.Ring, Index: a.Grants.Status, Authorize: mayFollow{a.Tokens, protocol}.authorize,
 		Now: a.DB.Now, Elapsed: db.Boottime, Logger: a.slog})
+	a.edges = a.edgeDoor(protocol)
 
 	asked, err := a.decisions(master, protocol, limiter)
 	if err != nil {
@@ -102,6 +104,7 @@ func (a *App) doors(master []byte) error {
 	}
 	a.signals.Routes(a.Mux.Door("signal", signal.Fail))
 	asked.Mount(a.Mux)
+	a.edges.Routes(a.Mux.Door("edge", edge.Fail))
 	a.API = api.New(a.Mux, api.Options{Authenticate: operatorToken{protocol}.read, Now: a.DB.Now, Log: a.Log, Limiter: limiter, Realms: a.Realms,
 		Operators: a.Operators, Desk: a.Desk, Terms: a.Terms, Policies: a.Policies, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
 		Clients: a.Clients, Trust: a.Trust, Details: a.Details, Registered: a.Registered, Keys: a.Ring, Grants: a.Grants, Answers: a.answers, Jobs: a.Jobs, Facts: a.Facts, Risk: a.Risk, Letters: a.Letters, Journal: a.Journal, Snapshot: a.snapshotFor})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/access/graph"
 	"github.com/cardea-id/cardea/internal/access/policy"
+	"github.com/cardea-id/cardea/internal/access/replica"
 	"github.com/cardea-id/cardea/internal/access/version"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/secret"
@@ -27,7 +28,9 @@ func (a *App) factsOf(ctx context.Context, realm string) (func(*policy.Set) *pol
 	case err != nil:
 		return nil, err
 	case now == nil: // no policies yet
-		return func(s *policy.Set) *policy.Snapshot { return policy.NewSnapshot(s, graph.Empty(), 0).WithGate(gate) }, nil
+		return func(s *policy.Set) *policy.Snapshot {
+			return policy.NewSnapshot(s, graph.Empty(), 0).WithGate(replica.Gate)
+		}, nil
 	}
 	return now.With, nil
 }

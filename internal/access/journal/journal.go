@@ -89,6 +89,13 @@ func (j *Journal) Note(realm, masks string, e *Entry) {
 	}
 }
 
+// Room reports whether there is room for much more: whoever can wait asks before.
+func (j *Journal) Room() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.count < mostHeld/2 && j.bytes < mostBytes/2
+}
+
 // Dropped is how many decisions this node could not write down, and Written how
 // many it did, since it started.
 func (j *Journal) Dropped() int64 { return j.dropped.Load() }

@@ -21,13 +21,14 @@ import (
 // Set is a policy folder, checked and made ready for questions. It never
 // changes.
 type Set struct {
-	hash  string
-	world *world
-	roles *roleBook
-	rules []*rule  // in the order of their texts; those of roles.yaml first
-	named []Entity // whatever heads and conditions name
-	names map[Entity]int
-	plans map[planKey]*plan
+	source Source
+	hash   string
+	world  *world
+	roles  *roleBook
+	rules  []*rule  // in the order of their texts; those of roles.yaml first
+	named  []Entity // whatever heads and conditions name
+	names  map[Entity]int
+	plans  map[planKey]*plan
 }
 
 // generated begins the ids of the policies that roles.yaml stands for.
@@ -43,10 +44,11 @@ func Compile(src Source) (*Set, error) {
 	if w == nil {
 		return nil, ps.sorted()
 	}
-	s := &Set{hash: src.Hash, world: w, roles: roles, plans: map[planKey]*plan{}, names: map[Entity]int{}}
+	s := &Set{source: src, hash: src.Hash, world: w, roles: roles, plans: map[planKey]*plan{}, names: map[Entity]int{}}
 	if s.hash == "" {
 		s.hash = hashSource(src)
 	}
+	s.source.Hash = s.hash
 	s.readRoleRules(src.Roles, &ps)
 	check := validate.New(w.Schema, validate.WithStrict())
 	ids := map[string]Problem{}

@@ -8,6 +8,7 @@ const (
 	ScopeAdmin       = "cardea:admin"
 	ScopeRevocations = "cardea:revocations"
 	ScopeDecide      = "cardea:decide"
+	ScopeEdge        = "cardea:edge"
 )
 
 // ownResources says which of our own resources a scope opens: what follows the
@@ -17,6 +18,7 @@ var ownResources = [...]struct{ scope, path string }{
 	{ScopeAdmin, "/api/v1"},
 	{ScopeRevocations, "/status-lists"},
 	{ScopeDecide, "/access/v1"},
+	{ScopeEdge, "/access/v1/edge"},
 }
 
 // OwnResource is a protected resource that every issuer serves.

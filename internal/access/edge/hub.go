@@ -1,0 +1,409 @@
+package edge
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/access/graph"
+	"github.com/cardea-id/cardea/internal/access/policy"
+	"github.com/cardea-id/cardea/internal/access/replica"
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/jose"
+)
+
+// hub makes the lines of a realm.
+type hub struct {
+	s             *Server
+	realm, issuer string
+	followers     int // guarded by Server.mu
+
+	mu       sync.Mutex
+	seen     map[graph.Entity]bool // of whom something changed that no line has said; true: they were dropped
+	policies bool
+	upTo     audit.Position // of the last event that was noted
+	dirty    chan struct{}
+	stirred  chan struct{} // something happened that changes no facts
+	ended    chan struct{}
+	once     sync.Once
+
+	making sync.Mutex // held while lines are made and carried on
+	lines  map[string]*line
+}
+
+func newHub(s *Server, realm, issuer string) *hub {
+	return &hub{s: s, realm: realm, issuer: issuer, seen: map[graph.Entity]bool{}, dirty: make(chan struct{}, 1), stirred: make(chan struct{}, 1), ended: make(chan struct{}), lines: map[string]*line{}}
+}
+
+func (h *hub) stop() { h.once.Do(func() { close(h.ended) }) }
+
+// note remembers what an event is about. It does no work: this is the log's
+// goroutine.
+func (h *hub) note(t Touch, at audit.Position) {
+	if t.nothing() {
+		// Tokens carry the revision of their minting: edges should have it soon.
+		select {
+		case h.stirred <- struct{}{}:
+		default:
+		}
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t.addTo(h.seen)
+	h.policies = h.policies || t.Policies
+	h.upTo = at
+	select {
+	case h.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// run carries the lines on and signs where they stand, while somebody follows.
+func (h *hub) run() {
+	tick := time.NewTicker(headEvery)
+	defer tick.Stop()
+	gap := time.NewTimer(0)
+	defer gap.Stop()
+	<-gap.C
+	var idle time.Duration
+	for {
+		select {
+		case <-h.ended:
+			return
+		case <-h.dirty:
+			h.carryOn()
+			// The first change goes out at once, and what comes meanwhile together.
+			gap.Reset(headGap)
+			select {
+			case <-h.ended:
+				return
+			case <-gap.C:
+			}
+		case <-h.stirred:
+			gap.Reset(stirGap)
+			select {
+			case <-h.ended:
+				return
+			case <-h.dirty:
+			case <-gap.C:
+			}
+			h.carryOn()
+		case <-tick.C:
+			idle += headEvery
+			h.carryOn()
+		}
+		if !h.alone() {
+			idle = 0
+		} else if idle >= hubIdle && h.forgotten() {
+			return
+		}
+	}
+}
+
+func (h *hub) alone() bool {
+	h.s.mu.Lock()
+	defer h.s.mu.Unlock()
+	return h.followers == 0
+}
+
+// forgotten takes the hub away unless somebody came meanwhile.
+func (h *hub) forgotten() bool {
+	h.s.mu.Lock()
+	defer h.s.mu.Unlock()
+	if h.followers > 0 {
+		return false
+	}
+	if h.s.hubs[h.realm] == h {
+		delete(h.s.hubs, h.realm)
+	}
+	h.stop()
+	return true
+}
+
+// carryOn brings all lines to what is known now, each with a signed head.
+func (h *hub) carryOn() {
+	h.making.Lock()
+	defer h.making.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), factsWait)
+	defer cancel()
+	if err := h.advance(ctx); err != nil {
+		h.s.o.Logger.Warn("edges are not told of changes", "realm", h.realm, "err", err)
+	}
+}
+
+// advance does what carryOn says. The caller holds making. A node without a lease
+// may have missed something, so it signs nothing, and edges turn stale, as they
+// should.
+func (h *hub) advance(ctx context.Context) error {
+	if len(h.lines) == 0 || h.s.o.Log.Live() != nil {
+		return nil
+	}
+	h.mu.Lock()
+	seen, policies, upTo := h.seen, h.policies, h.upTo
+	h.seen, h.policies = map[graph.Entity]bool{}, false
+	h.mu.Unlock()
+	again := func() { // what was taken is still to be told
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for e, dropped := range seen {
+			h.seen[e] = h.seen[e] || dropped
+		}
+		h.policies = h.policies || policies
+	}
+	now, err := h.facts(ctx, upTo)
+	if err != nil {
+		again()
+		return err
+	}
+	key, err := h.s.o.Signer(ctx, h.realm)
+	if err != nil {
+		again()
+		return err
+	}
+	for name, l := range h.lines {
+		err := l.advance(now, seen)
+		if err == nil {
+			err = l.head(key)
+		}
+		if err != nil { // followers come back and start over
+			h.s.o.Logger.Info("a stream to edges starts over", "realm", h.realm, "why", err)
+			l.stop()
+			delete(h.lines, name)
+		}
+	}
+	return nil
+}
+
+// facts is what is known of the realm, at least as new as at.
+func (h *hub) facts(ctx context.Context, at audit.Position) (facts, error) {
+	snap, pos, err := h.s.o.Snapshot(ctx, h.realm, at)
+	if err != nil {
+		return facts{}, err
+	}
+	f := facts{graph: graph.Empty(), revision: pos.Revision()}
+	if snap != nil {
+		f = facts{snap.Set(), snap.Graph(), snap.Revision()}
+	}
+	return f, nil
+}
+
+// facts are what a line has told, or is to tell. Without policies there are no
+// facts: nothing can be asked.
+type facts struct {
+	set      *policy.Set
+	graph    *graph.Graph
+	revision int64
+}
+
+func (f facts) hash() string {
+	if f.set == nil {
+		return ""
+	}
+	return f.set.Hash()
+}
+
+// line returns the line of some types of resources, none for the whole realm.
+func (h *hub) line(ctx context.Context, types []string) (*line, error) {
+	h.making.Lock()
+	defer h.making.Unlock()
+	name := strings.Join(types, " ")
+	if l := h.lines[name]; l != nil {
+		return l, nil
+	}
+	if len(h.lines) >= maxLines {
+		return nil, unavailable("this node makes no further streams for slices of this realm")
+	}
+	// Whatever was noted before this moment is in the snapshot; what comes later
+	// is noted for the line.
+	h.mu.Lock()
+	upTo := h.upTo
+	h.mu.Unlock()
+	now, err := h.facts(ctx, upTo)
+	if err != nil {
+		return nil, err
+	}
+	l := &line{h: h, id: rand.Text()[:16], types: types, told: now, changed: make(chan struct{}), ended: make(chan struct{})}
+	if len(types) > 0 {
+		if now.set == nil {
+			return nil, fault.New(fault.Invalid, "types_unknown", "the realm has no policies yet, so there are no types to choose from")
+		}
+		for _, t := range types {
+			if !now.set.HasResources(t) {
+				return nil, fault.New(fault.Invalid, "types_unknown", "the schema has no actions on resources of type %.100q", t)
+			}
+		}
+		l.slice = replica.NewSlice(now.set, now.graph, types)
+	}
+	l.push(frame{}, false)
+	h.lines[name] = l
+	return l, nil
+}
+
+// line is the stream of a realm or a slice of it: frames that all who follow read
+// from one list, each at its own pace; who falls off its end is cut.
+type line struct {
+	h     *hub
+	id    string
+	types []string
+	slice *replica.Slice
+
+	mu      sync.Mutex
+	told    facts
+	seq     int64
+	chain   replica.Chain
+	frames  []frame
+	first   int64 // number of frames[0]
+	bytes   int
+	changed chan struct{} // closed when frames were added
+
+	ended chan struct{}
+	once  sync.Once
+}
+
+// frame is one frame in its wire form, with where the line stands behind it.
+type frame struct {
+	wire  []byte
+	part  bool
+	seq   int64
+	chain replica.Chain
+}
+
+func (l *line) stop() { l.once.Do(func() { close(l.ended) }) }
+
+// errOther says that a line cannot go on with what is known now.
+var errOther = fault.New(fault.Unavailable, "slice_changed", "other facts belong to the slice now")
+
+// advance tells how what is known of some entities has changed.
+func (l *line) advance(now facts, seen map[graph.Entity]bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now.revision < l.told.revision {
+		return nil // later
+	}
+	other := now.hash() != l.told.hash()
+	if other && (l.slice != nil || l.told.set == nil || now.set == nil) {
+		return errOther
+	}
+	var w replica.Writer
+	if other {
+		if err := w.Policies(now.set); err != nil {
+			return err
+		}
+	}
+	if now.set == nil {
+		seen = nil
+	}
+	for e, dropped := range seen {
+		if !l.slice.Fits(now.set, now.graph, e) {
+			return errOther
+		}
+		if err := w.Difference(l.told.graph, now.graph, e, dropped, l.slice); err != nil {
+			return err
+		}
+		if w.Full() {
+			l.part(w.Take())
+		}
+	}
+	if !w.Empty() {
+		l.part(w.Take())
+	}
+	l.told = now
+	return nil
+}
+
+func (l *line) part(payload []byte) {
+	l.seq++
+	l.chain = l.chain.Next(replica.KindPart, payload)
+	l.push(frame{wire: replica.AppendFrame(nil, replica.KindPart, payload)}, true)
+}
+
+// head signs where the line stands: one signature for all who follow.
+func (l *line) head(key *jose.Key) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text, err := l.sign(key, l.told, l.seq, l.chain, nil)
+	if err != nil || l.h.s.o.Log.Live() != nil {
+		return err
+	}
+	l.push(frame{wire: replica.AppendFrame(nil, replica.KindHead, text)}, false)
+	return nil
+}
+
+func (l *line) sign(key *jose.Key, told facts, seq int64, chain replica.Chain, next *replica.Chain) ([]byte, error) {
+	count := 0
+	if l.slice == nil {
+		count = told.graph.Count()
+	}
+	claims, err := json.Marshal(replica.Head{Facts: int64(count), Issuer: l.h.issuer, At: l.h.s.o.Now().UnixMilli(), Line: l.id, Seq: seq,
+		Revision: told.revision, Chain: chain, Next: next, Policies: told.hash(), Types: l.types})
+	if err != nil {
+		return nil, err
+	}
+	jws, err := jose.Sign(key, replica.TypeHead, claims)
+	return []byte(jws), err
+}
+
+// push adds a frame, forgets the oldest beyond the bounds, and wakes everybody.
+func (l *line) push(f frame, part bool) {
+	f.part, f.seq, f.chain = part, l.seq, l.chain
+	l.frames = append(l.frames, f)
+	l.bytes += len(f.wire)
+	drop := 0
+	for drop < len(l.frames)-1 && (len(l.frames)-drop > keepFrames || l.bytes > keepBytes) {
+		l.bytes -= len(l.frames[drop].wire)
+		drop++
+	}
+	if drop > 0 {
+		l.frames = l.frames[drop:]
+		l.first += int64(drop)
+	}
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// after returns the frames from number next on, the number after them, and a
+// channel that is closed when there are more. It reports false if next is
+// forgotten already.
+func (l *line) after(next int64) (frames []frame, then int64, more <-chan struct{}, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if next < l.first {
+		return nil, 0, nil, false
+	}
+	n := len(l.frames)
+	return l.frames[next-l.first : n : n], l.first + int64(n), l.changed, true
+}
+
+// resume finds where a follower goes on that stands at seq with this chain.
+func (l *line) resume(id string, seq int64, chain replica.Chain) (next int64, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if id != l.id {
+		return 0, false
+	}
+	for i := len(l.frames) - 1; i >= 0; i-- {
+		f := l.frames[i]
+		if f.seq < seq {
+			return 0, false
+		}
+		if f.seq == seq && f.chain == chain {
+			if f.part || f.wire == nil {
+				i++
+			}
+			return l.first + int64(i), true // the last head is worth having again: it proves that nothing was missed
+		}
+	}
+	return 0, false
+}
+
+// now is where the line stands.
+func (l *line) now() (told facts, seq int64, chain replica.Chain, next int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.told, l.seq, l.chain, l.first + int64(len(l.frames))
+}

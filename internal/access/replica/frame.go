@@ -1,0 +1,127 @@
+// Package replica is what a server and its edges agree on: how a realm's facts and
+// policies are written down, canonically and in bounded pieces; the hash chain and
+// the signed heads of the stream that carries them; and the follower, which holds
+// nothing that a head did not vouch for. It is pure: bytes come from elsewhere.
+package replica
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// The kinds of frames. A stream is a sequence of them.
+const (
+	KindBegin = 'B' // JSON of Begin: how the stream joins what the follower has
+	KindPart  = 'P' // facts and policies
+	KindHead  = 'H' // a signed Head: everything since the last one counts now
+)
+
+// TypeHead is the typ of the JWS that a head is.
+const TypeHead = "edge-head+jwt"
+
+// MaxFrame bounds a frame. A policy folder is the largest thing in one.
+const MaxFrame = 4 << 20
+
+// Chain is the hash of all frames of a stream but its heads.
+type Chain [sha256.Size]byte
+
+// Next returns the chain after a frame.
+func (c Chain) Next(kind byte, payload []byte) Chain {
+	h := sha256.New()
+	h.Write(c[:])
+	h.Write([]byte{kind})
+	h.Write(payload)
+	var next Chain
+	h.Sum(next[:0])
+	return next
+}
+
+// MarshalText writes the chain as base64url.
+func (c Chain) MarshalText() ([]byte, error) {
+	return base64.RawURLEncoding.AppendEncode(nil, c[:]), nil
+}
+
+// UnmarshalText reads what MarshalText writes.
+func (c *Chain) UnmarshalText(b []byte) error {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(string(b))
+	if err != nil || len(raw) != len(c) {
+		return errors.New("a chain is 32 bytes in base64url")
+	}
+	copy(c[:], raw)
+	return nil
+}
+
+// The ways in which a stream joins what its follower has.
+const (
+	ModeSnapshot = "snapshot" // everything follows
+	ModePatch    = "patch"    // what may have changed since the follower's revision follows
+	ModeResume   = "resume"   // the line goes on where the follower was
+)
+
+// Begin is the first frame of a connection.
+type Begin struct {
+	Mode string `json:"mode"`
+	Line string `json:"line"` // the stream as one node makes it; another node makes another
+}
+
+// Head says where the stream stands. It is signed by a key of the realm.
+type Head struct {
+	Issuer   string   `json:"iss"`
+	At       int64    `json:"at"` // milliseconds since 1970, by the database's clock
+	Line     string   `json:"line"`
+	Seq      int64    `json:"seq"` // parts of the line so far
+	Revision int64    `json:"rev"`
+	Chain    Chain    `json:"chain"`          // what was sent up to here
+	Next     *Chain   `json:"next,omitempty"` // at the end of a join: what the line goes on from
+	Policies string   `json:"policies"`       // hash of the policies, "" where there are none
+	Facts    int64    `json:"facts"`          // how many the follower of a whole realm now has; 0 of a slice
+	Types    []string `json:"types,omitempty"`
+}
+
+// AppendFrame writes a frame behind dst.
+func AppendFrame(dst []byte, kind byte, payload []byte) []byte {
+	dst = append(dst, kind)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(payload)))
+	return append(dst, payload...)
+}
+
+// ReadFrame reads the next frame. The error is io.EOF where the stream ends
+// between two.
+func ReadFrame(r io.Reader) (kind byte, payload []byte, err error) {
+	var head [5]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return 0, nil, err
+	}
+	n := binary.BigEndian.Uint32(head[1:])
+	if n > MaxFrame {
+		return 0, nil, fmt.Errorf("a frame of %d bytes is longer than any", n)
+	}
+	payload = make([]byte, n)
+	if _, err := io.ReadFull(r, payload); err != nil {
+		return 0, nil, io.ErrUnexpectedEOF
+	}
+	return head[0], payload, nil
+}
+
+// epochShift is that of audit.Position.Revision.
+const epochShift = 40
+
+// Text writes a revision as people and headers have it: epoch and position.
+func Text(revision int64) string {
+	return fmt.Sprintf("%d.%d", revision>>epochShift, revision&(1<<epochShift-1))
+}
+
+// Parse reads what Text writes.
+func Parse(text string) (int64, error) {
+	var epoch, seq int64
+	var rest string
+	if n, _ := fmt.Sscanf(text+" .", "%d.%d %s", &epoch, &seq, &rest); n != 3 || rest != "." ||
+		epoch < 0 || seq < 0 || epoch >= 1<<(62-epochShift) || seq >= 1<<epochShift || Text(epoch<<epochShift|seq) != text {
+		return 0, errors.New("a revision is two numbers such as 1.4711")
+	}
+	return epoch<<epochShift | seq, nil
+}

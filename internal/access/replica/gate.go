@@ -1,0 +1,73 @@
+package replica
+
+import (
+	"strings"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/access/graph"
+	"github.com/cardea-id/cardea/internal/id"
+)
+
+// directoryTypes are the types of whoever signs in here, by the kinds of their ids.
+var directoryTypes = map[string]string{"usr": "user", "svc": "service", "wkl": "workload", "agt": "agent", "grp": "group", "org": "organization"}
+
+// Principal is the entity of a principal's id.
+func Principal(principalID string) (graph.Entity, bool) {
+	kind := id.Kind(principalID)
+	typ, ok := directoryTypes[kind]
+	return graph.Entity{Type: typ, ID: principalID}, ok && id.Valid(kind, principalID)
+}
+
+// OfDirectory reports whether an entity is a principal's, whether or not there is
+// one of that id.
+func OfDirectory(e graph.Entity) bool {
+	own, ok := Principal(e.ID)
+	return ok && own == e
+}
+
+const (
+	active     = "active"
+	mostOwners = 16 // longer than any chain of owners
+)
+
+// Gate refuses principals that may do nothing: those that there are not, or that
+// are suspended or have expired, and those of an owner who is. It is the gate of
+// the server and of edges alike. See principal.Live.
+func Gate(g *graph.Graph, subject graph.Entity, at time.Time) string {
+	if !OfDirectory(subject) {
+		return ""
+	}
+	for e, links := subject, 0; links < mostOwners; links++ {
+		var status, owner, expires string
+		for name, v := range g.Attributes(e) {
+			text, _ := v.(string)
+			switch name {
+			case "status":
+				status = text
+			case "owner":
+				owner = text
+			case "expires_at":
+				expires = text
+			}
+		}
+		switch {
+		case status == "":
+			return "there is nobody of this id"
+		case status != active:
+			return "the subject, or whom it belongs to, is " + status
+		case expires != "":
+			until, err := time.Parse(time.RFC3339Nano, expires)
+			if err != nil || !at.Before(until) {
+				return "the subject, or whom it belongs to, has expired"
+			}
+		}
+		if strings.TrimSpace(owner) == "" {
+			return ""
+		}
+		var ok bool
+		if e, ok = Principal(owner); !ok {
+			break
+		}
+	}
+	return "whom the subject belongs to cannot be told"
+}
