@@ -71,7 +71,8 @@ export class Decisions {
 export type About = Partial<Pick<Question, 'action' | 'actionProperties' | 'context' | 'minRevision'>> & { resource: Entity }
 
 export function authorize<R extends IncomingMessage>(options: {
-  decisions: Decisions
+  /** A Decisions, or the Edge of @cardea/edge. */
+  decisions: { decide(question: Question): Promise<Decision> }
   /** The aud of this API's access tokens. */
   audience: string
   /** Maps a request to what is asked; nothing denies. */

@@ -133,7 +133,7 @@ function stepUpOf(answer) {
 // So nothing that is read from the token here counts before the service said yes
 // to that very token.
 export function authorize({ decisions, audience, about, realm = audience, resourceMetadata, onError = () => {} }) {
-  if (!(decisions instanceof Decisions)) throw new TypeError('decisions must be a Decisions')
+  if (typeof decisions?.decide !== 'function') throw new TypeError('decisions must be a Decisions, or the Edge of @cardea/edge')
   if (typeof audience !== 'string' || audience === '') throw new TypeError('audience must name this API, as in the aud of its tokens')
   if (typeof about !== 'function') throw new TypeError('about must map a request to an action and a resource')
 

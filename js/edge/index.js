@@ -1,0 +1,129 @@
+// A client of an edge of Cardea, which decides beside this program: AuthZEN 1.0 over
+// a Unix socket, or over the loopback interface. It has no dependencies and keeps no
+// answer: a decision counts for the moment. Whatever goes wrong is never a yes.
+import http from 'node:http'
+
+const maxAnswer = 4 << 20
+
+// Undecided says that the edge could not be asked or did not answer.
+export class Undecided extends Error {
+  constructor(message, options) {
+    super('no decision could be had: ' + message, options)
+    this.name = 'Undecided'
+  }
+}
+
+// Edge asks one edge. It keeps connections open; close ends them.
+export class Edge {
+  #to
+  #agent
+  #timeout
+
+  // socket is the path of the edge's Unix socket; or url is its address on the
+  // loopback interface, such as http://127.0.0.1:8181. timeout is in milliseconds.
+  constructor({ socket, url, timeout = 1000, connections = 16 } = {}) {
+    if ((socket === undefined) === (url === undefined)) throw new TypeError('name the socket of the edge or its url')
+    if (!(timeout > 0)) throw new TypeError('timeout must be positive')
+    if (socket !== undefined) {
+      if (typeof socket !== 'string' || socket === '') throw new TypeError('socket must be the path of a Unix socket')
+      this.#to = { socketPath: socket, host: 'edge.local', port: undefined }
+    } else {
+      const u = new URL(url)
+      const loopback = u.hostname === 'localhost' || u.hostname === '[::1]' || /^127(\.\d+){3}$/.test(u.hostname)
+      if (u.protocol !== 'http:' || !loopback || u.pathname !== '/' || u.search || u.hash || u.username || u.password) {
+        throw new TypeError('url must be http on the loopback interface, without a path: an edge serves its own machine')
+      }
+      this.#to = { host: u.hostname.replace(/^\[|\]$/g, ''), port: Number(u.port || 80) }
+    }
+    this.#timeout = timeout
+    this.#agent = new http.Agent({ keepAlive: true, maxSockets: connections, maxFreeSockets: connections })
+  }
+
+  // decide asks one question. What is not a yes is a no.
+  async decide(question) {
+    return decisionOf(await this.#ask('/access/v1/evaluation', wire(question), question.minRevision))
+  }
+
+  // decideAll asks many questions on one state, and answers in their order.
+  async decideAll(questions) {
+    if (questions.length === 0) return []
+    const answer = await this.#ask('/access/v1/evaluations', { evaluations: questions.map(wire) }, questions[0].minRevision)
+    if (!Array.isArray(answer.evaluations) || answer.evaluations.length !== questions.length) throw new Undecided('not as many answers as questions')
+    return answer.evaluations.map(decisionOf)
+  }
+
+  // resources yields the ids of the resources of a type on which the subject may do
+  // the action; subjects those of the subjects of a type who may do it to the resource.
+  async * resources(question) { for await (const found of this.#search('resource', question)) yield found.id }
+  async * subjects(question) { for await (const found of this.#search('subject', question)) yield found.id }
+
+  // actions yields the names of what the subject may do to the resource.
+  async * actions(question) { for await (const found of this.#search('action', question)) yield found.name }
+
+  // close ends the connections that are kept open.
+  close() { this.#agent.destroy() }
+
+  async * #search(what, question) {
+    const body = wire(question)
+    if (what === 'action') delete body.action
+    else body[what] = { type: question[what].type }
+    for (let token = '', first = true; first || token !== ''; first = false) {
+      const answer = await this.#ask('/access/v1/search/' + what, token ? { ...body, page: { token } } : body, question.minRevision)
+      if (!Array.isArray(answer.results)) throw new Undecided('the answer has no results')
+      yield * answer.results
+      token = answer.page?.next_token ?? ''
+      if (typeof token !== 'string') throw new Undecided('the answer has a page token that is no text')
+    }
+  }
+
+  async #ask(path, body, minRevision) {
+    const text = Buffer.from(JSON.stringify(body))
+    const headers = { 'Content-Type': 'application/json', Accept: 'application/json', 'Content-Length': text.length }
+    if (minRevision) headers['Min-Revision'] = minRevision
+    let status, said
+    try {
+      [status, said] = await this.#post(path, headers, text)
+    } catch (error) {
+      throw error instanceof Undecided ? error : new Undecided(error.message, { cause: error })
+    }
+    if (status !== 200) throw new Undecided(`${path} answered ${status}: ${said.slice(0, 200)}`)
+    let answer
+    try { answer = JSON.parse(said) } catch (error) { throw new Undecided('the answer is no JSON', { cause: error }) }
+    if (typeof answer !== 'object' || answer === null || Array.isArray(answer)) throw new Undecided('the answer is no object')
+    return answer
+  }
+
+  #post(path, headers, body) {
+    return new Promise((resolve, reject) => {
+      const request = http.request({ ...this.#to, agent: this.#agent, method: 'POST', path, headers, signal: AbortSignal.timeout(this.#timeout) }, (response) => {
+        const parts = []
+        let size = 0
+        response.on('data', (part) => {
+          if ((size += part.length) > maxAnswer) return response.destroy(new Undecided(`the answer is larger than ${maxAnswer} bytes`))
+          parts.push(part)
+        })
+        response.on('error', reject)
+        response.on('end', () => resolve([response.statusCode, Buffer.concat(parts).toString('utf8')]))
+      })
+      request.on('error', reject)
+      request.end(body)
+    })
+  }
+}
+
+function wire({ subject, action, actionProperties, resource, context, token }) {
+  const out = { subject, action: actionProperties ? { name: action, properties: actionProperties } : { name: action }, resource }
+  if (context || token) out.context = token ? { ...context, access_token: token } : context
+  return out
+}
+
+function decisionOf(answer) {
+  const context = answer?.context ?? {}
+  const allowed = answer?.decision === true
+  const need = context.step_up
+  return {
+    allowed, id: context.id, revision: context.revision, policies: context.policies ?? [], reasons: context.reasons ?? [], error: context.error?.message,
+    stale: context.stale === true,
+    stepUp: !allowed && (need?.acr_values || need?.max_age) ? { acrValues: need.acr_values, maxAge: need.max_age } : undefined,
+  }
+}
