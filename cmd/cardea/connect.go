@@ -50,24 +50,24 @@ func (c *console) admin(opts ...client.Option) (*client.Client, error) {
 }
 
 // stepUp logs in once more, as an operation takes it, and replaces the login. A
-// login that was made on another device is made there again, by its owner: the
-// device grant cannot ask for a sign-in of a kind.
+// login that was made on another device is made there again.
 func (c *console) stepUp(ctx context.Context, issuer string, least client.StepUp) error {
 	store, err := c.tokens()
 	if err != nil {
 		return err
 	}
-	if store.Logins[issuer].Device {
-		return fmt.Errorf("sign out in that browser, then run cardea login --device %s again", issuer)
-	}
 	fmt.Fprintln(c.err, "This is dangerous, so sign in once more.")
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
-	got, err := c.loginInBrowser(ctx, issuer, false, least)
+	again := func() (login, error) { return c.loginInBrowser(ctx, issuer, false, least) }
+	if store.Logins[issuer].Device {
+		again = func() (login, error) { return c.loginOnDevice(ctx, issuer, least) }
+	}
+	got, err := again()
 	if err != nil {
 		return err
 	}
-	return c.keepLogin(issuer, got)
+	return c.keepLogin(ctx, issuer, got)
 }
 
 // freshToken gives the saved access token, refreshed if it is about to expire.

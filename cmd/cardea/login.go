@@ -46,15 +46,14 @@ For automation give a token in CARDEA_TOKEN instead.`,
 			defer cancel()
 			var got login
 			if device {
-				got, err = c.loginOnDevice(ctx, issuer)
-				got.Device = true
+				got, err = c.loginOnDevice(ctx, issuer, client.StepUp{})
 			} else {
 				got, err = c.loginInBrowser(ctx, issuer, noBrowser, client.StepUp{})
 			}
 			if err != nil {
 				return err
 			}
-			if err := c.keepLogin(issuer, got); err != nil {
+			if err := c.keepLogin(ctx, issuer, got); err != nil {
 				return err
 			}
 			fmt.Fprintf(c.out, "You are logged in at %s.\n", issuer)
@@ -68,8 +67,9 @@ For automation give a token in CARDEA_TOKEN instead.`,
 	return cmd
 }
 
-// keepLogin notes a login as the one to use.
-func (c *console) keepLogin(issuer string, got login) error {
+// keepLogin notes a login as the one to use. The one that it takes the place of
+// is ended: nobody has it any more, so nobody would.
+func (c *console) keepLogin(ctx context.Context, issuer string, got login) error {
 	unlock, err := c.lockTokens()
 	if err != nil {
 		return err
@@ -79,8 +79,15 @@ func (c *console) keepLogin(issuer string, got login) error {
 	if err != nil {
 		return err
 	}
+	old, had := store.Logins[issuer]
 	store.Current, store.Logins[issuer] = issuer, got
-	return store.save()
+	if err := store.save(); err != nil || !had {
+		return err
+	}
+	if err := revoke(ctx, issuer, old); err != nil {
+		fmt.Fprintf(c.err, "Your former login at %s could not be ended: %v\n", issuer, err)
+	}
+	return nil
 }
 
 // loginInBrowser runs the authorization code flow for native applications

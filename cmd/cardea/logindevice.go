@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cardea-id/cardea/api"
+	"github.com/cardea-id/cardea/client"
 )
 
 const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
@@ -25,7 +26,7 @@ type deviceAnswer struct {
 
 // loginOnDevice runs the device authorization grant (RFC 8628): the browser may
 // be anywhere, such as on the machine from which somebody came by ssh.
-func (c *console) loginOnDevice(ctx context.Context, issuer string) (login, error) {
+func (c *console) loginOnDevice(ctx context.Context, issuer string, least client.StepUp) (login, error) {
 	e, err := discover(ctx, issuer)
 	if err != nil {
 		return login{}, err
@@ -34,7 +35,9 @@ func (c *console) loginOnDevice(ctx context.Context, issuer string) (login, erro
 		return login{}, fmt.Errorf("%s does not let devices log in; run cardea login without --device", issuer)
 	}
 	var asked deviceAnswer
-	req, err := postForm(ctx, e.Device, url.Values{"client_id": {cliClient}, "scope": {loginScope}, "resource": {e.Issuer + api.Path}})
+	form := url.Values{"client_id": {cliClient}, "scope": {loginScope}, "resource": {e.Issuer + api.Path}}
+	demand(form, least)
+	req, err := postForm(ctx, e.Device, form)
 	if err != nil {
 		return login{}, err
 	}
@@ -62,6 +65,7 @@ func pollDevice(ctx context.Context, e endpoints, asked deviceAnswer) (login, er
 		got, err := askToken(ctx, e.Token, url.Values{"grant_type": {deviceGrant}, "client_id": {cliClient}, "device_code": {asked.Code}, "resource": {e.Issuer + api.Path}})
 		var no *refused
 		if err == nil || !errors.As(err, &no) {
+			got.Device = true
 			return got, err
 		}
 		switch no.code {

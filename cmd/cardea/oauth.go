@@ -100,13 +100,18 @@ func authorizeURL(e endpoints, redirect, state string, p proof, least client.Ste
 		"code_challenge":        {p.challenge},
 		"code_challenge_method": {"S256"},
 	}
-	if least.ACR != "" { // RFC 9470, section 4
+	demand(q, least)
+	return e.Authorization + "?" + q.Encode()
+}
+
+// demand adds the sign-in that would do to a request (RFC 9470, section 4).
+func demand(q url.Values, least client.StepUp) {
+	if least.ACR != "" {
 		q.Set("acr_values", least.ACR)
 	}
 	if least.MaxAge > 0 {
 		q.Set("max_age", strconv.Itoa(int(least.MaxAge.Seconds())))
 	}
-	return e.Authorization + "?" + q.Encode()
 }
 
 // redeem exchanges the code for tokens.

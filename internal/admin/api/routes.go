@@ -34,7 +34,7 @@ func (s *Server) routes() {
 	op(s, Operation{post, "/users/{id}/emails", "add-email", "Give a user one more address", operator.UsersWrite, "principal.email.add", Changing, 201, false}, s.addEmail)
 	op(s, Operation{patch, "/users/{id}/emails/{address}", "update-email", "Note that an address is verified, or make it the primary one", operator.UsersWrite, "principal.email.primary", Changing, 0, false}, s.updateEmail)
 	op(s, Operation{remove, "/users/{id}/emails/{address}", "remove-email", "Take an address from a user", operator.UsersWrite, "principal.email.remove", Changing, 200, false}, s.removeEmail)
-	op(s, Operation{get, "/users/{id}/credentials", "list-user-credentials", "List what a user proves themselves with", operator.UsersRead, NoEvent, Reading, 0, false}, s.listCredentials(principal.Person))
+	op(s, Operation{get, "/users/{id}/credentials", "list-user-credentials", "List what a user, named by id, username or e-mail address, proves themselves with", operator.UsersRead, NoEvent, Reading, 0, false}, s.listCredentials(principal.Person))
 	op(s, Operation{remove, "/users/{id}/credentials/{credential}", "revoke-user-credential", "Take a passkey or another factor from a user, who is signed out everywhere", operator.UsersWrite, "credential.revoke", Changing, 0, false}, s.revokeUserCredential)
 	op(s, Operation{get, "/users/{id}/memberships", "list-memberships", "List the groups and organizations a user is directly in", operator.UsersRead, NoEvent, Reading, 0, false}, s.listMemberships)
 	op(s, Operation{get, "/users/{id}/consents", "list-consents", "List what a user agreed to let clients have", operator.GrantsRead, NoEvent, Reading, 0, false}, s.listConsents)

@@ -79,10 +79,11 @@ func (s *Server) deleteService(ctx context.Context, c *Caller, in *ByID) (*nothi
 
 func (s *Server) listCredentials(kind principal.Kind) handler[ByID, page[wire.Credential]] {
 	return func(ctx context.Context, c *Caller, in *ByID) (*page[wire.Credential], error) {
-		if _, err := s.living(ctx, c, in.ID, kind); err != nil {
+		owner, err := s.named(ctx, c, in.ID, kind)
+		if err != nil {
 			return nil, err
 		}
-		found, err := s.Credentials.List(ctx, c.Realm.Name, in.ID)
+		found, err := s.Credentials.List(ctx, c.Realm.Name, owner)
 		if err != nil {
 			return nil, err
 		}
@@ -106,17 +107,21 @@ func (s *Server) revokeServiceCredential(ctx context.Context, c *Caller, in *cre
 // everywhere. A factor is never told, nor added, nor is a password removed: for
 // that there is a link.
 func (s *Server) revokeUserCredential(ctx context.Context, c *Caller, in *credentialInput) (*nothing, error) {
-	if _, err := s.touchable(ctx, c, in.ID, principal.Person); err != nil {
+	owner, err := s.named(ctx, c, in.ID, principal.Person)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.touchable(ctx, c, owner, principal.Person); err != nil {
 		return nil, err
 	}
 	found, err := s.Credentials.ByID(ctx, c.Realm.Name, in.Credential)
-	if err == nil && found.Principal == in.ID && !found.Type.Factor() {
+	if err == nil && found.Principal == owner && !found.Type.Factor() {
 		return nil, fault.New(fault.Invalid, "credential_no_factor", "a credential of type %s is not removed here; for a password make a password link", found.Type)
 	}
-	if err := s.revokeCredential(ctx, c, in.ID, in.Credential); err != nil {
+	if err := s.revokeCredential(ctx, c, owner, in.Credential); err != nil {
 		return nil, err
 	}
-	return nil, s.Grants.SignOutEverywhere(ctx, c.By, c.Realm.Name, in.ID, "a factor was removed by an operator")
+	return nil, s.Grants.SignOutEverywhere(ctx, c.By, c.Realm.Name, owner, "a factor was removed by an operator")
 }
 
 // revokeCredential ends a credential of a principal and what was born of it.

@@ -59,6 +59,20 @@ func (s *Server) userBy(ctx context.Context, c *Caller, name string) (*principal
 	return s.People.ByIdentifier(ctx, c.Realm.Name, name)
 }
 
+// named is the id of a living principal, which a user's username or address
+// names too.
+func (s *Server) named(ctx context.Context, c *Caller, name string, kind principal.Kind) (string, error) {
+	if kind == principal.Person && !principal.ValidID(name) {
+		found, err := s.userBy(ctx, c, name)
+		if err != nil {
+			return "", err
+		}
+		name = found.ID
+	}
+	_, err := s.living(ctx, c, name, kind)
+	return name, err
+}
+
 type updateUserInput struct {
 	ByID
 	Matching

@@ -25,10 +25,11 @@ func (e *Env) Letter(t testing.TB, address string) mail.Message {
 	return all[0]
 }
 
-// Settle waits until every letter that is due has been tried.
+// Settle waits until every job that is due has been tried: letters, and what
+// writes them.
 func (e *Env) Settle(t testing.TB) {
 	t.Helper()
-	e.jobs(t, "letters are still to be tried", func(all []*job.Job) bool {
+	e.jobs(t, job.Filter{}, "letters are still to be tried", func(all []*job.Job) bool {
 		for _, j := range all {
 			if j.State == job.Waiting && (e.Jobs.Running(j) || !j.Due.After(e.DB.Now())) {
 				return false
@@ -41,7 +42,7 @@ func (e *Env) Settle(t testing.TB) {
 // Tried is the newest letter's job, once it has been tried and is in a state.
 func (e *Env) Tried(t testing.TB, s job.State) (last *job.Job) {
 	t.Helper()
-	e.jobs(t, "no letter is "+string(s), func(all []*job.Job) bool {
+	e.jobs(t, job.Filter{Kind: letter.JobKind}, "no letter is "+string(s), func(all []*job.Job) bool {
 		if len(all) == 0 || all[0].State != s || all[0].Attempts == 0 || e.Jobs.Running(all[0]) {
 			return false
 		}
@@ -51,15 +52,15 @@ func (e *Env) Tried(t testing.TB, s job.State) (last *job.Job) {
 	return last
 }
 
-// jobs waits until the jobs that deliver letters are as they should be.
-func (e *Env) jobs(t testing.TB, problem string, as func([]*job.Job) bool) {
+// jobs waits until jobs are as they should be.
+func (e *Env) jobs(t testing.TB, which job.Filter, problem string, as func([]*job.Job) bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for late := time.After(patience); ; {
 		var all []*job.Job
 		for _, realm := range []string{"default", Neighbour} {
-			page, _, err := e.Jobs.List(context.Background(), realm, job.Filter{Kind: letter.JobKind}, "", 500)
+			page, _, err := e.Jobs.List(context.Background(), realm, which, "", 500)
 			if err != nil {
 				t.Fatal(err)
 			}

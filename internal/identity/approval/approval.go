@@ -78,6 +78,7 @@ type Asked struct {
 	Details    string   `json:"details,omitempty"`   // RFC 9396, a JSON array
 	Resources  []string `json:"resources,omitempty"` // RFC 8707
 	ACR        []string `json:"acr,omitempty"`       // acr_values
+	MaxAge     *int64   `json:"max_age,omitempty"`   // seconds that the sign-in may be old; nil: any
 	Mode       string   `json:"mode,omitempty"`      // how the client learns the answer: "" or poll, ping, push
 	Message    string   `json:"message,omitempty"`   // to be compared with what the client shows
 	ClientLife int64    `json:"client_life"`         // of the client when it asked: see client.Client

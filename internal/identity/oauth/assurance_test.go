@@ -10,12 +10,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/life"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 )
 
@@ -249,6 +251,61 @@ func TestEveryPathEndsAtTheGate(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestNewcomersEndAtTheGate: MF-06. Who was invited or registered has chosen a
+// password and has nothing else, and gets no further than to the factor that is
+// demanded.
+func TestNewcomersEndAtTheGate(t *testing.T) {
+	const password = "a wholly new pass phrase"
+	policies := map[string]func(d *door, s *client.Settings){
+		"the realm's": func(d *door, _ *client.Settings) { d.set("least_acr", "aal2") },
+		"the client's": func(d *door, s *client.Settings) {
+			d.set("least_acr", "aal2", "enrol_grace", "30d", "remember_device", "30d")
+			s.LeastACR = "aal2"
+		},
+	}
+	paths := map[string]func(d *door) (page string){
+		"invitation": func(d *door) string {
+			_, link, err := d.Desk.Invite(context.Background(), audit.System, d.realm, life.NewInvitation{Address: "new@example.com", Link: true})
+			if err != nil {
+				d.Fatal(err)
+			}
+			return "/invitation?link=" + string(link)
+		},
+		"registration": func(d *door) string {
+			d.set("self_registration", "on")
+			r, err := d.Realms.ByName(context.Background(), d.realm)
+			if err == nil {
+				err = d.Desk.Register(context.Background(), audit.System, r, "new@example.com", "en", "")
+			}
+			if err != nil {
+				d.Fatal(err)
+			}
+			return regexp.MustCompile(`/register/finish\?link=\S+`).FindString(d.Letter(d.T, "new@example.com").Text)
+		},
+	}
+	for policy, demand := range policies {
+		for path, begin := range paths {
+			t.Run(path+" under "+policy, func(t *testing.T) {
+				run(t, func(d *door) {
+					d.app("app", func(s *client.Settings) { demand(d, s) })
+					b := d.browser()
+					page := b.submit(b.send("GET", begin(d), ""), "name", "New", "password", password)
+					if !strings.Contains(page.Body.String(), `name="identifier"`) {
+						d.Fatalf("signed in by the link: %d %s", page.Code, page.Body)
+					}
+					page = b.submit(b.open(request("app")), "identifier", "new@example.com", "password", password, "do", "signin")
+					if !strings.Contains(page.Body.String(), "/signin/enrol") || strings.Contains(page.Body.String(), "Not now") {
+						d.Fatalf("past the gate: %d %s", page.Code, page.Body)
+					}
+					if got := d.answer(b.open(request("app", "prompt", "none"))); got.Get("code") != "" || got.Get("error") != "login_required" {
+						d.Errorf("below the policy: %v", got)
+					}
+				})
+			})
+		}
 	}
 }
 

@@ -29,7 +29,11 @@ func (s *Server) deviceAuthorization(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	begun, err := s.askElsewhere(r, a, approval.New{Kind: approval.Device, Life: deviceLife, Wait: deviceWait})
+	asked := approval.Asked{ACR: a.acr} // as RFC 9470, section 4, has it for browsers
+	if a.maxAge >= 0 {
+		asked.MaxAge = &a.maxAge
+	}
+	begun, err := s.askElsewhere(r, a, approval.New{Kind: approval.Device, Asked: asked, Life: deviceLife, Wait: deviceWait})
 	if err != nil {
 		return err
 	}

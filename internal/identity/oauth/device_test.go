@@ -144,6 +144,37 @@ func TestDevicesAlwaysAsk(t *testing.T) {
 	})
 }
 
+// TestDevicesAskForASignIn: a device that needs a strong and recent sign-in says
+// so (RFC 9470, section 4), and gets tokens of one.
+func TestDevicesAskForASignIn(t *testing.T) {
+	run(t, func(d *door) {
+		d.tv("tvset")
+		code := d.totp(d.ada)
+		b := d.signedIn(d.signIn(d.ada))
+		d.Clock.Advance(10 * time.Minute)
+		got := d.device("tvset", "acr_values", "aal2", "max_age", "300")
+		page := b.typed(got.UserCode)
+		if !strings.Contains(page.Body.String(), `name="password"`) {
+			d.Fatalf("no new sign-in: %d %s", page.Code, page.Body)
+		}
+		if page = b.password(page); !asked(page) {
+			d.Fatalf("no second factor: %d %s", page.Code, page.Body)
+		}
+		b.submit(b.submit(page, "code", code()), "do", "allow")
+		if m := d.claims(d.poll("tvset", got.Code).ID); m["acr"] != "aal2" || m["auth_time"] != float64(d.Clock.Now().Unix()) {
+			d.Errorf("%v", m)
+		}
+		// What was reached is not asked for again, and nonsense is refused.
+		got = d.device("tvset", "acr_values", "aal2", "max_age", "300")
+		if page := b.typed(got.UserCode); !strings.Contains(page.Body.String(), `value="allow"`) {
+			d.Errorf("asked again: %d %s", page.Code, page.Body)
+		}
+		if got := d.device("tvset", "max_age", "soon"); got.Error != "invalid_request" {
+			d.Errorf("%+v", got)
+		}
+	})
+}
+
 // TestDeviceRequestsAreRefused: each with the right word.
 func TestDeviceRequestsAreRefused(t *testing.T) {
 	run(t, func(d *door) {

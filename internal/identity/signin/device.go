@@ -2,12 +2,15 @@ package signin
 
 import (
 	"net/http"
+	"slices"
+	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/approval"
 	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web"
 	"github.com/cardea-id/cardea/internal/web/look"
@@ -84,8 +87,32 @@ func (s *Server) checkCode(w http.ResponseWriter, r *http.Request) error {
 	if found.Request == nil {
 		return s.refuseCode(w, r, p, wrongCode())
 	}
-	return s.Begin(w, r, Flow{Return: pathDeviceDecided, Request: found.ID, Client: found.Client, Consent: found.Scopes, Details: found.Details, Resources: found.Resources,
+	current, err := s.Current(r)
+	if err != nil {
+		return err
+	}
+	reauth, wish := s.asks(r, current, found.Request)
+	return s.Begin(w, r, Flow{Reauth: reauth, WishACR: wish, Return: pathDeviceDecided, Request: found.ID, Client: found.Client, Consent: found.Scopes, Details: found.Details, Resources: found.Resources,
 		Device: &Device{Code: approval.ShowCode(code), IP: found.IP, Asked: found.Created}})
+}
+
+// asks is the sign-in that a device wants of whoever agrees: a newer one than the
+// present, if there is any, and a level that it would like (RFC 9470, section 4).
+// Its tokens say which it was.
+func (s *Server) asks(r *http.Request, current *session.Session, asked *approval.Request) (reauth bool, wish string) {
+	reached := ""
+	if current != nil {
+		reached = current.ACR
+	}
+	reauth = asked.MaxAge != nil && (current == nil || s.DB.Now().Sub(current.AuthTime) >= time.Duration(*asked.MaxAge)*time.Second)
+	if slices.ContainsFunc(asked.ACR, func(v string) bool { return token.Meets(reached, v) }) && !reauth {
+		return reauth, ""
+	}
+	reachable := s.Reachable(realm.From(r.Context()))
+	if i := slices.IndexFunc(asked.ACR, func(v string) bool { return slices.Contains(reachable, v) }); i >= 0 {
+		wish = asked.ACR[i]
+	}
+	return reauth, wish
 }
 
 func wrongCode() error {
