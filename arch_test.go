@@ -245,6 +245,26 @@ func TestNoSleeping(t *testing.T) {
 	}
 }
 
+// Hashes without cost are for tests of other things: what is compiled into the
+// product says CheapPasswords in app alone, and sets it nowhere.
+func TestPasswordsAreNeverCheapInTheProduct(t *testing.T) {
+	uses := 0
+	for _, f := range sources(t) {
+		ast.Inspect(f.file, func(n ast.Node) bool {
+			if id, ok := n.(*ast.Ident); ok && (id.Name == "CheapPasswords" || id.Name == "Cheap") {
+				uses++
+				if f.path != "internal/app/app.go" && f.pkg != "internal/app/apptest" && f.path != "internal/identity/credential/password.go" {
+					t.Errorf("%s makes passwords cheap", f.at(n))
+				}
+			}
+			return true
+		})
+	}
+	if uses != 6 {
+		t.Errorf("cheap passwords are spoken of %d times in place of 6: in one field each of app and credential, read once each, handed over, and set by apptest", uses)
+	}
+}
+
 func TestRealmsAreCrossedOnlyWhereDeclared(t *testing.T) {
 	for _, f := range sources(t) {
 		if has(crossesRealms, f.pkg) || !slices.Contains(f.imports(), modulePath+"/internal/db") {

@@ -83,25 +83,25 @@ func (f *family) work(ctx context.Context) {
 // answer the same client gets one and the same successor, however often it
 // asks; and once that was used, going back kills the family.
 func (f *family) verify(ctx context.Context) error {
-	first, _, err := f.refresh(ctx, f.token)
+	first, _, err := heeding(ctx, f.refresh, f.token)
 	if err != nil {
 		return fmt.Errorf("a refresh token that was acknowledged (answer lost after that: %v) is refused: %w", f.unknown, err)
 	}
-	again, _, err := f.refresh(ctx, f.token)
+	again, _, err := heeding(ctx, f.refresh, f.token)
 	if err != nil {
 		return fmt.Errorf("the same client repeating is refused: %w", err)
 	}
 	if again.Refresh != first.Refresh {
 		return errors.New("a refresh token has two successors")
 	}
-	next, _, err := f.refresh(ctx, first.Refresh)
+	next, _, err := heeding(ctx, f.refresh, first.Refresh)
 	if err != nil {
 		return fmt.Errorf("the successor is refused: %w", err)
 	}
-	if t, status, _ := f.refresh(ctx, f.token); !refused(t, status) {
+	if t, status, _ := heeding(ctx, f.refresh, f.token); !refused(t, status) {
 		return fmt.Errorf("a refresh token used twice was answered %d", status)
 	}
-	if t, status, _ := f.refresh(ctx, next.Refresh); !refused(t, status) {
+	if t, status, _ := heeding(ctx, f.refresh, next.Refresh); !refused(t, status) {
 		return fmt.Errorf("the family survives reuse: %d", status)
 	}
 	f.checked.refreshes++
@@ -133,7 +133,7 @@ func (c *codeUser) work(ctx context.Context) {
 
 func (c *codeUser) verify(ctx context.Context) error {
 	for _, code := range c.unknown {
-		t, status, err := c.redeem(ctx, code)
+		t, status, err := heeding(ctx, c.redeem, code)
 		if err != nil && !refused(t, status) {
 			return fmt.Errorf("a code whose answer was lost: %w", err)
 		}
@@ -142,7 +142,7 @@ func (c *codeUser) verify(ctx context.Context) error {
 		}
 	}
 	for _, code := range c.used {
-		if t, status, _ := c.redeem(ctx, code); !refused(t, status) {
+		if t, status, _ := heeding(ctx, c.redeem, code); !refused(t, status) {
 			return fmt.Errorf("a code that was used is answered %d", status)
 		}
 		c.checked.codes++
@@ -184,7 +184,7 @@ func (r *revoker) verify(ctx context.Context) error {
 		if i > 10 && i < len(r.dead)-30 {
 			continue
 		}
-		if t, status, _ := r.refresh(ctx, token); !refused(t, status) {
+		if t, status, _ := heeding(ctx, r.refresh, token); !refused(t, status) {
 			return fmt.Errorf("a revoked token is answered %d", status)
 		}
 		r.checked.revocations++

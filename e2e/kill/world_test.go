@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"time"
 
 	"github.com/cardea-id/cardea/api"
 	"github.com/cardea-id/cardea/client"
@@ -213,6 +214,25 @@ func (w *world) redeem(ctx context.Context, code string) (live.Tokens, int, erro
 
 func (w *world) refresh(ctx context.Context, token string) (live.Tokens, int, error) {
 	return w.server.Token(ctx, app, w.secret, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}})
+}
+
+// heeding asks again as long as the answer is that the change is made but not yet
+// confirmed everywhere: until its lease has run out, the process that was killed
+// counts as a node that has not heard of it.
+func heeding(ctx context.Context, ask func(context.Context, string) (live.Tokens, int, error), with string) (live.Tokens, int, error) {
+	again := time.NewTicker(200 * time.Millisecond)
+	defer again.Stop()
+	for late := time.After(time.Minute); ; {
+		t, status, err := ask(ctx, with)
+		if status != http.StatusServiceUnavailable {
+			return t, status, err
+		}
+		select {
+		case <-again.C:
+		case <-late:
+			return t, status, err
+		}
+	}
 }
 
 // refused reports whether the token endpoint said invalid_grant.

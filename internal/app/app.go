@@ -71,6 +71,8 @@ type Config struct {
 	Postbox *mail.Shelf
 	// Quiet leaves out the request log, in tests.
 	Quiet bool
+	// CheapPasswords hashes passwords without cost, in tests.
+	CheapPasswords bool
 }
 
 // App is the assembled program.
@@ -244,7 +246,7 @@ func (a *App) cores(master []byte) (err error) {
 	if a.Fetch == nil {
 		a.Fetch = web.NewFetcher(web.FetchOptions{AllowHosts: a.Settings.Fetch.AllowHosts, Loopback: !a.Settings.Production(), Agent: "cardea"})
 	}
-	a.Passwords = credential.NewPasswords(a.DB, a.Log, a.Realms, credential.PasswordOptions{Breached: breached, Service: a.ranges()})
+	a.Passwords = credential.NewPasswords(a.DB, a.Log, a.Realms, credential.PasswordOptions{Breached: breached, Service: a.ranges(), Cheap: a.CheapPasswords})
 	a.Passkeys = credential.NewPasskeys(a.DB, a.Log, a.Realms, a.People, a.Once, secret.Derive(master, "cardea/passkeys/v1"))
 	a.Sessions = session.NewStore(a.DB, a.Log, a.Realms, a.People, a.Credentials)
 	a.Clients = client.New(a.DB, a.Log, a.Credentials)

@@ -38,6 +38,7 @@ type Env struct {
 	url     string
 	key     []byte
 	more    map[string]string // settings besides the usual ones
+	costly  bool              // passwords are hashed at the cost that they have outside of tests
 	peer    string            // the address that asks; "" the usual one
 }
 
@@ -59,7 +60,19 @@ func Start(t testing.TB, engine db.Engine) *Env {
 // environment variables.
 func StartWith(t testing.TB, engine db.Engine, more map[string]string) *Env {
 	t.Helper()
-	e := &Env{Clock: dbtest.NewClock(), url: dbtest.URL(t, engine), key: bytes.Repeat([]byte{7}, 32), more: more, Outside: newOutside(t), Mail: mail.NewShelf()}
+	return begin(t, engine, more, false)
+}
+
+// StartCostly is Start with passwords that cost what they do outside of tests,
+// for what measures time or load.
+func StartCostly(t testing.TB, engine db.Engine) *Env {
+	t.Helper()
+	return begin(t, engine, nil, true)
+}
+
+func begin(t testing.TB, engine db.Engine, more map[string]string, costly bool) *Env {
+	t.Helper()
+	e := &Env{Clock: dbtest.NewClock(), url: dbtest.URL(t, engine), key: bytes.Repeat([]byte{7}, 32), more: more, costly: costly, Outside: newOutside(t), Mail: mail.NewShelf()}
 	e.App = e.start(t)
 	ctx := context.Background()
 	if _, err := e.Realms.Create(ctx, audit.System, realm.New{Name: Neighbour}); err != nil {
@@ -71,11 +84,18 @@ func StartWith(t testing.TB, engine db.Engine, more map[string]string) *Env {
 	return e
 }
 
+// RunCostly is Run with StartCostly.
+func RunCostly(t *testing.T, fn func(t *testing.T, e *Env)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { t.Parallel(); fn(t, StartCostly(t, db.SQLite)) })
+	t.Run("postgres", func(t *testing.T) { t.Parallel(); fn(t, StartCostly(t, db.Postgres)) })
+}
+
 // Node starts another node on the same database, which must be PostgreSQL. It
 // shares the clock.
 func (e *Env) Node(t testing.TB) *Env {
 	t.Helper()
-	other := &Env{Clock: e.Clock, Outside: e.Outside, Mail: e.Mail, url: e.url, key: e.key, more: e.more}
+	other := &Env{Clock: e.Clock, Outside: e.Outside, Mail: e.Mail, url: e.url, key: e.key, more: e.more, costly: e.costly}
 	other.App = other.start(t)
 	return other
 }
@@ -92,7 +112,7 @@ func (e *Env) start(t testing.TB) *app.App {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := app.New(context.Background(), app.Config{Settings: settings, Version: "test", MasterKey: e.key, Now: e.Clock.Now, Output: t.Output(), Quiet: true, Mail: e.Mail,
+	a, err := app.New(context.Background(), app.Config{Settings: settings, Version: "test", MasterKey: e.key, Now: e.Clock.Now, Output: t.Output(), Quiet: true, CheapPasswords: !e.costly, Mail: e.Mail,
 		Fetch: e.Outside.fetcher(strings.Fields(outsideNames)...)})
 	if err != nil {
 		t.Fatal(err)

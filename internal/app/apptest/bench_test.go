@@ -15,7 +15,7 @@ import (
 // BenchmarkEndpoints is what each hot endpoint costs without the network: the
 // whole handler, from the request as parsed to the answer's last byte.
 func BenchmarkEndpoints(b *testing.B) {
-	e := Start(b, db.SQLite)
+	e := StartCostly(b, db.SQLite)
 	const api = "https://api.example"
 	jwt := e.Client(b, "default", "bench-jwt", client.Settings{Name: "JWT", Type: client.Service, GrantTypes: []string{client.ClientCredentials},
 		Scopes: []string{"read"}, Resources: []string{api}})

@@ -40,7 +40,7 @@ func overload(t *testing.T, engine db.Engine) {
 		}
 		strict = true
 	}
-	w := settle(t, Start(t, engine))
+	w := settle(t, StartCostly(t, engine))
 	people := 8 * runtime.GOMAXPROCS(0)
 	for i := range people {
 		w.Person(t, realm.Default, fmt.Sprintf("person%d@example.com", i))

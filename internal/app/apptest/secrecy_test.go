@@ -103,7 +103,7 @@ func TestTiming(t *testing.T) {
 	if os.Getenv(Timing) == "" {
 		t.Skipf("skipped: %s is not set (make long sets it)", Timing)
 	}
-	Run(t, func(t *testing.T, e *Env) {
+	RunCostly(t, func(t *testing.T, e *Env) {
 		w := settle(t, e)
 		guesser := w.guesser(t)
 		for round := range 3 {

@@ -21,6 +21,7 @@ type Passwords struct {
 	breached *Breaches
 	service  *Range
 	hasher   *hasher
+	argon    argon // how new passwords are hashed
 	watch    Watch // may be nil
 }
 
@@ -32,11 +33,18 @@ type PasswordOptions struct {
 	Service *Range
 	// Workers is how many hashes are computed at a time; 0: one per core.
 	Workers int
+	// Cheap makes hashes that cost next to nothing, which protect nobody. Tests
+	// that are not about passwords set it.
+	Cheap bool
 }
 
 // NewPasswords returns what checks and sets passwords.
 func NewPasswords(d *db.DB, log *audit.Log, realms *realm.Registry, o PasswordOptions) *Passwords {
-	return &Passwords{guesses: guesses{db: d, seed: maphash.MakeSeed()}, log: log, realms: realms, breached: o.Breached, service: o.Service, hasher: newHasher(o.Workers, time.Second)}
+	how := preferred
+	if o.Cheap {
+		how = cheap
+	}
+	return &Passwords{guesses: guesses{db: d, seed: maphash.MakeSeed()}, log: log, realms: realms, breached: o.Breached, service: o.Service, hasher: newHasher(o.Workers, time.Second), argon: how}
 }
 
 // Attempt is somebody trying a password.
@@ -118,7 +126,7 @@ func (p *Passwords) Check(ctx context.Context, by audit.Actor, name string, a At
 	if wait > 0 {
 		return p.limited(by, name, c, wait, "guess_limit"), nil
 	}
-	hash, problem := c.verifier()
+	hash, problem := c.verifier(p.argon)
 	var matches bool
 	if err := p.hasher.run(ctx, func() { matches = hash.matches(password) }); err != nil {
 		return Result{}, or(p.release(ctx, name, reserved), err) // nothing was evaluated
@@ -195,16 +203,16 @@ const nobody = "usr_00000000000000000000000000"
 
 // verifier returns what to check a password against, and why even a match would
 // open nothing.
-func (c candidate) verifier() (v verifier, problem string) {
+func (c candidate) verifier(how argon) (v verifier, problem string) {
 	switch {
 	case c.principal == nil:
-		return decoy{}, "principal_unknown"
+		return decoy{how}, "principal_unknown"
 	case c.credential.ID == "":
-		return decoy{}, "password_missing"
+		return decoy{how}, "password_missing"
 	}
 	v, err := parseHash(c.credential.data)
 	if err != nil {
-		return decoy{}, "password_hash_unusable"
+		return decoy{how}, "password_hash_unusable"
 	}
 	if c.principal.State != principal.Active {
 		problem = "principal_" + string(c.principal.State)
@@ -212,13 +220,13 @@ func (c candidate) verifier() (v verifier, problem string) {
 	return v, problem
 }
 
-// stronger hashes a right password anew if it was not hashed as preferred, or
+// stronger hashes a right password anew if it was not hashed as new ones are, or
 // returns "". It is skipped when the machine is busy: the next sign-in comes.
 func (p *Passwords) stronger(ctx context.Context, v verifier, password string) (data string) {
-	if v.current() {
+	if v.current(p.argon) {
 		return ""
 	}
-	if err := p.hasher.run(ctx, func() { data = preferred.hash(password) }); err != nil {
+	if err := p.hasher.run(ctx, func() { data = p.argon.hash(password) }); err != nil {
 		return ""
 	}
 	return data

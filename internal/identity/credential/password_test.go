@@ -40,6 +40,11 @@ type env struct {
 
 func newEnv(t *testing.T, e *audittest.Env) env {
 	t.Helper()
+	return newEnvWith(t, e, credential.PasswordOptions{Cheap: true})
+}
+
+func newEnvWith(t *testing.T, e *audittest.Env, o credential.PasswordOptions) env {
+	t.Helper()
 	realms, err := realm.NewRegistry(e.DB, e.Log, "https://id.example.com")
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +54,7 @@ func newEnv(t *testing.T, e *audittest.Env) env {
 		t.Fatal(err)
 	}
 	n := env{Env: e, dir: principal.NewDirectory(e.DB, e.Log), realms: realms, store: credential.NewStore(e.DB, e.Log, box),
-		passwords: credential.NewPasswords(e.DB, e.Log, realms, credential.PasswordOptions{})}
+		passwords: credential.NewPasswords(e.DB, e.Log, realms, o)}
 	n.passkeys = credential.NewPasskeys(e.DB, e.Log, realms, n.dir, once.New(e.DB, e.Log.Epoch), make([]byte, 32))
 	e.Start(t)
 	return n
@@ -59,8 +64,13 @@ func newEnv(t *testing.T, e *audittest.Env) env {
 // password, who must notice nothing.
 func run(t *testing.T, fn func(t *testing.T, e env)) {
 	t.Helper()
+	runWith(t, credential.PasswordOptions{Cheap: true}, fn)
+}
+
+func runWith(t *testing.T, o credential.PasswordOptions, fn func(t *testing.T, e env)) {
+	t.Helper()
 	audittest.Run(t, func(t *testing.T, a *audittest.Env) {
-		e := newEnv(t, a)
+		e := newEnvWith(t, a, o)
 		for _, name := range []string{dbtest.Realm, dbtest.Neighbour} {
 			if _, err := e.realms.Create(t.Context(), audittest.By, realm.New{Name: name}); err != nil {
 				t.Fatal(err)
@@ -168,7 +178,7 @@ func TestTheRightPasswordOpensAndNoOther(t *testing.T) {
 }
 
 func TestPasswordsAreKeptAsArgon2id(t *testing.T) {
-	run(t, func(t *testing.T, e env) {
+	runWith(t, credential.PasswordOptions{}, func(t *testing.T, e env) {
 		e.person(t, "ada")
 		e.person(t, "grace")
 		a := e.stored(t, e.check(t, credential.Attempt{Identifier: "ada", Password: right}).Credential)
@@ -196,7 +206,7 @@ func TestImportedHashesAreUpgradedAtSignIn(t *testing.T) {
 		"argon":  argonSample,
 	} {
 		t.Run(name, func(t *testing.T) {
-			run(t, func(t *testing.T, e env) {
+			runWith(t, credential.PasswordOptions{}, func(t *testing.T, e env) {
 				ada := e.personIn(t, dbtest.Realm, "ada", "")
 				if _, err := e.passwords.Import(t.Context(), audittest.By, dbtest.Realm, ada, phc); err != nil {
 					t.Fatal(err)

@@ -27,6 +27,9 @@ type argon struct{ memory, passes, lanes uint32 }
 // hashed in any other way are hashed anew at the next sign-in.
 var preferred = argon{memory: 19456, passes: 2, lanes: 1}
 
+// cheap is how the tests of other things hash; see PasswordOptions.
+var cheap = argon{memory: 8, passes: 1, lanes: 1}
+
 const (
 	saltBytes = 16
 	hashBytes = 32
@@ -51,7 +54,7 @@ var errHash = errors.New("not a password hash of a known form within its bounds"
 // verifier checks a password against one stored hash.
 type verifier interface {
 	matches(password string) bool
-	current() bool // hashed as preferred
+	current(argon) bool // hashed as new passwords are
 }
 
 // parseHash reads a stored hash: the PHC string format for argon2id, scrypt and
@@ -100,8 +103,8 @@ func (h argonHash) matches(password string) bool {
 	return secret.Equal(h.sum, h.derive(password, h.salt, uint32(len(h.sum))))
 }
 
-func (h argonHash) current() bool {
-	return h.argon == preferred && len(h.salt) == saltBytes && len(h.sum) == hashBytes
+func (h argonHash) current(now argon) bool {
+	return h.argon == now && len(h.salt) == saltBytes && len(h.sum) == hashBytes
 }
 
 func (a argon) derive(password string, salt []byte, length uint32) []byte {
@@ -118,14 +121,14 @@ func (a argon) hash(password string) string {
 
 // decoy is what the password of nobody is checked against: it costs what a real
 // one does and never matches.
-type decoy struct{}
+type decoy struct{ argon }
 
-func (decoy) matches(password string) bool {
-	preferred.derive(password, make([]byte, saltBytes), hashBytes)
+func (d decoy) matches(password string) bool {
+	d.derive(password, make([]byte, saltBytes), hashBytes)
 	return false
 }
 
-func (decoy) current() bool { return true }
+func (decoy) current(argon) bool { return true }
 
 type bcryptHash struct{ text []byte }
 
@@ -146,7 +149,7 @@ func (h bcryptHash) matches(password string) bool {
 	return bcrypt.CompareHashAndPassword(h.text, []byte(password[:min(len(password), 72)])) == nil
 }
 
-func (bcryptHash) current() bool { return false }
+func (bcryptHash) current(argon) bool { return false }
 
 type scryptHash struct {
 	log, block, lanes uint32
@@ -172,7 +175,7 @@ func (h scryptHash) matches(password string) bool {
 	return err == nil && secret.Equal(h.sum, sum)
 }
 
-func (scryptHash) current() bool { return false }
+func (scryptHash) current(argon) bool { return false }
 
 type pbkdf2Hash struct {
 	digest    func() hash.Hash
@@ -204,7 +207,7 @@ func (h pbkdf2Hash) matches(password string) bool {
 	return err == nil && secret.Equal(h.sum, sum)
 }
 
-func (pbkdf2Hash) current() bool { return false }
+func (pbkdf2Hash) current(argon) bool { return false }
 
 // parameters reads k=v pairs, all of want once and no others. An l for the
 // length, which the hash shows anyway, is skipped.

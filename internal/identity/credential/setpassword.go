@@ -45,7 +45,7 @@ func (p *Passwords) Hash(ctx context.Context, name string, password secret.Text,
 	}
 	defer leave()
 	h := Hashed{history: r.Settings.PasswordHistory}
-	err = p.hasher.run(ctx, func() { h.phc = preferred.hash(text) })
+	err = p.hasher.run(ctx, func() { h.phc = p.argon.hash(text) })
 	return h, err
 }
 

@@ -109,6 +109,7 @@ func TestPeopleAreToldOfTheirPassword(t *testing.T) {
 		if _, _, err := e.Factors.NewRecovery(ctx, self(grace), realm.Default, grace.ID); err != nil {
 			t.Fatal(err)
 		}
+		e.Settle(t) // letters go out several at a time
 		if _, err := e.Passwords.Set(ctx, self(grace), realm.Default, grace.ID, "a heron reads the morning paper"); err != nil {
 			t.Fatal(err)
 		}

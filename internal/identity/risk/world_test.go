@@ -62,7 +62,7 @@ func build(t testing.TB, e *audittest.Env) *world {
 	c.Clients = client.New(e.DB, e.Log, c.Credentials)
 	c.Sessions = session.NewStore(e.DB, e.Log, realms, c.Principals, c.Credentials)
 	w := &world{Env: e, Cores: c, store: grant.NewStore(e.DB, e.Log, c), told: &[]Notice{}}
-	w.passwords = credential.NewPasswords(e.DB, e.Log, realms, credential.PasswordOptions{})
+	w.passwords = credential.NewPasswords(e.DB, e.Log, realms, credential.PasswordOptions{Cheap: true})
 	w.Guard = New(Options{DB: e.DB, Log: e.Log, Realms: realms, Grants: w.store, Key: []byte("test"),
 		Tell: func(tx *db.Tx, n Notice) error { *w.told = append(*w.told, n); return nil }})
 	w.passwords.SetWatch(w.Guard)

@@ -85,7 +85,7 @@ func newWorld(t *testing.T, e *audittest.Env) *world {
 	must(t, err)
 	values, grants := once.New(e.DB, e.Log.Epoch), grant.NewStore(e.DB, e.Log, c)
 	guard := risk.New(risk.Options{DB: e.DB, Log: e.Log, Realms: realms, Grants: grants, Key: []byte("test")})
-	passwords := credential.NewPasswords(e.DB, e.Log, realms, credential.PasswordOptions{})
+	passwords := credential.NewPasswords(e.DB, e.Log, realms, credential.PasswordOptions{Cheap: true})
 	passwords.SetWatch(guard)
 	w.terms = terms.NewRegistry(e.DB, e.Log)
 	w.jobs = job.NewQueue(e.DB, "test", box, slog.New(slog.DiscardHandler))
