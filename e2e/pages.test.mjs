@@ -57,7 +57,7 @@ test("pages are accessible: a code by mail", async () => {
   await inspect(page, "mailcode");
   const letters = await context.newPage();
   const letter = letters.locator(".list a");
-  for (const end = Date.now() + 8_000; Date.now() < end && !(await letter.count()); ) await letters.goto(`${cardea.issuer}/dev/mail`);
+  for (const end = Date.now() + 20_000; Date.now() < end && !(await letter.count()); ) await letters.goto(`${cardea.issuer}/dev/mail`);
   await inspect(letters, "postbox");
   await letter.first().click();
   await letters.locator("iframe").waitFor();

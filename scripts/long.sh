@@ -26,6 +26,7 @@ soak() {
 # What measures time runs alone: what else happens on the machine disturbs it.
 timing() {
   CARDEA_TEST_TIMING=1 scripts/postgres.sh go test -count=1 -timeout 15m -run '^(TestTiming|TestAskingForLettersTellsNothing)$' -v ./internal/app/apptest
+  CARDEA_TEST_TIMING=1 scripts/postgres.sh go test -count=1 -timeout 5m -run '^TestEveryEndOfASessionIsTold$' ./internal/identity/oauth
 }
 
 # As many slow clients as docs/promises.md speaks of.

@@ -11,7 +11,7 @@ export async function openBrowser() {
   const open = browser.newContext.bind(browser);
   browser.newContext = async (options) => {
     const context = await open(options);
-    context.setDefaultTimeout(8_000);
+    context.setDefaultTimeout(20_000);
     return context;
   };
   return browser;

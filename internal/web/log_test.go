@@ -97,7 +97,7 @@ func TestLogReachesTheWriterByItself(t *testing.T) {
 		if !strings.Contains(line, "hello") {
 			t.Errorf("got %q", line)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(20 * time.Second):
 		t.Fatal("the line was not written")
 	}
 }

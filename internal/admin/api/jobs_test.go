@@ -37,7 +37,7 @@ func TestJobsAreManaged(t *testing.T) {
 		}
 		until := func(id, state string) (j wire.Job) {
 			t.Helper()
-			for deadline := time.Now().Add(5 * time.Second); ; {
+			for deadline := time.Now().Add(20 * time.Second); ; {
 				if j = must[wire.Job](t, w.call(t, "viewer", "GET", "/jobs/"+id, nil)); j.State == state {
 					return j
 				}

@@ -172,8 +172,8 @@ func (c *conversation) deliver(f *flow, s step) {
 				c.t.Fatalf("%s:%d: %v\n  delivered: %s", f.name, e.line, err, body)
 			}
 		}
-	case <-time.After(2 * time.Second):
-		c.t.Fatalf("%s:%d: nothing was delivered within two seconds", f.name, s.line)
+	case <-time.After(30 * time.Second):
+		c.t.Fatalf("%s:%d: nothing was delivered", f.name, s.line)
 	}
 }
 

@@ -176,7 +176,7 @@ func failMany(t *testing.T, calls map[string]func() call) {
 func goroutinesStay(t *testing.T, before int) {
 	t.Helper()
 	const slack = 40 // connections being tried or given up, never as many as requests
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(20 * time.Second)
 	for runtime.NumGoroutine() > before+slack {
 		if time.Now().After(deadline) {
 			buf := make([]byte, 1<<20)
