@@ -23,4 +23,4 @@ cd e2e
 if [ ! -d node_modules ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   npm ci --no-fund --no-audit --loglevel=error </dev/null
 fi
-exec node --test --test-concurrency=2 --test-timeout=180000 "${@:-.}"
+exec node --test --test-concurrency=2 --test-timeout=300000 "${@:-.}"

@@ -23,12 +23,14 @@ install_packages() {
   as_root "${opts[@]}" "$@" </dev/null >&2
 }
 
-# stage NAME COMMAND… runs a part of a longer job and says how long it took.
+# stage NAME COMMAND… runs a part of a longer job and says how long it took, also
+# to the file that `stages` names, if it does.
 stage() {
   local name=$1 began=$SECONDS; shift
   say "$name"
   if "$@"; then
     say "$name: done in $((SECONDS - began)) s"
+    [ -z "${stages:-}" ] || printf '%5d s  %s\n' $((SECONDS - began)) "$name" >>"$stages"
   else
     local status=$?
     say "$name: stopped with status $status after $((SECONDS - began)) s"

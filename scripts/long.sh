@@ -67,6 +67,8 @@ fuzz_one() {
   return 1
 }
 
+stages=$(mktemp)
+trap 'say "what took how long:"; cat "$stages" >&2; rm -f "$stages"' EXIT
 began=$SECONDS
 stage "race detector" races
 stage "200 kills on each database, and crashes of PostgreSQL" kills
