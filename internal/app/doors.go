@@ -9,6 +9,7 @@ import (
 	"github.com/cardea-id/cardea/internal/access/authzen"
 	"github.com/cardea-id/cardea/internal/access/edge"
 	"github.com/cardea-id/cardea/internal/admin/api"
+	"github.com/cardea-id/cardea/internal/admin/console"
 	"github.com/cardea-id/cardea/internal/admin/operator"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/config"
@@ -52,7 +53,11 @@ func (a *App) doors(master []byte) error {
 	if err != nil {
 		return err
 	}
-	assets, err := look.Assets(files)
+	desk, err := console.Assets()
+	if err != nil {
+		return err
+	}
+	assets, err := look.Assets(files, desk)
 	if err != nil {
 		return err
 	}
@@ -108,6 +113,11 @@ func (a *App) doors(master []byte) error {
 	a.API = api.New(a.Mux, api.Options{Authenticate: operatorToken{protocol}.read, Now: a.DB.Now, Log: a.Log, Limiter: limiter, Realms: a.Realms,
 		Operators: a.Operators, Desk: a.Desk, Terms: a.Terms, Policies: a.Policies, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
 		Clients: a.Clients, Trust: a.Trust, Details: a.Details, Registered: a.Registered, Keys: a.Ring, Grants: a.Grants, Answers: a.answers, Jobs: a.Jobs, Facts: a.Facts, Risk: a.Risk, Letters: a.Letters, Journal: a.Journal, Snapshot: a.snapshotFor})
+	board, err := console.New(console.Options{DB: a.DB, API: a.API, Pages: pages, People: a.People, Policies: a.Policies, Facts: a.Facts, Snapshot: a.snapshotFor, Words: words, Assets: assets})
+	if err != nil {
+		return err
+	}
+	board.Mount(a.Mux)
 	a.health(a.Mux)
 
 	a.meters = newMeters(a.Log, a.Jobs, a.Journal)

@@ -16,6 +16,9 @@ import (
 const (
 	maxForm   = 64 << 10
 	maxParams = 128
+
+	maxLargeForm   = 2 << 20
+	maxLargeParams = 4096
 )
 
 // Params are the parameters of a query or a form, each named once.
@@ -85,6 +88,19 @@ func Form(w http.ResponseWriter, r *http.Request, repeatable ...string) (Params,
 	return ParseParams(body, repeatable...)
 }
 
+// LargeForm is Form for what operators write at length: 2 MiB and 4,096 parameters.
+// Read it once it is known who sends it.
+func LargeForm(w http.ResponseWriter, r *http.Request, repeatable ...string) (Params, error) {
+	if err := mediaType(r, "application/x-www-form-urlencoded"); err != nil {
+		return Params{}, err
+	}
+	body, err := readAll(w, r, maxLargeForm)
+	if err != nil {
+		return Params{}, err
+	}
+	return parseParams(body, maxLargeForm, maxLargeParams, repeatable...)
+}
+
 // Query reads the parameters of the URL, with the same strictness.
 func Query(r *http.Request, repeatable ...string) (Params, error) {
 	return ParseParams(r.URL.RawQuery, repeatable...)
@@ -92,22 +108,26 @@ func Query(r *http.Request, repeatable ...string) (Params, error) {
 
 // ParseParams reads parameters in the encoding of forms.
 func ParseParams(s string, repeatable ...string) (Params, error) {
+	return parseParams(s, maxForm, maxParams, repeatable...)
+}
+
+func parseParams(s string, size, most int, repeatable ...string) (Params, error) {
 	p := Params{}
 	if s == "" {
 		return p, nil
 	}
-	if len(s) > maxForm {
-		return p, fault.New(fault.TooLarge, "too_large", "parameters are limited to %d bytes", maxForm)
+	if len(s) > size {
+		return p, fault.New(fault.TooLarge, "too_large", "parameters are limited to %d bytes", size)
 	}
-	p.pairs = make([]pair, 0, min(strings.Count(s, "&")+1, maxParams))
+	p.pairs = make([]pair, 0, min(strings.Count(s, "&")+1, most))
 	for s != "" {
 		var field string
 		field, s, _ = strings.Cut(s, "&")
 		if field == "" {
 			continue
 		}
-		if len(p.pairs) == maxParams {
-			return Params{}, invalid("more than %d parameters", maxParams)
+		if len(p.pairs) == most {
+			return Params{}, invalid("more than %d parameters", most)
 		}
 		name, value, _ := strings.Cut(field, "=")
 		name, err1 := unescape(name)
@@ -115,7 +135,7 @@ func ParseParams(s string, repeatable ...string) (Params, error) {
 		if err1 != nil || err2 != nil {
 			return Params{}, invalid("a parameter is not properly encoded")
 		}
-		if p.Has(name) && !slices.Contains(repeatable, name) {
+		if !slices.Contains(repeatable, name) && p.Has(name) {
 			return Params{}, invalid("parameter %q was sent more than once", clip(name))
 		}
 		p.pairs = append(p.pairs, pair{name, value})

@@ -66,6 +66,11 @@ func pageHeaders(h http.Header, targets []string) {
 // a target to who knows where must not be redirected to it.
 func FormTargets(w http.ResponseWriter, targets ...string) { pageHeaders(w.Header(), targets) }
 
+// Connects lets the script of this page ask this origin for more.
+func Connects(w http.ResponseWriter) {
+	w.Header().Set(hCSP, w.Header().Get(hCSP)+"; connect-src 'self'")
+}
+
 // Inert is for what was not made for browsers, such as a letter, in a frame of
 // this origin's pages. Nothing in it runs, loads or leads anywhere.
 func Inert(w http.ResponseWriter) {

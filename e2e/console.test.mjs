@@ -1,0 +1,205 @@
+// The console, as an operator meets it: policies are written, asked, planned and applied, and roles given, with a
+// script and without, on a phone and at twice the size, in two languages, and beside somebody who is no operator.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { inspect, listen, openBrowser, signIn } from "./lib/browser.mjs";
+import { person, startCardea } from "./lib/cardea.mjs";
+
+let cardea, browser, me;
+before(async () => {
+  [cardea, browser] = await Promise.all([startCardea(), openBrowser()]);
+  me = (await cardea.admin("GET", `/users/${person.login}`)).id;
+  await cardea.admin("PUT", `/operators/${me}`, { role: "admin" });
+  await cardea.admin("PATCH", "/realm", { settings: { operator_acr: "aal1" } });
+});
+after(async () => { await browser?.close(); await cardea?.close(); });
+
+/** Opens a page of the console in a new browser, signing in on the way. */
+async function open(path, options = {}, who = person) {
+  const context = await browser.newContext({ locale: "en-GB", ...options });
+  const page = await context.newPage();
+  await page.goto(cardea.issuer + path);
+  await signIn(page, who);
+  await page.waitForURL("**" + path);
+  return { context, page };
+}
+
+const ask = async (page, [subjectType, subject], action, [resourceType, resource]) => {
+  await page.locator("#st").fill(subjectType);
+  await page.locator("#si").fill(subject);
+  await page.locator("#ac").fill(action);
+  await page.locator("#rt").fill(resourceType);
+  await page.locator("#ri").fill(resource);
+};
+const schema = "schema.cedarschema";
+
+test("a folder is written, judged while it is typed, asked, planned and applied", async () => {
+  const { context, page } = await open("/console/playground");
+  const complaints = listen(page);
+  await page.getByText("Valid: 2 policies, 10 roles").waitFor();
+  await inspect(page, "playground-fresh");
+
+  // A mistake is told with its place while it is typed, and the way there is a click.
+  await page.getByRole("button", { name: "policies/classified.cedar", exact: true }).click();
+  const area = page.locator(".file.on textarea");
+  const text = await area.inputValue();
+  await area.fill(text.replace("principal has guest && principal.guest", "principal.gest"));
+  await page.getByText("1 problem").waitFor();
+  assert.match(await page.locator("#problems a").first().textContent(), /^policies\/classified\.cedar:\d+:\d+$/);
+  await inspect(page, "playground-problem");
+  await page.getByRole("button", { name: schema, exact: true }).click();
+  await page.locator("#problems a").first().click();
+  assert.equal(await page.evaluate(() => document.activeElement === document.querySelector(".file.on textarea") && document.activeElement.selectionStart > 0), true);
+
+  // What was written is there after a reload.
+  await page.reload();
+  await page.getByText("Here is what you were writing.").waitFor();
+  await page.getByText("1 problem").waitFor();
+  await page.locator('.file.on textarea').fill(text);
+  await page.getByText("Valid: 2 policies").waitFor();
+
+  // Questions are answered on the facts of a test, with the way drawn and told.
+  await ask(page, ["user", "ben"], "edit", ["document", "roadmap"]);
+  await page.locator("#wo").selectOption("tests/sharing.yaml: a group edits, and so do the groups inside");
+  await page.getByRole("button", { name: "Ask", exact: true }).last().click();
+  await page.locator(".verdict.yes").waitFor();
+  assert.deepEqual(await page.locator("#path-words li").allTextContents(), [
+    "user ben is a member of group design", "group design is a member of group staff", "group staff is editor of folder plans", "document roadmap is inside folder plans",
+  ]);
+  assert.equal(await page.locator(".sketch .node").count(), 5);
+  await inspect(page, "playground-allowed");
+
+  await page.locator("#wo").selectOption("tests/sharing.yaml: secret documents take two factors");
+  await page.locator("#si").fill("ada");
+  await page.locator("details summary", { hasText: "Context and properties" }).click();
+  await page.locator("#cx").fill('{"acr": "aal1"}');
+  await page.getByText("Not yet: a sign-in of the level aal2 would be allowed.").waitFor();
+  assert.match(await page.locator("#answer").textContent(), /secrets-take-two-factors[\s\S]*policies\/classified\.cedar:\d+[\s\S]*secret documents take a sign-in with two factors/);
+  assert.ok((await page.locator("#path-words li").allTextContents()).includes("user ada is owner of workspace acme"), "the role that is held is told of");
+  await inspect(page, "playground-stepup");
+
+  // It is applied as planned.
+  await page.getByRole("button", { name: "Plan", exact: true }).click();
+  await page.getByRole("button", { name: "Apply this plan" }).waitFor();
+  await inspect(page, "playground-plan");
+  await page.locator("#why").fill("the first policies");
+  await page.getByRole("button", { name: "Apply this plan" }).click();
+  await page.getByText("Version 1 counts from now on.").waitFor();
+  const version = await cardea.admin("GET", "/access/policy/versions/current");
+  assert.deepEqual([version.number, version.message, version.by.id], [1, "the first policies", me]);
+  assert.ok(version.plan, "applied with the hash of the plan");
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+test("without scripts, at 320 pixels and twice the size: check, ask, plan, and what is refused keeps the draft", async () => {
+  const { context, page } = await open("/console/playground", { javaScriptEnabled: false, viewport: { width: 320, height: 640 }, deviceScaleFactor: 2 });
+  const file = page.locator('[data-path="policies/classified.cedar"] textarea');
+  const text = await file.inputValue();
+  await file.fill(text.replace("unless", "unlesss"));
+  await page.getByRole("button", { name: "Check" }).click();
+  await page.locator("#problems .problems li").first().waitFor();
+  await file.fill(text + "// kept\n");
+  await ask(page, ["user", "ada"], "read", ["document", "roadmap"]);
+  await page.locator("#ri").press("Enter");
+  await page.locator(".verdict.no").waitFor();
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth) <= 320);
+  await page.getByRole("button", { name: "Plan", exact: true }).click();
+  await page.getByRole("button", { name: "Apply this plan" }).waitFor();
+
+  // Somebody else's sign-out: the draft stays on the page, and goes on after the next sign-in.
+  const { items } = await cardea.admin("GET", `/sessions?user=${me}`);
+  for (const one of items) await cardea.admin("DELETE", `/sessions/${one.id}`);
+  await page.getByRole("button", { name: "Check" }).click();
+  await page.getByRole("heading", { name: "Your draft is safe" }).waitFor();
+  const [other] = await Promise.all([context.waitForEvent("page"), page.getByRole("link", { name: "Sign in again" }).click()]);
+  await signIn(other);
+  await other.getByText("Close this tab and go on where you were").waitFor();
+  await other.close();
+  await page.getByRole("button", { name: "I’m signed in, go on" }).click();
+  await page.getByText("Valid: 2 policies").waitFor();
+  assert.ok((await file.inputValue()).endsWith("// kept\n"));
+  await context.close();
+});
+
+test("what takes a stronger sign-in says so, and the draft waits for it", async () => {
+  const { context, page } = await open("/console/playground");
+  await page.getByRole("button", { name: schema, exact: true }).click();
+  await page.locator(".file.on textarea").press("ControlOrMeta+Home");
+  await page.locator(".file.on textarea").pressSequentially("// a remark\n");
+  await page.getByRole("button", { name: "Plan", exact: true }).click();
+  const apply = page.getByRole("button", { name: "Apply this plan" });
+  await apply.waitFor();
+  await cardea.admin("PATCH", "/realm", { settings: { operator_acr: "aal2" } });
+  try {
+    await apply.click();
+    const again = page.locator("#notice").getByRole("link", { name: "Sign in again" });
+    await again.waitFor();
+    await inspect(page, "playground-again");
+    const [stronger] = await Promise.all([context.waitForEvent("page"), again.click()]);
+    await stronger.waitForURL("**/signin/enrol**"); // there is no second factor yet
+    await stronger.close();
+    await cardea.admin("PATCH", "/realm", { settings: { operator_acr: "aal1" } });
+    const [other] = await Promise.all([context.waitForEvent("page"), again.click()]);
+    await other.getByText("Close this tab").waitFor();
+    await inspect(other, "console-back");
+    await other.close();
+    await apply.click();
+    await page.getByText("Version 2 counts from now on.").waitFor();
+    assert.match(await page.locator(".file.on textarea").inputValue(), /^\/\/ a remark\n/);
+  } finally {
+    await cardea.admin("PATCH", "/realm", { settings: { operator_acr: "aal1" } });
+  }
+  await context.close();
+});
+
+test("roles are given, found, shown in a plan and taken, as the command does it", async () => {
+  const { context, page } = await open("/console/roles");
+  const complaints = listen(page);
+  for (const [who, role, type, what, until] of [["ada", "owner", "workspace", "acme"], ["cleo", "viewer", "document", "roadmap", "2099-07-01T09:30"], [me, "editor", "folder", "plans"]]) {
+    await page.locator("#gst").fill("user");
+    await page.locator("#gsi").fill(who);
+    await page.locator("#gr").fill(role);
+    await page.locator("#got").fill(type);
+    await page.locator("#goi").fill(what);
+    if (until) await page.locator("#gu").fill(until);
+    await page.getByRole("button", { name: "Give", exact: true }).click();
+    await page.getByText("It counts from now on, everywhere.").waitFor();
+  }
+  await inspect(page, "roles");
+  const { items } = await cardea.admin("GET", "/access/relations?relation=viewer");
+  assert.deepEqual(items.map((t) => [t.subject.id, t.object.id, t.expires_at]), [["cleo", "roadmap", "2099-07-01T09:30:00Z"]]);
+  await page.locator(".type", { hasText: "document" }).getByRole("link", { name: "viewer" }).click();
+  await page.waitForURL("**relation=viewer**");
+  assert.equal(await page.locator(".held li").count(), 1);
+  await page.getByRole("button", { name: "Remove: cleo viewer roadmap" }).click();
+  await page.getByText("It counts no more, anywhere.").waitFor();
+  await page.getByText("Nothing matches.").waitFor();
+  const { items: events } = await cardea.admin("GET", "/events?action=access.change");
+  assert.equal(events[0].actor.id, me);
+
+  // A question on the facts of now.
+  await page.goto(`${cardea.issuer}/console/playground`);
+  await ask(page, ["user", me], "create", ["folder", "plans"]);
+  await page.locator(".verdict.yes").waitFor();
+  assert.match(await page.locator("#path-words").textContent(), new RegExp(`${me}.*is editor of folder plans`));
+  await inspect(page, "playground-now");
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+test("a viewer looks and asks, and changes nothing; others see none of it, in either language", async () => {
+  await cardea.admin("PUT", `/operators/${me}`, { role: "viewer" });
+  const { context, page } = await open("/console/playground", { locale: "de-DE" });
+  await page.getByText("Ihre Rolle erlaubt Ansehen und Fragen").waitFor();
+  await inspect(page, "playground-viewer-de");
+  await page.goto(`${cardea.issuer}/console/roles`);
+  await page.getByRole("heading", { name: "Rollen und Zuteilungen" }).waitFor();
+  assert.equal(await page.locator('button[value="add"], button[value="remove"]').count(), 0);
+  await inspect(page, "roles-viewer-de");
+  await cardea.admin("DELETE", `/operators/${me}`);
+  await page.goto(`${cardea.issuer}/console/playground`);
+  await page.getByRole("heading", { name: "Diese Seite ist für Betreiber" }).waitFor();
+  await inspect(page, "console-nobody");
+  await context.close();
+});
