@@ -293,6 +293,9 @@ func TestTokensVouchForPeople(t *testing.T) {
 	if a := d.post("/evaluation", object(`"subject":{"type":"user","id":"`+bea.ID+`"}`, `"action":{"name":"pay"}`, active, `"context":{"acr":"aal2"}`), self); a.decision() {
 		t.Errorf("about somebody else: %s", a.Body)
 	}
+	if a := d.post("/evaluation", object(`"subject":{"type":"user","id":"`+bea.ID+`"}`, `"action":{"name":"pay"}`, active, `"context":{"access_token":"`+d.signedIn(bea, "aal2", api+"/pep")+`"}`), self); a.decision() {
+		t.Errorf("about somebody else whose token is at hand: %s", a.Body)
+	}
 	d.post("/search/subject", object(someone, `"action":{"name":"pay"}`, active), self).expect("who else may", http.StatusForbidden)
 
 	// Dead tokens vouch for nobody.

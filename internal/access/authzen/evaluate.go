@@ -106,10 +106,11 @@ type prepared struct {
 	policy.Question
 	vouched *Vouched
 	refused string // why it is not asked, "" if it is
+	size    int    // bytes it was sent in
 }
 
 func (s *Server) prepare(q *request, a *asked) (*prepared, error) {
-	p := &prepared{Question: a.question()}
+	p := &prepared{Question: a.question(), size: a.size()}
 	p.At = q.now
 	var err error
 	p.vouched, p.refused, err = s.trusted(q, a, &p.Question)
@@ -127,12 +128,14 @@ func (s *Server) decide(q *request, p *prepared) decision {
 	default:
 		d.answer = policy.Decide(q.snapshot, &p.Question)
 	}
-	s.note(q, &d, &p.Question, p.vouched)
+	s.note(q, &d, p)
 	return d
 }
 
-func (s *Server) note(q *request, d *decision, p *policy.Question, v *Vouched) {
-	s.o.Note(q.realm, q.entry(d, journal.Evaluation, p, v))
+func (s *Server) note(q *request, d *decision, p *prepared) {
+	e := q.entry(d, journal.Evaluation, &p.Question, p.vouched)
+	e.Size = p.size
+	s.o.Note(q.realm, e)
 }
 
 func (s *Server) noteSearch(q *request, d *decision, kind string, p *policy.Question, v *Vouched, results int) {
@@ -144,7 +147,7 @@ func (s *Server) noteSearch(q *request, d *decision, kind string, p *policy.Ques
 // entry is what is written down of a decision.
 func (q *request) entry(d *decision, kind string, p *policy.Question, v *Vouched) *journal.Entry {
 	e := &journal.Entry{ID: d.id, At: q.now, Kind: kind, Question: *p, Answer: d.answer, Revision: q.revision, Refused: d.problem,
-		Client: q.caller.Client, Principal: q.caller.Principal, CallerToken: q.caller.Token, Request: q.id, Size: q.size}
+		Client: q.caller.Client, Principal: q.caller.Principal, CallerToken: q.caller.Token, Request: q.id, Size: q.body.asked.size()}
 	if v != nil {
 		e.Token, e.Grant, e.Session, e.Application = v.Token, v.Grant, v.Session, v.Client
 	}

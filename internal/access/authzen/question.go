@@ -17,6 +17,7 @@ type part struct {
 	properties policy.Properties
 	wrong      string // what cannot be taken for one, "" if nothing
 	wrongID    string // the same, of id
+	size       int    // bytes it was sent in
 }
 
 // asked is one question as it was sent: whole, an item of a batch, or the
@@ -25,6 +26,7 @@ type asked struct {
 	subject, action, resource part
 	context                   policy.Properties
 	contextSent               bool
+	contextSize               int    // bytes it was sent in
 	token                     string // what context names as tokenMember, taken out of it
 	wrong                     string // what is wrong with it besides its parts
 }
@@ -43,6 +45,7 @@ type body struct {
 	items     []asked
 	itemsSent bool
 	semantic  string
+	optioned  bool
 	page      page
 	pageSent  bool
 	table     policy.Properties // of a residual; nil: none was sent
@@ -93,6 +96,9 @@ func read(text string) (*body, error) {
 		}
 	}
 	c.end()
+	if c.err == nil && b.weight() > maxWeight {
+		return nil, invalid("what the evaluations share counts for each of them, and with it they have more than %d bytes; send several batches", maxWeight)
+	}
 	return b, c.err
 }
 
@@ -116,7 +122,9 @@ func (a *asked) take(c *scanner, name string) {
 			a.wrong = "context must be an object"
 			return
 		}
+		start := c.i
 		a.context = c.properties()
+		a.contextSize = c.i - start
 		if token, sent := a.context[tokenMember]; sent {
 			delete(a.context, tokenMember)
 			text, ok := token.(string)
@@ -141,6 +149,8 @@ func (p *part) read(c *scanner, what, id string) {
 		p.wrong = what + " must be an object"
 		return
 	}
+	start := c.i
+	defer func() { p.size = c.i - start }()
 	c.open()
 	properties := false
 	for n := 0; ; n++ {
@@ -235,6 +245,11 @@ func (c *scanner) items(b *body) {
 }
 
 func (c *scanner) options(b *body) {
+	if b.optioned {
+		c.twice("options")
+		return
+	}
+	b.optioned = true
 	if c.peek() != '{' {
 		c.value()
 		b.wrong = "options must be an object"
@@ -303,12 +318,26 @@ func (a asked) over(defaults *asked) asked {
 		a.resource = defaults.resource
 	}
 	if !a.contextSent {
-		a.context, a.contextSent, a.token = defaults.context, defaults.contextSent, defaults.token
+		a.context, a.contextSent, a.contextSize, a.token = defaults.context, defaults.contextSent, defaults.contextSize, defaults.token
 		if a.wrong == "" {
 			a.wrong = defaults.wrong
 		}
 	}
 	return a
+}
+
+// size is how many bytes a question was sent in, what it shares with others
+// included.
+func (a *asked) size() int { return a.subject.size + a.action.size + a.resource.size + a.contextSize }
+
+// weight is what a batch comes to once every question has its defaults: each is
+// judged and written down by itself.
+func (b *body) weight() (n int) {
+	for i := range b.items {
+		item := b.items[i].over(&b.asked)
+		n += item.size()
+	}
+	return n
 }
 
 // sought is what a search leaves open.

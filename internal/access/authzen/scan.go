@@ -15,6 +15,7 @@ import (
 const (
 	maxOne      = 128 << 10 // bytes of one question
 	maxMany     = 1 << 20   // bytes of a batch
+	maxWeight   = 8 << 20   // bytes of its questions, each with what it shares
 	maxDepth    = 20        // objects and arrays in one another
 	maxValues   = 50_000    // JSON values in one body
 	maxMembers  = 500       // of one object of a caller's own

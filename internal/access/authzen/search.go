@@ -13,9 +13,17 @@ import (
 	"github.com/cardea-id/cardea/internal/web"
 )
 
-// mostWork is how many candidates are judged for one page. A page that ends
-// because of it says so, and where to go on.
-const mostWork = 50_000
+// mostWork is how many candidates are judged for one page, fewer where the question
+// is so long that each takes more. A page that ends because of it says so, and where
+// to go on.
+const (
+	mostWork  = 50_000
+	freeBytes = 1 << 10 // of a question
+)
+
+func (q *request) work() int {
+	return min(mostWork, mostWork*freeBytes/max(q.body.asked.size()-len(q.body.token), 1))
+}
 
 // search answers who, for what or which: exactly those for whom the same
 // question would be answered with a yes.
@@ -103,7 +111,7 @@ func (s *Server) find(q *request, open sought, p *policy.Question, at cursor) (*
 		refused = q.late
 	}
 	if f.reason = refused; refused == "" {
-		if err := f.ask(q.snapshot, open, p, policy.Page{After: at.After, Size: at.Limit, Work: mostWork}); err != nil {
+		if err := f.ask(q.snapshot, open, p, policy.Page{After: at.After, Size: at.Limit, Work: q.work()}); err != nil {
 			return nil, err
 		}
 	}

@@ -121,7 +121,6 @@ type request struct {
 	revision string // at, as it is told
 	late     string // why there is no snapshot that is new enough
 	now      time.Time
-	size     int // bytes of the body
 
 	vouched map[string]vouching
 }
@@ -167,7 +166,6 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, class string, mos
 	if err != nil {
 		return nil, err
 	}
-	q.size = len(text)
 	if q.body, err = read(text); err != nil {
 		return nil, err
 	}
@@ -242,7 +240,9 @@ func (s *Server) trusted(q *request, a *asked, p *policy.Question) (v *Vouched, 
 		if read.err != nil {
 			return nil, "", read.err
 		}
-		v = read.Vouched
+		if v = read.Vouched; q.caller.Person != nil && v.Subject != q.caller.Person.Subject {
+			return nil, "with a person's token, only that person's access can be asked about", nil
+		}
 	case q.caller.Person != nil:
 		v = q.caller.Person
 	default:

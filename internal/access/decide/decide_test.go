@@ -340,6 +340,41 @@ func TestMemoryAndSQLAgreeWithTheRowsUnderWriting(t *testing.T) {
 	})
 }
 
+// A realm that the database answers for keeps no events, and what its questions do
+// not read cannot be looked past by a policy that forbids.
+func TestLargeRealmsForgetNothing(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		w := open(t, e, 1)
+		var err error
+		w.set, err = policy.Compile(policy.Source{Schema: policy.File{Name: "schema.cedarschema", Text: []byte(`
+entity team in [team];
+entity user in [team];
+entity payment { payee?: user };
+action read, refund appliesTo { principal: user, resource: payment };
+`)}, Policies: []policy.File{{Name: "policies/all.cedar", Text: []byte(`
+@id("all") permit (principal, action, resource);
+@id("banned") forbid (principal, action == Action::"refund", resource) when { resource has payee && resource.payee in team::"banned" };
+`)}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var at audit.Position
+		for i := range 5 {
+			at = w.write(t, graph.Change{Add: []graph.Tuple{tuple("user:bob member team:banned"), tuple(fmt.Sprintf("user:%d member team:a", i))},
+				Set: []graph.Attribute{{Entity: entity("payment:1"), Name: "payee", Value: "bob"}}})
+			if a := w.may("user:ann", "read", "payment:1", at); !a.Allowed {
+				t.Fatalf("reading: %+v", a)
+			}
+		}
+		if a := w.may("user:ann", "refund", "payment:1", at); a.Allowed || a.Reasons[0].Error == "" {
+			t.Errorf("a refund to who is banned: %+v", a)
+		}
+		if n := w.snaps.Noted(dbtest.Realm); n != 0 {
+			t.Errorf("%d events are kept", n)
+		}
+	})
+}
+
 func tuplesOf(g *graph.Graph) string {
 	var b strings.Builder
 	for t := range g.All() {

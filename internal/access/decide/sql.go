@@ -25,7 +25,7 @@ func (s *Snapshots) bySQL(ctx context.Context, realm string, q *policy.Question)
 		}
 		g, err := s.closure(tx, q)
 		if err == nil {
-			snap = policy.NewSnapshot(set, g, at.Revision()).WithGate(s.o.Directory.Gate)
+			snap = policy.NewSnapshot(set, g, at.Revision()).WithGate(s.o.Directory.Gate).Excerpt()
 		}
 		return err
 	})

@@ -39,6 +39,9 @@ type state struct {
 func (st *state) note(r audit.Record) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	if st.large.Load() {
+		return // the rows are read for each question
+	}
 	st.noted = append(st.noted, r)
 	st.pending.Add(1)
 }
@@ -269,6 +272,7 @@ func (st *state) load(ctx context.Context, s *Snapshots) error {
 	if errors.Is(err, errTooLarge) {
 		s.o.Logger.Warn("a realm has more facts than are held in memory; it is answered by SQL", "realm", st.realm, "most", s.o.Most)
 		st.large.Store(true)
+		st.pending.Add(-int64(len(st.take())))
 		return errTooLarge
 	}
 	return err

@@ -184,6 +184,9 @@ func (s *Set) readRoleRules(r Roles, ps *Problems) {
 }
 
 func (s *Set) readPolicies(f File, check *validate.Validator, ids map[string]Problem, ps *Problems) {
+	if !shallow(f, "([{", ")]}", ps) {
+		return
+	}
 	list, err := cedar.NewPolicyListFromBytes(f.Name, f.Text)
 	if err != nil {
 		*ps = append(*ps, located(f, 1, err))

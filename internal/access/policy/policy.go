@@ -65,6 +65,7 @@ type Snapshot struct {
 	role     []int16 // by relation of the graph: the number of the role, or -1
 	named    []namedNode
 	gate     Gate
+	excerpt  bool
 }
 
 // namedNode is an entity that policies name, where the graph has it.
@@ -93,7 +94,19 @@ func NewSnapshot(s *Set, g *graph.Graph, revision int64) *Snapshot {
 
 // With joins other policies with what the snapshot knows.
 func (s *Snapshot) With(set *Set) *Snapshot {
-	return NewSnapshot(set, s.graph, s.revision).WithGate(s.gate)
+	next := NewSnapshot(set, s.graph, s.revision).WithGate(s.gate)
+	next.excerpt = s.excerpt
+	return next
+}
+
+// Excerpt says that the graph holds what the subject and the resource of one
+// question are inside of, and nothing else. A policy that looks at anything else
+// then cannot be judged: what was not read must not pass for what there is not,
+// since a forbid would not be met for it.
+func (s *Snapshot) Excerpt() *Snapshot {
+	next := *s
+	next.excerpt = true
+	return &next
 }
 
 // Set returns the policies of the snapshot.

@@ -61,6 +61,9 @@ func readSchema(f File, roles *roleBook, ps *Problems) *world {
 		ps.add(f.Name, 1, 1, "there is no schema; every policy folder needs one")
 		return nil
 	}
+	if !shallow(f, "([{<", ")]}>", ps) {
+		return nil
+	}
 	if err := s.UnmarshalCedar(f.Text); err != nil {
 		*ps = append(*ps, located(f, 1, err))
 		return nil

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -35,3 +36,37 @@ func find(text []byte, offset int, word string) (line, column int, ok bool) {
 }
 
 func letter(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) }
+
+// maxNested is how many brackets may stand in one another. Cedar's parser takes
+// more memory and time with each, and has no bound of its own.
+const maxNested = 100
+
+// shallow reports whether a text may be parsed; it may not where brackets of the
+// kinds in open nest too deeply.
+func shallow(f File, open, closing string, ps *Problems) bool {
+	depth, line, start := 0, 1, 0
+	for i := 0; i < len(f.Text); i++ {
+		switch b := f.Text[i]; {
+		case b == '\n':
+			line, start = line+1, i+1
+		case b == '"':
+			for i++; i < len(f.Text) && f.Text[i] != '"' && f.Text[i] != '\n'; i++ {
+				if f.Text[i] == '\\' {
+					i++
+				}
+			}
+		case bytes.HasPrefix(f.Text[i:], []byte("//")):
+			for i+1 < len(f.Text) && f.Text[i+1] != '\n' {
+				i++
+			}
+		case strings.IndexByte(open, b) >= 0:
+			if depth++; depth > maxNested {
+				ps.add(f.Name, line, 1+utf8.RuneCount(f.Text[start:i]), "more than %d brackets stand in one another", maxNested)
+				return false
+			}
+		case strings.IndexByte(closing, b) >= 0:
+			depth = max(depth-1, 0)
+		}
+	}
+	return true
+}

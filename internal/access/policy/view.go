@@ -217,16 +217,16 @@ func (v *view) Get(uid types.EntityUID) (types.Entity, bool) {
 		return a.Entity, true
 	}
 	g := v.snap.graph
+	sh := v.snap.set.world.shapes[string(uid.Type)]
 	n, ok := g.Find(entityOf(uid))
-	if !ok {
+	if !ok && v.snap.excerpt && v.err == nil && (sh == nil || sh.enum == nil) {
+		v.err = fmt.Errorf("%s: it is not among the facts that were read", uid)
+	}
+	if !ok || sh == nil {
 		return types.Entity{}, false
 	}
 	if e, ok := v.seen[n]; ok {
 		return e, true
-	}
-	sh := v.snap.set.world.shapes[string(uid.Type)]
-	if sh == nil {
-		return types.Entity{}, false
 	}
 	s := v.snap.shown(n, sh)
 	if s.err != nil && v.err == nil {

@@ -486,3 +486,31 @@ func compare(t *testing.T, e engine) {
 		t.Errorf("too few cases say anything: %v", count)
 	}
 }
+
+// A column of numbers that is mapped as text holds 7, and not 07.
+func TestSQLiteTakesNoNumberForAnother(t *testing.T) {
+	db, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.SetMaxOpenConns(1)
+	t.Cleanup(func() { _ = db.Close() })
+	if _, err := db.ExecContext(t.Context(), "CREATE TABLE docs (id INTEGER PRIMARY KEY, owner INTEGER); INSERT INTO docs VALUES (1, 1), (7, 7)"); err != nil {
+		t.Fatal(err)
+	}
+	id := policy.Field{Kind: policy.FieldID, Of: policy.ValueID}
+	for _, c := range []struct {
+		op     policy.Op
+		values []any
+		want   int
+	}{{policy.OpIn, []any{"07"}, 0}, {policy.OpIn, []any{"7"}, 1}, {policy.OpIn, []any{"1.0", " 7", "7"}, 1}, {policy.OpNotIn, []any{"7"}, 1}, {policy.OpNotIn, []any{"07", "1"}, 1}} {
+		w, err := SQL(policy.Condition{Op: c.op, Field: id, Values: c.values}, Mapping{ID: Column{Name: "id"}}, SQLite, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var n int
+		if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM docs WHERE "+w.SQL, w.Args...).Scan(&n); err != nil || n != c.want {
+			t.Errorf("%s %q: %d rows, want %d (%v) %s", c.op, c.values, n, c.want, err, w.SQL)
+		}
+	}
+}

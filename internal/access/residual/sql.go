@@ -153,16 +153,12 @@ func (w *writer) list(c policy.Condition, col Column, name string) (string, erro
 		return name + w.among(values, col.Type, not), nil
 	}
 	exact := w.exact(name) + w.among(values, Text, not)
-	if not || w.d == SQLite {
+	if not {
 		return exact, nil
 	}
 	// The plain comparison lets an index be used; the exact one decides.
-	for i := range values {
-		if w.d == MySQL {
-			w.args = append(w.args, values[i])
-		}
-	}
-	if w.d == MySQL {
+	if w.d != PostgreSQL {
+		w.args = append(w.args, values...)
 		return "(" + name + membership(len(values), not, func(int) string { return "?" }) + " AND " + exact + ")", nil
 	}
 	return "(" + name + w.among(values, Text, not) + " AND " + exact + ")", nil
@@ -274,7 +270,8 @@ func (w *writer) exact(name string) string {
 	case PostgreSQL:
 		return name + ` COLLATE "C"`
 	case SQLite:
-		return name + " COLLATE BINARY"
+		// A column of numbers would take 01 for 1.
+		return "CAST(" + name + " AS TEXT) COLLATE BINARY"
 	}
 	return bytesOf(name)
 }

@@ -15,8 +15,12 @@ type reviewInput struct {
 	Action       string `query:"action" maxLength:"1024"`
 }
 
-// mostSearches bounds what one page of a review costs.
-const mostSearches = 64
+// What one page of a review costs at most: searches, and how many candidates each
+// judges before it counts as another.
+const (
+	mostSearches = 64
+	mostJudged   = 20_000
+)
 
 // review is a walk over subjects, and for each over the kinds of questions about
 // it. Its place is the subject, the number of the kind and the place in the search.
@@ -120,9 +124,12 @@ func (s *Server) about(ctx context.Context, c *Caller, r review, e policy.Entity
 				out.Next = writePlace(e.Type, e.ID, strconv.Itoa(i), place)
 				return true, nil
 			}
+			if ctx.Err() != nil {
+				return false, ctx.Err()
+			}
 			*searches++
 			q := policy.Question{Subject: e, Action: k.Action, Resource: policy.Entity{Type: k.Resource}, At: s.Now()}
-			found, err := policy.Resources(r.snapshot, &q, policy.Page{After: place, Size: room})
+			found, err := policy.Resources(r.snapshot, &q, policy.Page{After: place, Size: room, Work: mostJudged})
 			if err != nil {
 				return false, err
 			}
