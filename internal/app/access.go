@@ -20,7 +20,7 @@ import (
 
 // directoryWords are the attributes that everybody in the directory has or may
 // have. Applications write others beside them.
-var directoryWords = []string{"kind", "status", "owner", "expires_at"}
+var directoryWords = []string{"kind", "status", "owner", "expires_at", replica.Unfit}
 
 // access makes what decisions rest on.
 func (a *App) access(box *secret.Box) {
@@ -64,6 +64,7 @@ func directory() decide.Directory {
 		Entity:  replica.Principal,
 		Owns:    replica.OfDirectory,
 		Words:   directoryWords,
+		Unfit:   replica.Unfit,
 		Gate:    replica.Gate,
 	}
 }

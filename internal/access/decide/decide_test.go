@@ -375,6 +375,73 @@ action read, refund appliesTo { principal: user, resource: payment };
 	})
 }
 
+// A ban that does not fit into the graph must not be forgotten: whoever is in the
+// group may do nothing.
+func TestAMembershipThatDoesNotFitRefuses(t *testing.T) {
+	for _, most := range []int{0, 1} {
+		audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+			w := &world{Env: e, facts: relation.NewStore(relation.Options{DB: e.DB, Log: e.Log})}
+			var err error
+			w.set, err = policy.Compile(policy.Source{Schema: policy.File{Name: "schema.cedarschema", Text: []byte(`
+entity team in [team];
+entity user in [team];
+entity payment;
+action read appliesTo { principal: user, resource: payment };
+`)}, Policies: []policy.File{{Name: "policies/all.cedar", Text: []byte(`
+@id("all") permit (principal, action, resource);
+@id("banned") forbid (principal in team::"banned", action, resource);
+`)}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			who := map[string]graph.Entity{"bob": entity("user:bob"), "ann": entity("user:ann"), "banned": entity("team:banned"), "all": entity("team:all")}
+			in := map[string][]graph.Tuple{"bob": {tuple("user:bob member team:banned")}, "banned": {tuple("team:banned member team:all")}}
+			read := func(ids []string) (all []decide.Entry) {
+				for _, id := range ids {
+					all = append(all, decide.Entry{Entity: who[id], Attributes: map[string]any{"status": "active"}, In: in[id]})
+				}
+				return all
+			}
+			w.snaps = decide.New(decide.Options{DB: e.DB, Log: e.Log, Facts: w.facts, Most: most, Policies: func(*db.Tx) (*policy.Set, error) { return w.set, nil },
+				Directory: decide.Directory{
+					Page: func(*db.Tx, string, int) ([]decide.Entry, string, error) {
+						return read([]string{"all", "ann", "banned", "bob"}), "", nil
+					},
+					Read:    func(_ *db.Tx, ids []string) ([]decide.Entry, error) { return read(ids), nil },
+					Touched: func(audit.Record) ([]string, []string) { return nil, nil },
+					Entity:  func(id string) (graph.Entity, bool) { return who[id], true },
+					Owns:    func(e graph.Entity) bool { return who[e.ID] == e },
+					Words:   []string{"status", "unfit"}, Unfit: "unfit",
+					Gate: func(g *graph.Graph, e graph.Entity, _ time.Time) string {
+						for name := range g.Attributes(e) {
+							if name == "unfit" {
+								return "unfit"
+							}
+						}
+						return ""
+					}}})
+			e.Start(t)
+			var deep graph.Change
+			for i := range graph.MaxDepth - 1 {
+				deep.Add = append(deep.Add, tuple(fmt.Sprintf("team:%d member team:%d", i, i+1)))
+			}
+			w.write(t, deep)
+			if most == 0 { // everybody fits, and the ban is met
+				if a := w.may("user:bob", "read", "payment:1", audit.Position{}); a.Allowed || fmt.Sprint(a.Determining) != "[banned]" {
+					t.Errorf("banned: %+v", a)
+				}
+			}
+			at := w.write(t, graph.Change{Add: []graph.Tuple{tuple("team:all member team:0")}})
+			if a := w.may("user:bob", "read", "payment:1", at); a.Allowed {
+				t.Errorf("a ban that does not fit: %+v", a)
+			}
+			if a := w.may("user:ann", "read", "payment:1", at); !a.Allowed {
+				t.Errorf("somebody else: %+v", a)
+			}
+		})
+	}
+}
+
 func tuplesOf(g *graph.Graph) string {
 	var b strings.Builder
 	for t := range g.All() {

@@ -53,6 +53,10 @@ type Directory struct {
 	Owns func(e graph.Entity) bool
 	// Words are the names that Entry.Attributes may have.
 	Words []string
+	// Unfit, one of Words or "", is set on those of whom something could not be held,
+	// and on all who are in them. Gate refuses them: a policy that forbids could ask
+	// for what is missing.
+	Unfit string
 	// Gate refuses those of its people who may do nothing.
 	Gate policy.Gate
 }

@@ -223,27 +223,68 @@ func (s *Snapshots) renew(g *graph.Graph, realm string, ids []string, entries []
 				c.Unset = append(c.Unset, graph.Attribute{Entity: x.Entity, Name: name})
 			}
 		}
+		fits := true
 		next, err := g.Apply(c)
 		if err == nil {
 			g = next
 		} else {
 			s.leftOut(realm, x.Entity, err)
+			fits = false
 		}
 		// A membership that does not fit, because facts that were written elsewhere
-		// make it too deep, is left out: that only denies.
+		// make it too deep, is left out, and whom it is about may do nothing.
 		for _, t := range x.In {
 			next, err := g.Apply(graph.Change{Add: []graph.Tuple{t}})
 			if err != nil {
 				s.leftOut(realm, x.Entity, err)
+				fits = false
 				continue
 			}
 			g = next
+			fits = fits && !s.unfit(g, t.Object)
+		}
+		if !fits {
+			g = s.refuse(g, x.Entity)
 		}
 	}
 	for e := range left {
 		if next, err := g.Apply(graph.Change{Drop: []graph.Entity{e}}); err == nil {
 			g = next
 		}
+	}
+	return g
+}
+
+func (s *Snapshots) unfit(g *graph.Graph, e graph.Entity) bool {
+	for name := range g.Attributes(e) {
+		if name == s.o.Directory.Unfit {
+			return true
+		}
+	}
+	return false
+}
+
+// refuse makes one of the directory's own unfit, with all who are in it, until the
+// realm is built anew.
+func (s *Snapshots) refuse(g *graph.Graph, e graph.Entity) *graph.Graph {
+	if s.o.Directory.Unfit == "" {
+		return g
+	}
+	var c graph.Change
+	seen := map[graph.Entity]bool{e: true}
+	for todo := []graph.Entity{e}; len(todo) > 0; {
+		x := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		c.Set = append(c.Set, graph.Attribute{Entity: x, Name: s.o.Directory.Unfit, Value: true})
+		for t := range g.To(x) {
+			if t.Relation == graph.Member && s.o.Directory.Owns(t.Subject) && !seen[t.Subject] {
+				seen[t.Subject] = true
+				todo = append(todo, t.Subject)
+			}
+		}
+	}
+	if next, err := g.Apply(c); err == nil {
+		return next
 	}
 	return g
 }

@@ -107,7 +107,7 @@ func (s *Store) checkTuple(t graph.Tuple) error {
 	switch {
 	case t.Expires < 0:
 		return fmt.Errorf("the end lies before 1970")
-	case t.Relation == graph.Member && s.Reserved(t.Object):
+	case (t.Relation == graph.Member || t.Relation == graph.Parent && s.Reserved(t.Subject)) && s.Reserved(t.Object):
 		return fmt.Errorf("who is in this group or organization is not written here, but with its members")
 	case (t.Relation == graph.Member || t.Relation == graph.Parent) && t.Subject == t.Object:
 		return fmt.Errorf("nothing is inside itself")

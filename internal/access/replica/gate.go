@@ -30,8 +30,11 @@ const (
 	mostOwners = 16 // longer than any chain of owners
 )
 
+// Unfit is the attribute of those whose memberships could not all be held.
+const Unfit = "unfit"
+
 // Gate refuses principals that may do nothing: those that there are not, or that
-// are suspended or have expired, and those of an owner who is. It is the gate of
+// are suspended, unfit or have expired, and those of an owner who is. It is the gate of
 // the server and of edges alike. See principal.Live.
 func Gate(g *graph.Graph, subject graph.Entity, at time.Time) string {
 	if !OfDirectory(subject) {
@@ -39,6 +42,7 @@ func Gate(g *graph.Graph, subject graph.Entity, at time.Time) string {
 	}
 	for e, links := subject, 0; links < mostOwners; links++ {
 		var status, owner, expires string
+		fits := true
 		for name, v := range g.Attributes(e) {
 			text, _ := v.(string)
 			switch name {
@@ -48,6 +52,8 @@ func Gate(g *graph.Graph, subject graph.Entity, at time.Time) string {
 				owner = text
 			case "expires_at":
 				expires = text
+			case Unfit:
+				fits = false
 			}
 		}
 		switch {
@@ -55,6 +61,8 @@ func Gate(g *graph.Graph, subject graph.Entity, at time.Time) string {
 			return "there is nobody of this id"
 		case status != active:
 			return "the subject, or whom it belongs to, is " + status
+		case !fits:
+			return "not every membership of the subject, or of whom it belongs to, could be held; the log of the server says why"
 		case expires != "":
 			until, err := time.Parse(time.RFC3339Nano, expires)
 			if err != nil || !at.Before(until) {

@@ -75,6 +75,7 @@ func TestWhatIsNoFactIsRefusedAtTheDoor(t *testing.T) {
 			"itself":            {`{"add":[{"subject":` + e1 + `,"relation":"parent","object":` + e1 + `}]}`, "fact_invalid", 400},
 			"a revision of old": {`{"unchanged_since":"yesterday","drop":[` + e1 + `]}`, "revision_invalid", 400},
 			"a group's members": {`{"add":[{"subject":` + e1 + `,"relation":"member","object":{"type":"group","id":"grp_01h455vb4pex5vsknk084sn02q"}}]}`, "fact_invalid", 400},
+			"into a group":      {`{"add":[{"subject":{"type":"user","id":"usr_01h455vb4pex5vsknk084sn02q"},"relation":"parent","object":{"type":"group","id":"grp_01h455vb4pex5vsknk084sn02q"}}]}`, "fact_invalid", 400},
 			"many":              {`{"drop":[` + strings.TrimSuffix(strings.Repeat(e1+",", 1001), ",") + `]}`, "invalid_request", 422},
 		} {
 			rec := w.call(t, "application", "POST", "/access/changes", c.body)
