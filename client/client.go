@@ -41,6 +41,8 @@ type Client struct {
 	Users Users
 	// Policies decide what everybody may do.
 	Policies Policies
+	// Agents decide elsewhere.
+	Agents Agents
 	// Invitations ask for accounts; Terms are what accounts must accept.
 	Invitations Invitations
 	Terms       Terms
@@ -117,6 +119,7 @@ func New(issuer string, opts ...Option) (*Client, error) {
 	c.Decisions, c.FactSources = Decisions{c}, FactSources{c}
 	c.TrustedIssuers, c.Jobs, c.Facts, c.Incidents, c.Mail = TrustedIssuers{c}, Jobs{c}, Facts{c}, Incidents{c}, Mail{c}
 	c.Policies = Policies{c}
+	c.Agents = Agents{c}
 	return c, nil
 }
 

@@ -58,7 +58,7 @@ func (c *console) accessCommand() *cobra.Command {
 
 func verdict(d api.Decision) string {
 	switch {
-	case d.Kind != "evaluation":
+	case d.Kind != "evaluation" && d.Kind != "agent":
 		return strconv.Itoa(d.Results) + " found"
 	case d.Answer.Allowed:
 		return "yes"

@@ -12,9 +12,11 @@ import (
 	"os"
 	"time"
 
+	"github.com/cardea-id/cardea/internal/access/agent"
 	"github.com/cardea-id/cardea/internal/access/decide"
 	"github.com/cardea-id/cardea/internal/access/edge"
 	"github.com/cardea-id/cardea/internal/access/journal"
+	"github.com/cardea-id/cardea/internal/access/opa"
 	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/access/relation"
 	"github.com/cardea-id/cardea/internal/access/version"
@@ -107,6 +109,7 @@ type App struct {
 	Facts       *relation.Store
 	Policies    *version.Registry
 	Snapshots   *decide.Snapshots
+	Plane       *agent.Plane
 	// Snapshot is what the decision service judges on.
 	Snapshot func(ctx context.Context, realm string, min audit.Position) (*policy.Snapshot, audit.Position, error)
 	API      *api.Server
@@ -117,6 +120,7 @@ type App struct {
 	answers *once.Answers
 	signals *signal.Server
 	edges   *edge.Server
+	opa     *opa.Server
 	tasked  *job.Schedule
 	meters  *meters
 	lines   *web.Log
@@ -275,6 +279,7 @@ func (a *App) cores(master []byte) (err error) {
 		Sessions: a.Sessions, Grants: a.Grants, Jobs: a.Jobs, Keep: func(tx *db.Tx, _ audit.Actor, person string) error { return a.Operators.KeepOwner(tx, person) },
 		Alarm: risk.Restored, Forget: []func(*db.Tx, audit.Actor, string) error{a.Operators.ForgetTx}, Erase: a.Trust.Erase, Further: []life.Section{{Name: "accepted_terms", List: a.exportTerms}}})
 	a.Journal = journal.New(a.DB, a.Log.Node(), a.slog)
+	a.agents(master)
 	notice.Attach(a.Log, a.Letters)
 	credential.FollowMailboxes(a.Log)
 	a.Log.OnEpoch(a.killAgain)
@@ -304,6 +309,8 @@ func (a *App) Start(ctx context.Context) error {
 	a.closers = append(a.closers, a.Jobs.Close)
 	a.Journal.Start()
 	a.closers = append(a.closers, a.Journal.Close)
+	a.Plane.Start()
+	a.closers = append(a.closers, a.Plane.Close)
 	return nil
 }
 

@@ -6,8 +6,10 @@ import (
 	"strings"
 	"time"
 
+	wire "github.com/cardea-id/cardea/api"
 	"github.com/cardea-id/cardea/internal/access/authzen"
 	"github.com/cardea-id/cardea/internal/access/edge"
+	"github.com/cardea-id/cardea/internal/access/opa"
 	"github.com/cardea-id/cardea/internal/admin/api"
 	"github.com/cardea-id/cardea/internal/admin/console"
 	"github.com/cardea-id/cardea/internal/admin/operator"
@@ -34,6 +36,8 @@ func (a *App) limits() map[string]web.Limit {
 	for class, r := range map[string]config.Rate{authzen.RateAsk: a.Settings.Rates.AccessAsk, authzen.RateSearch: a.Settings.Rates.AccessSearch, authzen.RateRefused: a.Settings.Rates.AccessRefused} {
 		classes[class] = web.Limit{Rate: r.PerSecond(), Burst: max(1, r.Count/6)}
 	}
+	classes[opa.RateAgent] = web.Limit{Rate: 200, Burst: 2000}
+	classes[opa.RateRefused] = web.Limit{Rate: 1, Burst: 30}
 	classes[signin.RatePage] = web.Limit{Rate: 50, Burst: 500}
 	classes[signin.RateLetter] = web.Limit{Rate: 0.5, Burst: 30}
 	classes[signin.RateFlow] = web.Limit{Rate: 10, Burst: 300}
@@ -110,8 +114,10 @@ func (a *App) doors(master []byte) error {
 	a.signals.Routes(a.Mux.Door("signal", signal.Fail))
 	asked.Mount(a.Mux)
 	a.edges.Routes(a.Mux.Door("edge", edge.Fail))
+	a.opa = opa.New(opa.Options{Authenticate: agency{a.Tokens, protocol}.authenticate, Plane: a.Plane, Limiter: limiter})
+	a.opa.Mount(a.Mux)
 	a.API = api.New(a.Mux, api.Options{Authenticate: operatorToken{protocol}.read, Now: a.DB.Now, Log: a.Log, Limiter: limiter, Realms: a.Realms,
-		Operators: a.Operators, Desk: a.Desk, Terms: a.Terms, Policies: a.Policies, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
+		Operators: a.Operators, Desk: a.Desk, Terms: a.Terms, Policies: a.Policies, Agents: a.Plane, AgentConfig: func(rl *realm.Realm) (wire.AgentConfig, error) { return agentConfig(master, rl) }, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
 		Clients: a.Clients, Trust: a.Trust, Details: a.Details, Registered: a.Registered, Keys: a.Ring, Grants: a.Grants, Answers: a.answers, Jobs: a.Jobs, Facts: a.Facts, Risk: a.Risk, Letters: a.Letters, Journal: a.Journal, Snapshot: a.snapshotFor})
 	board, err := console.New(console.Options{DB: a.DB, API: a.API, Pages: pages, People: a.People, Policies: a.Policies, Facts: a.Facts, Snapshot: a.snapshotFor, Words: words, Assets: assets})
 	if err != nil {

@@ -45,6 +45,7 @@ func (a *App) Run(ctx context.Context, ready func(net.Addr)) error {
 	// Streams never end of their own accord, so they are told first.
 	context.AfterFunc(ctx, a.signals.Close)
 	context.AfterFunc(ctx, a.edges.Close)
+	context.AfterFunc(ctx, a.opa.Close)
 	wg.Go(func() { stop(web.NewServer(a.Handler, secure, a.slog).Serve(ctx, ln)) })
 	if a.Settings.MTLS.Listen != "" && certs != nil {
 		asking, err := net.Listen("tcp", a.Settings.MTLS.Listen)

@@ -25,7 +25,7 @@ func (a *App) tasks() []job.Task {
 		})},
 		{Name: "sweep", Every: 10 * time.Minute, Run: a.everyRealm(func(ctx context.Context, name string) error {
 			return errors.Join(drained(ctx, name, a.Once.Collect), drained(ctx, name, a.Grants.Collect), drained(ctx, name, a.Sessions.Collect), drained(ctx, name, a.Passwords.Sweep),
-				drained(ctx, name, a.Jobs.Collect), drained(ctx, name, a.Risk.Collect), drained(ctx, name, a.Letters.Collect), drained(ctx, name, a.collectApprovals), drained(ctx, name, a.Desk.Collect), drained(ctx, name, a.Facts.Collect))
+				drained(ctx, name, a.Jobs.Collect), drained(ctx, name, a.Risk.Collect), drained(ctx, name, a.Letters.Collect), drained(ctx, name, a.collectApprovals), drained(ctx, name, a.Desk.Collect), drained(ctx, name, a.Facts.Collect), drained(ctx, name, a.Plane.Collect))
 		})},
 		{Name: "access-sources", Every: 30 * time.Second, Run: a.everyRealm(a.Facts.PullDue)},
 		{Name: "policy-sources", Every: 5 * time.Second, Run: a.everyRealm(a.Policies.Due)},

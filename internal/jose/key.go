@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -99,6 +100,21 @@ func (k *Key) PKCS8() ([]byte, error) {
 		return x509.MarshalPKCS8PrivateKey(k.ed)
 	}
 	return x509.MarshalPKCS8PrivateKey(k.rsa)
+}
+
+// PublicPEM returns the public key as software reads it that knows no JWK.
+func (k *Key) PublicPEM() (string, error) {
+	var public any
+	switch {
+	case k.ec != nil:
+		public = &k.ec.PublicKey
+	case k.ed != nil:
+		public = k.ed.Public()
+	default:
+		public = &k.rsa.PublicKey
+	}
+	der, err := x509.MarshalPKIXPublicKey(public)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})), err
 }
 
 // Public returns the key that verifies what k signs.

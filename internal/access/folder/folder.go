@@ -256,6 +256,10 @@ func (f *Folder) parse(problems *Problems) {
 			f.Source.Policies = append(f.Source.Policies, named)
 		case "test":
 			f.Tests = append(f.Tests, readTests(file, problems)...)
+		case "rego":
+			if p := checkRego(file); p != nil {
+				*problems = append(*problems, *p)
+			}
 		}
 	}
 	for _, t := range f.Tests {

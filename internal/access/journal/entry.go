@@ -22,6 +22,7 @@ const (
 	SearchSubject  = "search.subject"
 	SearchResource = "search.resource"
 	SearchAction   = "search.action"
+	Agent          = "agent" // an agent decided by itself, and told it later
 )
 
 // Entry is one decision with all that it rests on. Whoever hands one over does

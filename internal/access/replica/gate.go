@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"maps"
 	"strings"
 	"time"
 
@@ -10,6 +11,9 @@ import (
 
 // directoryTypes are the types of whoever signs in here, by the kinds of their ids.
 var directoryTypes = map[string]string{"usr": "user", "svc": "service", "wkl": "workload", "agt": "agent", "grp": "group", "org": "organization"}
+
+// EntityTypes are the types of whoever signs in here, by the kinds of their ids.
+func EntityTypes() map[string]string { return maps.Clone(directoryTypes) }
 
 // Principal is the entity of a principal's id.
 func Principal(principalID string) (graph.Entity, bool) {

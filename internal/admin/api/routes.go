@@ -168,6 +168,8 @@ func (s *Server) routes() {
 	op(s, Operation{get, "/incidents/{id}/events", "list-incident-events", "List the events that an incident is about, from a week before, the newest first", operator.IncidentsRead, NoEvent, Reading, 0, false}, s.listIncidentEvents)
 	op(s, Operation{post, "/incidents/{id}/close", "close-incident", "Close an incident with what was found out, and release what it holds", operator.IncidentsClose, "incident.close", Changing, 0, false}, s.closeIncident)
 
+	op(s, Operation{get, "/access/agents", "list-agents", "List agents that decide elsewhere, as they said of themselves last", operator.PoliciesRead, NoEvent, Reading, 0, false}, s.listAgents)
+	op(s, Operation{get, "/access/agents/config", "show-agent-config", "Show what agents are configured with", operator.PoliciesRead, NoEvent, Reading, 0, false}, s.showAgentConfig)
 	op(s, Operation{get, "/access/decisions", "list-decisions", "List decisions about access, the newest first", operator.DecisionsRead, NoEvent, Reading, 0, false}, s.listDecisions)
 	op(s, Operation{get, "/access/decisions/{id}", "explain-decision", "Explain a decision, from the sign-in to the grant", operator.DecisionsRead, NoEvent, Reading, 0, false}, s.explainDecision)
 	op(s, Operation{post, "/access/filter", "filter-access", "Show the condition on rows that an application would get; nothing is written down", operator.DecisionsRead, NoEvent, Reading, 0, false}, s.filterAccess)

@@ -12,6 +12,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	wire "github.com/cardea-id/cardea/api"
+	"github.com/cardea-id/cardea/internal/access/agent"
 	"github.com/cardea-id/cardea/internal/access/journal"
 	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/access/relation"
@@ -53,6 +55,8 @@ type Options struct {
 	Desk        *life.Desk
 	Terms       *terms.Registry
 	Policies    *version.Registry
+	Agents      *agent.Plane
+	AgentConfig func(*realm.Realm) (wire.AgentConfig, error)
 	People      *principal.Directory
 	Credentials *credential.Store
 	Sessions    *session.Store

@@ -9,6 +9,7 @@ const (
 	ScopeRevocations = "cardea:revocations"
 	ScopeDecide      = "cardea:decide"
 	ScopeEdge        = "cardea:edge"
+	ScopeAgent       = "cardea:agent"
 )
 
 // ownResources says which of our own resources a scope opens: what follows the
@@ -19,6 +20,7 @@ var ownResources = [...]struct{ scope, path string }{
 	{ScopeRevocations, "/status-lists"},
 	{ScopeDecide, "/access/v1"},
 	{ScopeEdge, "/access/v1/edge"},
+	{ScopeAgent, "/opa/v1"},
 }
 
 // OwnResource is a protected resource that every issuer serves.

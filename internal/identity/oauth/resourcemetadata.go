@@ -33,7 +33,7 @@ func (s *Server) ownMetadata(w http.ResponseWriter, r *http.Request) error {
 	if path != "" {
 		path = "/" + path
 	}
-	names := map[string]string{client.ScopeOpenID: "Userinfo", client.ScopeAdmin: "Cardea admin API", client.ScopeRevocations: "Revocation stream", client.ScopeDecide: "Decision service", client.ScopeEdge: "Facts for edges"}
+	names := map[string]string{client.ScopeOpenID: "Userinfo", client.ScopeAdmin: "Cardea admin API", client.ScopeRevocations: "Revocation stream", client.ScopeDecide: "Decision service", client.ScopeEdge: "Facts for edges", client.ScopeAgent: "Agents of policies"}
 	for _, own := range client.OwnResources() {
 		if own.Path != path {
 			continue
