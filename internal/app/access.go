@@ -24,7 +24,7 @@ var directoryWords = []string{"kind", "status", "owner", "expires_at", replica.U
 
 // access makes what decisions rest on.
 func (a *App) access(box *secret.Box) {
-	a.Facts = relation.NewStore(relation.Options{DB: a.DB, Log: a.Log, Jobs: a.Jobs, Box: box, Reserved: replica.OfDirectory, Words: directoryWords, Pull: a.pull, CheckURL: a.Fetch.Check})
+	a.Facts = relation.NewStore(relation.Options{DB: a.DB, Log: a.Log, Jobs: a.Jobs, Box: box, Reserved: replica.OfDirectory, Kinds: replica.Kinds(), Words: directoryWords, Pull: a.pull, CheckURL: a.Fetch.Check})
 	a.policies(box)
 	a.Snapshots = decide.New(decide.Options{DB: a.DB, Log: a.Log, Facts: a.Facts, Policies: a.Policies.SetTx, Applied: version.Applied,
 		Directory: directory(), Most: a.Settings.Access.FactsInMemory, Logger: a.slog})

@@ -98,7 +98,7 @@ func Open(fsys fs.FS) (Files, Problems) {
 		case d.IsDir() && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules"):
 			return fs.SkipDir
 		case d.IsDir():
-			return nil
+			return in.Pass()
 		}
 		return in.Add(p, d.Type().IsRegular(), func() ([]byte, error) { return readFile(fsys, p) })
 	})
@@ -116,11 +116,20 @@ type Gatherer struct {
 	full        bool
 }
 
+// Pass counts what is looked at and not taken, such as a folder: a few trees that
+// hold each other many times are a walk without end.
+func (g *Gatherer) Pass() error {
+	if g.seen++; g.seen > maxWalk {
+		return fmt.Errorf("there are more than %d files and folders (name the policy folder itself)", maxWalk)
+	}
+	return nil
+}
+
 // Add takes a file, unless it is one that only stands beside: those are not read.
 // An error says that there is no use in going on.
 func (g *Gatherer) Add(p string, plain bool, read func() ([]byte, error)) error {
-	if g.seen++; g.seen > maxWalk {
-		return fmt.Errorf("there are more than %d files (name the policy folder itself)", maxWalk)
+	if err := g.Pass(); err != nil {
+		return err
 	}
 	if part(p) == "aside" || g.full {
 		return nil

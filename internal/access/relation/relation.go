@@ -47,6 +47,8 @@ type Options struct {
 	// Reserved reports whether somebody else says who is a member of an entity
 	// and what its attributes of some names are. Nil: nobody does.
 	Reserved func(e graph.Entity) bool
+	// Kinds are the types that reserved entities have.
+	Kinds []string
 	// Words are the attributes of reserved entities that are not for writing.
 	Words []string
 	// Pull reads what a source gives, and CheckURL refuses addresses that it would not.

@@ -52,7 +52,7 @@ type world struct {
 
 func run(t *testing.T, fn func(t *testing.T, w *world)) {
 	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
-		w := &world{e, NewStore(Options{DB: e.DB, Log: e.Log, Words: []string{"status"},
+		w := &world{e, NewStore(Options{DB: e.DB, Log: e.Log, Words: []string{"status"}, Kinds: []string{"user", "group"},
 			Reserved: func(e graph.Entity) bool { return strings.HasPrefix(e.ID, "usr_") || strings.HasPrefix(e.ID, "grp_") }})}
 		e.Start(t)
 		fn(t, w)
@@ -249,6 +249,24 @@ func TestNothingIsInsideItselfOrTooDeep(t *testing.T) {
 		w.write(t, add("doc:1 parent folder:1"))
 		w.write(t, remove("folder:0 parent folder:1", "doc:1 parent folder:1"))
 		w.write(t, add(fmt.Sprintf("folder:%d parent folder:top", graph.MaxDepth))) // 31 levels below it now
+	})
+}
+
+// Nobody gets into a group of the directory by a detour of facts: not as something
+// inside it, not by way of an application's own things, in whichever order.
+func TestNobodyIsWrittenIntoTheDirectorysGroups(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.refused(t, "relation_reserved", add("user:usr_1 parent group:grp_1"))
+		w.refused(t, "relation_reserved", add("user:stranger parent group:grp_1"))
+		w.refused(t, "relation_reserved", add("group:own parent group:grp_1"))
+		w.write(t, add("user:usr_1 member team:1", "team:1 member team:2", "team:2 parent dept:1"))
+		w.refused(t, "relation_reserved", add("dept:1 parent group:grp_1"))
+		w.refused(t, "relation_reserved", add("team:2 parent group:grp_1"))
+		w.write(t, add("doc:1 parent folder:1", "folder:1 parent group:grp_1", "doc:2 parent folder:1")) // things may be
+		w.refused(t, "relation_reserved", add("team:1 parent doc:2"))
+		w.refused(t, "relation_reserved", add("user:usr_2 member doc:1"))
+		w.refused(t, "relation_reserved", add("user:usr_2 member box:1", "box:1 parent doc:1"))
+		w.write(t, add("group:grp_2 member team:1", "user:usr_2 viewer group:grp_1"))
 	})
 }
 

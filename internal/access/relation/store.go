@@ -1,6 +1,8 @@
 package relation
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/access/graph"
@@ -82,19 +84,24 @@ func mentioned(tx *db.Tx, e graph.Entity) (bool, error) {
 type nesting struct {
 	count, depth int64
 	loops        bool
+	kinds        bool // some of it is of the types that were asked about
 }
 
 // askAbove measures what an entity is inside of: how many, how deep, and whether
-// it is itself among it.
-func askAbove(tx *db.Tx, e graph.Entity) *db.Answer[nesting] {
-	return db.Ask(tx, func(r db.Row) (n nesting, err error) { return n, r.Scan(&n.count, &n.depth, &n.loops) },
+// it is itself among it, or anything of some types.
+func askAbove(tx *db.Tx, e graph.Entity, types []string) *db.Answer[nesting] {
+	args := []any{tx.Realm, e.Type, []byte(e.ID), graph.MaxDepth}
+	kinds := "0 = 1"
+	if len(types) > 0 {
+		kinds = "COALESCE(MAX(CASE WHEN type IN (" + listOf(&args, types) + ") THEN 1 ELSE 0 END), 0) = 1"
+	}
+	return db.Ask(tx, func(r db.Row) (n nesting, err error) { return n, r.Scan(&n.count, &n.depth, &n.loops, &n.kinds) },
 		`WITH RECURSIVE up (type, id, depth) AS (
 			SELECT object_type, object_id, 1 FROM access_relations WHERE realm = $1 AND subject_type = $2 AND subject_id = $3 AND relation IN ('member', 'parent')
 			UNION
 			SELECT r.object_type, r.object_id, up.depth + 1 FROM up JOIN access_relations r ON r.subject_type = up.type AND r.subject_id = up.id
 			WHERE r.realm = $1 AND r.relation IN ('member', 'parent') AND up.depth <= $4
-		) SELECT (SELECT COUNT(*) FROM (SELECT DISTINCT type, id FROM up) every_one), COALESCE(MAX(depth), 0), COALESCE(MAX(CASE WHEN type = $2 AND id = $3 THEN 1 ELSE 0 END), 0) = 1 FROM up`,
-		tx.Realm, e.Type, []byte(e.ID), graph.MaxDepth)
+		) SELECT (SELECT COUNT(*) FROM (SELECT DISTINCT type, id FROM up) every_one), COALESCE(MAX(depth), 0), COALESCE(MAX(CASE WHEN type = $2 AND id = $3 THEN 1 ELSE 0 END), 0) = 1, `+kinds+` FROM up`, args...)
 }
 
 // askBelow measures how many levels are inside an entity.
@@ -110,6 +117,46 @@ func askBelow(tx *db.Tx, e graph.Entity) *db.Answer[int64] {
 			AND EXISTS (SELECT i.realm FROM access_relations i WHERE i.realm = $1 AND i.object_type = r.subject_type AND i.object_id = r.subject_id AND i.relation IN ('member', 'parent'))
 		) SELECT COALESCE((SELECT MAX(depth) FROM down), 0) + CASE WHEN EXISTS (SELECT realm FROM access_relations WHERE realm = $1 AND object_type = $2 AND object_id = $3 AND relation IN ('member', 'parent')) THEN 1 ELSE 0 END`,
 		tx.Realm, e.Type, []byte(e.ID), graph.MaxDepth)
+}
+
+// aboveOf reads what an entity is inside of, as far as it is of some types.
+func aboveOf(tx *db.Tx, e graph.Entity, types []string) ([]graph.Entity, error) {
+	args := []any{tx.Realm, e.Type, []byte(e.ID)}
+	return db.All(tx, func(r db.Row) (e graph.Entity, err error) {
+		var id []byte
+		err = r.Scan(&e.Type, &id)
+		e.ID = string(id)
+		return e, err
+	}, `WITH RECURSIVE up (type, id) AS (
+			SELECT object_type, object_id FROM access_relations WHERE realm = $1 AND subject_type = $2 AND subject_id = $3 AND relation IN ('member', 'parent')
+			UNION
+			SELECT r.object_type, r.object_id FROM up JOIN access_relations r ON r.subject_type = up.type AND r.subject_id = up.id
+			WHERE r.realm = $1 AND r.relation IN ('member', 'parent')
+		) SELECT type, id FROM up WHERE type IN (`+listOf(&args, types)+`) ORDER BY type, id`, args...)
+}
+
+// anyBelow reports whether anything of some types is inside an entity. Like
+// askBelow it goes through those that have something inside.
+func anyBelow(tx *db.Tx, e graph.Entity, types []string) (bool, error) {
+	args := []any{tx.Realm, e.Type, []byte(e.ID)}
+	return db.One(tx, db.Scalar[bool], `WITH RECURSIVE down (type, id) AS (
+			SELECT object_type, object_id FROM access_relations WHERE realm = $1 AND object_type = $2 AND object_id = $3 AND relation IN ('member', 'parent')
+			UNION
+			SELECT r.subject_type, r.subject_id FROM down JOIN access_relations r ON r.object_type = down.type AND r.object_id = down.id
+			WHERE r.realm = $1 AND r.relation IN ('member', 'parent')
+			AND EXISTS (SELECT i.realm FROM access_relations i WHERE i.realm = $1 AND i.object_type = r.subject_type AND i.object_id = r.subject_id AND i.relation IN ('member', 'parent'))
+		) SELECT EXISTS (SELECT r.realm FROM down JOIN access_relations r ON r.object_type = down.type AND r.object_id = down.id
+			WHERE r.realm = $1 AND r.relation IN ('member', 'parent') AND r.subject_type IN (`+listOf(&args, types)+`))`, args...)
+}
+
+// listOf appends the values to the arguments of a statement and gives their places.
+func listOf(args *[]any, values []string) string {
+	var places []string
+	for _, v := range values {
+		*args = append(*args, v)
+		places = append(places, fmt.Sprintf("$%d", len(*args)))
+	}
+	return strings.Join(places, ", ")
 }
 
 func tupleVersion(tx *db.Tx, t graph.Tuple) (int64, error) {

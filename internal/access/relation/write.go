@@ -139,7 +139,7 @@ func (s *Store) writeTx(tx *db.Tx, by audit.Actor, source string, plan func(tx *
 	if err := apply(tx, version, source, w.change, w.texts); err != nil {
 		return Written{}, nil, err
 	}
-	if err := checkNesting(tx, w.change.Add); err != nil {
+	if err := s.checkNesting(tx, w.change.Add); err != nil {
 		return Written{}, nil, err
 	}
 	target := id.New("bat", tx.Now)
@@ -288,7 +288,7 @@ func unchanged(tx *db.Tx, version int64, since audit.Position) error {
 
 // checkNesting judges what is inside of what when the rows of a batch are in
 // place. Every new circle and every longer way leads through one of its subjects.
-func checkNesting(tx *db.Tx, added []graph.Tuple) error {
+func (s *Store) checkNesting(tx *db.Tx, added []graph.Tuple) error {
 	seen := map[graph.Entity]bool{}
 	var ask []func() error
 	for _, t := range added {
@@ -296,7 +296,7 @@ func checkNesting(tx *db.Tx, added []graph.Tuple) error {
 			continue
 		}
 		seen[t.Subject] = true
-		above, below := askAbove(tx, t.Subject), askBelow(tx, t.Subject)
+		above, below := askAbove(tx, t.Subject, s.Kinds), askBelow(tx, t.Subject)
 		ask = append(ask, func() error {
 			up, err := above.One()
 			if err != nil {
@@ -306,7 +306,10 @@ func checkNesting(tx *db.Tx, added []graph.Tuple) error {
 			if err != nil {
 				return err
 			}
-			return judge(t, up, down)
+			if err := judge(t, up, down); err != nil || !up.kinds {
+				return err
+			}
+			return s.checkReserved(tx, t)
 		})
 	}
 	for _, one := range ask {
@@ -327,6 +330,27 @@ func judge(t graph.Tuple, up nesting, down int64) error {
 		return fault.New(fault.Conflict, "relation_closure", "%s: %s would be inside more than %d", graph.ErrClosure, t.Subject, graph.MaxClosure)
 	}
 	return nil
+}
+
+// checkReserved refuses a fact by which somebody, or a group, would be in what is
+// somebody else's to say who is in: directly, or by way of what others wrote. Things
+// may be in there: documents of an organization.
+func (s *Store) checkReserved(tx *db.Tx, t graph.Tuple) error {
+	above, err := aboveOf(tx, t.Subject, s.Kinds)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(above, s.Reserved)
+	if i < 0 {
+		return nil
+	}
+	some := slices.Contains(s.Kinds, t.Subject.Type)
+	if !some {
+		if some, err = anyBelow(tx, t.Subject, s.Kinds); err != nil || !some {
+			return err
+		}
+	}
+	return fault.New(fault.Conflict, "relation_reserved", "with %s %s %s somebody would be in %s; who is in there is not written here, but with its members", t.Subject, t.Relation, t.Object, above[i])
 }
 
 // ForgetTx removes everything that mentions an entity, in the transaction that

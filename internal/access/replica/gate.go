@@ -2,6 +2,7 @@ package replica
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,9 @@ var directoryTypes = map[string]string{"usr": "user", "svc": "service", "wkl": "
 
 // EntityTypes are the types of whoever signs in here, by the kinds of their ids.
 func EntityTypes() map[string]string { return maps.Clone(directoryTypes) }
+
+// Kinds are the types that entities of the directory have.
+func Kinds() []string { return slices.Sorted(maps.Values(directoryTypes)) }
 
 // Principal is the entity of a principal's id.
 func Principal(principalID string) (graph.Entity, bool) {

@@ -444,6 +444,9 @@ func (s store) entries(tree string) (all []treeEntry, err error) {
 		if space < 0 || zero < space || len(b) < zero+21 {
 			return nil, errGit
 		}
+		if name := b[space+1 : zero]; len(name) == 0 || bytes.IndexByte(name, '/') >= 0 {
+			return nil, errGit // no Git makes these, and what is shown would not be what is read
+		}
 		all = append(all, treeEntry{string(b[:space]), string(b[space+1 : zero]), hex.EncodeToString(b[zero+1 : zero+21])})
 		b = b[zero+21:]
 	}
@@ -485,8 +488,11 @@ func (s store) gather(in *folder.Gatherer, tree, prefix string, depth int) error
 		p := path.Join(prefix, e.name)
 		switch {
 		case e.mode == modeFolder && strings.HasPrefix(e.name, "."), e.mode == modeFolder && depth > 6:
+			err = in.Pass()
 		case e.mode == modeFolder:
-			err = s.gather(in, e.id, p, depth+1)
+			if err = in.Pass(); err == nil {
+				err = s.gather(in, e.id, p, depth+1)
+			}
 		default:
 			err = in.Add(p, strings.HasPrefix(e.mode, "100"), func() ([]byte, error) {
 				o := s[e.id]
