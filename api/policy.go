@@ -110,6 +110,7 @@ type PolicyPlan struct {
 	Decisions   int                `json:"decisions" doc:"Of that time, asked again."`
 	Unaffected  int                `json:"unaffected" doc:"Of these, about which the folder says the very same."`
 	Partial     bool               `json:"partial" doc:"There were more than can be asked again; these are the newest."`
+	More        bool               `json:"more" doc:"More accesses change than are counted here."`
 	Drifted     int                `json:"drifted" doc:"Answered differently by now, because facts changed since."`
 	Gains       []PolicyEffect     `json:"gains" doc:"Who gains which access. At most 1,000 are listed."`
 	GainCount   int                `json:"gain_count"`

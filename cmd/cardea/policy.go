@@ -422,6 +422,9 @@ func (c *console) printPlan(dir string, days int, p *api.PolicyPlan) {
 	if p.GainCount+p.LossCount+p.StepUpCount == 0 {
 		fmt.Fprintln(c.out, c.green("Nobody gains or loses anything that was asked for."))
 	}
+	if p.More {
+		fmt.Fprintln(c.out, c.yellow("And more: this changes more than anybody reads line by line."))
+	}
 	if p.Drifted > 0 {
 		fmt.Fprintf(c.out, "%d are answered differently by now, because facts changed since.\n", p.Drifted)
 	}

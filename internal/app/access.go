@@ -24,7 +24,7 @@ var directoryWords = []string{"kind", "status", "owner", "expires_at", replica.U
 
 // access makes what decisions rest on.
 func (a *App) access(box *secret.Box) {
-	a.Facts = relation.NewStore(relation.Options{DB: a.DB, Log: a.Log, Jobs: a.Jobs, Box: box, Reserved: replica.OfDirectory, Kinds: replica.Kinds(), Words: directoryWords, Pull: a.pull, CheckURL: a.Fetch.Check})
+	a.Facts = relation.NewStore(relation.Options{DB: a.DB, Log: a.Log, Jobs: a.Jobs, Box: box, Reserved: replica.OfDirectory, Kinds: replica.Kinds(), Words: directoryWords, Pull: a.pull, CheckURL: a.Fetch.Check, Named: a.Fetch.Named})
 	a.policies(box)
 	a.Snapshots = decide.New(decide.Options{DB: a.DB, Log: a.Log, Facts: a.Facts, Policies: a.Policies.SetTx, Applied: version.Applied,
 		Directory: directory(), Most: a.Settings.Access.FactsInMemory, Logger: a.slog})
@@ -45,7 +45,7 @@ const mostPulled = 128 << 20
 // others chose may reach, and nothing else.
 func (a *App) pull(ctx context.Context, s *relation.Source, text string, each func([]byte) error) error {
 	if s.Kind == relation.Postgres {
-		return db.ReadForeign(ctx, text, s.Query, a.Fetch.Dial, each)
+		return db.ReadForeign(ctx, text, s.Query, db.ForeignOptions{Dial: a.Fetch.Dial, Named: a.Fetch.Named, Most: mostPulled}, each)
 	}
 	return a.Fetch.Lines(ctx, s.URL, secret.Text(text), mostPulled, each)
 }
@@ -63,6 +63,7 @@ func directory() decide.Directory {
 		Touched: touched,
 		Entity:  replica.Principal,
 		Owns:    replica.OfDirectory,
+		Kinds:   replica.Kinds(),
 		Words:   directoryWords,
 		Unfit:   replica.Unfit,
 		Gate:    replica.Gate,

@@ -304,7 +304,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.Snapshots.Start()
 	a.closers = append(a.closers, a.Snapshots.Close)
 	a.tasked.Start()
-	a.closers = append(a.closers, a.tasked.Close)
+	a.closers = append(a.closers, a.Policies.Close, a.tasked.Close)
 	a.Jobs.Start()
 	a.closers = append(a.closers, a.Jobs.Close)
 	a.Journal.Start()

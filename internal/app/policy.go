@@ -4,18 +4,15 @@ import (
 	"context"
 	"time"
 
-	"github.com/cardea-id/cardea/internal/access/graph"
 	"github.com/cardea-id/cardea/internal/access/policy"
-	"github.com/cardea-id/cardea/internal/access/replica"
 	"github.com/cardea-id/cardea/internal/access/version"
-	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/secret"
 	"github.com/cardea-id/cardea/internal/web"
 )
 
 // policies makes the registry of policy folders.
 func (a *App) policies(box *secret.Box) {
-	a.Policies = version.New(version.Options{DB: a.DB, Log: a.Log, Box: box, Facts: a.factsOf, Decisions: a.pastDecisions, Directories: a.Settings.Policies.Directories,
+	a.Policies = version.New(version.Options{DB: a.DB, Log: a.Log, Box: box, Facts: a.factsOf, Decisions: a.pastDecisions, Directories: a.Settings.Policies.Directories, Logger: a.slog,
 		Exchange: func(ctx context.Context, r version.Request) ([]byte, error) {
 			return a.Fetch.Exchange(ctx, web.Exchanged(r))
 		}})
@@ -23,16 +20,7 @@ func (a *App) policies(box *secret.Box) {
 
 // factsOf is what is known in a realm now, to be joined with policies of a plan.
 func (a *App) factsOf(ctx context.Context, realm string) (func(*policy.Set) *policy.Snapshot, error) {
-	now, _, err := a.Snapshots.At(ctx, realm, audit.Position{})
-	switch {
-	case err != nil:
-		return nil, err
-	case now == nil: // no policies yet
-		return func(s *policy.Set) *policy.Snapshot {
-			return policy.NewSnapshot(s, graph.Empty(), 0).WithGate(replica.Gate)
-		}, nil
-	}
-	return now.With, nil
+	return a.Snapshots.Facts(ctx, realm)
 }
 
 // slice is how much of the past is read at once, so that of more decisions than a

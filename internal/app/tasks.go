@@ -27,8 +27,8 @@ func (a *App) tasks() []job.Task {
 			return errors.Join(drained(ctx, name, a.Once.Collect), drained(ctx, name, a.Grants.Collect), drained(ctx, name, a.Sessions.Collect), drained(ctx, name, a.Passwords.Sweep),
 				drained(ctx, name, a.Jobs.Collect), drained(ctx, name, a.Risk.Collect), drained(ctx, name, a.Letters.Collect), drained(ctx, name, a.collectApprovals), drained(ctx, name, a.Desk.Collect), drained(ctx, name, a.Facts.Collect), drained(ctx, name, a.Plane.Collect))
 		})},
-		{Name: "access-sources", Every: 30 * time.Second, Run: a.everyRealm(a.Facts.PullDue)},
-		{Name: "policy-sources", Every: 5 * time.Second, Run: a.everyRealm(a.Policies.Due)},
+		{Name: "access-sources", Every: 30 * time.Second, Run: job.Whole(a.pullDue)},
+		{Name: "policy-sources", Every: 5 * time.Second, Run: job.Whole(func(ctx context.Context) error { return a.Policies.Begin(ctx, a.live) })},
 		{Name: "departures", Every: 10 * time.Minute, Run: a.everyRealm(func(ctx context.Context, name string) error {
 			_, err := a.Desk.DeleteDue(ctx, name)
 			return err
@@ -57,6 +57,23 @@ func (a *App) tasks() []job.Task {
 			return a.Log.Forget(ctx, name, a.DB.Now().Add(-activityKept))
 		})},
 	}
+}
+
+// pullDue promises what is due to be pulled, in realms that have something to pull.
+func (a *App) pullDue(ctx context.Context) error {
+	due, err := a.Facts.Due(ctx)
+	for _, name := range due {
+		if a.live(ctx, name) {
+			err = errors.Join(err, a.Facts.PullDue(ctx, name))
+		}
+	}
+	return err
+}
+
+// live reports whether there is a realm of the name.
+func (a *App) live(ctx context.Context, name string) bool {
+	_, err := a.Realms.ByName(ctx, name)
+	return err == nil
 }
 
 func (a *App) collectApprovals(ctx context.Context, name string) (int64, error) {

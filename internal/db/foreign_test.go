@@ -25,10 +25,11 @@ func TestForeignDatabasesAreOnlyRead(t *testing.T) {
 	u.User, u.RawQuery = url.UserPassword(u.User.Username(), password), "sslmode=disable"
 	dialled := ""
 	read := func(query string) (rows []string, err error) {
-		err = db.ReadForeign(context.Background(), u.String(), query, func(ctx context.Context, network, address string) (net.Conn, error) {
+		dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 			dialled = address
 			return new(net.Dialer).DialContext(ctx, network, address)
-		}, func(row []byte) error {
+		}
+		err = db.ReadForeign(context.Background(), u.String(), query, db.ForeignOptions{Dial: dial, Named: func(string) bool { return true }, Most: 1 << 20}, func(row []byte) error {
 			rows = append(rows, string(row))
 			return nil
 		})
@@ -46,6 +47,9 @@ func TestForeignDatabasesAreOnlyRead(t *testing.T) {
 		"SELECT nextval('event_order')",
 		"SELECT 1) x; DROP TABLE principals; SELECT (1",
 		"SELECT * FROM no_such_table",
+		"SELECT set_config('transaction_read_only', 'off', false)",
+		"SELECT repeat('x', 2000000)",
+		"SELECT repeat('x', 100000) FROM generate_series(1, 20)",
 	} {
 		if rows, err := read(bad); err == nil || strings.Contains(err.Error(), password) {
 			t.Errorf("%s: %v %v", bad, rows, err)
@@ -54,5 +58,43 @@ func TestForeignDatabasesAreOnlyRead(t *testing.T) {
 	u.Host = "127.0.0.1:1"
 	if _, err := read("SELECT 1"); err == nil || strings.Contains(err.Error(), password) {
 		t.Errorf("nobody there: %v", err)
+	}
+}
+
+// The password of another database goes to nobody who cannot prove to be it, unless
+// whoever runs this server named the host.
+func TestForeignDatabasesProveWhoTheyAre(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() { // it has no TLS and wants the password as it is
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			heard := make([]byte, 512)
+			n, _ := c.Read(heard)
+			if n == 8 { // SSLRequest
+				_, _ = c.Write([]byte("N"))
+				n, _ = c.Read(heard)
+			}
+			if n > 0 {
+				t.Errorf("without TLS it was told %q", heard[:n])
+			}
+			_ = c.Close()
+		}
+	}()
+	for mode, allowed := range map[string]bool{"": true, "?sslmode=verify-full": true, "?sslmode=require": false, "?sslmode=disable": false, "?sslmode=prefer": false, "?sslmode=allow": false} {
+		raw := "postgres://reader:s3cret@" + l.Addr().String() + "/app" + mode
+		if err := db.CheckForeign(raw, nil); (err == nil) != allowed {
+			t.Errorf("%s: %v", mode, err)
+		}
+		err := db.ReadForeign(context.Background(), raw, "SELECT 1", db.ForeignOptions{Dial: new(net.Dialer).DialContext, Most: 1 << 20}, func([]byte) error { return nil })
+		if err == nil || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: %v", mode, err)
+		}
 	}
 }

@@ -63,3 +63,6 @@ func (f *Fetcher) Lines(ctx context.Context, raw string, bearer secret.Text, mos
 func (f *Fetcher) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return f.dial(ctx, network, address)
 }
+
+// Named reports whether whoever runs this server allowed a host and port by name.
+func (f *Fetcher) Named(hostport string) bool { return f.allowed(hostport) }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +29,7 @@ const schema = `
 entity user in [team] { level?: Long };
 entity team in [team];
 entity folder in [folder];
-entity payment in [folder] { status?: String };
+entity payment in [folder, team] { status?: String };
 action read, refund appliesTo { principal: user, resource: payment };
 `
 
@@ -39,7 +41,8 @@ forbid (principal, action == Action::"refund", resource) unless { resource has s
 
 var roles = policy.Roles{File: "roles.yaml", Types: []policy.RoleType{{Type: "payment", Roles: []policy.Role{
 	{Name: "viewer", Permissions: []string{"read"}}, {Name: "clerk", Implies: []string{"viewer"}, Permissions: []string{"refund"}}}},
-	{Type: "folder", Roles: []policy.Role{{Name: "viewer"}, {Name: "clerk", Implies: []string{"viewer"}}}}}}
+	{Type: "folder", Roles: []policy.Role{{Name: "viewer"}, {Name: "clerk", Implies: []string{"viewer"}}}},
+	{Type: "team", Roles: []policy.Role{{Name: "viewer"}, {Name: "clerk", Implies: []string{"viewer"}}}}}}
 
 func compiled(t testing.TB) *policy.Set {
 	t.Helper()
@@ -70,8 +73,13 @@ type world struct {
 
 func open(t *testing.T, e *audittest.Env, most int) *world {
 	t.Helper()
+	return openWith(t, e, most, decide.Directory{})
+}
+
+func openWith(t *testing.T, e *audittest.Env, most int, d decide.Directory) *world {
+	t.Helper()
 	w := &world{Env: e, facts: relation.NewStore(relation.Options{DB: e.DB, Log: e.Log}), set: compiled(t)}
-	w.snaps = decide.New(decide.Options{DB: e.DB, Log: e.Log, Facts: w.facts, Most: most,
+	w.snaps = decide.New(decide.Options{DB: e.DB, Log: e.Log, Facts: w.facts, Most: most, Directory: d,
 		Policies: func(*db.Tx) (*policy.Set, error) { return w.set, nil },
 		Applied:  func(r audit.Record) bool { return r.Action == "policy.apply" }})
 	e.Start(t)
@@ -465,4 +473,164 @@ func decideAgain(t *testing.T, w *world) func() string {
 		}
 		return tuplesOf(g)
 	}
+}
+
+// directory is another side with people and groups whose ids begin with d_.
+type directory map[string]decide.Entry
+
+func (d directory) is() decide.Directory {
+	of := func(id string) (graph.Entity, bool) {
+		return graph.Entity{Type: map[bool]string{true: "team", false: "user"}[strings.HasPrefix(id, "d_team")], ID: id}, strings.HasPrefix(id, "d_")
+	}
+	return decide.Directory{
+		Page: func(*db.Tx, string, int) (all []decide.Entry, _ string, _ error) {
+			return slices.Collect(maps.Values(d)), "", nil
+		},
+		Read: func(_ *db.Tx, ids []string) (all []decide.Entry, _ error) {
+			for _, id := range ids {
+				if x, ok := d[id]; ok {
+					all = append(all, x)
+				}
+			}
+			return all, nil
+		},
+		Touched: func(r audit.Record) (changed, ended []string) {
+			if r.Action == "person" {
+				return []string{r.Target}, nil
+			}
+			return nil, nil
+		},
+		Entity: of,
+		Owns:   func(e graph.Entity) bool { own, ok := of(e.ID); return ok && own == e },
+		Kinds:  []string{"user", "team"}, Words: []string{"kind"},
+	}
+}
+
+// put says what somebody is in, as the directory has it.
+func (d directory) put(id string, in ...string) {
+	e, _ := d.is().Entity(id)
+	x := decide.Entry{Entity: e, Attributes: map[string]any{"kind": "person"}}
+	for _, text := range in {
+		x.In = append(x.In, tuple(e.Type+":"+id+" "+text))
+	}
+	d[id] = x
+}
+
+func (w *world) touch(t *testing.T, id string) {
+	t.Helper()
+	err := w.DB.Update(ctx, dbtest.Realm, func(tx *db.Tx) error {
+		audit.Append(tx, audittest.By, audit.Event{Action: "person", TargetType: "person", Target: id, Invalidates: true})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What was written about the directory's own stays beside what the directory says,
+// whichever of the two changes, and a snapshot that was carried on is the one that
+// is built anew.
+func TestFactsStandBesideTheDirectory(t *testing.T) {
+	for _, most := range []int{0, 1} {
+		t.Run(fmt.Sprintf("most %d", most), func(t *testing.T) {
+			audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+				d := directory{}
+				d.put("d_team")
+				d.put("d_ann", "member team:d_team", "viewer team:d_team")
+				w := openWith(t, e, most, d.is())
+				roles := func(when string, viewer, clerk bool) {
+					t.Helper()
+					for _, fresh := range []bool{false, true} {
+						if fresh {
+							w.Clock.Advance(time.Hour)
+							w.snaps.LetGo()
+						}
+						for action, want := range map[string]bool{"read": viewer || clerk, "refund": clerk} {
+							if a := w.may("user:d_ann", action, "payment:1", audit.Position{}); a.Allowed != want {
+								t.Errorf("%s, built anew %v: %s is %+v", when, fresh, action, a)
+							}
+						}
+					}
+				}
+				active := graph.Attribute{Entity: entity("payment:1"), Name: "status", Value: "active"}
+				w.write(t, graph.Change{Set: []graph.Attribute{active}, Add: []graph.Tuple{tuple("payment:1 parent team:d_team")}})
+				roles("by the directory alone", true, false)
+				w.write(t, graph.Change{Add: []graph.Tuple{tuple("user:d_ann clerk team:d_team")}})
+				roles("a role was written", true, true)
+				w.touch(t, "d_ann")
+				roles("the directory speaks of her again", true, true)
+				w.write(t, graph.Change{Remove: []graph.Tuple{tuple("user:d_ann viewer team:d_team")}})
+				w.write(t, graph.Change{Remove: []graph.Tuple{tuple("user:d_ann clerk team:d_team")}})
+				roles("what the directory says was not written and stays", true, false)
+				past := tuple("user:d_ann viewer team:d_team")
+				past.Expires = 1
+				w.write(t, graph.Change{Add: []graph.Tuple{past}})
+				roles("written as ended", true, false)
+				w.write(t, graph.Change{Add: []graph.Tuple{tuple("user:d_ann viewer team:d_team")}})
+				d.put("d_ann", "member team:d_team")
+				w.touch(t, "d_ann")
+				roles("the directory takes back what was written as well", true, false)
+				w.write(t, graph.Change{Remove: []graph.Tuple{past}})
+				roles("and it is taken back", false, false)
+			})
+		})
+	}
+}
+
+// While a realm is made compact it is written and asked, and afterwards it holds
+// what was written meanwhile.
+func TestNobodyWaitsForCompaction(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		d := directory{}
+		d.put("d_ann")
+		w := openWith(t, e, 0, d.is())
+		w.write(t, graph.Change{Add: []graph.Tuple{tuple("user:ann viewer payment:1"), tuple("user:bob viewer payment:1")}})
+		for _, built := range []bool{false, true} {
+			if !w.may("user:ann", "read", "payment:1", audit.Position{}).Allowed {
+				t.Fatal("the facts are not there")
+			}
+			w.snaps.Compact(dbtest.Realm, func() {
+				w.write(t, graph.Change{Remove: []graph.Tuple{tuple("user:ann viewer payment:1")}, Add: []graph.Tuple{tuple("user:d_ann viewer payment:1")}})
+				d.put("d_ann")
+				w.touch(t, "d_ann")
+				if built {
+					w.snaps.Reset()
+				}
+				if w.may("user:ann", "read", "payment:1", audit.Position{}).Allowed || !w.may("user:d_ann", "read", "payment:1", audit.Position{}).Allowed {
+					t.Error("what was written while it is made compact does not count")
+				}
+			})
+			if w.may("user:ann", "read", "payment:1", audit.Position{}).Allowed || !w.may("user:d_ann", "read", "payment:1", audit.Position{}).Allowed || !w.may("user:bob", "read", "payment:1", audit.Position{}).Allowed {
+				t.Error("what was written meanwhile is gone")
+			}
+			w.write(t, graph.Change{Add: []graph.Tuple{tuple("user:ann viewer payment:1")}, Remove: []graph.Tuple{tuple("user:d_ann viewer payment:1")}})
+		}
+		before, _, err := w.snaps.At(ctx, dbtest.Realm, audit.Position{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.touch(t, "nobody of this realm")
+		after, _, err := w.snaps.At(ctx, dbtest.Realm, audit.Position{})
+		if err != nil || after.Graph() != before.Graph() || after.Revision() <= before.Revision() {
+			t.Errorf("an event of no concern: %v, the same graph %v", err, after.Graph() == before.Graph())
+		}
+	})
+}
+
+// A realm without policies has facts, for whoever asks what policies would do.
+func TestFactsDoNotWaitForPolicies(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		w := open(t, e, 0)
+		set := w.set
+		w.set = nil
+		w.write(t, graph.Change{Add: []graph.Tuple{tuple("user:ann viewer payment:1")}})
+		facts, err := w.snaps.Facts(ctx, dbtest.Realm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := &policy.Question{Subject: entity("user:ann"), Action: "read", Resource: entity("payment:1"), At: w.DB.Now()}
+		if a := policy.Decide(facts(set), q); !a.Allowed {
+			t.Errorf("%+v", a)
+		}
+	})
 }

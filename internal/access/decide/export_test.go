@@ -1,5 +1,19 @@
 package decide
 
+import (
+	"context"
+
+	"github.com/cardea-id/cardea/internal/access/graph"
+)
+
+// Compact makes a realm compact while something happens.
+func (s *Snapshots) Compact(realm string, meanwhile func()) {
+	s.state(realm).compact(context.Background(), s, func(*graph.Graph) bool { return true }, func(g *graph.Graph) (*graph.Graph, error) {
+		meanwhile()
+		return g.Compact()
+	})
+}
+
 // LetGo is what happens every minute.
 func (s *Snapshots) LetGo() { s.letGo() }
 
@@ -17,3 +31,6 @@ func (s *Snapshots) Held() int {
 	defer s.mu.RUnlock()
 	return len(s.realms)
 }
+
+// Reset is what happens when the log cannot say what was missed.
+func (s *Snapshots) Reset() { s.reset() }

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/access/graph"
@@ -51,6 +52,8 @@ type Directory struct {
 	Entity func(id string) (graph.Entity, bool)
 	// Owns reports whether an entity is the directory's.
 	Owns func(e graph.Entity) bool
+	// Kinds are the types that its entities have.
+	Kinds []string
 	// Words are the names that Entry.Attributes may have.
 	Words []string
 	// Unfit, one of Words or "", is set on those of whom something could not be held,
@@ -95,6 +98,8 @@ type Snapshots struct {
 	work   chan struct{}
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+
+	compacting atomic.Bool // one realm at a time
 
 	mu     sync.RWMutex
 	realms map[string]*state
@@ -208,6 +213,28 @@ func (s *Snapshots) At(ctx context.Context, realm string, min audit.Position) (*
 	return snap, audit.AtRevision(snap.Revision()), nil
 }
 
+// Facts gives what is known of a realm now, as what joins policies to it. A realm
+// needs no policies of its own for that.
+func (s *Snapshots) Facts(ctx context.Context, realm string) (func(*policy.Set) *policy.Snapshot, error) {
+	at := s.o.Log.Applied()
+	st := s.state(realm)
+	snap, err := st.at(ctx, s, at)
+	switch {
+	case err != nil:
+		return nil, err
+	case snap != nil:
+		return snap.With, nil
+	}
+	var g *graph.Graph
+	st.inTurn(ctx, func() { g = st.graph })
+	if g == nil {
+		return nil, context.Cause(ctx)
+	}
+	return func(set *policy.Set) *policy.Snapshot {
+		return policy.NewSnapshot(set, g, at.Revision()).WithGate(s.o.Directory.Gate)
+	}, nil
+}
+
 // Decide answers one question of a realm at a revision or later. An error denies,
 // with the reason.
 func (s *Snapshots) Decide(ctx context.Context, realm string, min audit.Position, q *policy.Question) policy.Answer {
@@ -265,6 +292,7 @@ func (s *Snapshots) carryOn(ctx context.Context) {
 			s.o.Logger.Warn("the facts of a realm are not carried on; it is tried again when somebody asks", "realm", st.realm, "err", err)
 		}
 	}
+	s.compactSome(ctx, all)
 }
 
 // letGo forgets realms that nobody asked about for a while, and beyond the bound

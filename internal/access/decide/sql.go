@@ -55,7 +55,7 @@ func (s *Snapshots) closure(tx *db.Tx, q *policy.Question) (*graph.Graph, error)
 	if err != nil {
 		return nil, err
 	}
-	return s.renew(g, tx.Realm, nil, entries), nil
+	return s.join(g, tx.Realm, entries), nil
 }
 
 // directoryAbove reads one of the directory's own with everything that it is in

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,9 @@ type state struct {
 	version int64
 	set     *policy.Set
 	graph   *graph.Graph
+	// While the graph is made compact beside, since has what changed meanwhile.
+	compacting bool
+	since      []graph.Change
 
 	current atomic.Pointer[policy.Snapshot]
 	size    atomic.Int64
@@ -102,6 +106,11 @@ func (st *state) publish(s *Snapshots, at audit.Position) {
 	if old := st.current.Load(); old != nil && old.Revision() > at.Revision() {
 		at = audit.AtRevision(old.Revision())
 	}
+	old := st.current.Load()
+	if old != nil && old.Set() == st.set && old.Graph() == st.graph {
+		st.current.Store(old.Later(at.Revision()).WithGate(s.o.Directory.Gate))
+		return
+	}
 	st.current.Store(policy.NewSnapshot(st.set, st.graph, at.Revision()).WithGate(s.o.Directory.Gate))
 }
 
@@ -127,7 +136,8 @@ func (st *state) catchUp(ctx context.Context, s *Snapshots) error {
 
 // apply does some records, or nothing.
 func (st *state) apply(ctx context.Context, s *Snapshots, records []audit.Record) error {
-	g, version, set := st.graph, st.version, st.set
+	version, set := st.version, st.set
+	g := &steps{Graph: st.graph}
 	policies := false
 	again := map[string]bool{}
 	for _, r := range records {
@@ -143,10 +153,16 @@ func (st *state) apply(ctx context.Context, s *Snapshots, records []audit.Record
 			if v != version+1 {
 				return &hole{fmt.Sprintf("after version %d of the facts comes %d", version, v)}
 			}
-			if g, err = g.Apply(c); err != nil {
+			if err := g.do(c); err != nil {
 				return &hole{fmt.Sprintf("version %d of the facts does not fit: %s", v, err)}
 			}
 			version = v
+			// What both sides say is put together from both.
+			for _, t := range slices.Concat(c.Add, c.Remove) {
+				if s.o.Directory.Owns(t.Subject) && s.o.Directory.Owns(t.Object) {
+					again[t.Subject.ID] = true
+				}
+			}
 		case s.o.Applied != nil && s.o.Applied(r):
 			policies = true
 		default:
@@ -162,8 +178,7 @@ func (st *state) apply(ctx context.Context, s *Snapshots, records []audit.Record
 				}
 			}
 			if len(gone) > 0 {
-				var err error
-				if g, err = g.Apply(graph.Change{Drop: gone}); err != nil {
+				if err := g.do(graph.Change{Drop: gone}); err != nil {
 					return &hole{err.Error()}
 				}
 			}
@@ -171,9 +186,13 @@ func (st *state) apply(ctx context.Context, s *Snapshots, records []audit.Record
 	}
 	if policies || len(again) > 0 {
 		var entries []Entry
+		var written []graph.Tuple
 		ids := make([]string, 0, len(again))
+		var whom []graph.Entity
 		for id := range again {
-			ids = append(ids, id)
+			if e, ok := s.o.Directory.Entity(id); ok {
+				ids, whom = append(ids, id), append(whom, e)
+			}
 		}
 		err := s.o.DB.View(ctx, st.realm, func(tx *db.Tx) (err error) {
 			if policies {
@@ -182,6 +201,9 @@ func (st *state) apply(ctx context.Context, s *Snapshots, records []audit.Record
 				}
 			}
 			if len(ids) > 0 {
+				if written, err = relation.RolesTx(tx, whom, s.o.Directory.Kinds); err != nil {
+					return err
+				}
 				entries, err = s.o.Directory.Read(tx, ids)
 			}
 			return err
@@ -189,108 +211,13 @@ func (st *state) apply(ctx context.Context, s *Snapshots, records []audit.Record
 		if err != nil {
 			return err
 		}
-		g = s.renew(g, st.realm, ids, entries)
+		s.renew(g, st.realm, whom, entries, written)
 	}
-	st.graph, st.version, st.set = g, version, set
+	st.graph, st.version, st.set = g.Graph, version, set
+	if st.compacting {
+		st.since = append(st.since, g.done...)
+	}
 	return nil
-}
-
-// renew replaces what the graph has of some of the directory's own. Whoever is not
-// among the entries is no longer there.
-func (s *Snapshots) renew(g *graph.Graph, realm string, ids []string, entries []Entry) *graph.Graph {
-	left := map[graph.Entity]bool{}
-	for _, id := range ids {
-		if e, ok := s.o.Directory.Entity(id); ok {
-			left[e] = true
-		}
-	}
-	for _, x := range entries {
-		delete(left, x.Entity)
-		var c graph.Change
-		now := map[[3]string]bool{}
-		for _, t := range x.In {
-			now[[3]string{t.Relation, t.Object.Type, t.Object.ID}] = true
-		}
-		for t := range g.From(x.Entity) {
-			if s.o.Directory.Owns(t.Object) && !now[[3]string{t.Relation, t.Object.Type, t.Object.ID}] {
-				c.Remove = append(c.Remove, t)
-			}
-		}
-		for _, name := range s.o.Directory.Words {
-			if v, ok := x.Attributes[name]; ok {
-				c.Set = append(c.Set, graph.Attribute{Entity: x.Entity, Name: name, Value: v})
-			} else {
-				c.Unset = append(c.Unset, graph.Attribute{Entity: x.Entity, Name: name})
-			}
-		}
-		fits := true
-		next, err := g.Apply(c)
-		if err == nil {
-			g = next
-		} else {
-			s.leftOut(realm, x.Entity, err)
-			fits = false
-		}
-		// A membership that does not fit, because facts that were written elsewhere
-		// make it too deep, is left out, and whom it is about may do nothing.
-		for _, t := range x.In {
-			next, err := g.Apply(graph.Change{Add: []graph.Tuple{t}})
-			if err != nil {
-				s.leftOut(realm, x.Entity, err)
-				fits = false
-				continue
-			}
-			g = next
-			fits = fits && !s.unfit(g, t.Object)
-		}
-		if !fits {
-			g = s.refuse(g, x.Entity)
-		}
-	}
-	for e := range left {
-		if next, err := g.Apply(graph.Change{Drop: []graph.Entity{e}}); err == nil {
-			g = next
-		}
-	}
-	return g
-}
-
-func (s *Snapshots) unfit(g *graph.Graph, e graph.Entity) bool {
-	for name := range g.Attributes(e) {
-		if name == s.o.Directory.Unfit {
-			return true
-		}
-	}
-	return false
-}
-
-// refuse makes one of the directory's own unfit, with all who are in it, until the
-// realm is built anew.
-func (s *Snapshots) refuse(g *graph.Graph, e graph.Entity) *graph.Graph {
-	if s.o.Directory.Unfit == "" {
-		return g
-	}
-	var c graph.Change
-	seen := map[graph.Entity]bool{e: true}
-	for todo := []graph.Entity{e}; len(todo) > 0; {
-		x := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		c.Set = append(c.Set, graph.Attribute{Entity: x, Name: s.o.Directory.Unfit, Value: true})
-		for t := range g.To(x) {
-			if t.Relation == graph.Member && s.o.Directory.Owns(t.Subject) && !seen[t.Subject] {
-				seen[t.Subject] = true
-				todo = append(todo, t.Subject)
-			}
-		}
-	}
-	if next, err := g.Apply(c); err == nil {
-		return next
-	}
-	return g
-}
-
-func (s *Snapshots) leftOut(realm string, e graph.Entity, err error) {
-	s.o.Logger.Warn("a membership is left out of decisions", "realm", realm, "of", e.ID, "why", err)
 }
 
 // loadTries is how often a realm is read whose groups change under the reading.
@@ -350,7 +277,8 @@ func (st *state) read(ctx context.Context, s *Snapshots, apart bool) error {
 	}
 	var entries []Entry
 	err = s.readDirectory(ctx, st.realm, func(x Entry) error {
-		if apart {
+		// Of what was written as well the later end counts; the builder takes the last.
+		if apart || slices.ContainsFunc(x.In, func(t graph.Tuple) bool { return t.Expires != 0 }) {
 			entries = append(entries, x)
 			return count()
 		}
@@ -381,13 +309,14 @@ func (st *state) read(ctx context.Context, s *Snapshots, apart bool) error {
 	if err != nil {
 		return err
 	}
-	g = s.renew(g, st.realm, nil, entries)
+	g = s.join(g, st.realm, entries)
 	// Rows that were read late may miss what was only removed after the version that
 	// was read first: the batch that did so is noted before this returns.
 	if _, err := s.o.Log.Settled(ctx); err != nil {
 		return err
 	}
 	st.graph, st.version, st.set = g, version, set
+	st.compacting, st.since = false, nil
 	st.loaded.Store(true)
 	if err := st.catchUp(ctx, s); err != nil {
 		st.loaded.Store(false)

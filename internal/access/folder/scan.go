@@ -39,10 +39,16 @@ var signs = []string{"::", "==", "!=", "<=", ">=", "&&", "||", "@", ".", ",", ";
 func scan(file, src string) ([]piece, *Problem) {
 	var all []piece
 	var above []comment
-	line, start, newlines := 1, 0, 2
+	line, newlines := 1, 2
+	counted, runes := 0, 0 // of this line, so that a long one is counted once
+	column := func(i int) int {
+		runes += utf8.RuneCountInString(src[counted:i])
+		counted = i
+		return runes + 1
+	}
 	gap := func() bool { return newlines >= 2 && (len(all) > 0 || len(above) > 0) }
 	add := func(k kind, from, to int) {
-		p := piece{text: src[from:to], kind: k, line: line, column: utf8.RuneCountInString(src[start:from]) + 1, above: above, gap: gap()}
+		p := piece{text: src[from:to], kind: k, line: line, column: column(from), above: above, gap: gap()}
 		if len(above) > 0 {
 			p.gap = above[0].gap
 			if newlines >= 2 {
@@ -55,12 +61,15 @@ func scan(file, src string) ([]piece, *Problem) {
 		c := src[i]
 		switch {
 		case c == '\n':
-			line, start, newlines = line+1, i+1, newlines+1
+			line, counted, runes, newlines = line+1, i+1, 0, newlines+1
 			i++
 		case c == ' ' || c == '\t' || c == '\r':
 			i++
 		case strings.HasPrefix(src[i:], "//"):
-			to := i + strings.IndexByte(src[i:]+"\n", '\n')
+			to := len(src)
+			if n := strings.IndexByte(src[i:], '\n'); n >= 0 {
+				to = i + n
+			}
 			said := strings.TrimRight(src[i:to], " \t\r")
 			if newlines == 0 && len(all) > 0 && len(above) == 0 && all[len(all)-1].beside == "" {
 				all[len(all)-1].beside = said
@@ -77,7 +86,7 @@ func scan(file, src string) ([]piece, *Problem) {
 				to++
 			}
 			if to >= len(src) || src[to] != '"' {
-				return nil, &Problem{File: file, Line: line, Column: utf8.RuneCountInString(src[start:i]) + 1, Message: "a text is not closed", Advice: `end it with " on the same line`}
+				return nil, &Problem{File: file, Line: line, Column: column(i), Message: "a text is not closed", Advice: `end it with " on the same line`}
 			}
 			add(text, i, to+1)
 			i = to + 1
@@ -105,7 +114,7 @@ func scan(file, src string) ([]piece, *Problem) {
 			}
 			if found == "" {
 				r, _ := utf8.DecodeRuneInString(src[i:])
-				return nil, &Problem{File: file, Line: line, Column: utf8.RuneCountInString(src[start:i]) + 1, Message: "the character " + quoted(string(r)) + " has no meaning here", Advice: "put texts between quotation marks, and comments behind //"}
+				return nil, &Problem{File: file, Line: line, Column: column(i), Message: "the character " + quoted(string(r)) + " has no meaning here", Advice: "put texts between quotation marks, and comments behind //"}
 			}
 			add(sign, i, i+len(found))
 			i += len(found)

@@ -2,12 +2,17 @@ package graph
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
 // rebuildAt is how many nodes may differ from the compact part before a graph is
 // made compact again; a quarter of its nodes in any case.
 const rebuildAt = 4096
+
+// rebuildSmall is up to how many nodes Apply itself makes a graph compact again. For
+// larger ones that takes longer than anybody should wait: see Stale.
+const rebuildSmall = 1 << 15
 
 // Apply returns the graph after the change, or an error that says why the change
 // cannot be: ErrCycle, ErrDepth, ErrClosure or ErrInvalid. Nested things are
@@ -51,11 +56,19 @@ func (g *Graph) Apply(c Change) (*Graph, error) {
 		}
 		next = &w.Graph
 	}
-	if next.patched > rebuildAt+int(next.base.count())/4 {
+	if n := int(next.base.count()); next.Stale() && (n <= rebuildSmall || next.patched > rebuildAt+n) {
 		return next.rebuild(Change{})
 	}
 	return next, nil
 }
+
+// Stale reports whether so much differs from the compact part that Compact is worth
+// its time. Apply calls it by itself only where that is short, or when there is more
+// that differs than not.
+func (g *Graph) Stale() bool { return g.patched > rebuildAt+int(g.base.count())/4 }
+
+// Compact returns the same graph, made compact.
+func (g *Graph) Compact() (*Graph, error) { return g.rebuild(Change{}) }
 
 func (c *Change) check() error {
 	for _, t := range c.Add {
@@ -333,7 +346,7 @@ func (w *writer) checkClosures() error {
 	slices.Sort(w.climbed)
 	var a Above
 	for _, n := range slices.Compact(w.climbed) {
-		if err := w.Climb(n, Member, -1, &a); err != nil {
+		if err := w.climb(n, Member, -1, &a, math.MaxInt); err != nil {
 			return err
 		}
 	}
@@ -362,7 +375,7 @@ func (g *Graph) checkAll() error {
 		n := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		if above[n] > MaxClosure {
-			if err := g.Climb(n, Member, -1, &a); err != nil {
+			if err := g.climb(n, Member, -1, &a, math.MaxInt); err != nil {
 				return err
 			}
 		}

@@ -29,6 +29,10 @@ type Link struct{ Below, Above int32 }
 // Climb finds all that n is inside of at a time: first along one relation alone,
 // Member or Parent, then along both.
 func (g *Graph) Climb(n Node, relation string, at int64, a *Above) error {
+	return g.climb(n, relation, at, a, 2*MaxWays) // each is met once or twice
+}
+
+func (g *Graph) climb(n Node, relation string, at int64, a *Above, ways int) error {
 	a.nodes, a.steps = append(a.nodes[:0], n), append(a.steps[:0], step{below: -1})
 	a.links, a.mixed = a.links[:0], false
 	a.set.reset()
@@ -38,8 +42,8 @@ func (g *Graph) Climb(n Node, relation string, at int64, a *Above) error {
 	}
 	for i := 0; i < len(a.nodes); i++ {
 		g.climbFrom(i, rel, rel, at, a)
-		if len(a.nodes) > MaxClosure+1 {
-			return fmt.Errorf("%w: %s would be inside more than %d", ErrClosure, g.Entity(n), MaxClosure)
+		if err := g.bounded(n, a, ways); err != nil {
+			return err
 		}
 	}
 	a.pure = len(a.nodes)
@@ -49,11 +53,23 @@ func (g *Graph) Climb(n Node, relation string, at int64, a *Above) error {
 	links := len(a.links)
 	for i := 0; i < len(a.nodes); i++ {
 		g.climbFrom(i, memberRel, parentRel, at, a)
-		if len(a.nodes) > MaxClosure+1 {
-			return fmt.Errorf("%w: %s would be inside more than %d", ErrClosure, g.Entity(n), MaxClosure)
+		if err := g.bounded(n, a, ways); err != nil {
+			return err
 		}
 	}
 	a.links = a.links[:links]
+	return nil
+}
+
+// bounded refuses what is too much to climb: too many above, or too many ways there,
+// since a few thousand groups that are all in each other have millions of those.
+func (g *Graph) bounded(n Node, a *Above, ways int) error {
+	switch {
+	case len(a.nodes) > MaxClosure+1:
+		return fmt.Errorf("%w: %s would be inside more than %d", ErrClosure, g.Entity(n), MaxClosure)
+	case len(a.links) > ways:
+		return fmt.Errorf("%w: more than %d ways lead up from %s", ErrClosure, MaxWays, g.Entity(n))
+	}
 	return nil
 }
 

@@ -55,6 +55,7 @@ type Change struct {
 const (
 	MaxDepth   = 32     // members of members, parents of parents
 	MaxClosure = 10_000 // entities that one entity is inside of
+	MaxWays    = 40_000 // relations that lead from one to another of these; more are a question's error
 	MaxID      = 1024   // bytes of a type, an id, a relation or the name of an attribute
 )
 

@@ -226,6 +226,34 @@ func TestWhatIsNoRelation(t *testing.T) {
 	}
 }
 
+// Groups that are all in each other are few, and yet there are millions of ways up:
+// nobody climbs them.
+func TestFewGroupsWithManyWays(t *testing.T) {
+	b := NewBuilder()
+	const wide = 210
+	at := func(layer, i int) Entity { return Entity{"g", fmt.Sprint(layer, "-", i)} }
+	for layer := range 3 {
+		for i := range wide {
+			for k := range wide {
+				if err := b.Add(Tuple{at(layer, i), Member, at(layer+1, k), 0}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	g, err := b.Graph()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for layer, want := range []error{ErrClosure, nil, nil} {
+		n, _ := g.Find(at(layer, 0))
+		var a Above
+		if err := g.Climb(n, Member, 1, &a); !errors.Is(err, want) || len(a.links) > 2*MaxWays+wide {
+			t.Errorf("layer %d: %v after %d ways", layer, err, len(a.links))
+		}
+	}
+}
+
 // A large graph is made compact by itself and stays the same.
 func TestRebuildsByItself(t *testing.T) {
 	g, want := Empty(), 0
@@ -251,5 +279,37 @@ func TestRebuildsByItself(t *testing.T) {
 	}
 	if len(slices.Collect(g.To(Entity{"g", "7"}))) != want/50 {
 		t.Error("members of a group got lost")
+	}
+}
+
+// A large graph is made compact by whoever asks for it, not by the change that made
+// it worth it, and is the same then.
+func TestLargeGraphsAreCompactedBeside(t *testing.T) {
+	b := NewBuilder()
+	name := func(i int) Entity { return Entity{"doc", fmt.Sprint(i)} }
+	for i := range rebuildSmall + 1 {
+		if err := b.Set(Attribute{name(i), "n", true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g, err := b.Graph()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c Change
+	for i := range rebuildSmall/2 + rebuildAt {
+		c.Add = append(c.Add, Tuple{name(i), "owner", name(i + 1), 0})
+	}
+	for part := range slices.Chunk(c.Add, rebuildAt) {
+		if g, err = g.Apply(Change{Add: part}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !g.Stale() {
+		t.Fatal("so much differs, and it is not worth it")
+	}
+	fresh, err := g.Compact()
+	if err != nil || fresh.Stale() || fresh.Size() != g.Size() {
+		t.Errorf("%v, stale %v, %+v instead of %+v", err, fresh.Stale(), fresh.Size(), g.Size())
 	}
 }

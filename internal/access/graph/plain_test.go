@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -66,12 +67,16 @@ func (g *plain) Apply(c Change) (*plain, error) {
 		m[a.Name] = a.Value
 		n.attrs[a.Entity] = m
 	}
+	var first error // a circle before anything else: without end it is too deep as well
 	for _, t := range c.Add {
 		if t.Relation == Member || t.Relation == Parent {
-			if err := n.check(t); err != nil {
-				return nil, err
+			if err := n.check(t); err != nil && (first == nil || errors.Is(err, ErrCycle)) {
+				first = err
 			}
 		}
+	}
+	if first != nil {
+		return nil, first
 	}
 	return n, nil
 }

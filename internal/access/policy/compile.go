@@ -29,6 +29,7 @@ type Set struct {
 	named  []Entity // whatever heads and conditions name
 	names  map[Entity]int
 	plans  map[planKey]*plan
+	work   int // that it took to check the policies, see maxWork
 }
 
 // generated begins the ids of the policies that roles.yaml stands for.
@@ -49,6 +50,10 @@ func Compile(src Source) (*Set, error) {
 		s.hash = hashSource(src)
 	}
 	s.source.Hash = s.hash
+	if kinds := w.kinds(); kinds > maxKinds {
+		ps = append(ps, mentioned(src.Schema, fmt.Sprintf("there are %d kinds of questions (an action with a type of subject and one of resource); at most %d can be", kinds, maxKinds)))
+		return nil, ps.sorted()
+	}
 	s.readRoleRules(src.Roles, &ps)
 	check := validate.New(w.Schema, validate.WithStrict())
 	ids := map[string]Problem{}
@@ -213,13 +218,20 @@ func (s *Set) readPolicy(f File, p *cedar.Policy, check *validate.Validator, ids
 		}
 		ids[r.id] = Problem{File: f.Name, Line: pos.Line, Column: pos.Column}
 	}
+	r.principal = s.scope(tree.Principal)
+	r.resource = s.scope(tree.Resource)
+	before := s.work
+	if s.work += s.world.work(r); s.work > maxWork {
+		if before <= maxWork {
+			problem("all policies together are to be checked for too many kinds of questions; name the action and the types of subject and resource in their heads")
+		}
+		return
+	}
 	for _, err := range flat(check.Policy("", tree)) {
 		at := Problem{File: f.Name, Line: pos.Line, Column: pos.Column, Policy: r.id, Text: err.Error()}
 		at.Line, at.Column = within(f.Text, pos.Offset, err.Error(), at.Line, at.Column)
 		*ps = append(*ps, at)
 	}
-	r.principal = s.scope(tree.Principal)
-	r.resource = s.scope(tree.Resource)
 	r.compile(s)
 	for _, n := range []scope{r.principal, r.resource} {
 		switch n.kind {

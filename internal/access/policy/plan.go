@@ -26,8 +26,50 @@ type plan struct {
 	asksContext bool
 }
 
+// What a folder may make the compiler do. A policy is checked once for every kind of
+// question that its head lets in, and a short schema has millions of those.
+const (
+	maxKinds = 20_000     // of questions
+	maxWork  = 250_000    // checks of a policy for a kind of question
+	maxPairs = 20_000_000 // of a policy and a kind of question
+)
+
+// kinds counts the kinds of questions that there are.
+func (w *world) kinds() (n int) {
+	for _, a := range w.Actions {
+		if a.AppliesTo != nil {
+			n += len(a.AppliesTo.Principals) * len(a.AppliesTo.Resources)
+		}
+	}
+	return n
+}
+
+// work counts the kinds of questions that a policy is checked for. To look whether
+// an action is one of them is work as well.
+func (w *world) work(r *rule) int {
+	fitting := func(sc scope, all []types.EntityType) (n int) {
+		for _, t := range all {
+			if fits(sc, string(t)) {
+				n++
+			}
+		}
+		return n
+	}
+	n := 1 + len(w.Actions)/50
+	for uid, a := range w.Actions {
+		if a.AppliesTo != nil && w.concerns(r.action, uid) {
+			n += fitting(r.principal, a.AppliesTo.Principals) * fitting(r.resource, a.AppliesTo.Resources)
+		}
+	}
+	return n
+}
+
 // plan indexes the policies by action and types.
 func (s *Set) plan(schema File, ps *Problems) {
+	if s.world.kinds()*len(s.rules) > maxPairs {
+		*ps = append(*ps, mentioned(schema, fmt.Sprintf("%d policies and permissions of roles for %d kinds of questions are too many", len(s.rules), s.world.kinds())))
+		return
+	}
 	for _, uid := range sortedActions(s.world.Actions) {
 		a := s.world.Actions[uid]
 		if a.AppliesTo == nil {

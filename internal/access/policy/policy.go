@@ -109,6 +109,13 @@ func (s *Snapshot) Excerpt() *Snapshot {
 	return &next
 }
 
+// Later is the snapshot at a later revision, up to which nothing in it changed.
+func (s *Snapshot) Later(revision int64) *Snapshot {
+	next := *s
+	next.revision = revision
+	return &next
+}
+
 // Set returns the policies of the snapshot.
 func (s *Snapshot) Set() *Set { return s.set }
 

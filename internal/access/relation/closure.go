@@ -6,6 +6,9 @@ import (
 	"github.com/cardea-id/cardea/internal/fault"
 )
 
+// mostBetween bounds the relations that one decision reads.
+const mostBetween = 2 * graph.MaxWays
+
 // Closure reads, by one statement of relations and one of attributes, the facts
 // that a decision about the first subject and the first resource needs: what they
 // are inside of, the roles in between, and what is known about all of these. More
@@ -16,7 +19,7 @@ func Closure(tx *db.Tx, subjects, resources []graph.Entity) (c graph.Change, err
 	if err != nil {
 		return c, err
 	}
-	if len(rows) > 4*graph.MaxClosure {
+	if len(rows) > mostBetween {
 		return c, fault.New(fault.Conflict, "relation_closure", "%s: %s or %s", graph.ErrClosure, subjects[0], resources[0])
 	}
 	for _, r := range rows {

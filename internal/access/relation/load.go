@@ -2,6 +2,7 @@ package relation
 
 import (
 	"context"
+	"slices"
 
 	"github.com/cardea-id/cardea/internal/access/graph"
 	"github.com/cardea-id/cardea/internal/audit"
@@ -13,6 +14,33 @@ const loadPage = 20_000
 
 // VersionTx is the version of the realm's facts.
 func VersionTx(tx *db.Tx) (int64, error) { return version(tx) }
+
+// RolesTx reads the roles of some subjects on objects of some types, as they were
+// written.
+func RolesTx(tx *db.Tx, subjects []graph.Entity, types []string) (all []graph.Tuple, err error) {
+	if len(types) == 0 {
+		return nil, nil
+	}
+	byType := map[string][]graph.Entity{}
+	for _, e := range subjects {
+		byType[e.Type] = append(byType[e.Type], e)
+	}
+	for typ, list := range byType {
+		for part := range slices.Chunk(list, rolesAtOnce) {
+			rows, err := rolesOf(tx, typ, part, types)
+			if err != nil {
+				return nil, err
+			}
+			for _, r := range rows {
+				all = append(all, r.Tuple)
+			}
+		}
+	}
+	return all, nil
+}
+
+// rolesAtOnce is about how many subjects one statement of RolesTx asks.
+const rolesAtOnce = 500
 
 // Version is the version of a realm's facts, and the position of a log's head
 // that is not before it was read.

@@ -54,11 +54,15 @@ type Options struct {
 	// Pull reads what a source gives, and CheckURL refuses addresses that it would not.
 	Pull     Pull
 	CheckURL func(raw string) error
+	// Named reports whether whoever runs this server named a host and port; a
+	// database elsewhere has to prove who it is. Nil: none is named.
+	Named func(hostport string) bool
 }
 
 // Store keeps the facts of every realm.
 type Store struct {
 	Options
+	held held
 }
 
 // NewStore returns a store. Call it before the queue is started.

@@ -256,7 +256,7 @@ func TestNothingIsInsideItselfOrTooDeep(t *testing.T) {
 // inside it, not by way of an application's own things, in whichever order.
 func TestNobodyIsWrittenIntoTheDirectorysGroups(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
-		w.refused(t, "relation_reserved", add("user:usr_1 parent group:grp_1"))
+		w.refused(t, "fact_invalid", add("user:usr_1 parent group:grp_1"))
 		w.refused(t, "relation_reserved", add("user:stranger parent group:grp_1"))
 		w.refused(t, "relation_reserved", add("group:own parent group:grp_1"))
 		w.write(t, add("user:usr_1 member team:1", "team:1 member team:2", "team:2 parent dept:1"))

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"regexp"
 	"slices"
@@ -104,7 +105,7 @@ func (s *Store) checkSource(n *Source, fresh bool) error {
 			bad.WithField("query", "is a SELECT of at most 16 KiB")
 		}
 		if n.Secret != "" || fresh {
-			if err := db.CheckForeign(n.Secret); err != nil {
+			if err := db.CheckForeign(n.Secret, s.Named); err != nil {
 				bad.WithField("secret", err.Error())
 			}
 		}
@@ -248,6 +249,15 @@ func (s *Store) PullNow(ctx context.Context, by audit.Actor, realm, source strin
 	return jobID, err
 }
 
+// Due are the realms in which a pull is due.
+func (s *Store) Due(ctx context.Context) (realms []string, err error) {
+	err = s.DB.SystemView(ctx, func(tx *db.Tx) error {
+		realms, err = dueRealms(tx)
+		return err
+	})
+	return realms, err
+}
+
 // PullDue promises the pulls of a realm that are due.
 func (s *Store) PullDue(ctx context.Context, realm string) error {
 	return s.DB.Update(ctx, realm, func(tx *db.Tx) error {
@@ -277,13 +287,30 @@ func (s *Store) doPull(ctx context.Context, j *job.Job) error {
 	if err != nil {
 		return err
 	}
+	if err := s.DB.UpdateRC(ctx, j.Realm, func(tx *db.Tx) error {
+		n.Pulled = tx.Now.Truncate(time.Millisecond)
+		return beginPull(tx, n)
+	}); err != nil {
+		return err
+	}
 	added, removed, total, failed := s.pull(ctx, j.Realm, n)
+	if errors.Is(failed, errOvertaken) {
+		return nil
+	}
 	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
 		return ctx.Err() // this node is closing
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return s.DB.UpdateRC(ctx, j.Realm, func(tx *db.Tx) error {
+		switch now, err := sourceByID(tx, n.ID); {
+		case fault.Is(err, fault.NotFound):
+			return nil
+		case err != nil:
+			return err
+		case !now.same(n):
+			return nil
+		}
 		verb := ""
 		switch {
 		case failed == nil && n.Failures > 0:
@@ -303,6 +330,15 @@ func (s *Store) doPull(ctx context.Context, j *job.Job) error {
 		}
 		return pullDone(tx, n.ID, total, added, removed)
 	})
+}
+
+// errOvertaken ends a pull when another has begun, or the source was changed: what
+// was asked later counts.
+var errOvertaken = errors.New("the source was pulled again or changed meanwhile")
+
+// same reports whether the row is that of a pull that nothing has overtaken.
+func (s *Source) same(began *Source) bool {
+	return s.Pulled.Equal(began.Pulled) && s.Version == began.Version
 }
 
 func clip(err error) string {
@@ -346,6 +382,9 @@ func (s *Store) take(g *given, line []byte) error {
 	if err := dec.Decode(&f); err != nil {
 		return errors.New("it is not a JSON object of a relation or an attribute")
 	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errors.New("there is more than one JSON object")
+	}
 	either := func(e *graph.Entity, typ, id string) graph.Entity {
 		if e != nil {
 			return *e
@@ -387,11 +426,17 @@ func (s *Store) pull(ctx context.Context, realm string, n *Source) (added, remov
 		return 0, 0, 0, errors.New("its secret cannot be opened; set it again")
 	}
 	g := &given{map[graph.Tuple]int64{}, map[attributeKey]string{}}
-	lines := 0
+	lines, held := 0, int64(0)
+	defer func() { s.held.give(realm, held) }()
 	err = s.Pull(ctx, n, string(secret), func(line []byte) error {
 		if lines++; len(bytes.TrimSpace(line)) == 0 {
 			return nil
 		}
+		size := 2*int64(len(line)) + 256
+		if !s.held.take(realm, size) {
+			return errors.New("more is pulled at the same time than this server has room for")
+		}
+		held += size
 		if err := s.take(g, line); err != nil {
 			return fmt.Errorf("line %d: %w", lines, err)
 		}
@@ -410,7 +455,7 @@ func (s *Store) pull(ctx context.Context, realm string, n *Source) (added, remov
 	}
 	removed, added = int64(Count(gone)), int64(len(g.tuples)+len(g.attributes))
 	for c := range batches(gone, g) {
-		if _, err := s.write(ctx, realm, audit.System, n.ID, s.ofSource(n.ID, c)); err != nil {
+		if _, err := s.write(ctx, realm, audit.System, n.ID, s.ofSource(n, c)); err != nil {
 			return 0, 0, 0, err
 		}
 	}
@@ -505,11 +550,14 @@ func batches(gone graph.Change, g *given) func(func(graph.Change) bool) {
 }
 
 // ofSource plans a batch of a source: what another wrote stays.
-func (s *Store) ofSource(source string, c graph.Change) func(tx *db.Tx, w *writing) error {
+func (s *Store) ofSource(n *Source, c graph.Change) func(tx *db.Tx, w *writing) error {
+	source := n.ID
 	return func(tx *db.Tx, w *writing) error {
 		w.change, w.texts = graph.Change{}, nil
-		if _, err := sourceByID(tx, source); err != nil {
+		if now, err := sourceByID(tx, source); err != nil {
 			return err // deleted meanwhile
+		} else if !now.same(n) {
+			return errOvertaken
 		}
 		for _, t := range c.Remove {
 			if owner, there, err := ownerOf(tx, t); err != nil {

@@ -126,6 +126,61 @@ func TestFactsArePulled(t *testing.T) {
 	})
 }
 
+// A pull that began earlier and ends later writes nothing: neither over what a later
+// one has read, nor what was asked of another address.
+func TestALaterPullCounts(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		box, err := secret.NewBox(make([]byte, secret.MasterKeySize))
+		if err != nil {
+			t.Fatal(err)
+		}
+		queue := job.NewQueue(e.DB, "nod_test", box, slog.New(slog.DiscardHandler))
+		var meanwhile func()
+		store := relation.NewStore(relation.Options{DB: e.DB, Log: e.Log, Jobs: queue, Box: box, CheckURL: func(string) error { return nil },
+			Pull: func(_ context.Context, n *relation.Source, _ string, each func([]byte) error) error {
+				if do := meanwhile; do != nil {
+					meanwhile = nil
+					do()
+					return each([]byte(`{"subject":{"type":"user","id":"eve"},"relation":"viewer","object":{"type":"doc","id":"1"}}`))
+				}
+				return each([]byte(`{"subject":{"type":"user","id":"ann"},"relation":"viewer","object":{"type":"doc","id":"1"}}`))
+			}})
+		e.Start(t)
+		source := relation.Source{Name: "teams", Kind: relation.HTTP, URL: "https://hr.example/teams", Enabled: true}
+		made, err := store.CreateSource(ctx, audittest.By, dbtest.Realm, source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pull := func() {
+			e.Clock.Advance(time.Second)
+			if _, err := store.PullNow(ctx, audittest.By, dbtest.Realm, made.ID); err != nil {
+				t.Error(err)
+			}
+			if err := queue.RunDue(ctx); err != nil {
+				t.Error(err)
+			}
+		}
+		w := &world{e, store}
+		for what, do := range map[string]func(){
+			"a later pull": pull,
+			"a change": func() {
+				if _, err := store.UpdateSource(ctx, audittest.By, dbtest.Realm, made.ID, 0, source); err != nil {
+					t.Error(err)
+				}
+			},
+		} {
+			meanwhile = do
+			if pull(); strings.Contains(fmt.Sprint(w.all(t)), "eve") {
+				t.Errorf("%s was overtaken by an earlier one: %v", what, w.all(t))
+			}
+		}
+		n, err := store.SourceByID(ctx, dbtest.Realm, made.ID)
+		if err != nil || n.Failures > 0 {
+			t.Errorf("%+v, %v", n, err)
+		}
+	})
+}
+
 func events(t *testing.T, w *world) []audit.Record {
 	t.Helper()
 	all, _, err := w.Log.Query(ctx, dbtest.Realm, audit.Filter{Action: relation.Changed, Limit: 1000})

@@ -95,7 +95,9 @@ func askAbove(tx *db.Tx, e graph.Entity, types []string) *db.Answer[nesting] {
 	if len(types) > 0 {
 		kinds = "COALESCE(MAX(CASE WHEN type IN (" + listOf(&args, types) + ") THEN 1 ELSE 0 END), 0) = 1"
 	}
-	return db.Ask(tx, func(r db.Row) (n nesting, err error) { return n, r.Scan(&n.count, &n.depth, &n.loops, &n.kinds) },
+	return db.Ask(tx, func(r db.Row) (n nesting, err error) {
+		return n, r.Scan(&n.count, &n.depth, &n.loops, &n.kinds)
+	},
 		`WITH RECURSIVE up (type, id, depth) AS (
 			SELECT object_type, object_id, 1 FROM access_relations WHERE realm = $1 AND subject_type = $2 AND subject_id = $3 AND relation IN ('member', 'parent')
 			UNION

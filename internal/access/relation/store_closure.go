@@ -2,6 +2,7 @@ package relation
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/cardea-id/cardea/internal/access/graph"
@@ -43,7 +44,7 @@ func between(tx *db.Tx, subjects, resources []graph.Entity) ([]Row, error) {
 		SELECT r.subject_type, r.subject_id, r.relation, r.object_type, r.object_id, r.expires_at, r.source
 			FROM ends o CROSS JOIN ends s CROSS JOIN access_relations r
 			WHERE o.side = 2 AND s.side = 1 AND r.realm = $1 AND r.object_type = o.type AND r.object_id = o.id AND r.subject_type = s.type AND r.subject_id = s.id
-			AND r.relation <> 'member' AND r.relation <> 'parent'`, args...)
+			AND r.relation <> 'member' AND r.relation <> 'parent' LIMIT `+strconv.Itoa(mostBetween+1), args...)
 }
 
 func knownAbove(tx *db.Tx, subjects, resources []graph.Entity) ([]AttributeRow, error) {

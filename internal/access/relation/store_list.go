@@ -111,3 +111,14 @@ func attributesUpTo(tx *db.Tx, version int64, from []string, limit int) ([]Attri
 		WHERE realm = $1 AND version <= $2 AND (entity_type, entity_id, name) > ($3, $4, $5) ORDER BY entity_type, entity_id, name LIMIT $6`,
 		tx.Realm, version, from[0], []byte(from[1]), from[2], limit)
 }
+
+func rolesOf(tx *db.Tx, typ string, subjects []graph.Entity, types []string) ([]Row, error) {
+	args := []any{tx.Realm, typ}
+	ids := make([]string, len(subjects))
+	for i, e := range subjects {
+		args = append(args, []byte(e.ID))
+		ids[i] = fmt.Sprintf("$%d", len(args))
+	}
+	return db.All(tx, scanRow, `SELECT `+rowColumns+` FROM access_relations WHERE realm = $1 AND subject_type = $2 AND subject_id IN (`+strings.Join(ids, ", ")+`)
+		AND relation <> 'member' AND relation <> 'parent' AND object_type IN (`+listOf(&args, types)+`)`, args...)
+}

@@ -80,17 +80,26 @@ func dueSources(tx *db.Tx) ([]*Source, error) {
 	return db.All(tx, scanSource, `SELECT `+sourceColumns+` FROM access_sources WHERE realm = $1 AND enabled AND due_at <= $2 ORDER BY due_at`, tx.Realm, db.At(tx.Now))
 }
 
+func dueRealms(tx *db.Tx) ([]string, error) {
+	return db.All(tx, db.Scalar[string], `SELECT DISTINCT realm FROM access_sources WHERE enabled AND due_at <= $1 ORDER BY realm`, db.At(tx.Now))
+}
+
 func setDue(tx *db.Tx, id string, due time.Time) error {
 	return tx.Later(`UPDATE access_sources SET due_at = $3 WHERE realm = $1 AND id = $2`, tx.Realm, id, db.At(due))
 }
 
+func beginPull(tx *db.Tx, n *Source) error {
+	_, err := tx.Exec(`UPDATE access_sources SET pulled_at = $3 WHERE realm = $1 AND id = $2`, tx.Realm, n.ID, db.At(n.Pulled))
+	return err
+}
+
 func pullFailed(tx *db.Tx, id, why string) error {
-	_, err := tx.Exec(`UPDATE access_sources SET pulled_at = $3, failures = failures + 1, last_error = $4 WHERE realm = $1 AND id = $2`, tx.Realm, id, db.At(tx.Now), why)
+	_, err := tx.Exec(`UPDATE access_sources SET failures = failures + 1, last_error = $3 WHERE realm = $1 AND id = $2`, tx.Realm, id, why)
 	return err
 }
 
 func pullDone(tx *db.Tx, id string, facts, added, removed int64) error {
-	_, err := tx.Exec(`UPDATE access_sources SET pulled_at = $3, good_at = $3, failures = 0, last_error = '', facts = $4, added = $5, removed = $6 WHERE realm = $1 AND id = $2`,
+	_, err := tx.Exec(`UPDATE access_sources SET good_at = $3, failures = 0, last_error = '', facts = $4, added = $5, removed = $6 WHERE realm = $1 AND id = $2`,
 		tx.Realm, id, db.At(tx.Now), facts, added, removed)
 	return err
 }

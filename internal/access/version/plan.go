@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/access/folder"
@@ -21,7 +23,8 @@ type Plan struct {
 	BaseHash string // of what that decides
 	Policy   string // hash of what the folder decides, "" while it has problems
 	// Hash names the outcome: apply can require it. It changes when the folder,
-	// the version it is compared with, or whom it changes something for does.
+	// the version it is compared with, whom it changes something for, or by which
+	// policies, does.
 	Hash        string
 	Problems    folder.Problems
 	Report      *folder.Report // nil while there are problems
@@ -80,11 +83,16 @@ func (r *Registry) plan(ctx context.Context, realm string, f *folder.Folder, win
 	if window < 0 || window > maxWindow {
 		return nil, fault.New(fault.Invalid, "days_invalid", "a plan looks back at most %d days", int(maxWindow.Hours()/24)).WithField("days", "is too far back")
 	}
-	select {
-	case r.plans <- struct{}{}:
-		defer func() { <-r.plans }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	// One of each realm waits among the others, so that whoever plans without end
+	// holds up their own realm most.
+	turn, _ := r.turns.LoadOrStore(realm, make(chan struct{}, 1))
+	for _, place := range []chan struct{}{turn.(chan struct{}), r.plans} {
+		select {
+		case place <- struct{}{}:
+			defer func() { <-place }()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	v, before, err := r.base(ctx, realm)
 	if err != nil {
@@ -140,15 +148,19 @@ func (r *Registry) replay(ctx context.Context, realm string, before, after *fold
 func (p *Plan) digest(content string) string {
 	h := sha256.New()
 	put := func(s string) { fmt.Fprintf(h, "%d:%s", len(s), s) }
-	put("cardea plan 1")
+	put("cardea plan 2")
 	put(content)
 	put(p.BaseHash)
-	put(fmt.Sprint(p.Base, p.Report.OK(), p.Replay.Partial))
+	put(fmt.Sprint(p.Base, p.Report.OK(), p.Replay.Partial, p.Replay.More))
 	for kind, list := range [][]Effect{p.Replay.Gains, p.Replay.Losses, p.Replay.StepUps} {
 		put(fmt.Sprint(kind, len(list)))
 		for _, e := range list {
 			for _, s := range []string{e.Subject.Type, e.Subject.ID, e.Action, e.Resource.Type, e.Resource.ID} {
 				put(s)
+			}
+			put(fmt.Sprint(len(e.grounds)))
+			for _, g := range slices.Sorted(maps.Keys(e.grounds)) {
+				put(g)
 			}
 		}
 	}

@@ -2,6 +2,8 @@ package version
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -243,5 +245,45 @@ func TestWhatIsNotAskedAgainHasTheSameAnswer(t *testing.T) {
 	roles, _ := folder.Read(example(t, "documents", "[share, delete]", "[delete]"))
 	if folder.SameWorld(old, roles) {
 		t.Error("other roles are the same world")
+	}
+}
+
+// A plan that changes more than anybody reads names as much as it says, the first by
+// their names whatever the order was; and its hash tells by which policies an access
+// changes.
+func TestAPlanNamesNoMoreThanAnybodyReads(t *testing.T) {
+	made := func(from, to, step int) (e effects) {
+		for i := from; i != to; i += step {
+			x := e.of(effectKey{policy.Entity{Type: "user", ID: fmt.Sprintf("%06d", i)}, "read", policy.Entity{Type: "document", ID: "d"}})
+			if x != nil {
+				x.Times++
+				x.ground("a")
+			}
+		}
+		return e
+	}
+	var names []string
+	for _, parts := range [][]effects{{made(0, 3*MaxEffects, 1), made(MaxEffects, 0, -1)}, {made(3*MaxEffects, 0, -1), made(0, MaxEffects, 1)}} {
+		var all effects
+		for i := range parts {
+			all.add(&parts[i])
+		}
+		all.cut()
+		if len(all.known) != MaxEffects || all.last == nil {
+			t.Fatalf("%d effects, more %v", len(all.known), all.last)
+		}
+		first := slices.SortedFunc(maps.Keys(all.known), effectKey.compare)
+		names = append(names, first[1].subject.ID+" "+first[MaxEffects-1].subject.ID)
+		if all.known[first[1]].Times != 2 {
+			t.Errorf("counted %d times", all.known[first[1]].Times)
+		}
+	}
+	if names[0] != "000001 009999" {
+		t.Error(names)
+	}
+	p := Plan{Report: &folder.Report{}, Replay: Replay{Gains: []Effect{{grounds: map[string]bool{"a": true}}}}}
+	one := p.digest("x")
+	if p.Replay.Gains[0].ground("b"); p.digest("x") == one {
+		t.Error("another policy that grants is the same plan")
 	}
 }

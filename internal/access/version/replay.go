@@ -2,6 +2,7 @@ package version
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ type Replay struct {
 	Decisions    int  // that were looked at
 	Unaffected   int  // of these, about which the folder has the very same policies; they were not asked again
 	Partial      bool // there were more than can be asked again; these are the newest
+	More         bool // more accesses change than are named; those that are come first by their names
 	Drifted      int  // of those asked again, are answered differently by now without any change of policies: facts have changed since
 	Gains        []Effect
 	Losses       []Effect
@@ -43,18 +45,27 @@ type Effect struct {
 	After    []string
 	Path     []string // what an answer of yes rests on
 	StepUp   string   // the sign-in that would do after the change
+
+	grounds map[string]bool // by which policies, before and after, whatever the circumstances were
 }
 
 // MaxEffects is how many of the effects of a kind are named. A plan that would
 // change more than that is not read by anybody line by line.
 const MaxEffects = 10_000
 
-// effectKey is what effects are counted by.
+// maxGrounds is how many grounds of an effect its plan's hash tells apart.
+const maxGrounds = 64
+
+// effectKey is what effects of a kind are counted by.
 type effectKey struct {
-	kind     kind
 	subject  policy.Entity
 	action   string
 	resource policy.Entity
+}
+
+func (k effectKey) compare(o effectKey) int {
+	return cmp.Or(strings.Compare(k.subject.Type, o.subject.Type), strings.Compare(k.subject.ID, o.subject.ID),
+		strings.Compare(k.resource.Type, o.resource.Type), strings.Compare(k.resource.ID, o.resource.ID), strings.Compare(k.action, o.action))
 }
 
 type kind int
@@ -63,6 +74,7 @@ const (
 	gain kind = iota
 	loss
 	otherStepUp
+	allKinds
 )
 
 // run is a replay in progress: batches of decisions go to workers, each of which
@@ -78,7 +90,71 @@ type run struct {
 
 type partial struct {
 	decisions, unaffected, drifted int
-	effects                        map[effectKey]*Effect
+	effects                        [allKinds]effects
+}
+
+// effects are those of a kind: as many as are named, the first by their names. What
+// was left out once lies behind the last, and stays out.
+type effects struct {
+	known map[effectKey]*Effect
+	last  *effectKey // behind which is what was left out; nil: nothing was
+}
+
+// of is the effect of a key, nil if it is left out.
+func (e *effects) of(k effectKey) *Effect {
+	x := e.known[k]
+	if x != nil || e.last != nil && k.compare(*e.last) > 0 {
+		return x
+	}
+	if e.known == nil {
+		e.known = map[effectKey]*Effect{}
+	}
+	x = &Effect{Subject: k.subject, Action: k.action, Resource: k.resource, grounds: map[string]bool{}}
+	if e.known[k] = x; len(e.known) >= 2*MaxEffects {
+		e.cut()
+		x = e.known[k]
+	}
+	return x
+}
+
+// cut leaves out what is too much.
+func (e *effects) cut() {
+	if len(e.known) <= MaxEffects {
+		return
+	}
+	keys := slices.SortedFunc(maps.Keys(e.known), effectKey.compare)
+	e.last = &keys[MaxEffects-1]
+	for _, k := range keys[MaxEffects:] {
+		delete(e.known, k)
+	}
+}
+
+// add puts in what another found.
+func (e *effects) add(other *effects) {
+	for k, x := range other.known {
+		known := e.of(k)
+		if known == nil {
+			continue
+		}
+		grounds, times := known.grounds, known.Times+x.Times
+		if known.Times == 0 || known.Last.Before(x.Last) || known.Last.Equal(x.Last) && x.Decision < known.Decision {
+			*known = *x
+		}
+		known.grounds, known.Times = grounds, times
+		for g := range x.grounds {
+			known.ground(g)
+		}
+	}
+	if other.last != nil && (e.last == nil || other.last.compare(*e.last) < 0) {
+		e.last = other.last
+		maps.DeleteFunc(e.known, func(k effectKey, _ *Effect) bool { return k.compare(*e.last) > 0 })
+	}
+}
+
+func (e *Effect) ground(g string) {
+	if e.grounds[g] = true; len(e.grounds) > maxGrounds {
+		delete(e.grounds, slices.Max(slices.Collect(maps.Keys(e.grounds))))
+	}
 }
 
 const batchSize = 512
@@ -92,7 +168,7 @@ func startReplay(before, after *folder.Folder, facts func(*policy.Set) *policy.S
 		}
 	}
 	for range workers() {
-		p := &partial{effects: map[effectKey]*Effect{}}
+		p := &partial{}
 		r.parts = append(r.parts, p)
 		r.wg.Go(func() {
 			for b := range r.batches {
@@ -141,12 +217,11 @@ func (r *run) judge(p *partial, d *Recorded) {
 		return
 	}
 	q := &d.Question
-	key := effectKey{k, q.Subject, q.Action, q.Resource}
-	e := p.effects[key]
+	e := p.effects[k].of(effectKey{q.Subject, q.Action, q.Resource})
 	if e == nil {
-		e = &Effect{Subject: q.Subject, Action: q.Action, Resource: q.Resource}
-		p.effects[key] = e
+		return
 	}
+	e.ground(strings.Join([]string{strings.Join(before.Determining, ","), strings.Join(after.Determining, ","), acr(&before), acr(&after)}, "\x00"))
 	e.Times++
 	if e.Times == 1 || q.At.After(e.Last) {
 		e.Last, e.Decision = q.At, d.ID
@@ -172,31 +247,20 @@ func (r *run) finish(out *Replay) {
 	}
 	close(r.batches)
 	r.wg.Wait()
-	all := map[effectKey]*Effect{}
+	var all [allKinds]effects
 	for _, p := range r.parts {
 		out.Decisions += p.decisions
 		out.Unaffected += p.unaffected
 		out.Drifted += p.drifted
-		for k, e := range p.effects {
-			if known := all[k]; known == nil {
-				all[k] = e
-			} else {
-				e.Times += known.Times
-				if e.Last.Before(known.Last) || e.Last.Equal(known.Last) && e.Decision < known.Decision {
-					known.Times, e = e.Times, known
-				}
-				all[k] = e
-			}
+		for k := range all {
+			all[k].add(&p.effects[k])
 		}
 	}
-	lists := [...]*[]Effect{gain: &out.Gains, loss: &out.Losses, otherStepUp: &out.StepUps}
-	for k, e := range all {
-		*lists[k.kind] = append(*lists[k.kind], *e)
-	}
-	for _, l := range lists {
-		slices.SortFunc(*l, func(a, b Effect) int {
-			return cmp.Or(strings.Compare(a.Subject.Type, b.Subject.Type), strings.Compare(a.Subject.ID, b.Subject.ID),
-				strings.Compare(a.Resource.Type, b.Resource.Type), strings.Compare(a.Resource.ID, b.Resource.ID), strings.Compare(a.Action, b.Action))
-		})
+	for k, list := range [...]*[]Effect{gain: &out.Gains, loss: &out.Losses, otherStepUp: &out.StepUps} {
+		all[k].cut()
+		out.More = out.More || all[k].last != nil
+		for _, key := range slices.SortedFunc(maps.Keys(all[k].known), effectKey.compare) {
+			*list = append(*list, *all[k].known[key])
+		}
 	}
 }

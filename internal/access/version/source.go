@@ -3,6 +3,7 @@ package version
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/realm"
 )
 
 // The kinds of sources.
@@ -58,7 +60,7 @@ func (s *Source) HasPassword() bool { return len(s.sealed) > 0 }
 
 var branchPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}$`)
 
-func (r *Registry) checkSource(s *Source) error {
+func (r *Registry) checkSource(realm string, s *Source) error {
 	u, err := url.Parse(s.Location)
 	switch {
 	case s.Kind != Git && s.Kind != Directory:
@@ -69,7 +71,7 @@ func (r *Registry) checkSource(s *Source) error {
 		if s.Branch != "" || s.Folder != "" || s.Username != "" || s.Password != "" {
 			return invalid("kind", "directory has neither branch, folder, username nor password")
 		}
-		_, _, err := r.within(s.Location)
+		_, _, err := r.within(realm, s.Location)
 		return err
 	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || len(s.Location) > 1000:
 		return invalid("location", "is the https address of a repository, without user and query")
@@ -84,17 +86,22 @@ func (r *Registry) checkSource(s *Source) error {
 }
 
 // within finds the allowed directory that a directory lies in, and its path there.
-func (r *Registry) within(dir string) (root, rest string, err error) {
+// A realm has the one of its name in it; only the first, whose operators look after
+// all of them, has everything.
+func (r *Registry) within(of, dir string) (root, rest string, err error) {
 	if len(r.Directories) == 0 {
 		return "", "", invalid("kind", "directory is not allowed here: the server's setting policies.directories names none")
 	}
 	for _, root := range r.Directories {
+		if of != realm.Default {
+			root = filepath.Join(root, of)
+		}
 		rest, err := filepath.Rel(root, dir)
 		if filepath.IsAbs(dir) && err == nil && filepath.IsLocal(rest) {
 			return root, rest, nil
 		}
 	}
-	return "", "", invalid("location", "is no absolute path below a directory that the server's setting policies.directories names")
+	return "", "", invalid("location", "is no absolute path below a directory that the server's setting policies.directories names (realms but the first one: and there below the one of the realm's name)")
 }
 
 // SourceOf is where a realm's folder is followed, nil if it is not.
@@ -110,7 +117,7 @@ func (r *Registry) SourceOf(ctx context.Context, realm string) (s *Source, err e
 func (r *Registry) Follow(ctx context.Context, by audit.Actor, realm string, n Source) (*Source, error) {
 	n.Location = strings.TrimSuffix(n.Location, "/")
 	n.Folder = strings.Trim(n.Folder, "/")
-	if err := r.checkSource(&n); err != nil {
+	if err := r.checkSource(realm, &n); err != nil {
 		return nil, err
 	}
 	n.Seconds = cmp.Or(n.Seconds, map[string]int64{Git: 60, Directory: 5}[n.Kind])
@@ -155,14 +162,67 @@ func (r *Registry) Unfollow(ctx context.Context, by audit.Actor, realm string) e
 	})
 }
 
-// Due looks at a realm's source if it is time to. App has it called in turn.
-func (r *Registry) Due(ctx context.Context, realm string) error {
-	s, err := r.SourceOf(ctx, realm)
-	if err != nil || s == nil || r.DB.Now().Sub(s.Checked) < time.Duration(s.Seconds)*time.Second {
+// The bounds of looks at sources.
+const (
+	maxLooks = 8
+	lookTime = 3 * time.Minute
+)
+
+// Begin begins to look at the sources of all realms where it is time to, beside
+// whoever calls it: what answers slowly holds up nobody but itself. live reports
+// whether there is a realm.
+func (r *Registry) Begin(ctx context.Context, live func(ctx context.Context, realm string) bool) error {
+	var due []string
+	err := r.DB.SystemView(ctx, func(tx *db.Tx) (err error) {
+		due, err = dueSources(tx)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	_, err = r.look(ctx, realm, s, false)
+	for _, realm := range due {
+		if !live(ctx, realm) {
+			continue
+		}
+		select {
+		case r.looks <- struct{}{}:
+		default:
+			return nil // it is their turn next time: they wait for longest
+		}
+		r.wg.Go(func() {
+			defer func() { <-r.looks }()
+			ctx, cancel := context.WithTimeout(r.ctx, lookTime)
+			defer cancel()
+			if err := r.Due(ctx, realm); err != nil && r.ctx.Err() == nil {
+				r.Logger.Warn("a source of policies was not looked at", "realm", realm, "err", err)
+			}
+		})
+	}
+	return nil
+}
+
+// Due looks at a realm's source if it is time to and nobody else does.
+func (r *Registry) Due(ctx context.Context, realm string) error {
+	s, err := r.SourceOf(ctx, realm)
+	if err != nil || s == nil || !s.due(r.DB.Now()) {
+		return err
+	}
+	mine := false
+	if err := r.DB.Update(ctx, realm, func(tx *db.Tx) error {
+		mine, err = beginLook(tx, s)
+		return err
+	}); err != nil || !mine {
+		return err
+	}
+	if _, err = r.look(ctx, realm, s, false); errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		s.State, s.Detail, s.Since = Unreachable, fmt.Sprintf("it took longer than %s", lookTime), r.DB.Now()
+		return r.DB.Update(context.WithoutCancel(ctx), realm, func(tx *db.Tx) error { return note(tx, s) })
+	}
 	return err
+}
+
+func (s *Source) due(now time.Time) bool {
+	return now.Sub(s.Checked) >= time.Duration(s.Seconds)*time.Second
 }
 
 // Look looks at a realm's source now, and again at what was refused.
@@ -204,12 +264,15 @@ func (r *Registry) look(ctx context.Context, realm string, s *Source, again bool
 	case got.files == nil && got.problems == nil: // as it was seen last
 	default:
 		s.Seen = got.seen
-		if err := r.take(ctx, realm, s, got); err != nil {
+		if err := r.take(ctx, realm, s, got, was.Seen == got.seen); err != nil {
 			return nil, err
 		}
 	}
 	if s.State != was.State || s.Seen != was.Seen {
 		s.Since = s.Checked
+	}
+	if !again && s.State == was.State && s.Seen == was.Seen && s.Detail == was.Detail && s.Number == was.Number {
+		return s, nil // and when it was looked at was written down before
 	}
 	return s, r.DB.Update(ctx, realm, func(tx *db.Tx) error {
 		if s.State == Refused && (was.State != Refused || was.Seen != s.Seen) {
@@ -220,8 +283,9 @@ func (r *Registry) look(ctx context.Context, realm string, s *Source, again bool
 	})
 }
 
-// take plans and applies what was found.
-func (r *Registry) take(ctx context.Context, realm string, s *Source, got *found) error {
+// take plans and applies what was found. What was seen before and applied then is
+// left alone: whoever has gone back since meant it.
+func (r *Registry) take(ctx context.Context, realm string, s *Source, got *found, seen bool) error {
 	refuse := func(why string) {
 		if len(why) > maxSaid {
 			why = strings.ToValidUTF8(why[:maxSaid], "") + " …"
@@ -231,6 +295,12 @@ func (r *Registry) take(ctx context.Context, realm string, s *Source, got *found
 	if len(got.problems) > 0 {
 		refuse(got.problems.Error())
 		return nil
+	}
+	if seen {
+		done, err := r.takenBack(ctx, realm, s, got)
+		if err != nil || done {
+			return err
+		}
 	}
 	p, err := r.Plan(ctx, realm, got.files, 0)
 	switch {
@@ -244,7 +314,7 @@ func (r *Registry) take(ctx context.Context, realm string, s *Source, got *found
 		return nil
 	}
 	base := p.Base
-	v, err := r.Apply(ctx, audit.System, realm, Change{Files: got.files, Message: "followed", Origin: got.origin, Base: &base})
+	v, err := r.Apply(ctx, audit.System, realm, Change{Files: got.files, Message: "followed", Origin: got.origin, Base: &base, source: s})
 	var f *fault.Error
 	if fault.Is(err, fault.Conflict) || fault.Is(err, fault.Invalid) {
 		f, _ = err.(*fault.Error)
@@ -261,10 +331,29 @@ func (r *Registry) take(ctx context.Context, realm string, s *Source, got *found
 	return nil
 }
 
+// takenBack reports whether what was found was applied once and another version
+// counts now.
+func (r *Registry) takenBack(ctx context.Context, realm string, s *Source, got *found) (done bool, err error) {
+	err = r.DB.View(ctx, realm, func(tx *db.Tx) error {
+		now, err := newest(tx)
+		if err != nil || now == nil {
+			return err
+		}
+		was, err := ofContent(tx, contentOf(got.files))
+		if err != nil || was == nil || was.Number == now.Number {
+			return err
+		}
+		done, s.State = true, Current
+		s.Detail = fmt.Sprintf("it was applied as version %d, and version %d was applied since; roll back to %d, or change what is followed", was.Number, now.Number, was.Number)
+		return nil
+	})
+	return done, err
+}
+
 // read reads a source, unless it is as it was known.
 func (r *Registry) read(ctx context.Context, realm string, s *Source, known string) (*found, error) {
 	if s.Kind == Directory {
-		return r.readDirectory(s, known)
+		return r.readDirectory(realm, s, known)
 	}
 	g := &repository{exchange: r.Exchange, url: s.Location, username: s.Username}
 	if s.HasPassword() {
@@ -290,8 +379,8 @@ func (r *Registry) read(ctx context.Context, realm string, s *Source, known stri
 
 // readDirectory reads a directory below an allowed one, out of which no link
 // leads.
-func (r *Registry) readDirectory(s *Source, known string) (*found, error) {
-	root, rest, err := r.within(s.Location)
+func (r *Registry) readDirectory(realm string, s *Source, known string) (*found, error) {
+	root, rest, err := r.within(realm, s.Location)
 	if err != nil {
 		return nil, err
 	}

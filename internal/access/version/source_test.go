@@ -163,8 +163,44 @@ func TestARepositoryIsFollowed(t *testing.T) {
 			t.Error(got)
 		}
 
+		// Whoever goes back means it: the same commit does not come again by itself.
+		if _, err := w.Rollback(ctx, audittest.By, dbtest.Realm, 1, "no"); err != nil {
+			t.Fatal(err)
+		}
+		due(Current, 2)
+		o.git("branch", "-m", "main", "away")
+		due(Unreachable, 2)
+		o.git("branch", "-m", "away", "main")
+		due(Current, 2)
+		if s, err := w.Look(ctx, dbtest.Realm); err != nil || s.State != Current || !strings.Contains(s.Detail, "applied as version 2, and version 3") {
+			t.Errorf("%+v, %v", s, err)
+		}
+		if v, _ := w.Current(ctx, dbtest.Realm); v.Number != 3 {
+			t.Errorf("what was taken back came again: %+v", v)
+		}
+
+		// What was being read when it was followed no longer does not count.
+		o.commit("access/policies", example(t, "documents", "the document is archived", "it is archived"))
+		w.Registry.Exchange = func(ctx context.Context, r Request) ([]byte, error) {
+			if err := w.Unfollow(ctx, audittest.By, dbtest.Realm); err != nil {
+				t.Error(err)
+			}
+			return exchange(ctx, r)
+		}
+		if _, err := w.Look(ctx, dbtest.Realm); err != nil {
+			t.Error(err)
+		}
+		if v, _ := w.Current(ctx, dbtest.Realm); v.Number != 3 {
+			t.Errorf("a repository that is not followed any more gave %+v", v)
+		}
+		w.Registry.Exchange = exchange
+		if _, err := w.Follow(ctx, audittest.By, dbtest.Realm, Source{Kind: Git, Location: o.url, Branch: "main", Folder: "access/policies"}); err != nil {
+			t.Fatal(err)
+		}
+		due(Current, 4)
+
 		o.git("branch", "-m", "main", "trunk")
-		if s := due(Unreachable, 2); !strings.Contains(s.Detail, `no branch "main"`) {
+		if s := due(Unreachable, 4); !strings.Contains(s.Detail, `no branch "main"`) {
 			t.Errorf("%+v", s)
 		}
 		if err := w.Unfollow(ctx, audittest.By, dbtest.Realm); err != nil {
@@ -221,6 +257,50 @@ func TestARepositoryWithAHistoryIsRead(t *testing.T) {
 }
 
 // What is no answer of Git's is refused in words, whatever it is.
+// A repository that never answers holds up nobody: not whoever runs what recurs, and
+// not the sources of other realms.
+func TestASlowRepositoryHoldsUpItself(t *testing.T) {
+	everywhere(t, func(t *testing.T, w *world) {
+		asked := make(chan struct{}, 8)
+		w.Registry.Exchange = func(ctx context.Context, _ Request) ([]byte, error) {
+			asked <- struct{}{}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		if _, err := w.Follow(ctx, audittest.By, dbtest.Realm, Source{Kind: Git, Location: "https://slow.example/policies"}); err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Join(w.root, dbtest.Neighbour)
+		if err := os.CopyFS(dir, os.DirFS("../../../examples/policies/documents")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Follow(ctx, audittest.By, dbtest.Neighbour, Source{Kind: Directory, Location: dir}); err != nil {
+			t.Fatal(err)
+		}
+		live := func(context.Context, string) bool { return true }
+		for range 3 {
+			if err := w.Begin(ctx, live); err != nil {
+				t.Fatal(err)
+			}
+		}
+		<-asked
+		for end := time.Now().Add(30 * time.Second); ; {
+			s, err := w.SourceOf(ctx, dbtest.Neighbour)
+			if err == nil && s.State == Current {
+				break
+			}
+			if err != nil || time.Now().After(end) {
+				t.Fatalf("%+v, %v", s, err)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		w.Registry.Close()
+		if len(asked) > 0 {
+			t.Errorf("it was asked %d times more, though it had not answered", len(asked))
+		}
+	})
+}
+
 // A handful of small trees that hold each other many times over are not walked
 // without end, and no name of a tree means another place.
 func TestATreeIsNoBomb(t *testing.T) {
@@ -273,7 +353,7 @@ func FuzzPack(f *testing.F) {
 // A directory is followed below those that are allowed, and nothing leads out.
 func TestADirectoryIsFollowed(t *testing.T) {
 	everywhere(t, func(t *testing.T, w *world) {
-		dir := filepath.Join(w.root, "acme")
+		dir := filepath.Join(w.root, dbtest.Realm, "acme")
 		put := func(files folder.Files) {
 			t.Helper()
 			for _, f := range files {
@@ -286,7 +366,7 @@ func TestADirectoryIsFollowed(t *testing.T) {
 				}
 			}
 		}
-		for _, bad := range []string{"/etc", w.root + "/../x", "acme", filepath.Dir(w.root)} {
+		for _, bad := range []string{"/etc", w.root + "/../x", "acme", filepath.Dir(w.root), w.root, filepath.Join(w.root, dbtest.Neighbour), filepath.Join(w.root, dbtest.Realm, "..", dbtest.Neighbour)} {
 			if _, err := w.Follow(ctx, audittest.By, dbtest.Realm, Source{Kind: Directory, Location: bad}); fault.Code(err) != "location_invalid" {
 				t.Errorf("%s: %v", bad, err)
 			}

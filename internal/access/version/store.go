@@ -24,6 +24,15 @@ func newest(tx *db.Tx) (*Version, error) {
 	return v, err
 }
 
+// ofContent is the newest version that has the very same files; nil if none has.
+func ofContent(tx *db.Tx, content string) (*Version, error) {
+	v, err := db.One(tx, scan, `SELECT `+columns+` FROM policy_versions WHERE realm = $1 AND content = $2 ORDER BY number DESC LIMIT 1`, tx.Realm, content)
+	if db.Missing(err) {
+		return nil, nil
+	}
+	return v, err
+}
+
 func byNumber(tx *db.Tx, number int64) (*Version, error) {
 	v, err := db.One(tx, scan, `SELECT `+columns+` FROM policy_versions WHERE realm = $1 AND number = $2`, tx.Realm, number)
 	if db.Missing(err) {

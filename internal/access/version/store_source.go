@@ -38,6 +38,31 @@ func note(tx *db.Tx, s *Source) error {
 	return err
 }
 
+// beginLook reports whether this node is the one that looks at a source now.
+func beginLook(tx *db.Tx, s *Source) (bool, error) {
+	n, err := tx.Exec(`UPDATE policy_sources SET checked_at = $4 WHERE realm = $1 AND changed_at = $2 AND checked_at = $3`,
+		tx.Realm, db.At(s.Changed), db.At(s.Checked), db.At(tx.Now))
+	return n == 1, err
+}
+
+// dueSources are the realms whose sources it is time to look at, those first that
+// wait for longest.
+func dueSources(tx *db.Tx) (realms []string, err error) {
+	type one struct {
+		realm   string
+		checked db.Time
+		seconds int64
+	}
+	all, err := db.All(tx, func(r db.Row) (o one, err error) { return o, r.Scan(&o.realm, &o.checked, &o.seconds) },
+		`SELECT realm, checked_at, seconds FROM policy_sources ORDER BY checked_at, realm`)
+	for _, o := range all {
+		if s := (&Source{Checked: o.checked.Time, Seconds: o.seconds}); s.due(tx.Now) {
+			realms = append(realms, o.realm)
+		}
+	}
+	return realms, err
+}
+
 func deleteSource(tx *db.Tx) (bool, error) {
 	n, err := tx.Exec(`DELETE FROM policy_sources WHERE realm = $1`, tx.Realm)
 	return n == 1, err

@@ -10,10 +10,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -49,6 +51,12 @@ type Registry struct {
 	Options
 	sets  *cache.Cache[*policy.Set]
 	plans chan struct{} // a plan takes all cores that this node can spare, so there is one at a time
+	turns sync.Map      // by realm: a chan struct{} for the one plan of the realm that waits for its turn
+
+	looks  chan struct{} // a place for each look at a source
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
 }
 
 // Options is what the registry stands on.
@@ -66,13 +74,24 @@ type Options struct {
 	Exchange Exchange
 	// Directories are those below which directories may be followed.
 	Directories []string
+	Logger      *slog.Logger
 }
 
 // New returns the registry. Call it before the log is started.
 func New(o Options) *Registry {
-	r := &Registry{Options: o, plans: make(chan struct{}, 1), sets: cache.New("policies", 256<<20, 64<<20, func(*policy.Set) int { return 4 * folder.MaxFolder })}
+	r := &Registry{Options: o, plans: make(chan struct{}, 1), looks: make(chan struct{}, maxLooks), sets: cache.New("policies", 256<<20, 64<<20, func(*policy.Set) int { return 4 * folder.MaxFolder })}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	if r.Logger == nil {
+		r.Logger = slog.Default()
+	}
 	o.Log.Follow("policy versions", r.follow, r.sets.DropAll)
 	return r
+}
+
+// Close ends the looks at sources and waits for them.
+func (r *Registry) Close() {
+	r.cancel()
+	r.wg.Wait()
 }
 
 func (r *Registry) follow(e audit.Record) {
@@ -169,6 +188,7 @@ type Change struct {
 	Origin  string
 	Plan    string        // only if this is still what it would do; "": whatever it does
 	Window  time.Duration // of the plan
+	source  *Source       // only while this is what is followed
 	Base    *int64        // only on top of this version (0: none yet); nil: whichever
 }
 
@@ -233,6 +253,15 @@ func (r *Registry) switchTo(ctx context.Context, by audit.Actor, realm, action s
 		now, err := newest(tx)
 		if err != nil {
 			return err
+		}
+		if c.source != nil {
+			s, err := sourceOf(tx)
+			if err != nil {
+				return err
+			}
+			if s == nil || !s.Changed.Equal(c.source.Changed) {
+				return fault.New(fault.Conflict, "policy_source_changed", "another place is followed meanwhile")
+			}
 		}
 		number, before := int64(0), ""
 		if now != nil {

@@ -158,7 +158,7 @@ const maxListed = 1_000
 func planOf(p *version.Plan) wire.PolicyPlan {
 	r := p.Replay
 	out := wire.PolicyPlan{OK: p.OK(), Hash: p.Hash, Policy: p.Policy, Base: p.Base, Since: r.Since.UTC(), Until: r.Until.UTC(), Decisions: r.Decisions, Unaffected: r.Unaffected,
-		Partial: r.Partial, Drifted: r.Drifted, Gains: effectsOf(r.Gains), GainCount: len(r.Gains), Losses: effectsOf(r.Losses), LossCount: len(r.Losses),
+		Partial: r.Partial, More: r.More, Drifted: r.Drifted, Gains: effectsOf(r.Gains), GainCount: len(r.Gains), Losses: effectsOf(r.Losses), LossCount: len(r.Losses),
 		StepUps: effectsOf(r.StepUps), StepUpCount: len(r.StepUps), Problems: []wire.PolicyProblem{}, Failures: []wire.PolicyFailure{}, Differences: []wire.PolicyDifference{}}
 	for _, x := range p.Problems {
 		out.Problems = append(out.Problems, wire.PolicyProblem(x))

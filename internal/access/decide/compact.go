@@ -1,0 +1,84 @@
+package decide
+
+import (
+	"context"
+
+	"github.com/cardea-id/cardea/internal/access/graph"
+	"github.com/cardea-id/cardea/internal/audit"
+)
+
+// steps is a graph with the changes that led to it.
+type steps struct {
+	*graph.Graph
+	done []graph.Change
+}
+
+// do changes the graph, or leaves it as it is.
+func (g *steps) do(c graph.Change) error {
+	next, err := g.Apply(c)
+	if err != nil {
+		return err
+	}
+	g.Graph, g.done = next, append(g.done, c)
+	return nil
+}
+
+// compact makes a large graph compact again while questions are answered from it as
+// it is: the turn is held at the beginning and at the end alone.
+func (st *state) compact(ctx context.Context, s *Snapshots, when func(*graph.Graph) bool, compacted func(*graph.Graph) (*graph.Graph, error)) {
+	var old *graph.Graph
+	st.inTurn(ctx, func() {
+		if st.loaded.Load() && !st.compacting && when(st.graph) {
+			old, st.compacting, st.since = st.graph, true, nil
+		}
+	})
+	if old == nil {
+		return
+	}
+	fresh, err := compacted(old)
+	st.inTurn(context.WithoutCancel(ctx), func() {
+		if !st.compacting { // it was built anew meanwhile
+			return
+		}
+		since := st.since
+		st.compacting, st.since = false, nil
+		for _, c := range since {
+			if err == nil {
+				fresh, err = fresh.Apply(c)
+			}
+		}
+		if err != nil {
+			s.o.Logger.Warn("the facts of a realm are not made compact", "realm", st.realm, "err", err)
+			return
+		}
+		st.graph = fresh
+		if now := st.current.Load(); now != nil {
+			st.publish(s, audit.AtRevision(now.Revision()))
+		}
+	})
+}
+
+// inTurn does something with the fields that only one at a time works on.
+func (st *state) inTurn(ctx context.Context, do func()) {
+	select {
+	case st.turn <- struct{}{}:
+		defer func() { <-st.turn }()
+		do()
+	case <-ctx.Done():
+	}
+}
+
+// compactSome begins to make one of the realms compact, if one needs it and no other
+// is being made so.
+func (s *Snapshots) compactSome(ctx context.Context, all []*state) {
+	for _, st := range all {
+		if snap := st.current.Load(); snap == nil || !snap.Graph().Stale() || !s.compacting.CompareAndSwap(false, true) {
+			continue
+		}
+		s.wg.Go(func() {
+			defer s.compacting.Store(false)
+			st.compact(ctx, s, (*graph.Graph).Stale, (*graph.Graph).Compact)
+		})
+		return
+	}
+}
