@@ -134,9 +134,8 @@ func TestALaterPullCounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		queue := job.NewQueue(e.DB, "nod_test", box, slog.New(slog.DiscardHandler))
 		var meanwhile func()
-		store := relation.NewStore(relation.Options{DB: e.DB, Log: e.Log, Jobs: queue, Box: box, CheckURL: func(string) error { return nil },
+		store := relation.NewStore(relation.Options{DB: e.DB, Log: e.Log, Box: box, CheckURL: func(string) error { return nil },
 			Pull: func(_ context.Context, n *relation.Source, _ string, each func([]byte) error) error {
 				if do := meanwhile; do != nil {
 					meanwhile = nil
@@ -153,10 +152,7 @@ func TestALaterPullCounts(t *testing.T) {
 		}
 		pull := func() {
 			e.Clock.Advance(time.Second)
-			if _, err := store.PullNow(ctx, audittest.By, dbtest.Realm, made.ID); err != nil {
-				t.Error(err)
-			}
-			if err := queue.RunDue(ctx); err != nil {
+			if err := store.PullAtOnce(ctx, dbtest.Realm, made.ID); err != nil {
 				t.Error(err)
 			}
 		}
