@@ -98,8 +98,9 @@ const speaksHTTP = "internal/web internal/web/look internal/identity/signin inte
 const readsClock = "internal/db internal/db/dbtest internal/app internal/app/apptest internal/demo client verify " +
 	"e2e/live bench bench/limit bench/seed cmd/cardea"
 
-// crossesRealms lists the packages that may use db.System.
-const crossesRealms = "internal/db internal/db/dbtest internal/audit internal/job internal/realm"
+// crossesRealms lists the packages that may use db.System: access ones look which
+// realms have a source that is due.
+const crossesRealms = "internal/db internal/db/dbtest internal/audit internal/job internal/realm internal/access/relation internal/access/version"
 
 // modules says which packages may import which foreign module.
 var modules = map[string]string{

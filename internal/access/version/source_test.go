@@ -284,15 +284,19 @@ func TestASlowRepositoryHoldsUpItself(t *testing.T) {
 			}
 		}
 		<-asked
-		for end := time.Now().Add(30 * time.Second); ; {
+		tick, end := time.NewTicker(5*time.Millisecond), time.After(30*time.Second)
+		defer tick.Stop()
+		for done := false; !done; {
 			s, err := w.SourceOf(ctx, dbtest.Neighbour)
-			if err == nil && s.State == Current {
-				break
+			if err != nil {
+				t.Fatal(err)
 			}
-			if err != nil || time.Now().After(end) {
-				t.Fatalf("%+v, %v", s, err)
+			done = s.State == Current
+			select {
+			case <-tick.C:
+			case <-end:
+				t.Fatalf("%+v", s)
 			}
-			time.Sleep(5 * time.Millisecond)
 		}
 		w.Registry.Close()
 		if len(asked) > 0 {
