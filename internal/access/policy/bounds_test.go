@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,5 +79,27 @@ action read, write, share appliesTo { principal: user, resource: doc };
 		if a := Decide(NewSnapshot(set, part, 1), q); !a.Allowed {
 			t.Errorf("%s: the excerpt says nothing without being called one: %+v", action, a)
 		}
+	}
+}
+
+// Whoever holds the facts about some types of resources only needs those that their
+// policies name, too: else a forbid would find nothing there.
+func TestWhatPoliciesNameBelongsToTheirResources(t *testing.T) {
+	set, err := Compile(Source{Schema: File{Name: "schema.cedarschema", Text: []byte(`
+entity user;
+entity switch { off?: Bool };
+entity doc;
+entity other;
+action read appliesTo { principal: user, resource: doc };
+action turn appliesTo { principal: user, resource: [switch, other] };
+`)}, Policies: []File{{Name: "a.cedar", Text: []byte(`
+@id("off") forbid (principal, action, resource is doc) when { switch::"main" has off && switch::"main".off };
+@id("turn") permit (principal, action, resource == other::"x");
+`)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := set.Around([]string{"doc"}); !slices.Contains(got, "switch") || slices.Contains(got, "other") {
+		t.Errorf("around documents are %q", got)
 	}
 }

@@ -20,8 +20,8 @@ func (s *Set) HasResources(typ string) bool {
 	return false
 }
 
-// Around returns some types of resources, and the types of those who may do
-// something with them.
+// Around returns some types of resources, the types of those who may do something
+// with them, and of whatever the policies about them name.
 func (s *Set) Around(resources []string) []string {
 	all := slices.Clone(resources)
 	for _, a := range s.world.Actions {
@@ -32,6 +32,13 @@ func (s *Set) Around(resources []string) []string {
 			all = append(all, string(p))
 		}
 		all = references(all, a.AppliesTo.Context)
+	}
+	for _, r := range s.rules {
+		if slices.ContainsFunc(resources, func(typ string) bool { return fits(r.resource, typ) }) {
+			for _, n := range r.inside {
+				all = append(all, s.named[n].Type)
+			}
+		}
 	}
 	return all
 }
