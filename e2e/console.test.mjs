@@ -137,7 +137,7 @@ test("what takes a stronger sign-in says so, and the draft waits for it", async 
     await again.waitFor();
     await inspect(page, "playground-again");
     const [stronger] = await Promise.all([context.waitForEvent("page"), again.click()]);
-    await stronger.waitForURL("**/signin/enrol**"); // there is no second factor yet
+    await stronger.waitForURL("**/signin/**"); // where a second factor is added
     await stronger.close();
     await cardea.admin("PATCH", "/realm", { settings: { operator_acr: "aal1" } });
     const [other] = await Promise.all([context.waitForEvent("page"), again.click()]);

@@ -255,7 +255,7 @@ test("another site cannot make a signed-in browser change anything (WB-03)", asy
   try {
     for (const path of ["/signout", "/accounts", "/consent", "/signin", "/setup", "/set-password", "/device", "/account/approvals",
       "/account/devices", "/account/applications", "/account/password", "/account/profile", "/forgot", "/register", "/register/finish",
-      "/invitation", "/undo-email", "/account/email", "/account/email/confirm", "/account/data", "/account/delete"]) {
+      "/invitation", "/undo-email", "/console/playground", "/console/roles", "/account/email", "/account/email/confirm", "/account/data", "/account/delete"]) {
       const tab = await context.newPage();
       await tab.goto(`http://127.0.0.1:${port}/?to=${encodeURIComponent(cardea.issuer + path)}`);
       const [response] = await Promise.all([

@@ -252,7 +252,7 @@
   function live() {
     const params = new URLSearchParams(new FormData(form));
     params.append("do", "check");
-    send(params, some("problems", "answer", "tests", "hints"));
+    send(params, some("older", "problems", "answer", "tests", "hints"));
     asking.live = true;
   }
 
@@ -272,8 +272,8 @@
     keep();
     const whole = what === "add" || what === "layout" || what.startsWith("drop ");
     send(params, whole ? everything : (page) => {
-      if (what === "plan" || what === "apply") some("notice", "problems", "answer", "tests", "hints", "plan")(page);
-      else some("notice", "problems", "answer", "tests", "hints")(page);
+      if (what === "plan" || what === "apply") some("notice", "older", "problems", "answer", "tests", "hints", "plan")(page);
+      else some("notice", "older", "problems", "answer", "tests", "hints")(page);
       const target = { ask: "answer", plan: "plan" }[what];
       if (target) document.getElementById(target).scrollIntoView({ block: "nearest" });
       if (document.querySelector("#notice .bad")) document.getElementById("notice").scrollIntoView({ block: "center" });
