@@ -25,6 +25,7 @@ var layers = []struct{ side, packages string }{
 	{"pure", "internal/access/graph"},
 	{"pure", "internal/access/policy"},
 	{"pure", "internal/access/residual"},
+	{"pure", "internal/access/builtin"},
 	{"pure", "internal/access/folder"},
 	{"pure", "internal/access/replica"},
 	{"public", "api verify"},
@@ -56,6 +57,7 @@ var layers = []struct{ side, packages string }{
 	{"access", "internal/access/decide"},
 	{"access", "internal/access/agent"},
 	{"access", "internal/access/opa"},
+	{"access", "internal/access/guard"},
 	{"admin", "internal/admin/operator"},
 	{"admin", "internal/admin/api"},
 	{"admin", "internal/admin/console"}, // asks api what an operator may do

@@ -118,6 +118,42 @@ type PolicyPlan struct {
 	LossCount   int                `json:"loss_count"`
 	StepUps     []PolicyEffect     `json:"step_ups" doc:"Who is denied before and after, but with another sign-in that would do. At most 1,000 are listed."`
 	StepUpCount int                `json:"step_up_count"`
+	Own         *PolicyOwnPlan     `json:"own,omitempty" doc:"The same of operators and Cardea's own administration, where the folder or the one before has policies about it."`
+}
+
+// PolicyOwnPlan is what a folder would do to those who administer the realm.
+type PolicyOwnPlan struct {
+	Decisions   int              `json:"decisions" doc:"About operations of the admin API, asked again."`
+	Gains       []PolicyEffect   `json:"gains" doc:"Who gains which operation. Nobody can gain what the table of roles does not permit. At most 1,000 are listed."`
+	GainCount   int              `json:"gain_count"`
+	Losses      []PolicyEffect   `json:"losses" doc:"Who loses which operation. At most 1,000 are listed."`
+	LossCount   int              `json:"loss_count"`
+	StepUps     []PolicyEffect   `json:"step_ups" doc:"Who is denied before and after, but with another sign-in that would do. At most 1,000 are listed."`
+	StepUpCount int              `json:"step_up_count"`
+	LockedOut   []PolicyOperator `json:"locked_out" doc:"Operators who could change policies, and could not any more in any sign-in, network or time that was tried. At most 1,000 are listed."`
+}
+
+// PolicyOperator is an operator with the role that it has.
+type PolicyOperator struct {
+	Operator PolicyEntity `json:"operator"`
+	Role     string       `json:"role"`
+}
+
+// BuiltInPolicy is the policies about Cardea's own administration.
+type BuiltInPolicy struct {
+	Hash     string       `json:"hash" doc:"Names the policies that count about this realm's administration, those that it adds included. Decisions carry it."`
+	Contents []PolicyFile `json:"contents" doc:"The built-in files, which no realm changes."`
+	Version  int64        `json:"version,omitempty" doc:"The version of the realm's folder that adds policies; 0: it adds none."`
+	Added    []PolicyFile `json:"added" doc:"What the realm adds, in cardea/*.cedar of its folder."`
+	Broken   string       `json:"broken,omitempty" doc:"Why what the realm adds cannot be used. Nothing is permitted until it can, or the glass is broken."`
+	Glass    *BrokenGlass `json:"glass,omitempty" doc:"Until when only the built-in policies count."`
+}
+
+// BrokenGlass says that a realm's policies about administration are set aside.
+type BrokenGlass struct {
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until"`
+	Reason string    `json:"reason"`
 }
 
 // PolicySource is where a realm's policy folder is followed.

@@ -21,6 +21,11 @@ func (p Policies) Get(ctx context.Context, version string) (api.PolicyVersion, e
 	return get[api.PolicyVersion](ctx, p.c, at("access", "policy", "versions", version))
 }
 
+// BuiltIn reads the policies about Cardea's own administration.
+func (p Policies) BuiltIn(ctx context.Context) (api.BuiltInPolicy, error) {
+	return get[api.BuiltInPolicy](ctx, p.c, "/access/policy/built-in")
+}
+
 // Plan says what a folder would do.
 func (p Policies) Plan(ctx context.Context, r api.PolicyPlanRequest) (api.PolicyPlan, error) {
 	return send[api.PolicyPlan](ctx, p.c, http.MethodPost, "/access/policy/plan", r, 0)

@@ -425,6 +425,7 @@ func (c *console) printPlan(dir string, days int, p *api.PolicyPlan) {
 	if p.More {
 		fmt.Fprintln(c.out, c.yellow("And more: this changes more than anybody reads line by line."))
 	}
+	c.printOwnPlan(p.Own)
 	if p.Drifted > 0 {
 		fmt.Fprintf(c.out, "%d are answered differently by now, because facts changed since.\n", p.Drifted)
 	}
@@ -490,8 +491,12 @@ func (c *console) policyList() *cobra.Command {
 
 func (c *console) policyShow() *cobra.Command {
 	var to string
+	var builtIn bool
 	cmd := c.action("show [VERSION]", "Show a version, or the one that counts, and its files", cobra.MaximumNArgs(1),
 		func(ctx context.Context, cl *client.Client, args []string) error {
+			if builtIn {
+				return c.showBuiltIn(cl.Policies.BuiltIn(ctx))
+			}
 			v, err := cl.Policies.Get(ctx, firstOf(append(args, "current")...))
 			if err != nil {
 				return err
@@ -502,6 +507,8 @@ func (c *console) policyShow() *cobra.Command {
 			return c.showVersion(v)
 		})
 	cmd.Flags().StringVar(&to, "write", "", "write its files into this new directory")
+	cmd.Flags().BoolVar(&builtIn, "built-in", false, "show the policies about Cardea's own administration, and what the realm adds to them")
+	cmd.MarkFlagsMutuallyExclusive("built-in", "write")
 	return cmd
 }
 

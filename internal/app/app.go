@@ -15,6 +15,7 @@ import (
 	"github.com/cardea-id/cardea/internal/access/agent"
 	"github.com/cardea-id/cardea/internal/access/decide"
 	"github.com/cardea-id/cardea/internal/access/edge"
+	"github.com/cardea-id/cardea/internal/access/guard"
 	"github.com/cardea-id/cardea/internal/access/journal"
 	"github.com/cardea-id/cardea/internal/access/opa"
 	"github.com/cardea-id/cardea/internal/access/policy"
@@ -110,6 +111,7 @@ type App struct {
 	Policies    *version.Registry
 	Snapshots   *decide.Snapshots
 	Plane       *agent.Plane
+	Guard       *guard.Guard
 	// Snapshot is what the decision service judges on.
 	Snapshot func(ctx context.Context, realm string, min audit.Position) (*policy.Snapshot, audit.Position, error)
 	API      *api.Server
@@ -270,6 +272,9 @@ func (a *App) cores(master []byte) (err error) {
 	a.Grants.OnDelete(credential.ForgetTx)
 	a.Grants.OnDelete(session.ForgetTx)
 	a.access(box)
+	if err := a.guard(); err != nil {
+		return err
+	}
 	a.Terms = terms.NewRegistry(a.DB, a.Log)
 	var send func(*db.Tx, letter.Letter) error // nil: nothing is offered that needs mail
 	if a.Letters.Ready() {

@@ -94,7 +94,7 @@ func (a asking) authenticate(w http.ResponseWriter, r *http.Request, rl *realm.R
 	if !t.Allows(authzen.Scope) {
 		return nil, fault.New(fault.Forbidden, "insufficient_scope", "the access token has no scope %s", authzen.Scope)
 	}
-	c := &authzen.Caller{Client: t.Client, Principal: t.Principal, Token: t.ID}
+	c := &authzen.Caller{Client: t.Client, Principal: t.Principal, Token: t.ID, Minted: t.Minted}
 	if entityType(t.Principal) == typeUser {
 		if c.Person, err = a.vouched(r.Context(), rl, t); err != nil {
 			return nil, err

@@ -118,7 +118,8 @@ func (a *App) doors(master []byte) error {
 	a.opa.Mount(a.Mux)
 	a.API = api.New(a.Mux, api.Options{Authenticate: operatorToken{protocol}.read, Now: a.DB.Now, Log: a.Log, Limiter: limiter, Realms: a.Realms,
 		Operators: a.Operators, Desk: a.Desk, Terms: a.Terms, Policies: a.Policies, Agents: a.Plane, AgentConfig: func(rl *realm.Realm) (wire.AgentConfig, error) { return agentConfig(master, rl) }, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
-		Clients: a.Clients, Trust: a.Trust, Details: a.Details, Registered: a.Registered, Keys: a.Ring, Grants: a.Grants, Answers: a.answers, Jobs: a.Jobs, Facts: a.Facts, Risk: a.Risk, Letters: a.Letters, Journal: a.Journal, Snapshot: a.snapshotFor})
+		Clients: a.Clients, Trust: a.Trust, Details: a.Details, Registered: a.Registered, Keys: a.Ring, Grants: a.Grants, Answers: a.answers, Jobs: a.Jobs, Facts: a.Facts, Risk: a.Risk, Letters: a.Letters, Journal: a.Journal, Snapshot: a.snapshotFor,
+		Guard: a.Guard, Note: a.noteDecision})
 	board, err := console.New(console.Options{DB: a.DB, API: a.API, Pages: pages, People: a.People, Policies: a.Policies, Facts: a.Facts, Snapshot: a.snapshotFor, Words: words, Assets: assets})
 	if err != nil {
 		return err
@@ -150,7 +151,8 @@ func (o operatorToken) read(w http.ResponseWriter, r *http.Request, rl *realm.Re
 	if err != nil {
 		return api.Token{}, oauth.Elsewhere(err)
 	}
-	return api.Token{Principal: t.Principal, Client: t.Client, Scopes: t.Scopes, Audience: t.Audience, ACR: t.ACR, AuthTime: t.AuthTime}, nil
+	return api.Token{Principal: t.Principal, Client: t.Client, Scopes: t.Scopes, Audience: t.Audience, ACR: t.ACR, AMR: t.AMR, AuthTime: t.AuthTime,
+		ID: t.ID, Grant: t.Grant, Minted: t.Minted}, nil
 }
 
 // setUp is the operators' registry as the sign-in pages know it.

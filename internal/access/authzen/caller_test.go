@@ -298,6 +298,43 @@ func TestTokensVouchForPeople(t *testing.T) {
 	}
 	d.post("/search/subject", object(someone, `"action":{"name":"pay"}`, active), self).expect("who else may", http.StatusForbidden)
 
+	// A token is never judged on facts that are older than itself, wherever it comes.
+	before := d.Env.Snapshot
+	lagging := func(token string) {
+		minted := mintedAt(t, token)
+		d.Env.Snapshot = func(ctx context.Context, name string, min audit.Position) (*policy.Snapshot, audit.Position, error) {
+			if min.Before(minted) {
+				return before(ctx, name, audit.Position{})
+			}
+			return nil, audit.Position{}, fault.New(fault.Unavailable, authzen.CodeRevision, "this node is one position behind the token")
+		}
+	}
+	lagging(strong)
+	adas := `"subject":{"type":"user","id":"` + ada.ID + `"},"action":{"name":"pay"}`
+	if a := pay(ada.ID, `{"access_token":"`+strong+`"}`); a.decision() || !strings.Contains(a.Body.String(), "revision") {
+		t.Errorf("judged on older facts than the token: %s", a.Body)
+	}
+	if got := d.post("/evaluations", object(active, `"evaluations":[{`+adas+`,"context":{"acr":"aal2"}},{`+adas+`,"context":{"access_token":"`+strong+`"}}]`)).decisions(); got[0] || got[1] {
+		t.Errorf("a batch in which one item brings the token: %v", got)
+	}
+	if got, _ := d.post("/search/resource", object(adas, some, `"context":{"access_token":"`+strong+`"}`)).found(); len(got) > 0 {
+		t.Errorf("a search on older facts than the token: %v", got)
+	}
+	mine := d.signedIn(ada, "aal2", d.issuer()+authzen.Path)
+	lagging(mine)
+	if a := d.post("/evaluation", object(adas, active), bearing("Bearer "+mine)); a.decision() {
+		t.Errorf("the caller's own token is judged on older facts: %s", a.Body)
+	}
+	program := d.own("pep")
+	lagging(program)
+	if a := d.post("/evaluation", object(adas, active, `"context":{"acr":"aal2"}`), bearing("Bearer "+program)); a.decision() {
+		t.Errorf("a program's question is judged on older facts than its token: %s", a.Body)
+	}
+	if a := d.post("/evaluation", object(adas, active, `"context":{"acr":"aal2"}`), basic("pep", d.secrets["pep"])); !a.decision() {
+		t.Errorf("without a token there is nothing to wait for: %s", a.Body)
+	}
+	d.Env.Snapshot = before
+
 	// Dead tokens vouch for nobody.
 	if err := e.Grants.Revoke(t.Context(), audit.System, d.realm, d.grants[strong], "test"); err != nil {
 		t.Fatal(err)
@@ -305,6 +342,22 @@ func TestTokensVouchForPeople(t *testing.T) {
 	if a := pay(ada.ID, `{"access_token":"`+strong+`"}`); a.decision() {
 		t.Errorf("a revoked token permits: %s", a.Body)
 	}
+}
+
+// mintedAt reads mpos out of an access token.
+func mintedAt(t *testing.T, token string) audit.Position {
+	t.Helper()
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(payload), `"mpos":"`)
+	text, _, _ := strings.Cut(after, `"`)
+	at, err := audit.ParsePosition(text)
+	if err != nil {
+		t.Fatalf("%v in %s", err, payload)
+	}
+	return at
 }
 
 // signedIn gives somebody's access token of the application web.

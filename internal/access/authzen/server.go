@@ -36,6 +36,9 @@ type Caller struct {
 	Client    string
 	Principal string // on whose behalf, "" for a client with its own credentials
 	Token     string // the id of its access token
+	// Minted is the position at which that was minted, zero where there is none. No
+	// question is judged on facts that are older.
+	Minted audit.Position
 	// Person is set where the token is a person's: then questions are about that
 	// person only.
 	Person *Vouched
@@ -144,9 +147,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, class string, mos
 	if q.caller, err = s.authenticate(w, r, q.realm); err != nil {
 		return nil, err
 	}
-	if p := q.caller.Person; p != nil {
-		q.min = p.Minted
-	}
+	q.min = q.caller.Minted
 	if s.o.Limiter != nil {
 		if wait, ok := s.o.Limiter.Allow(class, q.realm.Name+"/"+q.caller.key()); !ok {
 			return nil, fault.New(fault.TooMany, "too_many_requests", "too many questions, wait a moment").WithRetry(wait)

@@ -20,6 +20,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/cardea-id/cardea/internal/access/builtin"
 	"github.com/cardea-id/cardea/internal/access/policy"
 )
 
@@ -57,6 +58,10 @@ type Folder struct {
 	Source policy.Source
 	Set    *policy.Set
 	Tests  []Test
+	// Own are the policies about Cardea's own administration, and Guard is the
+	// built-in ones with them, nil where there are none.
+	Own   []policy.File
+	Guard *policy.Set
 	// Hash names what the folder decides: schema, roles and policies without
 	// their layout and comments. Answers carry it.
 	Hash string
@@ -64,7 +69,7 @@ type Folder struct {
 
 var segment = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$`)
 
-// part says which part of a folder a path is: schema, roles, policy, test or
+// part says which part of a folder a path is: schema, roles, policy, own, test or
 // rego; "" is none, and aside is what stands beside.
 func part(p string) string {
 	base, ext := path.Base(p), path.Ext(p)
@@ -75,6 +80,8 @@ func part(p string) string {
 		return "roles"
 	case nested && first == "policies" && ext == ".cedar":
 		return "policy"
+	case nested && first == "cardea" && ext == ".cedar":
+		return "own"
 	case nested && first == "tests" && (ext == ".yaml" || ext == ".yml"):
 		return "test"
 	case nested && first == "rego" && ext == ".rego":
@@ -183,7 +190,7 @@ func acceptable(p string) *Problem {
 	switch part(p) {
 	case "", "aside":
 		return &Problem{File: p, Message: "a policy folder has no such file",
-			Advice: "it holds " + SchemaFile + ", " + RolesFile + ", policies/*.cedar, tests/*.yaml and rego/*.rego"}
+			Advice: "it holds " + SchemaFile + ", " + RolesFile + ", policies/*.cedar, cardea/*.cedar, tests/*.yaml and rego/*.rego"}
 	}
 	return nil
 }
@@ -240,14 +247,59 @@ func Read(files Files) (*Folder, Problems) {
 	if len(problems) > 0 {
 		return f, problems.sorted()
 	}
-	f.Hash = hash(f.Source)
+	whole := f.Source
+	whole.Policies = slices.Concat(f.Source.Policies, f.Own)
+	f.Hash = hash(whole)
 	f.Source.Hash = f.Hash
 	set, err := policy.Compile(f.Source)
 	if err != nil {
 		return f, append(problems, compiled(err)...).sorted()
 	}
+	if foreign := f.foreign(set); len(foreign) > 0 {
+		return f, foreign.sorted()
+	}
 	f.Set = set
-	return f, nil
+	if len(f.Own) > 0 {
+		problems = f.guard(problems)
+	}
+	return f, problems.sorted()
+}
+
+// foreign finds what takes Cardea's own names for something else.
+func (f *Folder) foreign(set *policy.Set) (all Problems) {
+	for _, name := range slices.Sorted(slices.Values(append(set.Types(), set.ActionTypes()...))) {
+		if builtin.Reserved(name) {
+			all = append(all, Problem{File: SchemaFile, Message: "the namespace Cardea, with " + quoted(name) + ", is Cardea's own", Advice: "choose another namespace; policies about Cardea's operations stand in cardea/*.cedar"})
+		}
+	}
+	for _, r := range set.Rules() {
+		if builtin.Reserved(r.ID) {
+			all = append(all, Problem{File: r.File, Line: r.Line, Column: r.Column, Message: "ids that begin with Cardea:: belong to the built-in policies", Advice: "choose another @id"})
+		}
+	}
+	return all
+}
+
+// guard reads the policies about Cardea's own administration.
+func (f *Folder) guard(problems Problems) Problems {
+	set, err := builtin.Compile(f.Own)
+	if err != nil {
+		return append(problems, compiled(err)...)
+	}
+	if f.Guard = set; !builtin.WaysOf(f.Own).Anybody(set) {
+		problems = append(problems, Problem{File: f.Own[0].Name, Message: "these policies lock everybody out: no owner could change policies any more, in no sign-in, network or time that was tried",
+			Advice: `leave a way to "apply-policy" and "rollback-policy"`})
+	}
+	ids := map[string]bool{}
+	for _, r := range f.Set.Rules() {
+		ids[r.ID] = true
+	}
+	for _, r := range set.Rules() {
+		if ids[r.ID] {
+			problems = append(problems, Problem{File: r.File, Line: r.Line, Column: r.Column, Message: "there is another policy with the @id " + quoted(r.ID)})
+		}
+	}
+	return problems
 }
 
 // parse reads what does not take the compiler.
@@ -263,6 +315,8 @@ func (f *Folder) parse(problems *Problems) {
 			f.Source.Roles = readRoles(file, problems)
 		case "policy":
 			f.Source.Policies = append(f.Source.Policies, named)
+		case "own":
+			f.Own = append(f.Own, named)
 		case "test":
 			f.Tests = append(f.Tests, readTests(file, problems)...)
 		case "rego":
@@ -281,7 +335,7 @@ func (f *Folder) parse(problems *Problems) {
 		*problems = append(*problems, Problem{File: SchemaFile, Message: "there is no schema", Advice: "declare the types of entities and the actions there"})
 	}
 	// The compiler finds these too, but stops at the first of a file.
-	for _, file := range append([]policy.File{f.Source.Schema}, f.Source.Policies...) {
+	for _, file := range slices.Concat([]policy.File{f.Source.Schema}, f.Source.Policies, f.Own) {
 		if pieces, p := scan(file.Name, string(file.Text)); p != nil {
 			*problems = append(*problems, *p)
 		} else if _, _, p := nest(file.Name, pieces, 0); p != nil {

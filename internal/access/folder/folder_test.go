@@ -189,3 +189,45 @@ func TestLayoutOfYAML(t *testing.T) {
 		}
 	}
 }
+
+// Policies about Cardea's own operations are judged, tested, counted, named in
+// hashes and laid out like all others, and take nobody's names.
+func TestAFolderMayAddPoliciesAboutCardea(t *testing.T) {
+	const forbid = `@id("not-oneself")
+@reason("nobody suspends themselves")
+forbid (principal, action == Cardea::Action::"suspend-user", resource) when { principal == resource };
+`
+	const asked = `tests:
+  - name: nobody suspends themselves
+    questions:
+      - {subject: [user, ada], action: "Cardea::suspend-user", resource: [user, ada], context: {role: admin, realm: default}, expect: deny, policies: [not-oneself], reason: themselves}
+      - {subject: [user, ada], action: "Cardea::suspend-user", resource: [user, ben], context: {role: admin, realm: default}, expect: allow}
+      - {subject: [user, ada], action: "Cardea::suspend-user", resource: [user, ben], context: {role: viewer, realm: default}, expect: deny, policies: []}
+`
+	plain, f := mustRead(t), mustRead(t, "cardea/own.cedar", forbid, "tests/own.yaml", asked)
+	if f.Guard == nil || plain.Guard != nil || f.Hash == plain.Hash || len(f.Policies()) != 2 {
+		t.Fatalf("%v %v %s", f.Guard, plain.Guard, f.Hash)
+	}
+	if r := f.Run(); !r.OK() || len(r.Unexercised) != 0 {
+		t.Errorf("%+v", r)
+	}
+	if r := mustRead(t, "tests/own.yaml", strings.ReplaceAll(asked, "[not-oneself]", "[]")).Run(); r.OK() {
+		t.Error("a folder without such policies answers about them")
+	}
+	if d := fmt.Sprint(Diff(plain, f)); !strings.Contains(d, "policy not-oneself is new and forbids") {
+		t.Error(d)
+	}
+	for name, c := range map[string]struct{ path, text, want string }{
+		"their place":    {"policies/own.cedar", forbid, "policies/own.cedar:"},
+		"a twin":         {"cardea/own.cedar", strings.Replace(forbid, "not-oneself", "closed", 1), `another policy with the @id "closed"`},
+		"a lockout":      {"cardea/own.cedar", `@id("all") forbid (principal, action, resource);`, "lock everybody out"},
+		"an id":          {"policies/own.cedar", `@id("Cardea::role:owner") forbid (principal, action == Action::"edit", resource);`, "belong to the built-in"},
+		"a namespace":    {SchemaFile, schema + "\nnamespace Cardea { entity Client; }", "Cardea's own"},
+		"no such action": {"cardea/own.cedar", strings.Replace(forbid, "suspend-user", "suspend", 1), "cardea/own.cedar:3:"},
+	} {
+		_, problems := Read(func() Files { files, _ := Open(tree(c.path, c.text)); return files }())
+		if !strings.Contains(problems.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, problems, c.want)
+		}
+	}
+}

@@ -148,7 +148,7 @@ func meaning(src string) string {
 // Rego stay as they are.
 func Layout(f File) (string, *Problem) {
 	switch part(f.Path) {
-	case "schema", "policy":
+	case "schema", "policy", "own":
 		return LayoutCedar(f.Path, string(f.Text))
 	case "roles", "test":
 		return LayoutYAML(f.Path, string(f.Text))

@@ -15,9 +15,10 @@ type Statement struct {
 	Forbids      bool
 }
 
-// Policies lists the policies of a folder, by file and place.
+// Policies lists the policies of a folder, those about Cardea last, by file and
+// place.
 func (f *Folder) Policies() (all []Statement) {
-	for _, file := range f.Source.Policies {
+	for _, file := range slices.Concat(f.Source.Policies, f.Own) {
 		pieces, problem := scan(file.Name, string(file.Text))
 		if problem != nil {
 			continue

@@ -22,7 +22,8 @@ const (
 	SearchSubject  = "search.subject"
 	SearchResource = "search.resource"
 	SearchAction   = "search.action"
-	Agent          = "agent" // an agent decided by itself, and told it later
+	Agent          = "agent"          // an agent decided by itself, and told it later
+	Administration = "administration" // an operation of the admin API, asked of Cardea's own policies
 )
 
 // Entry is one decision with all that it rests on. Whoever hands one over does
@@ -56,3 +57,8 @@ type Entry struct {
 // Asked reports whether the policies were asked about one access, so that the
 // decision can be made again on others.
 func (e *Entry) Asked() bool { return e.Kind == Evaluation && e.Refused == "" && !e.Masked }
+
+// AskedOurselves is Asked for an operation of the admin API.
+func (e *Entry) AskedOurselves() bool {
+	return e.Kind == Administration && e.Refused == "" && !e.Masked
+}

@@ -5,6 +5,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/access/graph"
@@ -124,3 +125,39 @@ func (s *Snapshot) Graph() *graph.Graph { return s.graph }
 
 // Revision returns the position in the log up to which the snapshot knows.
 func (s *Snapshot) Revision() int64 { return s.revision }
+
+// Rule is a policy of a set, where it stands.
+type Rule struct {
+	ID, File     string
+	Line, Column int
+	Permits      bool
+}
+
+// Rules lists the policies of a set; those of roles.yaml come first.
+func (s *Set) Rules() []Rule {
+	all := make([]Rule, len(s.rules))
+	for i, r := range s.rules {
+		all[i] = Rule{r.id, r.file, r.line, r.column, r.permit}
+	}
+	return all
+}
+
+// Types lists the types of entities that the schema has, in no order.
+func (s *Set) Types() []string {
+	all := make([]string, 0, len(s.world.shapes))
+	for name := range s.world.shapes {
+		all = append(all, name)
+	}
+	return all
+}
+
+// ActionTypes lists the types of the actions that the schema has, in no order.
+func (s *Set) ActionTypes() []string {
+	var all []string
+	for uid := range s.world.Actions {
+		if !slices.Contains(all, string(uid.Type)) {
+			all = append(all, string(uid.Type))
+		}
+	}
+	return all
+}

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/cardea-id/cardea/internal/access/builtin"
 	"github.com/cardea-id/cardea/internal/access/graph"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
@@ -88,6 +89,8 @@ func CheckEntity(e graph.Entity) error {
 	switch {
 	case len(e.Type) > maxType || !typePattern.MatchString(e.Type):
 		return fmt.Errorf("a type is a name such as document, with at most %d letters, digits and underscores", maxType)
+	case builtin.Reserved(e.Type):
+		return fmt.Errorf("the types of Cardea:: are Cardea's own: nothing is written down about them")
 	case e.ID == "" || len(e.ID) > maxID || !utf8.ValidString(e.ID):
 		return fmt.Errorf("an id has 1 to %d bytes of UTF-8", maxID)
 	}
@@ -115,6 +118,8 @@ func (s *Store) checkTuple(t graph.Tuple) error {
 		return fmt.Errorf("the end lies before 1970")
 	case (t.Relation == graph.Member || t.Relation == graph.Parent && s.Reserved(t.Subject)) && s.Reserved(t.Object):
 		return fmt.Errorf("who is in this group or organization is not written here, but with its members")
+	case t.Relation == graph.Parent && s.Reserved(t.Subject) && s.Reserved(t.Object):
+		return fmt.Errorf("who is inside what of those that sign in here, and of their groups, is not written here")
 	case (t.Relation == graph.Member || t.Relation == graph.Parent) && t.Subject == t.Object:
 		return fmt.Errorf("nothing is inside itself")
 	}

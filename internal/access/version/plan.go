@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cardea-id/cardea/internal/access/builtin"
 	"github.com/cardea-id/cardea/internal/access/folder"
 	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/db"
@@ -30,6 +31,13 @@ type Plan struct {
 	Report      *folder.Report // nil while there are problems
 	Differences []folder.Difference
 	Replay      Replay
+	// AboutOwn says that there are policies about Cardea's own administration, before
+	// or after. Own is the same of operators and Cardea's own administration, and LockedOut
+	// are those of them who could change policies in some way, and could not in any
+	// that was tried.
+	AboutOwn  bool
+	Own       Replay
+	LockedOut []Operator
 }
 
 // OK reports whether the folder could be applied.
@@ -108,7 +116,8 @@ func (r *Registry) plan(ctx context.Context, realm string, f *folder.Folder, win
 	}
 	until := r.DB.Now()
 	p.Replay.Since, p.Replay.Until = until.Add(-window), until
-	if err := r.replay(ctx, realm, before, f, facts, &p.Replay); err != nil {
+	p.Own.Since, p.Own.Until = p.Replay.Since, until
+	if err := r.replay(ctx, realm, before, f, facts, p); err != nil {
 		return nil, err
 	}
 	p.Hash = p.digest(contentOf(f.Files))
@@ -116,32 +125,67 @@ func (r *Registry) plan(ctx context.Context, realm string, f *folder.Folder, win
 }
 
 // replay asks the decisions of the window again.
-func (r *Registry) replay(ctx context.Context, realm string, before, after *folder.Folder, facts func(*policy.Set) *policy.Snapshot, out *Replay) error {
+func (r *Registry) replay(ctx context.Context, realm string, before, after *folder.Folder, facts func(*policy.Set) *policy.Snapshot, p *Plan) error {
+	own, err := startOwnReplay(before, after, facts)
+	if err != nil {
+		return err
+	}
 	run := startReplay(before, after, facts)
-	var err error
 	if r.Decisions != nil {
 		limited, cancel := context.WithTimeout(ctx, maxTime)
 		defer cancel()
 		n := 0
-		err = r.Decisions(limited, realm, out.Since, out.Until, func(d Recorded) error {
+		err = r.Decisions(limited, realm, p.Replay.Since, p.Replay.Until, func(d Recorded) error {
 			if n++; n > maxReplay {
 				return errEnough
 			}
 			if err := limited.Err(); err != nil {
 				return err
 			}
-			run.add(d)
+			if !d.Admin {
+				run.add(d)
+			} else if own != nil {
+				own.add(d)
+			}
 			return nil
 		})
 		if errors.Is(err, errEnough) || limited.Err() != nil && ctx.Err() == nil {
-			out.Partial, err = true, nil
+			p.Replay.Partial, err = true, nil
 		}
 	}
-	run.finish(out)
+	run.finish(&p.Replay)
+	if p.AboutOwn = own != nil; p.AboutOwn {
+		own.finish(&p.Own)
+	}
 	if err == nil {
 		err = ctx.Err()
 	}
+	if err == nil && own != nil {
+		p.LockedOut, err = r.lockedOut(ctx, realm, own, before, after)
+	}
 	return err
+}
+
+// lockedOut finds the operators who lose every way to change policies.
+func (r *Registry) lockedOut(ctx context.Context, realm string, own *run, before, after *folder.Folder) (all []Operator, err error) {
+	if r.Operators == nil {
+		return nil, nil
+	}
+	operators, err := r.Operators(ctx, realm)
+	if err != nil {
+		return nil, err
+	}
+	ways := builtin.WaysOf(after.Own)
+	was := builtin.WaysOf(nil)
+	if before != nil {
+		was = builtin.WaysOf(before.Own)
+	}
+	for _, o := range operators {
+		if !ways.Somebody(own.new, o.Entity, o.Role) && was.Somebody(own.old, o.Entity, o.Role) {
+			all = append(all, o)
+		}
+	}
+	return all, nil
 }
 
 // digest is the hash of the outcome, each part with its length.
@@ -152,7 +196,15 @@ func (p *Plan) digest(content string) string {
 	put(content)
 	put(p.BaseHash)
 	put(fmt.Sprint(p.Base, p.Report.OK(), p.Replay.Partial, p.Replay.More))
-	for kind, list := range [][]Effect{p.Replay.Gains, p.Replay.Losses, p.Replay.StepUps} {
+	lists := [][]Effect{p.Replay.Gains, p.Replay.Losses, p.Replay.StepUps, p.Own.Gains, p.Own.Losses, p.Own.StepUps}
+	if len(slices.Concat(lists[3:]...)) == 0 {
+		lists = lists[:3]
+	}
+	for _, o := range p.LockedOut {
+		put(o.Entity.Type)
+		put(o.Entity.ID)
+	}
+	for kind, list := range lists {
 		put(fmt.Sprint(kind, len(list)))
 		for _, e := range list {
 			for _, s := range []string{e.Subject.Type, e.Subject.ID, e.Action, e.Resource.Type, e.Resource.ID} {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cardea-id/cardea/internal/access/builtin"
 	"github.com/cardea-id/cardea/internal/access/folder"
 	"github.com/cardea-id/cardea/internal/access/policy"
 )
@@ -17,6 +18,7 @@ type Recorded struct {
 	ID       string
 	Question policy.Question // At is when it was asked
 	Allowed  bool
+	Admin    bool // about Cardea's own administration
 }
 
 // Replay is what came of asking again, on the facts of now, with the policies of
@@ -159,14 +161,47 @@ func (e *Effect) ground(g string) {
 
 const batchSize = 512
 
+// startReplay asks the policies of folders, on facts. before is nil where nothing
+// was permitted.
 func startReplay(before, after *folder.Folder, facts func(*policy.Set) *policy.Snapshot) *run {
-	r := &run{new: facts(after.Set), batches: make(chan []Recorded, 2*workers())}
+	r := &run{new: facts(after.Set)}
 	if before != nil && before.Set != nil {
 		r.old = facts(before.Set)
 		if folder.SameWorld(before, after) {
 			r.alike = policy.Alike(before.Set, after.Set)
 		}
 	}
+	return r.start()
+}
+
+// startOwnReplay asks the policies about Cardea's own administration, nil if
+// neither folder has any.
+func startOwnReplay(before, after *folder.Folder, facts func(*policy.Set) *policy.Snapshot) (*run, error) {
+	if after.Guard == nil && (before == nil || before.Guard == nil) {
+		return nil, nil
+	}
+	r := &run{}
+	for _, side := range []struct {
+		f  *folder.Folder
+		to **policy.Snapshot
+	}{{before, &r.old}, {after, &r.new}} {
+		set := (*policy.Set)(nil)
+		if side.f != nil {
+			set = side.f.Guard
+		}
+		if set == nil {
+			var err error
+			if set, err = builtin.Alone(); err != nil {
+				return nil, err
+			}
+		}
+		*side.to = facts(set)
+	}
+	return r.start(), nil
+}
+
+func (r *run) start() *run {
+	r.batches = make(chan []Recorded, 2*workers())
 	for range workers() {
 		p := &partial{}
 		r.parts = append(r.parts, p)

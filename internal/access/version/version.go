@@ -49,7 +49,7 @@ const Kept = 500
 // Registry looks after the folders of all realms.
 type Registry struct {
 	Options
-	sets  *cache.Cache[*policy.Set]
+	sets  *cache.Cache[*compiled]
 	plans chan struct{} // a plan takes all cores that this node can spare, so there is one at a time
 	turns sync.Map      // by realm: a chan struct{} for the one plan of the realm that waits for its turn
 
@@ -70,6 +70,8 @@ type Options struct {
 	// Decisions gives the decisions that were made of a realm in a time, the
 	// newest first, until yield returns an error. nil: none are kept.
 	Decisions func(ctx context.Context, realm string, since, until time.Time, yield func(Recorded) error) error
+	// Operators are those who administer a realm and may change its policies.
+	Operators func(ctx context.Context, realm string) ([]Operator, error)
 	// Exchange speaks HTTP with a server that others chose, for repositories.
 	Exchange Exchange
 	// Directories are those below which directories may be followed.
@@ -79,7 +81,7 @@ type Options struct {
 
 // New returns the registry. Call it before the log is started.
 func New(o Options) *Registry {
-	r := &Registry{Options: o, plans: make(chan struct{}, 1), looks: make(chan struct{}, maxLooks), sets: cache.New("policies", 256<<20, 64<<20, func(*policy.Set) int { return 4 * folder.MaxFolder })}
+	r := &Registry{Options: o, plans: make(chan struct{}, 1), looks: make(chan struct{}, maxLooks), sets: cache.New("policies", 256<<20, 64<<20, func(*compiled) int { return 4 * folder.MaxFolder })}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	if r.Logger == nil {
 		r.Logger = slog.Default()
@@ -104,23 +106,59 @@ func (r *Registry) follow(e audit.Record) {
 // Its data has the number and the hash of the version that counts from then on.
 func Applied(e audit.Record) bool { return e.Action == "policy.apply" || e.Action == "policy.rollback" }
 
+// Operator is somebody who administers a realm.
+type Operator struct {
+	Entity policy.Entity
+	Role   string
+}
+
+// compiled is a version ready to ask.
+type compiled struct {
+	set    *policy.Set
+	guard  *policy.Set // the built-in policies with what the folder adds; nil: it adds nothing
+	broken error       // why what it adds about administration cannot be used
+}
+
 // SetTx is the policies of a realm as the transaction sees them, ready to ask; nil
 // if there are none. They are compiled once and then held in memory.
 func (r *Registry) SetTx(tx *db.Tx) (*policy.Set, error) {
+	c, err := r.compiledTx(tx)
+	if err != nil || c == nil {
+		return nil, err
+	}
+	return c.set, nil
+}
+
+// GuardTx is the built-in policies with those that the realm adds about its
+// administration, nil if it adds none. broken says why those cannot be used any
+// more, such as an operation that there is no longer; all others still can.
+func (r *Registry) GuardTx(tx *db.Tx) (set *policy.Set, broken, err error) {
+	c, err := r.compiledTx(tx)
+	if err != nil || c == nil {
+		return nil, nil, err
+	}
+	return c.guard, c.broken, nil
+}
+
+func (r *Registry) compiledTx(tx *db.Tx) (*compiled, error) {
 	v, err := newest(tx)
 	if err != nil || v == nil {
 		return nil, err
 	}
-	return r.sets.Get(tx.Realm, v.Content, func() (*policy.Set, error) {
+	return r.sets.Get(tx.Realm, v.Content, func() (*compiled, error) {
 		files, err := filesOf(tx, v.Number)
 		if err != nil {
 			return nil, err
 		}
 		f, problems := folder.Read(files)
-		if len(problems) > 0 {
+		if f.Set == nil {
 			return nil, fmt.Errorf("version %d of the policies of realm %s does not compile any more: %w", v.Number, tx.Realm, problems)
 		}
-		return f.Set, nil
+		c := &compiled{set: f.Set, guard: f.Guard}
+		if len(f.Own) > 0 && f.Guard == nil {
+			c.broken = fmt.Errorf("version %d does not compile any more: %w", v.Number, problems)
+		}
+		return c, nil
 	})
 }
 

@@ -24,8 +24,12 @@ type Token struct {
 	Session   string
 	Scopes    []string
 	Audience  []string
-	ACR       string    // the assurance of the person's sign-in
+	ACR       string // the assurance of the person's sign-in
+	AMR       []string
 	AuthTime  time.Time // zero for programs
+	ID        string    // of the token
+	Grant     string
+	Minted    audit.Position
 }
 
 // Presented is an access token as a request presents it: with a proof of
@@ -42,7 +46,11 @@ type Caller struct {
 	By    audit.Actor
 
 	acr      string
+	amr      []string
 	authTime time.Time
+	token    string
+	grant    string
+	minted   audit.Position
 }
 
 // challenge is a refusal that tells the client how to authenticate (RFC 6750,
@@ -52,13 +60,14 @@ type challenge struct {
 	code  string // invalid_token, insufficient_scope or "" when there was no token
 	dpop  bool   // the token was presented with a proof
 	more  string // parameters of the code
+	plain string // the description, where the fault's detail is not fit for a header
 }
 
 func (c *challenge) Error() string { return c.fault.Error() }
 func (c *challenge) Unwrap() error { return c.fault }
 
 func unauthenticated(code, format string, args ...any) error {
-	return &challenge{fault.New(fault.Unauthenticated, firstWord(code, "token_missing"), format, args...), code, false, ""}
+	return &challenge{fault.New(fault.Unauthenticated, firstWord(code, "token_missing"), format, args...), code, false, "", ""}
 }
 
 func firstWord(a, b string) string {
@@ -95,10 +104,10 @@ func (s *Server) caller(w http.ResponseWriter, r *http.Request) (*Caller, error)
 	}
 	t, err := s.Authenticate(w, r, rl, shown)
 	if code := fault.Code(err); code == "invalid_dpop_proof" || code == "use_dpop_nonce" {
-		return nil, &challenge{fault.New(fault.Unauthenticated, code, "%s", err.Error()), code, shown.DPoP, ""}
+		return nil, &challenge{fault.New(fault.Unauthenticated, code, "%s", err.Error()), code, shown.DPoP, "", ""}
 	}
 	if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.Forbidden) || fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) {
-		return nil, &challenge{fault.New(fault.Unauthenticated, "invalid_token", "the access token is not valid here, has expired, was revoked or is bound otherwise"), "invalid_token", shown.DPoP, ""}
+		return nil, &challenge{fault.New(fault.Unauthenticated, "invalid_token", "the access token is not valid here, has expired, was revoked or is bound otherwise"), "invalid_token", shown.DPoP, "", ""}
 	}
 	if err != nil {
 		return nil, err
@@ -107,7 +116,7 @@ func (s *Server) caller(w http.ResponseWriter, r *http.Request) (*Caller, error)
 		return nil, unauthenticated("invalid_token", "the access token is not for this API")
 	}
 	if !slices.Contains(t.Scopes, wire.Scope) {
-		return nil, &challenge{fault.New(fault.Forbidden, "insufficient_scope", "the access token lacks the scope %s", wire.Scope), "insufficient_scope", shown.DPoP, ""}
+		return nil, &challenge{fault.New(fault.Forbidden, "insufficient_scope", "the access token lacks the scope %s", wire.Scope), "insufficient_scope", shown.DPoP, "", ""}
 	}
 	o, err := s.Operators.ByPrincipal(ctx, rl.Name, t.Principal)
 	if fault.Is(err, fault.NotFound) {
@@ -120,7 +129,8 @@ func (s *Server) caller(w http.ResponseWriter, r *http.Request) (*Caller, error)
 	if ip := web.ClientIP(ctx); ip.IsValid() {
 		by.IP = ip.String()
 	}
-	return &Caller{Realm: rl, Role: o.Role, By: by, acr: t.ACR, authTime: t.AuthTime}, nil
+	return &Caller{Realm: rl, Role: o.Role, By: by, acr: t.ACR, amr: t.AMR, authTime: t.AuthTime,
+		token: t.ID, grant: t.Grant, minted: t.Minted}, nil
 }
 
 // presentedIn takes the token from the one place where it may be.
@@ -135,22 +145,6 @@ func presentedIn(r *http.Request) (Presented, error) {
 		return Presented{}, unauthenticated("invalid_request", "want one header: Authorization: Bearer TOKEN, or DPoP TOKEN")
 	}
 	return Presented{token, dpop}, nil
-}
-
-// authorize checks what the caller may do, and how often.
-func (s *Server) authorize(c *Caller, o Operation) error {
-	if !c.Role.May(o.Permission) {
-		return fault.New(fault.Forbidden, "not_permitted", "your role %s does not permit %s", c.Role, o.Permission)
-	}
-	if o.Realms && c.Realm.Name != realm.Default {
-		return fault.New(fault.Forbidden, "not_permitted", "only operators of the default realm manage realms")
-	}
-	if s.Limiter != nil {
-		if wait, ok := s.Limiter.Allow(string(o.Class), c.Realm.Name+"/"+c.By.ID); !ok {
-			return tooMany(wait)
-		}
-	}
-	return nil
 }
 
 func (s *Server) allowAddr(r *http.Request) (time.Duration, bool) {
@@ -183,7 +177,7 @@ func (c *challenge) header(ctx context.Context) string {
 		h += `, resource_metadata="` + rl.ResourceMetadata(wire.Path) + `"`
 	}
 	if c.code != "" {
-		h += `, error="` + c.code + `", error_description="` + c.fault.Detail + `"`
+		h += `, error="` + c.code + `", error_description="` + firstWord(c.plain, c.fault.Detail) + `"`
 	}
 	h += c.more
 	if c.dpop {

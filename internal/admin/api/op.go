@@ -66,6 +66,7 @@ type mounted struct {
 	Operation
 	in, out reflect.Type
 	call    func(ctx context.Context, c *Caller, in any) (any, error)
+	gate    *gate
 	contract
 }
 
@@ -73,19 +74,20 @@ func (s *Server) mount(m *mounted) {
 	if !m.complete() {
 		panic("operation " + m.ID + " does not declare its permission, event and rate class")
 	}
+	m.gate = newGate(m.Operation)
 	s.operations = append(s.operations, m)
 	s.mux.Handle(m.Method+" "+wire.Path+m.Path, func(w http.ResponseWriter, r *http.Request) error { return s.answer(w, r, m) })
 }
 
 // answer lets a request reach an operation or refuses it, in this order: who
-// asks, may they, not too often, is what they send well-formed.
+// asks, not too often, may they, is what they send well-formed.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, m *mounted) error {
 	w.Header().Set("Cache-Control", "no-store")
 	c, err := s.authenticate(w, r)
 	if err != nil {
 		return err
 	}
-	if err := s.authorize(c, m.Operation); err != nil {
+	if err := s.authorize(r, c, m.gate); err != nil {
 		return err
 	}
 	if err := s.fresh(c, m.Operation, strings.HasPrefix(r.Header.Get("Authorization"), "DPoP")); err != nil {

@@ -3,9 +3,11 @@ package api
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	wire "github.com/cardea-id/cardea/api"
+	"github.com/cardea-id/cardea/internal/access/builtin"
 	"github.com/cardea-id/cardea/internal/access/folder"
 	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/access/version"
@@ -32,6 +34,38 @@ func (s *Server) showPolicy(ctx context.Context, c *Caller, in *ByID) (*plainAns
 	out := policyOf(v)
 	for _, f := range files {
 		out.Contents = append(out.Contents, wire.PolicyFile{Path: f.Path, Text: string(f.Text)})
+	}
+	return plain(out), nil
+}
+
+// showBuiltIn shows what the gate of this API asks.
+func (s *Server) showBuiltIn(ctx context.Context, c *Caller, _ *nothing) (*plainAnswer[wire.BuiltInPolicy], error) {
+	set, glass, broken, err := s.Guard.Policies(ctx, c.Realm.Name)
+	if err != nil {
+		return nil, err
+	}
+	out := wire.BuiltInPolicy{Hash: set.Hash(), Added: []wire.PolicyFile{}}
+	for _, f := range builtin.Files() {
+		out.Contents = append(out.Contents, wire.PolicyFile{Path: f.Name, Text: string(f.Text)})
+	}
+	if broken != nil {
+		out.Broken = broken.Error()
+	}
+	if glass.Open(s.Now()) {
+		out.Glass = &wire.BrokenGlass{Since: glass.Since.UTC(), Until: glass.Until.UTC(), Reason: glass.Reason}
+	}
+	v, files, err := s.Policies.ByNumber(ctx, c.Realm.Name, 0)
+	if fault.Is(err, fault.NotFound) {
+		return plain(out), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		if strings.HasPrefix(f.Path, "cardea/") {
+			out.Version = v.Number
+			out.Added = append(out.Added, wire.PolicyFile{Path: f.Path, Text: string(f.Text)})
+		}
 	}
 	return plain(out), nil
 }
@@ -171,6 +205,14 @@ func planOf(p *version.Plan) wire.PolicyPlan {
 	}
 	for _, d := range p.Differences {
 		out.Differences = append(out.Differences, differenceOf(d))
+	}
+	if p.AboutOwn {
+		o := p.Own
+		out.Own = &wire.PolicyOwnPlan{Decisions: o.Decisions, Gains: effectsOf(o.Gains), GainCount: len(o.Gains), Losses: effectsOf(o.Losses), LossCount: len(o.Losses),
+			StepUps: effectsOf(o.StepUps), StepUpCount: len(o.StepUps), LockedOut: []wire.PolicyOperator{}}
+		for _, l := range p.LockedOut[:min(len(p.LockedOut), maxListed)] {
+			out.Own.LockedOut = append(out.Own.LockedOut, wire.PolicyOperator{Operator: policyEntityOf(l.Entity), Role: l.Role})
+		}
 	}
 	return out
 }

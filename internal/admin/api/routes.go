@@ -158,6 +158,7 @@ func (s *Server) routes() {
 	op(s, Operation{post, "/access/policy/versions/{id}/rollback", "rollback-policy", "Apply an old version anew", operator.PoliciesWrite, "policy.rollback", Changing, 201, false}, s.rollbackPolicy)
 	op(s, Operation{post, "/access/policy/plan", "plan-policy", "Say what a policy folder would do, and who would gain and lose which access", operator.PoliciesWrite, NoEvent, Changing, 0, false}, s.planPolicy)
 	op(s, Operation{get, "/access/policy/diff", "diff-policies", "Say in words how two versions differ", operator.PoliciesRead, NoEvent, Reading, 0, false}, s.diffPolicy)
+	op(s, Operation{get, "/access/policy/built-in", "show-built-in-policy", "Show the policies about this API itself", operator.PoliciesRead, NoEvent, Reading, 0, false}, s.showBuiltIn)
 	op(s, Operation{get, "/access/policy/source", "show-policy-source", "Show which repository or directory is followed, and how it is", operator.PoliciesRead, NoEvent, Reading, 0, false}, s.showPolicySource)
 	op(s, Operation{put, "/access/policy/source", "follow-policy", "Follow a repository or directory", operator.PoliciesWrite, "policy.follow", Changing, 0, false}, s.putPolicySource)
 	op(s, Operation{post, "/access/policy/source/look", "look-policy-source", "Look at what is followed now", operator.PoliciesWrite, "policy.apply", Changing, 0, false}, s.lookPolicySource)

@@ -14,6 +14,7 @@ import (
 
 	wire "github.com/cardea-id/cardea/api"
 	"github.com/cardea-id/cardea/internal/access/agent"
+	"github.com/cardea-id/cardea/internal/access/guard"
 	"github.com/cardea-id/cardea/internal/access/journal"
 	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/access/relation"
@@ -72,6 +73,9 @@ type Options struct {
 	Risk        *risk.Guard
 	Letters     *letter.Letters
 	Journal     *journal.Journal
+	Guard       *guard.Guard // asks the policies about this API itself
+	// Note writes down a decision. It never waits.
+	Note func(rl *realm.Realm, e *journal.Entry)
 	// Snapshot is what access is judged on: for one question, or, where there is
 	// none, for all. It is nil for a realm without policies.
 	Snapshot func(ctx context.Context, realm string, min audit.Position, q *policy.Question) (*policy.Snapshot, audit.Position, error)
@@ -82,6 +86,7 @@ type Server struct {
 	Options
 	mux        *web.Mux
 	operations []*mounted
+	samples    samples
 	document   func() *huma.OpenAPI // made when it is first asked for
 }
 
