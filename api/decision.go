@@ -56,7 +56,7 @@ type AccessAnswer struct {
 type Decision struct {
 	ID       string         `json:"id"`
 	At       time.Time      `json:"at"`
-	Kind     string         `json:"kind" doc:"evaluation, search.subject, search.resource or search.action"`
+	Kind     string         `json:"kind" doc:"evaluation, search.subject, search.resource, search.action, or administration: an operation of this API"`
 	Question AccessQuestion `json:"question"`
 	Answer   AccessAnswer   `json:"answer"`
 	Results  int            `json:"results,omitempty" doc:"Of a search: how many were found on this page."`

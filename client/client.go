@@ -67,6 +67,7 @@ type Client struct {
 	Jobs                Jobs
 	Facts               Facts
 	FactSources         FactSources
+	FactImports         FactImports
 	Incidents           Incidents
 	Mail                Mail
 	Decisions           Decisions
@@ -116,7 +117,7 @@ func New(issuer string, opts ...Option) (*Client, error) {
 	c.Clients, c.SigningKeys, c.Sessions, c.Grants = Clients{c}, SigningKeys{c}, Sessions{c}, Grants{c}
 	c.AuthorizationDetailTypes = AuthorizationDetailTypes{c}
 	c.Consents, c.Realms, c.Operators, c.Events = Consents{c}, Realms{c}, Operators{c}, Events{c}
-	c.Decisions, c.FactSources = Decisions{c}, FactSources{c}
+	c.Decisions, c.FactSources, c.FactImports = Decisions{c}, FactSources{c}, FactImports{c}
 	c.TrustedIssuers, c.Jobs, c.Facts, c.Incidents, c.Mail = TrustedIssuers{c}, Jobs{c}, Facts{c}, Incidents{c}, Mail{c}
 	c.Policies = Policies{c}
 	c.Agents = Agents{c}

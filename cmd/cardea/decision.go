@@ -58,7 +58,7 @@ func (c *console) accessCommand() *cobra.Command {
 
 func verdict(d api.Decision) string {
 	switch {
-	case d.Kind != "evaluation" && d.Kind != "agent":
+	case d.Kind != "evaluation" && d.Kind != "agent" && d.Kind != "administration":
 		return strconv.Itoa(d.Results) + " found"
 	case d.Answer.Allowed:
 		return "yes"

@@ -78,6 +78,11 @@ func (c *console) relationCommand() *cobra.Command {
 			}, filterFlag{"subject", "of this TYPE or TYPE:ID"}, filterFlag{"relation", "of this name"}, filterFlag{"object", "to this TYPE or TYPE:ID"}, filterFlag{"source", "from this pulled source's id"}),
 		c.relationAdd(),
 		c.relationImport(),
+		c.relationImports(),
+		c.importResume(),
+		c.deed("import-cancel IMPORT", "End an import on the server; what was written stays", cobra.ExactArgs(1), "is canceled", func(ctx context.Context, cl *client.Client, args []string) error {
+			return cl.FactImports.Cancel(ctx, args[0])
+		}),
 		c.action("remove SUBJECT RELATION OBJECT", "Remove a relation", cobra.ExactArgs(3), func(ctx context.Context, cl *client.Client, args []string) error {
 			r, err := relationOf(args)
 			if err != nil {

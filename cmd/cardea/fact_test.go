@@ -83,6 +83,18 @@ func TestImportsGoOnWhereTheyBrokeOff(t *testing.T) {
 	if err != nil || !strings.Contains(out, "already  2") || !strings.Contains(errs, "2101 of 2101") {
 		t.Fatalf("%s %s %v", out, errs, err)
 	}
+	// The server does the same by itself, once all of it is there and in order.
+	write(append(all[:1500:1500], `{"subject":{"type":"user","id":"new"},"relation":"viewer","object":{"type":"document","id":"1"}}`)...)
+	out, errs, err = s.run("relation", "import", path, "--on-server")
+	if err != nil || !strings.Contains(out, "1501 of 1501") || !strings.Contains(out, "done") || !strings.Contains(errs, "sent 1501 of 1501") {
+		t.Fatalf("%s %s %v", out, errs, err)
+	}
+	if out, _, err := s.run("relation", "imports"); err != nil || !strings.Contains(out, "facts.jsonl") || !strings.Contains(out, "done") {
+		t.Errorf("%s %v", out, err)
+	}
+	if out, _, err := s.run("relation", "remove", "user:new", "viewer", "document:1"); err != nil {
+		t.Errorf("%s %v", out, err)
+	}
 	out, _, err = s.run("relation", "list", "--object", "document:1", "--all", "--output", "json")
 	if err != nil || strings.Count(out, `"viewer"`) != 2100 {
 		t.Errorf("%d relations, %v", strings.Count(out, `"viewer"`), err)

@@ -52,7 +52,7 @@ func readFactLine(line []byte) (l factLine, err error) {
 // is made of everything up to its end, so that a file that is sent again goes on
 // where it broke off, and a file that has grown writes what is new.
 func (c *console) relationImport() *cobra.Command {
-	var check bool
+	var check, onServer, detach bool
 	cmd := c.action("import FILE", "Write the relations and attributes of a file, one JSON object a line", cobra.ExactArgs(1), func(ctx context.Context, cl *client.Client, args []string) error {
 		in, err := os.Open(args[0])
 		if err != nil {
@@ -71,6 +71,9 @@ func (c *console) relationImport() *cobra.Command {
 			return err
 		}
 		var last api.AccessWritten
+		if onServer {
+			return c.importOnServer(ctx, cl, in, total, detach)
+		}
 		skipped := 0
 		_, err = eachBatch(in, func(key string, upTo int, batch api.AccessChanges) error {
 			done, err := cl.Facts.Write(ctx, key, batch)
@@ -92,13 +95,19 @@ func (c *console) relationImport() *cobra.Command {
 		})
 	})
 	cmd.Flags().BoolVar(&check, "check", false, "read the file and write nothing")
+	cmd.Flags().BoolVar(&onServer, "on-server", false, "send the file first; then the server writes it by itself")
+	cmd.Flags().BoolVar(&detach, "detach", false, "do not wait for the server; see cardea relation imports")
+	cmd.MarkFlagsMutuallyExclusive("check", "on-server")
 	cmd.Long = `A line is a relation or an attribute:
 
   {"subject":{"type":"user","id":"7"},"relation":"editor","object":{"type":"document","id":"42"}}
   {"entity":{"type":"document","id":"42"},"name":"status","value":"open"}
 
 The file is read as a whole before anything is written. An import that broke off is
-continued by the same command, for a week: batches that were written are skipped.`
+continued by the same command, for a week: batches that were written are skipped.
+
+With --on-server nothing is written before all of it has been sent and checked, and from
+then on the server goes on by itself, whatever becomes of this command.`
 	return cmd
 }
 

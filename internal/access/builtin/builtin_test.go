@@ -16,7 +16,7 @@ func TestWhatARealmAddsCanOnlyForbid(t *testing.T) {
 		t.Fatal(err)
 	}
 	for text, want := range map[string]string{
-		`@id("x") permit (principal, action, resource);`:                                             "cardea/own.cedar:1:10: policy \"x\": a policy about Cardea's own operations can only forbid",
+		`@id("x") permit (principal, action, resource);`:                                             "cardea/own.cedar:1:1: policy \"x\": a policy about Cardea's own operations can only forbid",
 		`@id("Cardea::x") forbid (principal, action, resource);`:                                     "belong to the built-in policies",
 		`@id("x") forbid (principal, action == Cardea::Action::"fly", resource);`:                    "fly",
 		`@id("x") forbid (principal, action, resource == document::"1");`:                            "document",

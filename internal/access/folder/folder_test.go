@@ -223,7 +223,7 @@ forbid (principal, action == Cardea::Action::"suspend-user", resource) when { pr
 		"a lockout":      {"cardea/own.cedar", `@id("all") forbid (principal, action, resource);`, "lock everybody out"},
 		"an id":          {"policies/own.cedar", `@id("Cardea::role:owner") forbid (principal, action == Action::"edit", resource);`, "belong to the built-in"},
 		"a namespace":    {SchemaFile, schema + "\nnamespace Cardea { entity Client; }", "Cardea's own"},
-		"no such action": {"cardea/own.cedar", strings.Replace(forbid, "suspend-user", "suspend", 1), "cardea/own.cedar:3:"},
+		"no such action": {"cardea/own.cedar", strings.Replace(forbid, "suspend-user", "suspend", 1), "cardea/own.cedar:1:1"},
 	} {
 		_, problems := Read(func() Files { files, _ := Open(tree(c.path, c.text)); return files }())
 		if !strings.Contains(problems.Error(), c.want) {

@@ -74,6 +74,7 @@ func NewStore(o Options) *Store {
 	}
 	if s.Jobs != nil {
 		s.Jobs.Handle(job.Kind{Name: pullKind, Do: s.doPull, Within: jobTime, Attempts: 3})
+		s.Jobs.Handle(job.Kind{Name: importKind, Do: s.doImport, Within: jobTime})
 	}
 	return s
 }

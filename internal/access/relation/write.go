@@ -367,10 +367,15 @@ func (s *Store) ForgetTx(tx *db.Tx, by audit.Actor, e graph.Entity) error {
 	return err
 }
 
-// Collect forgets the batches of long ago. One call does a bounded amount of work.
+// Collect forgets the batches and imports of long ago. One call does a bounded amount
+// of work.
 func (s *Store) Collect(ctx context.Context, realm string) (deleted int64, err error) {
 	err = s.DB.UpdateRC(ctx, realm, func(tx *db.Tx) error {
-		deleted, err = sweepBatches(tx, tx.Now.Add(-keepBatches))
+		if deleted, err = sweepBatches(tx, tx.Now.Add(-keepBatches)); err != nil {
+			return err
+		}
+		more, err := sweepImports(tx, tx.Now.Add(-keepImports))
+		deleted += more
 		return err
 	})
 	return deleted, err

@@ -103,6 +103,11 @@ namespace Cardea {
 			groups[g] = true
 		}
 	}
+	for _, r := range operator.Roles() { // also permissions that no operation asks for by itself
+		for _, p := range r.Permissions() {
+			groups[string(p)] = true
+		}
+	}
 	fmt.Fprintf(&b, "  entity %s;\n\n", strings.Join(slices.Sorted(maps.Keys(types)), ", "))
 	for _, g := range slices.Sorted(maps.Keys(groups)) {
 		fmt.Fprintf(&b, "  action %q;\n", g)

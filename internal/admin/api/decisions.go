@@ -84,6 +84,17 @@ func (s *Server) explainDecision(ctx context.Context, c *Caller, in *ByID) (*pla
 			x.Events = append(x.Events, eventOf(r))
 		}
 	}
+	if e.AskedOurselves() {
+		q := e.Question
+		q.At = s.Now()
+		a, err := s.Guard.Judge(ctx, c.Realm.Name, audit.Position{}, &q)
+		if err != nil {
+			return nil, err
+		}
+		told := accessAnswerOf(&a)
+		told.Revision = s.Log.Applied().String()
+		x.Now = &told
+	}
 	if e.Asked() {
 		q := e.Question
 		if x.Now, err = s.judge(ctx, c, &q); err != nil {

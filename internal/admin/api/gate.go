@@ -49,6 +49,8 @@ func resourceTypes(last, path string) []string {
 		return []string{"service"}
 	case "operators":
 		return []string{"agent", "service", "user", "workload"}
+	case "access/imports":
+		last = "fact-import"
 	case "access/sources":
 		last = "fact-source"
 	case "access/policy/versions":

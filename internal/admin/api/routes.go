@@ -144,6 +144,12 @@ func (s *Server) routes() {
 
 	op(s, Operation{post, "/access/changes", "write-facts", "Write relations and attributes, all of a batch or nothing", operator.FactsWrite, "access.change", Changing, 0, false}, s.writeFacts)
 	op(s, Operation{get, "/access/relations", "list-relations", "List who is related to what", operator.FactsRead, NoEvent, Reading, 0, false}, s.listRelations)
+	op(s, Operation{get, "/access/imports", "list-fact-imports", "List files of facts that this server writes by itself, the newest first", operator.FactsRead, NoEvent, Reading, 0, false}, s.listFactImports)
+	op(s, Operation{post, "/access/imports", "create-fact-import", "Begin to send a file of facts in parts", operator.FactsWrite, "access_import.create", Changing, 201, false}, s.createFactImport)
+	op(s, Operation{get, "/access/imports/{id}", "show-fact-import", "Show how far an import is", operator.FactsRead, NoEvent, Reading, 0, false}, s.showFactImport)
+	op(s, Operation{put, "/access/imports/{id}/parts/{part}", "put-fact-import-part", "Send a part of an import; it is checked, and nothing is written yet", operator.FactsWrite, NoEvent, Changing, 0, false}, s.putFactImportPart)
+	op(s, Operation{post, "/access/imports/{id}/start", "start-fact-import", "Have an import written, or go on after a failure", operator.FactsWrite, "access_import.start", Changing, 0, false}, s.startFactImport)
+	op(s, Operation{remove, "/access/imports/{id}", "cancel-fact-import", "End an import; what was written stays", operator.FactsWrite, "access_import.cancel", Changing, 0, false}, s.cancelFactImport)
 	op(s, Operation{get, "/access/sources", "list-fact-sources", "List where facts are pulled from", operator.FactsRead, NoEvent, Reading, 0, false}, s.listFactSources)
 	op(s, Operation{post, "/access/sources", "create-fact-source", "Pull facts from somewhere", operator.FactsSources, "access_source.create", Secret, 201, false}, s.createFactSource)
 	op(s, Operation{get, "/access/sources/{id}", "show-fact-source", "Show a source, by id or name", operator.FactsRead, NoEvent, Reading, 0, false}, s.showFactSource)
