@@ -6,6 +6,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/access/guard"
 	"github.com/cardea-id/cardea/internal/access/policy"
+	"github.com/cardea-id/cardea/internal/access/replica"
 	"github.com/cardea-id/cardea/internal/access/version"
 	"github.com/cardea-id/cardea/internal/admin/operator"
 	"github.com/cardea-id/cardea/internal/secret"
@@ -69,7 +70,7 @@ func (a *App) policyOperators(ctx context.Context, realm string) (all []version.
 			return nil, err
 		}
 		for _, o := range page {
-			if e, ok := principalEntity(o.Principal); ok && o.Role.May(operator.PoliciesWrite) {
+			if e, ok := replica.Principal(o.Principal); ok && o.Role.May(operator.PoliciesWrite) {
 				all = append(all, version.Operator{Entity: e, Role: string(o.Role)})
 			}
 		}

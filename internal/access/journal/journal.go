@@ -207,8 +207,11 @@ func (j *Journal) keep(realm string, old *pending) {
 // write makes one segment of the first n entries.
 func (j *Journal) write(ctx context.Context, realm string, p *pending, n int) error {
 	e, u := newEncoder(), uses{}
-	s := segment{node: j.node, records: int64(n), dropped: p.dropped}
+	s := segment{node: j.node, dropped: p.dropped}
 	for i, x := range p.entries[:n] {
+		if x.Kind != Administration { // which nobody's access is measured by
+			s.records++
+		}
 		e.entry(x, p.masks)
 		u.add(x)
 		if i == 0 || x.At.Before(s.first) {

@@ -19,6 +19,7 @@ import (
 type Filter struct {
 	Subject, Resource policy.Entity // an entity without an id: every one of the type
 	Action            string
+	Kind              string // "": all but Administration, which has to be asked for
 	Allowed           *bool
 	Client            string
 	Request           string
@@ -33,6 +34,7 @@ func (f *Filter) matches(e *Entry) bool {
 	}
 	word := func(want, is string) bool { return want == "" || want == is }
 	return entity(f.Subject, e.Question.Subject) && entity(f.Resource, e.Question.Resource) && word(f.Action, e.Question.Action) &&
+		(f.Kind == e.Kind || f.Kind == "" && e.Kind != Administration) &&
 		(f.Allowed == nil || *f.Allowed == e.Answer.Allowed) && word(f.Client, e.Client) && word(f.Request, e.Request) &&
 		word(f.Session, e.Session) && word(f.Grant, e.Grant) &&
 		(f.Policy == "" || slices.Contains(e.Answer.Determining, f.Policy)) &&

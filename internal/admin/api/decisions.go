@@ -19,6 +19,7 @@ type listDecisionsInput struct {
 	Action       string    `query:"action" maxLength:"1024"`
 	ResourceType string    `query:"resource_type" maxLength:"1024"`
 	ResourceID   string    `query:"resource_id" maxLength:"1024"`
+	Kind         string    `query:"kind" enum:"evaluation,search.subject,search.resource,search.action,administration" doc:"Decisions of this kind. Those about operations of this API, administration, are listed only if they are asked for."`
 	Allowed      string    `query:"allowed" enum:"true,false" doc:"Decisions that were a yes, or a no."`
 	Client       string    `query:"client" maxLength:"255" doc:"Decisions that this application asked for."`
 	Request      string    `query:"request_id" maxLength:"256" doc:"Decisions of the request that its caller named so."`
@@ -32,7 +33,7 @@ type listDecisionsInput struct {
 // listDecisions gives the newest first. It reads a bounded part of the log, so
 // that a page can be empty before the last.
 func (s *Server) listDecisions(ctx context.Context, c *Caller, in *listDecisionsInput) (*page[wire.Decision], error) {
-	f := journal.Filter{Subject: policy.Entity{Type: in.SubjectType, ID: in.SubjectID}, Resource: policy.Entity{Type: in.ResourceType, ID: in.ResourceID}, Action: in.Action,
+	f := journal.Filter{Subject: policy.Entity{Type: in.SubjectType, ID: in.SubjectID}, Resource: policy.Entity{Type: in.ResourceType, ID: in.ResourceID}, Action: in.Action, Kind: in.Kind,
 		Client: in.Client, Request: in.Request, Policy: in.Policy, Session: in.Session, Grant: in.Grant, Since: in.Since, Until: in.Until}
 	if in.Allowed != "" {
 		yes := in.Allowed == "true"
