@@ -39,17 +39,17 @@ func (s *Server) Visit(ctx context.Context, v Visitor) (*Caller, error) {
 const CodeStepUp = "insufficient_user_authentication"
 
 // Admit lets a visitor do what an operation does, or refuses it as the door would
-// refuse the operation: by role, by rate, and by how recent and strong the sign-in
-// is. An operation that there is not is refused.
-func (s *Server) Admit(_ *http.Request, c *Caller, operation string) error {
+// refuse the operation: by rate, by role, by policies, and by how recent and strong
+// the sign-in is. An operation that there is not is refused.
+func (s *Server) Admit(r *http.Request, c *Caller, operation string) error {
 	o, ok := s.operation(operation)
 	if !ok {
 		return fault.New(fault.Forbidden, "not_permitted", "there is no operation %s", operation)
 	}
-	if err := s.authorize(c, o); err != nil {
+	if err := s.authorize(r, c, o.gate); err != nil {
 		return err
 	}
-	return s.fresh(c, o, false)
+	return s.fresh(c, o.Operation, false)
 }
 
 // May reports whether the role of a visitor permits an operation at all. It is for
@@ -62,11 +62,11 @@ func (s *Server) May(c *Caller, operation string) bool {
 // SeesPeople reports whether a visitor may read who people are.
 func (c *Caller) SeesPeople() bool { return c.Role.May(operator.UsersRead) }
 
-func (s *Server) operation(id string) (Operation, bool) {
+func (s *Server) operation(id string) (*mounted, bool) {
 	for _, m := range s.operations {
 		if m.ID == id {
-			return m.Operation, true
+			return m, true
 		}
 	}
-	return Operation{}, false
+	return nil, false
 }
