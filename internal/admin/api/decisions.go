@@ -19,7 +19,7 @@ type listDecisionsInput struct {
 	Action       string    `query:"action" maxLength:"1024"`
 	ResourceType string    `query:"resource_type" maxLength:"1024"`
 	ResourceID   string    `query:"resource_id" maxLength:"1024"`
-	Kind         string    `query:"kind" enum:"evaluation,search.subject,search.resource,search.action,administration" doc:"Decisions of this kind. Those about operations of this API, administration, are listed only if they are asked for."`
+	Kind         string    `query:"kind" enum:"evaluation,search.subject,search.resource,search.action,agent,administration" doc:"Decisions of this kind. Those about operations of this API, administration, are listed only if they are asked for."`
 	Allowed      string    `query:"allowed" enum:"true,false" doc:"Decisions that were a yes, or a no."`
 	Client       string    `query:"client" maxLength:"255" doc:"Decisions that this application asked for."`
 	Request      string    `query:"request_id" maxLength:"256" doc:"Decisions of the request that its caller named so."`
