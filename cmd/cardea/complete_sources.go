@@ -40,6 +40,7 @@ var argumentSources = map[string]source{
 	"LINK-ID":         links,
 	"VERSION":         policyVersions,
 	"SOURCE":          factSources,
+	"IMPORT":          factImports,
 	"DIR":             nil,
 	"FILE":            nil,
 	"BEFORE":          nil,
@@ -252,6 +253,21 @@ func factSources(ctx context.Context, cl *client.Client, _ []string, _ string) i
 		}
 		for _, s := range page.Items {
 			if !yield(candidate{[]string{s.Name, s.ID}, s.Kind}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func factImports(ctx context.Context, cl *client.Client, _ []string, _ string) iter.Seq2[candidate, error] {
+	return func(yield func(candidate, error) bool) {
+		page, err := cl.FactImports.List(ctx, client.Cursor{Limit: suggestMost})
+		if err != nil {
+			yield(candidate{}, err)
+			return
+		}
+		for _, i := range page.Items {
+			if !yield(candidate{[]string{i.ID}, firstOf(i.Name, i.State)}, nil) {
 				return
 			}
 		}
