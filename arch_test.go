@@ -58,6 +58,7 @@ var layers = []struct{ side, packages string }{
 	{"access", "internal/access/agent"},
 	{"access", "internal/access/opa"},
 	{"access", "internal/access/guard"},
+	{"access", "internal/access/opal"},
 	{"admin", "internal/admin/operator"},
 	{"admin", "internal/admin/api"},
 	{"admin", "internal/admin/console"}, // asks api what an operator may do
@@ -92,7 +93,7 @@ var exceptions = map[string]string{
 // speaksHTTP lists the packages that may import net/http: the ground for it,
 // the doors, the public libraries, and what wires or drives whole servers.
 const speaksHTTP = "internal/web internal/web/look internal/identity/signin internal/identity/account internal/identity/oauth " +
-	"internal/identity/signal internal/identity/postbox internal/access/authzen internal/access/edge internal/access/opa internal/admin/api internal/admin/console internal/app internal/app/apptest internal/demo examples/mcp-server " +
+	"internal/identity/signal internal/identity/postbox internal/access/authzen internal/access/edge internal/access/opa internal/access/opal internal/admin/api internal/admin/console internal/app internal/app/apptest internal/demo examples/mcp-server " +
 	"client verify e2e/live bench bench/limit bench/seed cmd/cardea"
 
 // readsClock lists the packages that may ask the machine for the time. All

@@ -43,6 +43,23 @@ models() {
   CARDEA_TEST_RESIDUALS=6000 scripts/postgres.sh go test -count=1 -timeout 10m ./internal/access/residual
 }
 
+# Agents as they are: an OPA, built here, and a client of OPAL.
+agents() {
+  local dir=$PWD/bin/agents
+  mkdir -p "$dir"
+  if [ ! -x "$dir/opa" ]; then
+    printf 'module agents\n\ngo 1.26.0\n\nrequire github.com/open-policy-agent/opa v1.22.4\n' >"$dir/go.mod"
+    printf 'package main\n\nimport _ "github.com/open-policy-agent/opa/cmd"\n\nfunc main() {}\n' >"$dir/main.go"
+    (cd "$dir" && go mod tidy -e && CGO_ENABLED=0 go build -ldflags='-s -w' -o opa github.com/open-policy-agent/opa)
+  fi
+  if [ ! -x "$dir/venv/bin/opal-client" ]; then
+    python3 -m venv "$dir/venv" || { install_packages python3-venv && python3 -m venv "$dir/venv"; }
+    "$dir/venv/bin/pip" install -q opal-client==0.9.9
+  fi
+  build_binary
+  CARDEA_BIN=$PWD/bin/cardea CARDEA_OPA=$dir/opa CARDEA_OPAL=$dir/venv/bin/opal-client go test -count=1 -timeout 5m -v ./e2e/agents
+}
+
 # Every fuzz target gets its share of FUZZ_SECONDS, at least five seconds.
 fuzz() {
   local total=${FUZZ_SECONDS:-240} targets share pkg name failed=0
@@ -78,5 +95,6 @@ stage "six thousand slow clients" slow
 stage "ten times too many sign-ins" overload
 stage "four months" months
 stage "fifty thousand models of access" models
+stage "agents of OPA and OPAL" agents
 stage "fuzzing" fuzz
 say "all of it: $((SECONDS - began)) s"

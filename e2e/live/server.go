@@ -181,6 +181,10 @@ func (s *Server) adminToken(ctx context.Context) (string, error) {
 	return s.token, nil
 }
 
+// AdminToken is an access token of the automation client, for programs that are
+// started beside the server.
+func (s *Server) AdminToken(ctx context.Context) (string, error) { return s.adminToken(ctx) }
+
 // Tokens is an answer of the token endpoint.
 type Tokens struct {
 	Access    string `json:"access_token"`

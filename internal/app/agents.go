@@ -15,6 +15,7 @@ import (
 	"github.com/cardea-id/cardea/internal/access/agent"
 	"github.com/cardea-id/cardea/internal/access/folder"
 	"github.com/cardea-id/cardea/internal/access/opa"
+	"github.com/cardea-id/cardea/internal/access/opal"
 	"github.com/cardea-id/cardea/internal/access/replica"
 	"github.com/cardea-id/cardea/internal/access/version"
 	"github.com/cardea-id/cardea/internal/fault"
@@ -67,7 +68,7 @@ func agentConfig(master []byte, rl *realm.Realm) (wire.AgentConfig, error) {
 		return wire.AgentConfig{}, err
 	}
 	public, err := key.PublicPEM()
-	return wire.AgentConfig{Issuer: rl.Issuer, URL: rl.Issuer + opa.Path, Scope: opa.Scope, KeyID: key.ID, Algorithm: key.Alg, PublicKey: public}, err
+	return wire.AgentConfig{Issuer: rl.Issuer, URL: rl.Issuer + opa.Path, OPAL: rl.Issuer + opal.Path, Scope: opa.Scope, KeyID: key.ID, Algorithm: key.Alg, PublicKey: public}, err
 }
 
 // agency joins agents with the clients that they are.

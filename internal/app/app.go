@@ -18,6 +18,7 @@ import (
 	"github.com/cardea-id/cardea/internal/access/guard"
 	"github.com/cardea-id/cardea/internal/access/journal"
 	"github.com/cardea-id/cardea/internal/access/opa"
+	"github.com/cardea-id/cardea/internal/access/opal"
 	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/access/relation"
 	"github.com/cardea-id/cardea/internal/access/version"
@@ -123,6 +124,7 @@ type App struct {
 	signals *signal.Server
 	edges   *edge.Server
 	opa     *opa.Server
+	opal    *opal.Server
 	tasked  *job.Schedule
 	meters  *meters
 	lines   *web.Log

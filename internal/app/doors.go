@@ -10,6 +10,7 @@ import (
 	"github.com/cardea-id/cardea/internal/access/authzen"
 	"github.com/cardea-id/cardea/internal/access/edge"
 	"github.com/cardea-id/cardea/internal/access/opa"
+	"github.com/cardea-id/cardea/internal/access/opal"
 	"github.com/cardea-id/cardea/internal/admin/api"
 	"github.com/cardea-id/cardea/internal/admin/console"
 	"github.com/cardea-id/cardea/internal/admin/operator"
@@ -116,6 +117,9 @@ func (a *App) doors(master []byte) error {
 	a.edges.Routes(a.Mux.Door("edge", edge.Fail))
 	a.opa = opa.New(opa.Options{Authenticate: agency{a.Tokens, protocol}.authenticate, Plane: a.Plane, Limiter: limiter})
 	a.opa.Mount(a.Mux)
+	clients := fleet{agency{a.Tokens, protocol}, a.Mux}
+	a.opal = opal.New(opal.Options{Authenticate: clients.authenticate, Mint: clients.mint, Plane: a.Plane, Limiter: limiter, Now: a.DB.Now})
+	a.opal.Mount(a.Mux)
 	a.API = api.New(a.Mux, api.Options{Authenticate: operatorToken{protocol}.read, Now: a.DB.Now, Log: a.Log, Limiter: limiter, Realms: a.Realms,
 		Operators: a.Operators, Desk: a.Desk, Terms: a.Terms, Policies: a.Policies, Agents: a.Plane, AgentConfig: func(rl *realm.Realm) (wire.AgentConfig, error) { return agentConfig(master, rl) }, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
 		Clients: a.Clients, Trust: a.Trust, Details: a.Details, Registered: a.Registered, Keys: a.Ring, Grants: a.Grants, Answers: a.answers, Jobs: a.Jobs, Facts: a.Facts, Risk: a.Risk, Letters: a.Letters, Journal: a.Journal, Snapshot: a.snapshotFor,

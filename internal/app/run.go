@@ -46,6 +46,7 @@ func (a *App) Run(ctx context.Context, ready func(net.Addr)) error {
 	context.AfterFunc(ctx, a.signals.Close)
 	context.AfterFunc(ctx, a.edges.Close)
 	context.AfterFunc(ctx, a.opa.Close)
+	context.AfterFunc(ctx, a.opal.Close)
 	wg.Go(func() { stop(web.NewServer(a.Handler, secure, a.slog).Serve(ctx, ln)) })
 	if a.Settings.MTLS.Listen != "" && certs != nil {
 		asking, err := net.Listen("tcp", a.Settings.MTLS.Listen)

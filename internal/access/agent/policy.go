@@ -37,14 +37,7 @@ type roleFacts struct {
 // policyFiles are the files of a policy bundle: the Rego of the realm's folder, our
 // own rules, and the roles.
 func policyFiles(number int64, files folder.Files, roles policy.Roles, types map[string]string) ([]file, error) {
-	told := map[string]map[string]roleFacts{}
-	for _, t := range roles.Types {
-		told[t.Type] = map[string]roleFacts{}
-		for _, r := range t.Roles {
-			told[t.Type][r.Name] = roleFacts{append([]string{}, r.Implies...), append([]string{}, r.Permissions...)}
-		}
-	}
-	data, err := json.Marshal(map[string]any{folder.Reserved: map[string]any{"roles": told, "types": types}})
+	data, err := json.Marshal(map[string]any{folder.Reserved: map[string]any{"roles": rolesTold(roles), "types": types}})
 	if err != nil {
 		return nil, err
 	}
@@ -58,6 +51,18 @@ func policyFiles(number int64, files folder.Files, roles policy.Roles, types map
 	}
 	m, err := manifestOf(manifest{Revision: strconv.FormatInt(number, 10), Roots: outermost(roots)})
 	return append(all, m), err
+}
+
+// rolesTold are the roles by type and name.
+func rolesTold(roles policy.Roles) map[string]map[string]roleFacts {
+	told := map[string]map[string]roleFacts{}
+	for _, t := range roles.Types {
+		told[t.Type] = map[string]roleFacts{}
+		for _, r := range t.Roles {
+			told[t.Type][r.Name] = roleFacts{append([]string{}, r.Implies...), append([]string{}, r.Permissions...)}
+		}
+	}
+	return told
 }
 
 // Rego are the files of a folder that are for agents.

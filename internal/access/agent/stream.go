@@ -38,9 +38,10 @@ type stream struct {
 	changes []changes // in the order of their revisions
 	touches int       // of all changes
 
-	whole  *Bundle // everything, at content
-	deltas map[int64]*Bundle
-	sealed *sealedPolicy
+	whole    *Bundle // everything, at content
+	document []byte  // the same as one document
+	deltas   map[int64]*Bundle
+	sealed   *sealedPolicy
 }
 
 // changes is what one event touched.
@@ -155,7 +156,7 @@ func (s *stream) startOver() {
 }
 
 func (s *stream) forgetMade() {
-	s.whole = nil
+	s.whole, s.document = nil, nil
 	clear(s.deltas)
 }
 

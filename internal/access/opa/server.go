@@ -66,27 +66,31 @@ func (s *Server) Mount(root *web.Mux) {
 	m.Handle("POST "+Path+"/logs", s.logs)
 }
 
-// admit finds out who calls, and holds each client to its rate.
 func (s *Server) admit(w http.ResponseWriter, r *http.Request) (*realm.Realm, *Caller, error) {
+	return Admit(w, r, s.o.Authenticate, s.o.Limiter)
+}
+
+// Admit finds out who calls, and holds each client to its rate.
+func Admit(w http.ResponseWriter, r *http.Request, authenticate func(http.ResponseWriter, *http.Request, *realm.Realm) (*Caller, error), limiter *web.Limiter) (*realm.Realm, *Caller, error) {
 	rl := realm.From(r.Context())
 	if rl == nil {
 		return nil, nil, fault.New(fault.NotFound, "not_found", "there is nothing at this address")
 	}
-	c, err := s.o.Authenticate(w, r, rl)
+	c, err := authenticate(w, r, rl)
 	if err != nil {
 		if fault.Is(err, fault.Unauthenticated) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="`+rl.Issuer+`", scope="`+Scope+`"`)
 		}
-		if s.o.Limiter != nil && (fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.Forbidden)) {
-			if wait, ok := s.o.Limiter.AllowAddr(RateRefused, web.ClientIP(r.Context())); !ok {
+		if limiter != nil && (fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.Forbidden)) {
+			if wait, ok := limiter.AllowAddr(RateRefused, web.ClientIP(r.Context())); !ok {
 				return nil, nil, tooMany(wait)
 			}
 		}
 		return nil, nil, err
 	}
 	web.Note(r.Context(), "client", c.Client)
-	if s.o.Limiter != nil {
-		if wait, ok := s.o.Limiter.Allow(RateAgent, rl.Name+"/"+c.Client); !ok {
+	if limiter != nil {
+		if wait, ok := limiter.Allow(RateAgent, rl.Name+"/"+c.Client); !ok {
 			return nil, nil, tooMany(wait)
 		}
 	}

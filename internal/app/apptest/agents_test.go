@@ -2,6 +2,7 @@ package apptest
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -10,6 +11,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"reflect"
@@ -417,6 +420,129 @@ func TestAgentsReport(t *testing.T) {
 		e.Clock.Advance(31 * 24 * time.Hour)
 		if n, err := e.Plane.Collect(ctx, realm.Default); err != nil || n != 1 {
 			t.Errorf("forgotten: %d, %v", n, err)
+		}
+	})
+}
+
+// talk is a client of OPAL on its WebSocket.
+type talk struct {
+	t    *testing.T
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+func (k *talk) send(text string) {
+	k.t.Helper()
+	b := []byte{0x81, 0x80 | 126, byte(len(text) >> 8), byte(len(text)), 0, 0, 0, 0} // the mask is zero
+	if _, err := k.conn.Write(append(b, text...)); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+// next is the next message.
+func (k *talk) next() map[string]any {
+	k.t.Helper()
+	var head [2]byte
+	if _, err := io.ReadFull(k.in, head[:]); err != nil {
+		k.t.Fatal(err)
+	}
+	n := int(head[1])
+	if n == 126 {
+		var long [2]byte
+		_, _ = io.ReadFull(k.in, long[:])
+		n = int(long[0])<<8 | int(long[1])
+	}
+	text := make([]byte, n)
+	if _, err := io.ReadFull(k.in, text); err != nil || head[0] != 0x81 {
+		k.t.Fatalf("frame %x: %q, %v", head[0], text, err)
+	}
+	return decoded(k.t, string(text))
+}
+
+func TestClientsOfOPALAreServed(t *testing.T) {
+	Run(t, func(t *testing.T, e *Env) {
+		a := newRemote(t, e)
+		openShop(t, e, realm.Default, folder.File{Path: "rego/shop/refunds.rego", Text: []byte(shopRego)})
+		ask := func(method, path, credential, body string) *httptest.ResponseRecorder {
+			r := httptest.NewRequest(method, Issuer+"/opal/v1"+path, strings.NewReader(body))
+			r.Header.Set("Authorization", "Bearer "+credential)
+			r.Header.Set("Content-Type", "application/json")
+			rec := httptest.NewRecorder()
+			e.Handler.ServeHTTP(rec, r)
+			return rec
+		}
+		master := base64.StdEncoding.EncodeToString([]byte("opa:" + a.secret))
+		minted := ask("POST", "/token", master, `{"type":"client"}`)
+		token, _ := dig(decoded(t, minted.Body.String()), "token").(string)
+		if minted.Code != 200 || token == "" {
+			t.Fatalf("token: %d %s", minted.Code, minted.Body)
+		}
+		for what, credential := range map[string]string{"a wrong secret": base64.StdEncoding.EncodeToString([]byte("opa:wrong")), "nothing": "THIS_IS_A_DEV_SECRET"} {
+			for _, path := range []string{"/policy", "/data/config", "/data/facts", "/scopes", "/ws", "/scopes/other/policy"} {
+				if rec := ask("GET", path, credential, ""); rec.Code != 401 {
+					t.Errorf("%s with %s: %d", path, what, rec.Code)
+				}
+			}
+			if rec := ask("POST", "/token", credential, "{}"); rec.Code != 401 {
+				t.Errorf("a token for %s: %d", what, rec.Code)
+			}
+		}
+		for path, want := range map[string]int{"/scopes/default/policy": 200, "/scopes/other/policy": 404, "/scopes/default/data": 200, "/ws": 400, "/healthcheck": 200, "/policy?path=rego/other": 200} {
+			if rec := ask("GET", path, token, ""); rec.Code != want {
+				t.Errorf("GET %s: %d %s, want %d", path, rec.Code, rec.Body, want)
+			}
+		}
+		bundle := decoded(t, ask("GET", "/policy?path=.", token, "").Body.String())
+		modules, _ := bundle["policy_modules"].([]any)
+		if len(modules) != 2 || dig(modules[1], "package_name") != "shop.refunds" || dig(modules[1], "rego") != shopRego {
+			t.Fatalf("policy: %v", bundle)
+		}
+		entry := decoded(t, ask("GET", "/data/config", token, "").Body.String())["entries"].([]any)[0]
+		if dig(entry, "url") != Issuer+"/opal/v1/data/facts" || dig(entry, "config", "headers", "Authorization") != "Bearer "+token || dig(entry, "dst_path") != "/cardea/facts" {
+			t.Errorf("data: %v", entry)
+		}
+
+		site := httptest.NewServer(e.Handler)
+		defer site.Close()
+		conn, err := net.Dial("tcp", site.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+		fmt.Fprintf(conn, "GET /opal/v1/ws HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer %s\r\n\r\n",
+			strings.TrimPrefix(Issuer, "https://"), master)
+		k := &talk{t, conn, bufio.NewReader(conn)}
+		rest, err := http.ReadResponse(k.in, nil)
+		if err != nil || rest.StatusCode != 101 || rest.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
+			t.Fatal(rest, err)
+		}
+		for method, want := range map[string]any{"_ping_": "pong", "publish": false} {
+			k.send(`{"request":{"method":"` + method + `","arguments":{},"call_id":"1"}}`)
+			if m := k.next(); dig(m, "response", "result") != want || dig(m, "response", "call_id") != "1" {
+				t.Errorf("%s: %v", method, m)
+			}
+		}
+		k.send(`{"request":{"method":"subscribe","arguments":{"topics":["policy_data","policy:.","other:policy:."]},"call_id":"2"}}`)
+		if m := k.next(); dig(m, "response", "result") != true {
+			t.Fatalf("subscribe: %v", m)
+		}
+		if _, err := e.Facts.Write(t.Context(), audit.System, realm.Default, relation.Batch{Change: status("active")}); err != nil {
+			t.Fatal(err)
+		}
+		m := k.next()
+		if dig(m, "request", "method") != "notify" || dig(m, "request", "arguments", "subscription", "topic") != "policy_data" ||
+			dig(dig(m, "request", "arguments", "data", "entries").([]any)[0], "config", "headers", "Authorization") != "Bearer "+master {
+			t.Errorf("news of facts: %v", m)
+		}
+		if got := decoded(t, ask("GET", "/data/facts", token, "").Body.String()); dig(got, "attributes", "payment/17", "status") != "active" {
+			t.Errorf("facts: %v", got)
+		}
+		openShop(t, e, realm.Default, folder.File{Path: "rego/shop/refunds.rego", Text: []byte(shopRego + "# more\n")})
+		m = k.next()
+		if dig(m, "request", "arguments", "subscription", "topic") != "policy:." || fmt.Sprint(dig(m, "request", "arguments", "data", "changed_directories")) != "[.]" ||
+			dig(m, "request", "arguments", "data", "new_policy_hash") != decoded(t, ask("GET", "/policy", token, "").Body.String())["hash"] {
+			t.Errorf("news of policies: %v", m)
 		}
 	})
 }
