@@ -68,16 +68,18 @@ func writeAgentConfig(w io.Writer, a api.AgentConfig, id string) {
 	if id == "" {
 		id = "${CARDEA_CLIENT}"
 	}
-	fmt.Fprintf(w, `services:
-  cardea:
-    url: %s
-    credentials:
-      oauth2:
+	fmt.Fprintf(w, "services:\n  cardea:\n    url: %s\n    credentials:\n", a.URL)
+	if strings.HasPrefix(a.Issuer, "https:") {
+		fmt.Fprintf(w, `      oauth2:
         token_url: %s/oauth2/token
         client_id: "%s"
         client_secret: "${CARDEA_SECRET}"
         scopes: ["%s"]
-discovery:
+`, a.Issuer, id, a.Scope)
+	} else { // OPA asks for tokens over https only
+		fmt.Fprint(w, "      bearer: # base64 of id:secret of the client\n        scheme: Basic\n        token: \"${CARDEA_BASIC}\"\n")
+	}
+	fmt.Fprintf(w, `discovery:
   service: cardea
   resource: discovery.tar.gz
   decision: discovery
@@ -88,7 +90,7 @@ keys:
   %s:
     algorithm: %s
     key: |
-`, a.URL, a.Issuer, id, a.Scope, a.KeyID, a.KeyID, a.Algorithm)
+`, a.KeyID, a.KeyID, a.Algorithm)
 	for line := range strings.Lines(a.PublicKey) {
 		fmt.Fprint(w, "      "+line)
 	}

@@ -196,7 +196,7 @@ func TestAnAgentOfOPADecides(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "opa.yaml"), text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	run(t, dir, []string{"CARDEA_SECRET=" + w.secret}, opa, "run", "--server", "--addr", at, "--config-file", "opa.yaml", "--disable-telemetry", "--log-level", "info")
+	run(t, dir, []string{"CARDEA_BASIC=" + base64.StdEncoding.EncodeToString([]byte(w.id+":"+w.secret))}, opa, "run", "--server", "--addr", at, "--config-file", "opa.yaml", "--disable-telemetry", "--log-level", "error")
 	w.follows(at, 5*time.Second)
 
 	until(t, "a report of status", 30*time.Second, func() bool {
