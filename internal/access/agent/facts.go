@@ -22,7 +22,8 @@ import (
 //	principals  by person or group of the directory: its status, and when it ends
 //	owner       by principal: whom it belongs to
 //
-// An object that holds nothing is left out.
+// An object that holds nothing is left out, or, where something was before, empty; a
+// role that is gone has an end that has passed.
 const (
 	docAttributes = "attributes"
 	docMember     = graph.Member
@@ -245,71 +246,41 @@ func entityTouched(e graph.Entity, g *graph.Graph, all map[touch]bool) {
 
 // patch is one step of a delta bundle.
 type patch struct {
-	Op    string   `json:"op"`
-	Path  string   `json:"path"`
-	Value any      `json:"value"`
-	at    []string // the path in parts
+	Op    string `json:"op"`
+	Path  string `json:"path"`
+	Value any    `json:"value"`
 }
 
+// gone is an end that has passed, for a role that is no longer held.
+const gone = 1
+
 // patches says how documents of any state in which only what is touched differs
-// become those of now. A part is first put in place and then removed where it is
-// gone, because an agent refuses to remove what it does not have.
+// become those of now. Nothing is removed, because an agent refuses a whole delta
+// for one removal of what it does not have: an empty object stands for none.
 func (v view) patches(touched []touch) []patch {
 	var out []patch
-	upsert := func(value any, path ...string) { out = append(out, patch{Op: "upsert", at: path, Value: value}) }
-	remove := func(path ...string) {
-		upsert(struct{}{}, path...)
-		out = append(out, patch{Op: "remove", at: path})
+	upsert := func(value any, path ...string) {
+		out = append(out, patch{Op: "upsert", Path: pathOf(path), Value: value})
 	}
 	for _, t := range touched {
 		key := keyOf(t.e)
-		if t.doc == docRoles {
-			subject := keyOf(t.subject)
+		switch {
+		case t.doc == docRoles:
+			ends := int64(gone)
 			if now, held := v.g.Has(t.subject, t.role, t.e); held {
-				upsert(now.Expires, docRoles, key, subject, t.role)
-				continue
+				ends = now.Expires
 			}
-			switch others, any := v.others(t); {
-			case others:
-				remove(docRoles, key, subject, t.role)
-			case any:
-				remove(docRoles, key, subject)
-			default:
-				remove(docRoles, key)
+			upsert(ends, docRoles, key, keyOf(t.subject), t.role)
+		case (t.doc == docPrincipals || t.doc == docOwner) && !v.dir.Owns(t.e): // never there
+		default:
+			x, some := v.part(t.doc, t.e)
+			if !some {
+				x = struct{}{}
 			}
-			continue
-		}
-		if x, some := v.part(t.doc, t.e); some {
 			upsert(x, t.doc, key)
-		} else {
-			remove(t.doc, key)
 		}
-	}
-	for i := range out {
-		out[i].Path = pathOf(out[i].at)
 	}
 	return out
-}
-
-// mostSearched bounds the search for whether something is empty now. Beyond that
-// it may stay behind, empty, until the agent starts anew.
-const mostSearched = 2000
-
-// others reports whether a subject holds other roles on the same object, and
-// whether anybody does.
-func (v view) others(t touch) (same, any bool) {
-	n := 0
-	for x := range v.g.To(t.e) {
-		if !structural(x.Relation) {
-			if any = true; x.Subject == t.subject {
-				return true, true
-			}
-		}
-		if n++; n == mostSearched {
-			return true, true
-		}
-	}
-	return false, any
 }
 
 // pathOf writes a path below our facts as agents read it: JSON Pointer within the

@@ -115,6 +115,23 @@ func decoded(t *testing.T, text string) map[string]any {
 	return v
 }
 
+// bare is facts without what stands for nothing: empty objects and ended roles.
+func bare(v any) any {
+	all, ok := v.(map[string]any)
+	if !ok {
+		return v
+	}
+	out := map[string]any{}
+	for name, x := range all {
+		x = bare(x)
+		if m, is := x.(map[string]any); is && len(m) == 0 || x == json.Number("1") {
+			continue
+		}
+		out[name] = x
+	}
+	return out
+}
+
 // patched applies a delta as agents do: upsert makes what is missing above, remove
 // needs what it removes.
 func patched(t *testing.T, facts map[string]any, text string) {
@@ -220,7 +237,7 @@ func TestAgentsFollowFactsByDeltas(t *testing.T) {
 			tag = rec.Header().Get("ETag")
 			fresh := a.get(e, "bundles/facts.tar.gz", "")
 			want := decoded(t, a.files(fresh)["cardea/facts/data.json"])
-			if !reflect.DeepEqual(held, want) {
+			if !reflect.DeepEqual(bare(held), bare(want)) {
 				t.Fatalf("%s: patched\n%v\nfresh\n%v", what, held, want)
 			}
 			if fresh.Header().Get("ETag") != tag {
