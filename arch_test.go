@@ -29,7 +29,7 @@ var layers = []struct{ side, packages string }{
 	{"pure", "internal/access/folder"},
 	{"pure", "internal/access/replica"},
 	{"public", "api verify"},
-	{"public", "client"},
+	{"public", "client edge"},
 	{"ground", "internal/i18n internal/cache internal/geo"},
 	{"ground", "internal/db internal/web internal/mail"},
 	{"ground", "internal/config"},
@@ -59,6 +59,7 @@ var layers = []struct{ side, packages string }{
 	{"access", "internal/access/opa"},
 	{"access", "internal/access/guard"},
 	{"access", "internal/access/opal"},
+	{"access", "internal/access/local"},
 	{"admin", "internal/admin/operator"},
 	{"admin", "internal/admin/api"},
 	{"admin", "internal/admin/console"}, // asks api what an operator may do
@@ -88,17 +89,23 @@ var sees = map[string]string{
 var exceptions = map[string]string{
 	"verify internal/jose":       "resource servers check the same signatures that the server makes",
 	"verify internal/statuslist": "resource servers read the same bitmaps that the server writes",
+
+	"edge internal/access/policy":  "edges decide by the same function as the server",
+	"edge internal/access/replica": "edges read the stream that the server writes",
+	"edge internal/jose":           "edges check the signatures of the stream",
+	"edge internal/id":             "edges name decisions as the server does",
+	"internal/access/local edge":   "the door of an edge answers from what the edge holds",
 }
 
 // speaksHTTP lists the packages that may import net/http: the ground for it,
 // the doors, the public libraries, and what wires or drives whole servers.
 const speaksHTTP = "internal/web internal/web/look internal/identity/signin internal/identity/account internal/identity/oauth " +
-	"internal/identity/signal internal/identity/postbox internal/access/authzen internal/access/edge internal/access/opa internal/access/opal internal/admin/api internal/admin/console internal/app internal/app/apptest internal/demo examples/mcp-server " +
-	"client verify e2e/live bench bench/limit bench/seed cmd/cardea"
+	"internal/identity/signal internal/identity/postbox internal/access/authzen internal/access/edge internal/access/local internal/access/opa internal/access/opal internal/admin/api internal/admin/console internal/app internal/app/apptest internal/demo examples/mcp-server " +
+	"client verify edge e2e/live bench bench/limit bench/seed cmd/cardea"
 
 // readsClock lists the packages that may ask the machine for the time. All
 // others take tx.Now, db.Now or a function.
-const readsClock = "internal/db internal/db/dbtest internal/app internal/app/apptest internal/demo client verify " +
+const readsClock = "internal/db internal/db/dbtest internal/app internal/app/apptest internal/demo client verify edge " +
 	"e2e/live bench bench/limit bench/seed cmd/cardea"
 
 // crossesRealms lists the packages that may use db.System: access ones look which

@@ -38,6 +38,10 @@ type Token struct {
 	minted statuslist.Position
 }
 
+// MintedAt is the revision at which the token was minted: what is decided about it
+// should rest on nothing older.
+func (t *Token) MintedAt() string { return t.minted.String() }
+
 // HasScope reports whether the token allows scope.
 func (t *Token) HasScope(scope string) bool { return slices.Contains(t.Scopes, scope) }
 

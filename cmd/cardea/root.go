@@ -51,7 +51,7 @@ machine, after "cardea login".`,
 			}
 		}
 	}
-	add("run", c.serveCommand(), c.devCommand(), c.migrateCommand(), c.setupCommand(), c.breakGlassCommand(), c.configCommand(),
+	add("run", c.serveCommand(), c.edgeCommand(), c.devCommand(), c.migrateCommand(), c.setupCommand(), c.breakGlassCommand(), c.configCommand(),
 		c.healthcheckCommand(), c.doctorCommand(), c.seedCommand(), c.versionCommand())
 	add("login", c.loginCommand(), c.logoutCommand(), c.whoamiCommand())
 	add("admin", c.userCommand(), c.groupCommand(), c.organizationCommand(), c.serviceCommand(), c.clientCommand(), c.authorizationDetailTypeCommand(), c.initialTokenCommand(), c.invitationCommand(), c.termsCommand(),

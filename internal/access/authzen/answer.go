@@ -21,9 +21,14 @@ func (d *decision) append(b []byte, q *request) []byte {
 	if d.id != "" {
 		b = member(b, start, "id", d.id)
 	}
-	if q.snapshot != nil {
-		b = name(b, start, "revision")
-		b = quote(b, q.revision)
+	switch {
+	case d.elsewhere != "":
+		b = member(b, start, "revision", d.elsewhere)
+	case q.snapshot != nil:
+		b = member(b, start, "revision", q.revision)
+	}
+	if d.stale {
+		b = append(name(b, start, "stale"), "true"...)
 	}
 	if d.problem != "" && (d.status != 0 || detail != realm.DetailNone) {
 		b = name(b, start, "error")

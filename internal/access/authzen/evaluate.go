@@ -18,10 +18,12 @@ const (
 
 // decision is what is answered to one question. The zero value denies.
 type decision struct {
-	id      string
-	answer  policy.Answer
-	problem string // what is wrong with the question, or why it was not asked
-	status  int    // of the problem; 0: the question is in order, its circumstances are not
+	id        string
+	answer    policy.Answer
+	problem   string // what is wrong with the question, or why it was not asked
+	status    int    // of the problem; 0: the question is in order, its circumstances are not
+	stale     bool   // what was known was old, and the action may be decided by it all the same
+	elsewhere string // the revision of whoever answered instead, "" if nobody did
 }
 
 // evaluation answers one question. A no is a 200.
@@ -107,10 +109,11 @@ type prepared struct {
 	vouched *Vouched
 	refused string // why it is not asked, "" if it is
 	size    int    // bytes it was sent in
+	token   string // the access token in it, "" if there is none
 }
 
 func (s *Server) prepare(q *request, a *asked) (*prepared, error) {
-	p := &prepared{Question: a.question(), size: a.size()}
+	p := &prepared{Question: a.question(), size: a.size(), token: a.token}
 	p.At = q.now
 	var err error
 	p.vouched, p.refused, err = s.trusted(q, a, &p.Question)
@@ -124,9 +127,17 @@ func (s *Server) decide(q *request, p *prepared) decision {
 	case p.refused != "":
 		d.problem = p.refused
 	case q.late != "":
+		if q.behind && s.o.Upstream != nil {
+			var ok bool
+			if d.answer, d.elsewhere, ok = s.o.Upstream(q, &p.Question, p.token, q.min); ok {
+				return d // whoever answered writes it down
+			}
+		}
 		d.problem = q.late
 	default:
-		d.answer = policy.Decide(q.snapshot, &p.Question)
+		if d.problem, d.stale = s.fresh(p.Action, p.token); d.problem == "" {
+			d.answer = policy.Decide(q.snapshot, &p.Question)
+		}
 	}
 	s.note(q, &d, p)
 	return d

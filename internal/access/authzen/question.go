@@ -35,10 +35,6 @@ type asked struct {
 // of the person it asks about. It is taken out before anything else sees it.
 const tokenMember = "access_token"
 
-// verifiedMembers are the members of a context that such a token fills. What a
-// caller says under these names does not count beside a token.
-var verifiedMembers = [...]string{"acr", "amr", "auth_time", "scopes", "client", "act", "session"}
-
 // body is what a request may hold.
 type body struct {
 	asked

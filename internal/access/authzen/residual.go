@@ -63,7 +63,11 @@ func (s *Server) residual(w http.ResponseWriter, r *http.Request) error {
 	if refused == "" {
 		refused = q.late
 	}
-	d := decision{id: id.New(journal.Prefix, q.now), problem: refused}
+	stale := false
+	if refused == "" {
+		refused, stale = s.fresh(p.Action, q.body.token)
+	}
+	d := decision{id: id.New(journal.Prefix, q.now), problem: refused, stale: stale}
 	left := policy.Residual{When: policy.Condition{Op: policy.OpFalse}, Reason: refused}
 	if refused == "" {
 		if left, err = policy.Partial(q.snapshot, &p, table.Rows()); err != nil {
@@ -107,6 +111,9 @@ func (q *request) describe(to map[string]any, d *decision, left policy.Residual)
 	to["id"] = d.id
 	if q.snapshot != nil {
 		to["revision"] = q.revision
+	}
+	if d.stale {
+		to["stale"] = true
 	}
 	if left.StepUp != nil {
 		to["step_up"] = json.RawMessage(appendStepUp(nil, left.StepUp))

@@ -3,6 +3,7 @@ package authzen
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/cardea-id/cardea/internal/access/journal"
@@ -86,6 +87,7 @@ type found struct {
 	names    []string
 	next     string
 	partial  bool
+	stale    bool   // what was known was old
 	reason   string // why nothing can be found
 }
 
@@ -110,11 +112,20 @@ func (s *Server) find(q *request, open sought, p *policy.Question, at cursor) (*
 	if refused == "" {
 		refused = q.late
 	}
+	if refused == "" && open != actions {
+		refused, f.stale = s.fresh(p.Action, q.body.token)
+	}
 	if f.reason = refused; refused == "" {
 		if err := f.ask(q.snapshot, open, p, policy.Page{After: at.After, Size: at.Limit, Work: q.work()}); err != nil {
 			return nil, err
 		}
 	}
+	// Each action has an age of its own that facts may have.
+	f.names = slices.DeleteFunc(f.names, func(action string) bool {
+		late, stale := s.fresh(action, q.body.token)
+		f.stale = f.stale || stale
+		return late != ""
+	})
 	d := decision{id: f.id, problem: refused}
 	d.answer.Allowed = len(f.entities)+len(f.names) > 0
 	if q.snapshot != nil {
@@ -150,6 +161,9 @@ func (f *found) append(b []byte, q *request, next string) []byte {
 	b = member(b, start, "id", f.id)
 	if q.snapshot != nil {
 		b = member(b, start, "revision", q.revision)
+	}
+	if f.stale {
+		b = append(name(b, start, "stale"), "true"...)
 	}
 	if f.partial {
 		b = append(name(b, start, "partial"), "true"...)

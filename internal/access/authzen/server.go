@@ -9,7 +9,6 @@ package authzen
 
 import (
 	"context"
-	"maps"
 	"net/http"
 	"time"
 
@@ -51,7 +50,7 @@ func (c *Caller) key() string { return c.Client + " " + c.Principal }
 type Vouched struct {
 	Subject policy.Entity     // who it is about
 	Alias   string            // under which id the caller knows them, if under another
-	Context policy.Properties // what it proves, by the names of verifiedMembers
+	Context policy.Properties // what it proves, by the names of policy.Verified
 	Minted  audit.Position
 	// Where the token comes from.
 	Token, Grant, Session, Client string
@@ -71,6 +70,13 @@ type Options struct {
 	// without policies. Where q is not nil the state may be what this one question
 	// needs and no more.
 	Snapshot func(ctx context.Context, realm string, min audit.Position, q *policy.Question) (*policy.Snapshot, audit.Position, error)
+	// Fresh says why an action may not be decided by what is known, because it is too
+	// old, "" if it may; and whether it is stale all the same. token says that an
+	// access token is in the question. Nil: what is known is never old.
+	Fresh func(action string, token bool) (refused string, stale bool)
+	// Upstream has a question answered elsewhere that Snapshot has no state for that
+	// is new enough. It reports false if it is not. Nil: never.
+	Upstream func(ctx context.Context, q *policy.Question, token string, min audit.Position) (a policy.Answer, revision string, ok bool)
 	// Note writes down a decision. It never waits.
 	Note func(rl *realm.Realm, e *journal.Entry)
 	// Signer is the key that signs a realm's metadata.
@@ -123,6 +129,7 @@ type request struct {
 	at       audit.Position
 	revision string // at, as it is told
 	late     string // why there is no snapshot that is new enough
+	behind   bool   // it is on its way
 	now      time.Time
 
 	vouched map[string]vouching
@@ -202,7 +209,7 @@ func (s *Server) open(q *request, p *policy.Question) error {
 		return nil
 	}
 	if fault.Code(err) == CodeRevision {
-		q.snapshot, q.late = nil, "the revision asked for was not reached in time"
+		q.snapshot, q.late, q.behind = nil, "the revision asked for was not reached in time", true
 		return nil
 	}
 	q.revision = q.at.String()
@@ -210,6 +217,14 @@ func (s *Server) open(q *request, p *policy.Question) error {
 		q.late = "the realm has no policies"
 	}
 	return err
+}
+
+// fresh is Options.Fresh.
+func (s *Server) fresh(action, token string) (refused string, stale bool) {
+	if s.o.Fresh == nil {
+		return "", false
+	}
+	return s.o.Fresh(action, token != "")
 }
 
 // vouch reads the tokens of a question, each once.
@@ -249,19 +264,8 @@ func (s *Server) trusted(q *request, a *asked, p *policy.Question) (v *Vouched, 
 	default:
 		return nil, "", nil
 	}
-	if p.Subject.Type != v.Subject.Type || p.Subject.ID != v.Subject.ID && (v.Alias == "" || p.Subject.ID != v.Alias) {
-		return nil, "the access token is another subject's", nil
-	}
-	p.Subject = v.Subject
-	// Items of a batch share its context, and what was noted may be read already.
-	if p.Context = maps.Clone(p.Context); p.Context == nil {
-		p.Context = policy.Properties{}
-	}
-	for _, name := range verifiedMembers {
-		delete(p.Context, name)
-		if proved, known := v.Context[name]; known {
-			p.Context[name] = proved
-		}
+	if refused := p.Vouch(v.Subject, v.Alias, v.Context); refused != "" {
+		return nil, refused, nil
 	}
 	return v, "", nil
 }
