@@ -247,14 +247,14 @@ func (w *town) vouch(r web.Route, m mistake, in *http.Request, access string, v 
 	}
 }
 
-// state is what happened in each realm, newest first, without activity: refusals
+// state is what happened in each realm, newest first, without activity and decisions: refusals
 // may be noted.
 func (w *town) state(t *testing.T) map[string][]string {
 	t.Helper()
 	all := map[string][]string{}
 	for _, name := range []string{realm.Default, Neighbour} {
 		for _, e := range w.Events(t, name) {
-			if e.Action != "activity.segment" {
+			if e.Action != "activity.segment" && e.Action != "decision.segment" {
 				all[name] = append(all[name], e.Action)
 			}
 		}
