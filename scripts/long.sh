@@ -60,6 +60,9 @@ agents() {
   CARDEA_BIN=$PWD/bin/cardea CARDEA_OPA=$dir/opa CARDEA_OPAL=$dir/venv/bin/opal-client go test -count=1 -timeout 5m -v ./e2e/agents
 }
 
+# All of Cedar's own corpus, which lies in the module of cedar-go.
+corpus() { CARDEA_TEST_CORPUS=all go test -count=1 -timeout 10m -run '^TestCedarsCorpus$' -v ./internal/access/policy; }
+
 # Every fuzz target gets its share of FUZZ_SECONDS, at least five seconds.
 fuzz() {
   local total=${FUZZ_SECONDS:-240} targets share pkg name failed=0
@@ -96,5 +99,6 @@ stage "ten times too many sign-ins" overload
 stage "four months" months
 stage "fifty thousand models of access" models
 stage "agents of OPA and OPAL" agents
+stage "Cedar's corpus" corpus
 stage "fuzzing" fuzz
 say "all of it: $((SECONDS - began)) s"

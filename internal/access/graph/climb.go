@@ -223,7 +223,11 @@ type Held struct {
 // of, was granted on the i-th resource above, and that have not ended. Its cost
 // does not grow with the number of others to whom something was granted there.
 func (g *Graph) Grants(subject, resource *Above, i int, at int64, dst []Held) []Held {
-	o := resource.nodes[i]
+	return g.GrantsOn(subject, resource.nodes[i], at, dst)
+}
+
+// GrantsOn is Grants for one node.
+func (g *Graph) GrantsOn(subject *Above, o Node, at int64, dst []Held) []Held {
 	in := &g.base.in
 	p := g.patch(o)
 	lo, hi := in.row(o)
@@ -274,6 +278,30 @@ func (g *Graph) grant(p *patch, in *rows, k uint32, j int, at int64, dst []Held)
 	}
 	if ends := in.expires.of(k); ends == 0 || ends > at {
 		return append(dst, Held{in.rel[k], int32(j), ends})
+	}
+	return dst
+}
+
+// Parents appends to dst what a node is directly inside of at a time by Parent
+// alone.
+func (g *Graph) Parents(n Node, at int64, dst []Node) []Node {
+	p := g.patch(n)
+	out := &g.base.out
+	for k, hi := out.row(n); k < hi && out.rel[k] <= parentRel; k++ {
+		if out.rel[k] != parentRel || p != nil && p.out.deleted(out.key(k)) {
+			continue
+		}
+		if ends := out.expires.of(k); ends == 0 || ends > at {
+			dst = append(dst, out.node[k])
+		}
+	}
+	if p == nil {
+		return dst
+	}
+	for _, x := range p.out.add {
+		if rel := keyRel(x.key); rel == parentRel && (x.ends == 0 || x.ends > at) {
+			dst = append(dst, keyNode(x.key))
+		}
 	}
 	return dst
 }

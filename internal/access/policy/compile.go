@@ -30,6 +30,11 @@ type Set struct {
 	names  map[Entity]int
 	plans  map[planKey]*plan
 	work   int // that it took to check the policies, see maxWork
+
+	hops     int      // see Hops
+	literals []Entity // of whose attributes policies ask by name
+
+	unpermitted []Reason // of whoever asks for what no policy permits
 }
 
 // generated begins the ids of the policies that roles.yaml stands for.
@@ -45,7 +50,8 @@ func Compile(src Source) (*Set, error) {
 	if w == nil {
 		return nil, ps.sorted()
 	}
-	s := &Set{source: src, hash: src.Hash, world: w, roles: roles, plans: map[planKey]*plan{}, names: map[Entity]int{}}
+	s := &Set{source: src, hash: src.Hash, world: w, roles: roles, plans: map[planKey]*plan{}, names: map[Entity]int{},
+		unpermitted: []Reason{{Text: "no policy permits this"}}}
 	if s.hash == "" {
 		s.hash = hashSource(src)
 	}
@@ -107,6 +113,7 @@ type rule struct {
 	principal  scope
 	action     internalast.IsActionScopeNode
 	resource   scope
+	quick      test // the conditions without Cedar, while nothing is out of the ordinary
 	atoms      []atom
 	variants   []*variant // conditions, by the outcome of the atoms; nil: there are none
 	stepUp     *StepUp
@@ -114,6 +121,10 @@ type rule struct {
 	file       string
 	line       int
 	column     int
+
+	// What an answer says that rests on this policy alone.
+	determining []string
+	reasons     []Reason
 
 	// Whatever the policy names: where the path of an answer can lead.
 	roles   []int
@@ -245,6 +256,7 @@ func (s *Set) readPolicy(f File, p *cedar.Policy, check *validate.Validator, ids
 		problem("only the subject holds roles; write principal in Role::%q", s.roles.names[r.resource.role])
 	}
 	for _, c := range tree.Conditions {
+		s.reach(c.Body)
 		if stray := s.mentions(r, c.Body); stray != "" {
 			problem("a role is held by the subject on the resource of the question; Role::%q can stand in principal in Role::%q only", stray, stray)
 		}
@@ -376,10 +388,10 @@ func flat(err error) []error {
 // within finds the place inside a policy that an error of the validator speaks
 // of, by the last name it puts in quotes that stands there.
 func within(text []byte, offset int, message string, line, column int) (int, int) {
-	names := quoted.FindAllStringSubmatch(message, -1)
+	names := namesIn(message)
 	slices.Reverse(names)
 	for _, n := range names {
-		if l, c, ok := find(text, offset, n[1]); ok {
+		if l, c, ok := find(text, offset, n); ok {
 			return l, c
 		}
 	}

@@ -93,6 +93,7 @@ func (r *rule) compile(s *Set) {
 			return n, ok
 		})
 	}
+	r.quick = s.quickly(r)
 	for which := range 1 << len(r.atoms) {
 		r.variants = append(r.variants, s.variant(r, which))
 	}

@@ -58,8 +58,7 @@ func (v *view) judge() Answer {
 			a.Determining = append(a.Determining, r.id)
 			a.Reasons = append(a.Reasons, Reason{Policy: r.id, Text: "a policy that forbids could not be judged", Error: err.Error()})
 		case met:
-			a.Determining = append(a.Determining, r.id)
-			a.Reasons = append(a.Reasons, Reason{Policy: r.id, Text: r.reason})
+			a.add(r)
 			if a.Path == nil {
 				a.Path = v.path(r)
 			}
@@ -75,28 +74,45 @@ func (v *view) judge() Answer {
 			broken = append(broken, Reason{Policy: r.id, Text: "a policy that permits could not be judged", Error: err.Error()})
 		case met:
 			a.Allowed = true
-			a.Determining = append(a.Determining, r.id)
-			a.Reasons = append(a.Reasons, Reason{Policy: r.id, Text: r.reason})
+			a.add(r)
 			if a.Path == nil {
 				a.Path = v.path(r)
 			}
 		}
 	}
 	if !a.Allowed {
-		a.Reasons = append(broken, Reason{Text: "no policy permits this"})
+		if a.Reasons = v.snap.set.unpermitted; len(broken) > 0 {
+			a.Reasons = append(broken, a.Reasons...)
+		}
 	}
 	return a
 }
 
-// allows is judge without the reasons, for searches.
-func (v *view) allows() bool {
-	for _, r := range v.plan.forbids {
-		if met, err := v.meets(r); met || err != nil {
-			return false
-		}
+// add notes a policy that is met. Most answers rest on one, which has its reasons
+// ready; appending to them copies.
+func (a *Answer) add(r *rule) {
+	if a.Determining == nil {
+		a.Determining, a.Reasons = r.determining, r.reasons
+		return
 	}
+	a.Determining = append(a.Determining, r.id)
+	a.Reasons = append(a.Reasons, Reason{Policy: r.id, Text: r.reason})
+}
+
+// allows is judge without the reasons, for searches: permits first, since most of
+// what is searched through nothing permits.
+func (v *view) allows() bool {
 	for _, r := range v.plan.permits {
 		if met, err := v.meets(r); met && err == nil {
+			return !v.forbidden()
+		}
+	}
+	return false
+}
+
+func (v *view) forbidden() bool {
+	for _, r := range v.plan.forbids {
+		if met, err := v.meets(r); met || err != nil {
 			return true
 		}
 	}
@@ -105,12 +121,30 @@ func (v *view) allows() bool {
 
 // meets reports whether the question is one that the policy speaks of.
 func (v *view) meets(r *rule) (bool, error) {
+	met, err := v.meet(r)
+	if v.lost != nil {
+		return false, v.lost
+	}
+	return met, err
+}
+
+func (v *view) meet(r *rule) (bool, error) {
 	if !v.within(&r.principal, &v.subject) || !v.within(&r.resource, &v.resource) {
 		return false, nil
 	}
 	if r.variants == nil {
 		return true, nil
 	}
+	if r.quick != nil {
+		if is, sure := r.quick(v); sure {
+			return is, nil
+		}
+	}
+	return v.fully(r)
+}
+
+// fully asks Cedar whether the conditions are met.
+func (v *view) fully(r *rule) (bool, error) {
 	which := 0
 	for i, a := range r.atoms {
 		if v.holds(a) {

@@ -20,8 +20,8 @@ func (v *view) path(r *rule) []Step {
 			continue
 		}
 		for _, e := range []*end{&v.subject, &v.resource} {
-			if i := e.above.Index(n.node); i > 0 {
-				way = append(way, v.snap.graph.Way(&e.above, i)...)
+			if above := v.aboveOf(e); above.Index(n.node) > 0 {
+				way = append(way, v.snap.graph.Way(above, above.Index(n.node))...)
 			}
 		}
 	}
@@ -30,7 +30,7 @@ func (v *view) path(r *rule) []Step {
 
 // granted finds the nearest grant that brings a role, and the way over it.
 func (v *view) granted(role int) []Step {
-	g, a := v.snap.graph, &v.resource.above
+	g, a := v.snap.graph, v.aboveOf(&v.resource)
 	held := make([]roleSet, a.Pure())
 	for i := range a.Pure() {
 		v.grants = g.Grants(&v.subject.above, a, i, v.at, v.grants[:0])

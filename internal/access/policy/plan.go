@@ -87,6 +87,7 @@ func (s *Set) plan(schema File, ps *Problems) {
 		}
 	}
 	for _, r := range s.rules {
+		r.determining, r.reasons = []string{r.id}, []Reason{{Policy: r.id, Text: r.reason}}
 		if r.stepUp == nil {
 			continue
 		}

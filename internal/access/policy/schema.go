@@ -186,15 +186,25 @@ func located(f File, first int, err error) Problem {
 	return p
 }
 
-var quoted = regexp.MustCompile("[`\"]([^`\"]+)[`\"]")
+// quoted is a name in a message: in backquotes, also an entity such as
+// `Action::"read"`, or in quotes.
+var quoted = regexp.MustCompile("`([^`]+)`|\"([^\"]+)\"")
+
+// namesIn returns the names in a message.
+func namesIn(message string) (names []string) {
+	for _, m := range quoted.FindAllStringSubmatch(message, -1) {
+		names = append(names, m[1]+m[2])
+	}
+	return names
+}
 
 // mentioned makes a problem of an error that has no position but names what it
 // is about: the place is where that name first stands in the text.
 func mentioned(f File, text string) Problem {
 	p := Problem{File: f.Name, Line: 1, Column: 1, Text: text}
-	names := quoted.FindAllStringSubmatch(text, -1)
+	names := namesIn(text)
 	for i := len(names) - 1; i >= 0; i-- {
-		if line, column, ok := find(f.Text, 0, names[i][1]); ok {
+		if line, column, ok := find(f.Text, 0, names[i]); ok {
 			p.Line, p.Column = line, column
 			break
 		}

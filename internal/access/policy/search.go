@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"iter"
 	"maps"
 	"slices"
 
@@ -44,6 +45,7 @@ func Batch(s *Snapshot, q *Question, resources []Entity) []Answer {
 	out := make([]Answer, len(resources))
 	v, err := s.look(q)
 	defer v.done()
+	v.many = true
 	for i, r := range resources {
 		out[i] = v.answer(r, err)
 	}
@@ -55,9 +57,16 @@ func Batch(s *Snapshot, q *Question, resources []Entity) []Answer {
 func Resources(s *Snapshot, q *Question, p Page) (Found, error) {
 	v, err := s.look(q)
 	defer v.done()
+	v.many = true
 	plan := v.planFor(q.Resource.Type)
-	return s.search(q, p, "resource", q.Resource.Type, plan, err, func(e Entity) bool {
-		return err == nil && v.about(plan, e) == nil && v.allows()
+	return s.search(q, p, "resource", q.Resource.Type, plan, err, func(e Entity, n graph.Node, known bool) bool {
+		switch {
+		case err != nil:
+			return false
+		case known:
+			return v.aboutNode(plan, e, n) == nil && v.allows()
+		}
+		return v.about(plan, e) == nil && v.allows()
 	})
 }
 
@@ -68,13 +77,24 @@ func Subjects(s *Snapshot, q *Question, p Page) (Found, error) {
 	v, err := s.look(&each)
 	defer v.done()
 	plan := v.planFor(q.Resource.Type)
-	return s.search(q, p, "subject", q.Subject.Type, plan, err, func(e Entity) bool {
+	// The resource stays the same, so it is read once.
+	var bad error
+	if plan != nil {
+		if bad = v.among(plan); bad == nil {
+			bad = v.end(&v.resource, q.Resource, graph.Parent, q.ResourceProperties)
+		}
+	}
+	return s.search(q, p, "subject", q.Subject.Type, plan, err, func(e Entity, _ graph.Node, _ bool) bool {
 		each.Subject = e
-		return v.end(&v.subject, e, graph.Member, q.SubjectProperties) == nil && v.about(plan, q.Resource) == nil && v.allows()
+		if bad != nil || v.end(&v.subject, e, graph.Member, q.SubjectProperties) != nil {
+			return false
+		}
+		v.face()
+		return v.allows()
 	})
 }
 
-func (s *Snapshot) search(q *Question, p Page, what, typ string, plan *plan, cannot error, allowed func(Entity) bool) (Found, error) {
+func (s *Snapshot) search(q *Question, p Page, what, typ string, plan *plan, cannot error, allowed func(e Entity, n graph.Node, known bool) bool) (Found, error) {
 	sum := searchSum(q, what)
 	after, err := readCursor(p.After, sum)
 	if err != nil {
@@ -89,32 +109,40 @@ func (s *Snapshot) search(q *Question, p Page, what, typ string, plan *plan, can
 	p = p.bounded()
 	var f Found
 	work := 0
-	for e := range s.candidates(typ, after) {
+	for e, n := range s.candidates(typ, after) {
 		if len(f.Entities) == p.Size || work == p.Work {
 			f.Next, f.Partial = cursor(sum, after), len(f.Entities) < p.Size
 			return f, nil
 		}
 		work++
-		if after = e.ID; allowed(e) {
+		if after = e.ID; allowed(e, n.node, n.known) {
 			f.Entities = append(f.Entities, e)
 		}
 	}
 	return f, nil
 }
 
-// candidates lists the known entities of a type, ordered by id.
-func (s *Snapshot) candidates(typ, after string) func(func(Entity) bool) {
-	if sh := s.set.world.shapes[typ]; sh != nil && sh.enum != nil {
-		return func(yield func(Entity) bool) {
-			for _, id := range slices.Sorted(maps.Keys(sh.enum)) {
-				if id > after && !yield(Entity{Type: typ, ID: id}) {
+// candidates lists the known entities of a type, ordered by id. What the schema
+// lists may be unknown to the graph.
+func (s *Snapshot) candidates(typ, after string) iter.Seq2[Entity, namedNode] {
+	return func(yield func(Entity, namedNode) bool) {
+		if sh := s.set.world.shapes[typ]; sh != nil && sh.enum != nil {
+			for _, id := range sortedIDs(sh.enum) {
+				if id > after && !yield(Entity{Type: typ, ID: id}, namedNode{}) {
 					return
 				}
 			}
+			return
+		}
+		for n := range s.graph.KnownNodes(typ, after) {
+			if !yield(s.graph.Entity(n), namedNode{n, true}) {
+				return
+			}
 		}
 	}
-	return s.graph.Known(typ, after)
 }
+
+func sortedIDs(enum map[string]bool) []string { return slices.Sorted(maps.Keys(enum)) }
 
 // Actions finds the actions that the subject may do to the resource, ordered by
 // name.

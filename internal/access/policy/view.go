@@ -28,6 +28,13 @@ type view struct {
 	held   []roleSet // of the subject, on what the resource is inside of by parents; the resource itself first
 	grants []graph.Held
 
+	// Of many resources, each is asked what is above it only if a policy wants to
+	// know; what the subject holds on containers is found once.
+	many   bool
+	passed map[graph.Node]roleSet
+	up     []graph.Node
+	lost   error // what is above the resource could not be found
+
 	climbs bool                        // the policy that Cedar judges asks what is inside what
 	seen   map[graph.Node]types.Entity // what Cedar was shown while it climbed
 	err    error                       // what Cedar could not be shown
@@ -41,16 +48,19 @@ type end struct {
 	node   graph.Node
 	known  bool // to the graph
 	above  graph.Above
+	within bool // above is of this entity
 	shape  *shape
 	shown  *shown // its attributes, once somebody asked
 }
 
-var views = sync.Pool{New: func() any { return &view{seen: map[graph.Node]types.Entity{}} }}
+var views = sync.Pool{New: func() any {
+	return &view{seen: map[graph.Node]types.Entity{}, passed: map[graph.Node]roleSet{}}
+}}
 
 // look begins to answer a question: all that does not depend on the resource.
 func (s *Snapshot) look(q *Question) (*view, error) {
 	v := views.Get().(*view)
-	v.snap, v.q, v.at, v.of, v.plan, v.contexts, v.same = s, q, q.At.UnixMilli(), nil, nil, nil, false
+	v.snap, v.q, v.at, v.of, v.plan, v.contexts, v.same, v.many = s, q, q.At.UnixMilli(), nil, nil, nil, false, false
 	if q.At.IsZero() {
 		return v, errors.New("the question has no time")
 	}
@@ -62,7 +72,8 @@ func (s *Snapshot) look(q *Question) (*view, error) {
 
 func (v *view) done() {
 	clear(v.seen)
-	v.snap, v.q, v.plan, v.of, v.err = nil, nil, nil, nil, nil
+	v.forget()
+	v.snap, v.q, v.plan, v.of, v.err, v.lost = nil, nil, nil, nil, nil, nil
 	v.subject.shown, v.resource.shown, v.subject.props, v.resource.props = nil, nil, nil, nil
 	v.context, v.request = types.Record{}, types.Request{}
 	views.Put(v)
@@ -70,6 +81,30 @@ func (v *view) done() {
 
 // about turns to a resource.
 func (v *view) about(p *plan, resource Entity) error {
+	if err := v.among(p); err != nil {
+		return err
+	}
+	if err := v.end(&v.resource, resource, graph.Parent, v.q.ResourceProperties); err != nil {
+		return fmt.Errorf("resource: %w", err)
+	}
+	v.face()
+	return nil
+}
+
+// aboutNode is about for a resource that the graph knows, of many.
+func (v *view) aboutNode(p *plan, resource Entity, n graph.Node) error {
+	if err := v.among(p); err != nil {
+		return err
+	}
+	e := &v.resource
+	e.entity, e.uid, e.props, e.shown = resource, uidOf(resource), v.q.ResourceProperties, nil
+	e.shape, e.node, e.known, e.within = v.snap.set.world.shapes[resource.Type], n, true, false
+	v.face()
+	return nil
+}
+
+// among takes the plan, and reads the circumstances that it asks for.
+func (v *view) among(p *plan) error {
 	if v.plan = p; p.asksContext && v.of != p {
 		v.context, v.contexts = p.contextOf(v.q)
 		v.of = p
@@ -77,16 +112,24 @@ func (v *view) about(p *plan, resource Entity) error {
 	if p.asksContext && v.contexts != nil {
 		return fmt.Errorf("context: %w", v.contexts)
 	}
-	if err := v.end(&v.resource, resource, graph.Parent, v.q.ResourceProperties); err != nil {
-		return fmt.Errorf("resource: %w", err)
-	}
-	if same := v.subject.uid == v.resource.uid; same || v.same {
-		v.same, v.subject.shown = same, nil
-	}
-	clear(v.seen)
-	v.request = types.Request{Principal: v.subject.uid, Action: p.action.Entity.UID, Resource: v.resource.uid, Context: v.context}
-	v.findRoles()
 	return nil
+}
+
+// face brings subject and resource together.
+func (v *view) face() {
+	if same := v.subject.uid == v.resource.uid; same || v.same {
+		v.same, v.subject.shown, v.resource.shown = same, nil, nil
+	}
+	if len(v.seen) > 0 {
+		clear(v.seen)
+	}
+	v.lost = nil
+	v.request = types.Request{Principal: v.subject.uid, Action: v.plan.action.Entity.UID, Resource: v.resource.uid, Context: v.context}
+	if v.many {
+		v.held = append(v.held[:0], v.heldOnResource())
+		return
+	}
+	v.findRoles()
 }
 
 // contextOf reads the circumstances as the schema has them. Time and the
@@ -130,9 +173,75 @@ func (v *view) end(e *end, entity Entity, relation string, props Properties) err
 	}
 	if e.node, e.known = v.snap.graph.Find(entity); !e.known {
 		e.above.Nothing()
+		e.within = true
+		return nil
+	}
+	if e.within = e == &v.subject || !v.many; !e.within {
 		return nil
 	}
 	return v.snap.graph.Climb(e.node, relation, v.at, &e.above)
+}
+
+// aboveOf is all that an end is inside of. Where that cannot be found, nothing
+// that asked for it counts: see meets.
+func (v *view) aboveOf(e *end) *graph.Above {
+	if !e.within {
+		e.within = true
+		if err := v.snap.graph.Climb(e.node, graph.Parent, v.at, &e.above); err != nil {
+			v.lost = err
+			e.above.Nothing()
+		}
+	}
+	return &e.above
+}
+
+// heldOnResource finds what findRoles finds, and keeps what is held on containers
+// for the next resource.
+func (v *view) heldOnResource() (held roleSet) {
+	if !v.subject.known || !v.resource.known {
+		return held
+	}
+	if len(v.passed) > mostPassed {
+		clear(v.passed)
+	}
+	return v.heldOn(v.resource.node, v.resource.entity.Type)
+}
+
+// mostPassed is on how many containers is kept what is held there.
+const mostPassed = 1 << 14
+
+// heldOn is what was granted on a node, what is held on its parents, and what all
+// of that implies there. Nothing is inside itself, so it ends.
+func (v *view) heldOn(n graph.Node, typ string) (held roleSet) {
+	g := v.snap.graph
+	v.grants = g.GrantsOn(&v.subject.above, n, v.at, v.grants[:0])
+	for _, h := range v.grants {
+		if n := v.snap.role[h.Relation]; n >= 0 {
+			held.add(int(n))
+		}
+	}
+	from := len(v.up)
+	v.up = g.Parents(n, v.at, v.up)
+	for i := from; i < len(v.up); i++ {
+		p := v.up[i]
+		above, known := v.passed[p]
+		if !known {
+			above = v.heldOn(p, g.Type(p))
+			v.passed[p] = above
+		}
+		held.addAll(&above)
+	}
+	if v.up = v.up[:from]; !held.empty() {
+		v.snap.set.roles.expand(typ, &held)
+	}
+	return held
+}
+
+// forget lets go of what is held by one subject.
+func (v *view) forget() {
+	if len(v.passed) > 0 {
+		clear(v.passed)
+	}
 }
 
 // findRoles finds what the subject holds on the resource and on all that this is
@@ -202,7 +311,7 @@ func (v *view) within(s *scope, e *end) bool {
 // inside reports whether an end is the named entity or inside it.
 func (v *view) inside(e *end, named int) bool {
 	n := v.snap.named[named]
-	return n.known && e.known && e.above.Contains(n.node) || v.snap.set.named[named] == e.entity
+	return n.known && e.known && v.aboveOf(e).Contains(n.node) || v.snap.set.named[named] == e.entity
 }
 
 // Get shows Cedar an entity.
@@ -222,13 +331,17 @@ func (v *view) Get(uid types.EntityUID) (types.Entity, bool) {
 	if !ok && v.snap.excerpt && v.err == nil && (sh == nil || sh.enum == nil) {
 		v.err = fmt.Errorf("%s: it is not among the facts that were read", uid)
 	}
-	if !ok || sh == nil {
+	if !ok {
 		return types.Entity{}, false
 	}
 	if e, ok := v.seen[n]; ok {
 		return e, true
 	}
-	s := v.snap.shown(n, sh)
+	// What the schema has no type for has no attributes, but leads upward.
+	s := nothing
+	if sh != nil {
+		s = v.snap.shown(n, sh)
+	}
 	if s.err != nil && v.err == nil {
 		v.err = fmt.Errorf("%s: %w", uid, s.err)
 	}
