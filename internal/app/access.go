@@ -56,6 +56,20 @@ func directory() decide.Directory {
 			page, next, err := principal.FactsPageTx(tx, after, limit)
 			return entries(page), next, err
 		},
+		Of: func(tx *db.Tx, typ, after string, limit int) (ids []string, err error) {
+			kind, ok := replica.Kind(typ)
+			if !ok {
+				return nil, nil
+			}
+			page, _, err := principal.FactsPageTx(tx, max(after, kind+"_"), limit)
+			for _, f := range page {
+				if id.Kind(f.ID) != kind {
+					break
+				}
+				ids = append(ids, f.ID)
+			}
+			return ids, err
+		},
 		Read: func(tx *db.Tx, ids []string) ([]decide.Entry, error) {
 			found, err := principal.FactsTx(tx, ids)
 			return entries(found), err

@@ -185,7 +185,7 @@ func TestNoAnswerIsOlderThanWanted(t *testing.T) {
 }
 
 // A realm with more facts than are held at once answers questions one by one, also
-// in a batch, and no search.
+// in a batch, and each search by itself.
 func TestLargeRealmsAnswerQuestionsOneByOne(t *testing.T) {
 	set, whole := compile(t, fixture), certification(t)
 	opened := 0
@@ -199,6 +199,14 @@ func TestLargeRealmsAnswerQuestionsOneByOne(t *testing.T) {
 			}
 			opened++
 			return policy.NewSnapshot(set, whole, 7), audit.Position{Epoch: 1, Seq: 7}, nil
+		},
+		Search: func(_ context.Context, _, kind string, q *policy.Question, p policy.Page) (policy.Found, []string, *policy.Snapshot, audit.Position, error) {
+			if kind != journal.SearchResource {
+				return policy.Found{}, nil, nil, audit.Position{}, fault.New(fault.Unavailable, "busy", "too busy")
+			}
+			s := policy.NewSnapshot(set, whole, 7)
+			f, err := policy.Resources(s, q, p)
+			return f, nil, s, audit.Position{Epoch: 1, Seq: 7}, err
 		}}
 	box, err := secret.NewBox(make([]byte, secret.MasterKeySize))
 	if err != nil {
@@ -223,7 +231,8 @@ func TestLargeRealmsAnswerQuestionsOneByOne(t *testing.T) {
 	if got := post("/evaluations", object(alice, read, `"evaluations":[`+object(active)+`,{},`+object(write, active)+`]`)).decisions(); fmt.Sprint(got) != "[true false true]" || opened != 3 {
 		t.Errorf("a batch: %v, %d states", got, opened)
 	}
-	post("/search/resource", object(alice, read, some)).expect("a search", http.StatusServiceUnavailable)
+	post("/search/resource", object(alice, read, some)).expect("a search", http.StatusOK, "record-1", `"revision":"1.7"`)
+	post("/search/subject", object(`"subject":{"type":"user"}`, read, active)).expect("a search that fails", http.StatusServiceUnavailable)
 }
 
 const stepUpSchema = `

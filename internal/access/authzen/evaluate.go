@@ -46,7 +46,7 @@ func (s *Server) single(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.open(q, &p.Question); err != nil {
+	if err := s.open(q, &p.Question, false); err != nil {
 		return err
 	}
 	d := s.decide(q, p)
@@ -72,7 +72,7 @@ func (s *Server) evaluations(w http.ResponseWriter, r *http.Request) error {
 			s.vouch(q, token)
 		}
 	}
-	if err := s.open(q, nil); err != nil {
+	if err := s.open(q, nil, len(q.body.items) > 0); err != nil {
 		return err
 	}
 	b := append(make([]byte, 0, 256*len(q.body.items)), `{"evaluations":[`...)
@@ -85,7 +85,7 @@ func (s *Server) evaluations(w http.ResponseWriter, r *http.Request) error {
 				return err
 			}
 			if q.apart {
-				if err := s.open(q, &p.Question); err != nil {
+				if err := s.open(q, &p.Question, false); err != nil {
 					return err
 				}
 			}

@@ -53,7 +53,7 @@ func (s *Server) residual(w http.ResponseWriter, r *http.Request) error {
 	if q.body.token != "" {
 		s.vouch(q, q.body.token)
 	}
-	if err := s.open(q, nil); err != nil {
+	if err := s.open(q, nil, false); err != nil {
 		return err
 	}
 	v, refused, err := s.trusted(q, &q.body.asked, &p)

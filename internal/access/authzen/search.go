@@ -62,7 +62,7 @@ func (s *Server) search(open sought) web.Handler {
 		if q.body.token != "" {
 			s.vouch(q, q.body.token)
 		}
-		if err := s.open(q, nil); err != nil {
+		if err := s.open(q, nil, s.o.Search != nil); err != nil {
 			return err
 		}
 		f, err := s.find(q, open, &p, at)
@@ -116,7 +116,13 @@ func (s *Server) find(q *request, open sought, p *policy.Question, at cursor) (*
 		refused, f.stale = s.fresh(p.Action, q.body.token)
 	}
 	if f.reason = refused; refused == "" {
-		if err := f.ask(q.snapshot, open, p, policy.Page{After: at.After, Size: at.Limit, Work: q.work()}); err != nil {
+		page := policy.Page{After: at.After, Size: at.Limit, Work: q.work()}
+		if q.apart {
+			err = s.askApart(q, f, kind, p, page)
+		} else {
+			err = f.ask(q.snapshot, open, p, page)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -145,6 +151,20 @@ func (f *found) ask(snapshot *policy.Snapshot, open sought, p *policy.Question, 
 	default:
 		f.names, got, err = policy.Actions(snapshot, p, page)
 	}
+	return f.take(got, err)
+}
+
+// askApart searches a realm of which there is no state for all questions.
+func (s *Server) askApart(q *request, f *found, kind string, p *policy.Question, page policy.Page) error {
+	got, names, on, at, err := s.o.Search(q, q.realm.Name, kind, p, page)
+	f.names, q.snapshot, q.at, q.revision = names, on, at, at.String()
+	if err == nil && on == nil {
+		got.Reason = "the realm has no policies"
+	}
+	return f.take(got, err)
+}
+
+func (f *found) take(got policy.Found, err error) error {
 	if errors.Is(err, policy.ErrCursor) {
 		return invalid("page.token is not of this question, caller and realm; ask again without one")
 	}

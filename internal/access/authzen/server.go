@@ -77,6 +77,9 @@ type Options struct {
 	// Upstream has a question answered elsewhere that Snapshot has no state for that
 	// is new enough. It reports false if it is not. Nil: never.
 	Upstream func(ctx context.Context, q *policy.Question, token string, min audit.Position) (a policy.Answer, revision string, ok bool)
+	// Search answers a search, of one of the journal's kinds, in a realm of which
+	// Snapshot cannot hold everything. names are those of actions.
+	Search func(ctx context.Context, realm, kind string, q *policy.Question, p policy.Page) (f policy.Found, names []string, on *policy.Snapshot, at audit.Position, err error)
 	// Note writes down a decision. It never waits.
 	Note func(rl *realm.Realm, e *journal.Entry)
 	// Signer is the key that signs a realm's metadata.
@@ -93,7 +96,7 @@ type Options struct {
 const CodeRevision = "revision_unreached"
 
 // CodeTooMany is the code of the error that there are more facts than are held at
-// once: single questions are answered all the same.
+// once: questions and searches are answered all the same, each by itself.
 const CodeTooMany = "facts_too_many"
 
 // Rate classes: questions and searches of one caller, and those who are refused,
@@ -124,7 +127,7 @@ type request struct {
 	min    audit.Position
 	body   *body
 
-	apart    bool // each question gets a state of its own
+	apart    bool // each question, or the search, gets a state of its own
 	snapshot *policy.Snapshot
 	at       audit.Position
 	revision string // at, as it is told
@@ -200,11 +203,11 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, rl *realm.
 
 // open takes the snapshot on which everything in the request is judged, at least
 // as new as the caller asks and as every token in it. p is the question where there
-// is one only.
-func (s *Server) open(q *request, p *policy.Question) error {
+// is one only; apart says that what is asked can do without one for all.
+func (s *Server) open(q *request, p *policy.Question, apart bool) error {
 	var err error
 	q.snapshot, q.at, err = s.o.Snapshot(q, q.realm.Name, q.min, p)
-	if p == nil && len(q.body.items) > 0 && fault.Code(err) == CodeTooMany {
+	if apart && fault.Code(err) == CodeTooMany {
 		q.apart = true
 		return nil
 	}

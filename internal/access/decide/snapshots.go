@@ -28,7 +28,7 @@ import (
 const CodeRevision = "revision_unreached"
 
 // CodeTooMany is the code of the error that a realm has more facts than are held,
-// so that only [Snapshots.For] has a snapshot.
+// so that only [Snapshots.For] has a snapshot, and [Snapshots.Search] searches.
 const CodeTooMany = "facts_too_many"
 
 const (
@@ -43,6 +43,8 @@ type Directory struct {
 	// Page reads up to limit of them behind the id after, and the id to go on
 	// behind, "" at the end.
 	Page func(tx *db.Tx, after string, limit int) ([]Entry, string, error)
+	// Of reads the ids of those of a type behind the id after, in order.
+	Of func(tx *db.Tx, typ, after string, limit int) ([]string, error)
 	// Read reads some of them by id; one that there is not, or no longer, is left out.
 	Read func(tx *db.Tx, ids []string) ([]Entry, error)
 	// Touched names those about whom an event makes something wrong, and those that

@@ -67,6 +67,7 @@ type Snapshot struct {
 	named    []namedNode
 	gate     Gate
 	excerpt  bool
+	read     map[Entity]bool // of an excerpt, what was looked for
 }
 
 // namedNode is an entity that policies name, where the graph has it.
@@ -96,7 +97,7 @@ func NewSnapshot(s *Set, g *graph.Graph, revision int64) *Snapshot {
 // With joins other policies with what the snapshot knows.
 func (s *Snapshot) With(set *Set) *Snapshot {
 	next := NewSnapshot(set, s.graph, s.revision).WithGate(s.gate)
-	next.excerpt = s.excerpt
+	next.excerpt, next.read = s.excerpt, s.read
 	return next
 }
 
@@ -115,6 +116,14 @@ func (s *Snapshot) Later(revision int64) *Snapshot {
 	next := *s
 	next.revision = revision
 	return &next
+}
+
+// ExcerptOf is Excerpt where it is known what was looked for: of an entity in read
+// that the graph does not have, there is nothing.
+func (s *Snapshot) ExcerptOf(read map[Entity]bool) *Snapshot {
+	next := s.Excerpt()
+	next.read = read
+	return next
 }
 
 // Set returns the policies of the snapshot.

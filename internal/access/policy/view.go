@@ -328,7 +328,7 @@ func (v *view) Get(uid types.EntityUID) (types.Entity, bool) {
 	g := v.snap.graph
 	sh := v.snap.set.world.shapes[string(uid.Type)]
 	n, ok := g.Find(entityOf(uid))
-	if !ok && v.snap.excerpt && v.err == nil && (sh == nil || sh.enum == nil) {
+	if !ok && v.snap.excerpt && !v.snap.read[entityOf(uid)] && v.err == nil && (sh == nil || sh.enum == nil) {
 		v.err = fmt.Errorf("%s: it is not among the facts that were read", uid)
 	}
 	if !ok {

@@ -9,23 +9,23 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 )
 
-// upward is the beginning of a statement: ends are the entities of both sides (1
-// the subjects, 2 the resources) with all that they are inside of.
-func upward(tx *db.Tx, subjects, resources []graph.Entity) (text string, args []any) {
+// upward is the beginning of a statement: ends are the entities of all sides (1
+// the subjects, 2 the resources, 3 others) with all that they are inside of.
+func upward(tx *db.Tx, sides [3][]graph.Entity) (text string, args []any) {
 	bytes := ""
 	if tx.Engine() == db.Postgres {
 		bytes = "::bytea"
 	}
 	args = []any{tx.Realm}
 	var seeds []string
-	for side, entities := range [][]graph.Entity{subjects, resources} {
+	for side, entities := range sides {
 		for _, e := range entities {
 			args = append(args, e.Type, []byte(e.ID))
-			seeds = append(seeds, fmt.Sprintf("SELECT %d, CAST($%d AS TEXT), $%d%s", side+1, len(args)-1, len(args), bytes))
+			seeds = append(seeds, fmt.Sprintf("(%d, CAST($%d AS TEXT), $%d%s)", side+1, len(args)-1, len(args), bytes))
 		}
 	}
 	// UNION keeps each once, so that it ends also where something were in a circle.
-	return `WITH RECURSIVE seeds (side, type, id) AS (` + strings.Join(seeds, " UNION ALL ") + `), ends (side, type, id) AS (
+	return `WITH RECURSIVE seeds (side, type, id) AS (VALUES ` + strings.Join(seeds, ", ") + `), ends (side, type, id) AS (
 		SELECT side, type, id FROM seeds
 		UNION
 		SELECT ends.side, r.object_type, r.object_id FROM ends JOIN access_relations r ON r.subject_type = ends.type AND r.subject_id = ends.id
@@ -36,8 +36,8 @@ func upward(tx *db.Tx, subjects, resources []graph.Entity) (text string, args []
 // between reads the ways upward and the roles of the one side on the other. Each
 // pair of both sides is looked up by the index of objects, so the cost does not
 // grow with how many roles anybody holds.
-func between(tx *db.Tx, subjects, resources []graph.Entity) ([]Row, error) {
-	text, args := upward(tx, subjects, resources)
+func between(tx *db.Tx, sides [3][]graph.Entity) ([]Row, error) {
+	text, args := upward(tx, sides)
 	return db.All(tx, scanRow, text+`SELECT r.subject_type, r.subject_id, r.relation, r.object_type, r.object_id, r.expires_at, r.source
 			FROM ends JOIN access_relations r ON r.subject_type = ends.type AND r.subject_id = ends.id WHERE r.realm = $1 AND r.relation IN ('member', 'parent')
 		UNION
@@ -47,8 +47,21 @@ func between(tx *db.Tx, subjects, resources []graph.Entity) ([]Row, error) {
 			AND r.relation <> 'member' AND r.relation <> 'parent' LIMIT `+strconv.Itoa(mostBetween+1), args...)
 }
 
-func knownAbove(tx *db.Tx, subjects, resources []graph.Entity) ([]AttributeRow, error) {
-	text, args := upward(tx, subjects, resources)
+func knownAbove(tx *db.Tx, sides [3][]graph.Entity) ([]AttributeRow, error) {
+	text, args := upward(tx, sides)
 	return db.All(tx, scanAttribute, text+`SELECT DISTINCT a.entity_type, a.entity_id, a.name, a.value, a.source FROM ends JOIN access_attributes a
 		ON a.entity_type = ends.type AND a.entity_id = ends.id WHERE a.realm = $1`, args...)
+}
+
+// candidates reads the smallest ids above after of the entities of a type that
+// facts speak of. Each part is cut before they are put together, by an index.
+func candidates(tx *db.Tx, typ, after string, limit int) ([]string, error) {
+	return db.All(tx, func(r db.Row) (string, error) {
+		var id []byte
+		err := r.Scan(&id)
+		return string(id), err
+	}, `SELECT id FROM (SELECT DISTINCT subject_id AS id FROM access_relations WHERE realm = $1 AND subject_type = $2 AND subject_id > $3 ORDER BY subject_id LIMIT $4) s
+		UNION SELECT id FROM (SELECT DISTINCT object_id AS id FROM access_relations WHERE realm = $1 AND object_type = $2 AND object_id > $3 ORDER BY object_id LIMIT $4) o
+		UNION SELECT id FROM (SELECT DISTINCT entity_id AS id FROM access_attributes WHERE realm = $1 AND entity_type = $2 AND entity_id > $3 ORDER BY entity_id LIMIT $4) a
+		ORDER BY id LIMIT $4`, tx.Realm, typ, []byte(after), limit)
 }

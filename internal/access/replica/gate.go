@@ -26,6 +26,16 @@ func Principal(principalID string) (graph.Entity, bool) {
 	return graph.Entity{Type: typ, ID: principalID}, ok && id.Valid(kind, principalID)
 }
 
+// Kind is the kind of the ids of a type of whoever signs in here.
+func Kind(typ string) (string, bool) {
+	for kind, of := range directoryTypes {
+		if of == typ {
+			return kind, true
+		}
+	}
+	return "", false
+}
+
 // OfDirectory reports whether an entity is a principal's, whether or not there is
 // one of that id.
 func OfDirectory(e graph.Entity) bool {
