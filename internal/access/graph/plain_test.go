@@ -101,6 +101,11 @@ func (g *plain) check(t Tuple) error {
 	}
 	_, below := g.walk(t.Subject, g.in, func(t Tuple) Entity { return t.Subject })
 	if depth+below > MaxDepth {
+		for x := range above { // a circle has no end either
+			if round, _ := g.walk(x, g.out, func(t Tuple) Entity { return t.Object }); round[x] {
+				return fmt.Errorf("%w: %s", ErrCycle, x)
+			}
+		}
 		return fmt.Errorf("%w: more than %d steps pass through %s %s %s", ErrDepth, MaxDepth, t.Subject, t.Relation, t.Object)
 	}
 	if len(above) > MaxClosure {
