@@ -89,8 +89,7 @@ func Subjects(s *Snapshot, q *Question, p Page) (Found, error) {
 		if bad != nil || v.end(&v.subject, e, graph.Member, q.SubjectProperties) != nil {
 			return false
 		}
-		v.face()
-		return v.allows()
+		return v.face() == nil && v.allows()
 	})
 }
 

@@ -33,6 +33,7 @@ type view struct {
 	many   bool
 	passed map[graph.Node]roleSet
 	up     []graph.Node
+	walked int
 	lost   error // what is above the resource could not be found
 
 	climbs bool                        // the policy that Cedar judges asks what is inside what
@@ -87,8 +88,7 @@ func (v *view) about(p *plan, resource Entity) error {
 	if err := v.end(&v.resource, resource, graph.Parent, v.q.ResourceProperties); err != nil {
 		return fmt.Errorf("resource: %w", err)
 	}
-	v.face()
-	return nil
+	return v.face()
 }
 
 // aboutNode is about for a resource that the graph knows, of many.
@@ -99,8 +99,7 @@ func (v *view) aboutNode(p *plan, resource Entity, n graph.Node) error {
 	e := &v.resource
 	e.entity, e.uid, e.props, e.shown = resource, uidOf(resource), v.q.ResourceProperties, nil
 	e.shape, e.node, e.known, e.within = v.snap.set.world.shapes[resource.Type], n, true, false
-	v.face()
-	return nil
+	return v.face()
 }
 
 // among takes the plan, and reads the circumstances that it asks for.
@@ -116,7 +115,7 @@ func (v *view) among(p *plan) error {
 }
 
 // face brings subject and resource together.
-func (v *view) face() {
+func (v *view) face() error {
 	if same := v.subject.uid == v.resource.uid; same || v.same {
 		v.same, v.subject.shown, v.resource.shown = same, nil, nil
 	}
@@ -126,11 +125,23 @@ func (v *view) face() {
 	v.lost = nil
 	v.request = types.Request{Principal: v.subject.uid, Action: v.plan.action.Entity.UID, Resource: v.resource.uid, Context: v.context}
 	if v.many {
-		v.held = append(v.held[:0], v.heldOnResource())
-		return
+		v.walked = 0
+		if held := v.heldOnResource(); v.walked <= mostWalked {
+			v.held = append(v.held[:0], held)
+			return nil
+		}
+		v.forget()
+		if v.aboveOf(&v.resource); v.lost != nil {
+			return fmt.Errorf("resource: %w", v.lost)
+		}
 	}
 	v.findRoles()
+	return nil
 }
+
+// mostWalked is how many parents are looked at for one of many resources. What has
+// more above it is judged as if it were the only one, within the bounds of that.
+const mostWalked = 1000
 
 // contextOf reads the circumstances as the schema has them. Time and the
 // properties of the action are not the caller's to say.
@@ -222,7 +233,8 @@ func (v *view) heldOn(n graph.Node, typ string) (held roleSet) {
 	}
 	from := len(v.up)
 	v.up = g.Parents(n, v.at, v.up)
-	for i := from; i < len(v.up); i++ {
+	v.walked += len(v.up) - from
+	for i := from; i < len(v.up) && v.walked <= mostWalked; i++ {
 		p := v.up[i]
 		above, known := v.passed[p]
 		if !known {
