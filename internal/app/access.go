@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/access/decide"
@@ -63,7 +64,7 @@ func directory() decide.Directory {
 			}
 			page, _, err := principal.FactsPageTx(tx, max(after, kind+"_"), limit)
 			for _, f := range page {
-				if id.Kind(f.ID) != kind {
+				if !strings.HasPrefix(f.ID, kind+"_") {
 					break
 				}
 				ids = append(ids, f.ID)
