@@ -21,7 +21,11 @@ func (s *Set) Hops() int { return s.hops }
 // attributes the policies ask by name.
 func (s *Set) Asked(q *Question) []Entity {
 	out := slices.Clone(s.literals)
-	if p := s.plans[planKey{q.Action, q.Subject.Type, q.Resource.Type}]; p != nil && p.asksContext {
+	// Whatever the action is: a search may leave it open.
+	for k, p := range s.plans {
+		if k.subject != q.Subject.Type || k.resource != q.Resource.Type || !p.asksContext {
+			continue
+		}
 		if c, err := p.contextOf(q); err == nil {
 			out = entitiesIn(c, out)
 		}
