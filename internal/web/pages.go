@@ -14,11 +14,12 @@ import (
 // pages' tree is one page; files whose name begins with "_" are parts that all
 // pages may use. The layout defines the template "layout".
 type Pages struct {
-	pages   map[string]*template.Template
+	pages   map[string]func() *template.Template
 	buffers sync.Pool
 }
 
-// NewPages parses them all, so that a broken page fails the start.
+// NewPages parses them all, so that a broken page fails the start. A page gets its
+// copy of the layout when it is first shown.
 func NewPages(layout, pages fs.FS) (*Pages, error) {
 	base, err := template.New("").Option("missingkey=error").ParseFS(layout, "*.html")
 	if err != nil {
@@ -35,37 +36,50 @@ func NewPages(layout, pages fs.FS) (*Pages, error) {
 			}
 		}
 	}
-	p := &Pages{pages: map[string]*template.Template{}}
+	p := &Pages{pages: map[string]func() *template.Template{}}
 	p.buffers.New = func() any { return new(bytes.Buffer) }
 	for _, name := range names {
 		if strings.HasPrefix(name, "_") {
 			continue
 		}
-		t, err := base.Clone()
-		if err == nil {
-			t, err = t.ParseFS(pages, name)
-		}
+		page, err := template.ParseFS(pages, name)
 		if err != nil {
 			return nil, err
 		}
-		p.pages[strings.TrimSuffix(name, ".html")] = t
+		p.pages[strings.TrimSuffix(name, ".html")] = sync.OnceValue(func() *template.Template { return within(base, page) })
 	}
 	return p, nil
 }
 
+// within is a page in a layout of its own: what is executed is changed by it. Both
+// have been parsed and base is never executed, so that nothing can fail.
+func within(base, page *template.Template) *template.Template {
+	t := template.Must(base.Clone())
+	for _, part := range page.Templates() {
+		template.Must(t.AddParseTree(part.Name(), part.Tree))
+	}
+	return t
+}
+
 // Templates are the pages by name, for tests that read them.
-func (p *Pages) Templates() map[string]*template.Template { return p.pages }
+func (p *Pages) Templates() map[string]*template.Template {
+	all := map[string]*template.Template{}
+	for name, page := range p.pages {
+		all[name] = page()
+	}
+	return all
+}
 
 // Render answers with a page. Nothing is sent when the template fails.
 func (p *Pages) Render(w http.ResponseWriter, status int, name string, data any) error {
-	t, ok := p.pages[name]
+	page, ok := p.pages[name]
 	if !ok {
 		return fmt.Errorf("there is no page %q", name)
 	}
 	buf := p.buffers.Get().(*bytes.Buffer)
 	defer p.buffers.Put(buf)
 	buf.Reset()
-	if err := t.ExecuteTemplate(buf, "layout", data); err != nil {
+	if err := page().ExecuteTemplate(buf, "layout", data); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
