@@ -31,8 +31,8 @@ export interface Decision {
 export class Undecided extends Error {}
 
 export class Edge {
-  /** timeout is in milliseconds, 1000 by default. */
-  constructor(options: ({ socket: string; url?: undefined } | { url: string; socket?: undefined }) & { timeout?: number; connections?: number })
+  /** key is the one that the edge asks for, if any; timeout is in milliseconds, 1000 by default. */
+  constructor(options: ({ socket: string; url?: undefined } | { url: string; socket?: undefined }) & { key?: string; timeout?: number; connections?: number })
   decide(question: Question): Promise<Decision>
   decideAll(questions: Question[]): Promise<Decision[]>
   resources(question: Omit<Question, 'resource'> & { resource: { type: string } }): AsyncGenerator<string>

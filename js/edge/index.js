@@ -18,15 +18,18 @@ export class Edge {
   #to
   #agent
   #timeout
+  #key
 
   // socket is the path of the edge's Unix socket; or url is its address on the
-  // loopback interface, such as http://127.0.0.1:8181. timeout is in milliseconds.
-  constructor({ socket, url, timeout = 1000, connections = 16 } = {}) {
+  // loopback interface, such as http://127.0.0.1:7480. key is the one that the edge
+  // was told to ask for, if any; timeout is in milliseconds.
+  constructor({ socket, url, key, timeout = 1000, connections = 16 } = {}) {
     if ((socket === undefined) === (url === undefined)) throw new TypeError('name the socket of the edge or its url')
     if (!(timeout > 0)) throw new TypeError('timeout must be positive')
+    if (key !== undefined && !/^[\x21-\x7e]+$/.test(key)) throw new TypeError('key must be the text of the key file, without blanks')
     if (socket !== undefined) {
       if (typeof socket !== 'string' || socket === '') throw new TypeError('socket must be the path of a Unix socket')
-      this.#to = { socketPath: socket, host: 'edge.local', port: undefined }
+      this.#to = { socketPath: socket }
     } else {
       const u = new URL(url)
       const loopback = u.hostname === 'localhost' || u.hostname === '[::1]' || /^127(\.\d+){3}$/.test(u.hostname)
@@ -36,6 +39,7 @@ export class Edge {
       this.#to = { host: u.hostname.replace(/^\[|\]$/g, ''), port: Number(u.port || 80) }
     }
     this.#timeout = timeout
+    this.#key = key
     this.#agent = new http.Agent({ keepAlive: true, maxSockets: connections, maxFreeSockets: connections })
   }
 
@@ -79,6 +83,7 @@ export class Edge {
   async #ask(path, body, minRevision) {
     const text = Buffer.from(JSON.stringify(body))
     const headers = { 'Content-Type': 'application/json', Accept: 'application/json', 'Content-Length': text.length }
+    if (this.#key) headers.Authorization = 'Bearer ' + this.#key
     if (minRevision) headers['Min-Revision'] = minRevision
     let status, said
     try {

@@ -24,7 +24,7 @@ before(async () => {
     res.end(now.text ?? JSON.stringify(now.answer))
   })
   await new Promise((resolve) => server.listen(socket, resolve))
-  edge = new Edge({ socket, timeout: 500 })
+  edge = new Edge({ socket, key: 'k', timeout: 500 })
 })
 after(async () => {
   edge.close()
@@ -41,7 +41,7 @@ test('a question goes over the socket, and a yes comes back', async () => {
   const d = await edge.decide({ ...question, context: { ip: '::1' }, token: 'tok', minRevision: '1.7', actionProperties: { soft: true } })
   assert.deepEqual(d, { allowed: true, id: 'dec_1', revision: '1.7', policies: ['p'], reasons: [{ policy: 'p' }], error: undefined, stale: true, stepUp: undefined })
   assert.equal(asked[0].path, '/access/v1/evaluation')
-  assert.equal(asked[0].headers['min-revision'], '1.7')
+  assert.deepEqual([asked[0].headers['min-revision'], asked[0].headers.authorization, asked[0].headers.host], ['1.7', 'Bearer k', 'localhost'])
   assert.deepEqual(asked[0].body, { subject: question.subject, action: { name: 'read', properties: { soft: true } }, resource: question.resource, context: { ip: '::1', access_token: 'tok' } })
 })
 
@@ -95,8 +95,8 @@ test('the middleware takes an edge', () => {
 
 test('what is set up wrong is told at once', () => {
   for (const options of [{}, { socket: '' }, { socket: 's', url: 'http://127.0.0.1:1' }, { url: 'https://127.0.0.1:1' }, { url: 'http://edge.example.com' }, { url: 'http://127.0.0.1.example.com' },
-    { url: 'http://127.0.0.1:1/path' }, { url: 'http://a:b@127.0.0.1:1' }, { socket: 's', timeout: 0 }]) {
+    { url: 'http://127.0.0.1:1/path' }, { url: 'http://a:b@127.0.0.1:1' }, { socket: 's', timeout: 0 }, { socket: 's', key: 'a b' }]) {
     assert.throws(() => new Edge(options), TypeError, JSON.stringify(options))
   }
-  new Edge({ url: 'http://[::1]:8181' }).close()
+  new Edge({ url: 'http://[::1]:7480' }).close()
 })
