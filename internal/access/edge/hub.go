@@ -165,6 +165,7 @@ func (h *hub) advance(ctx context.Context) error {
 		again()
 		return err
 	}
+	refused(now.graph, seen)
 	for name, l := range h.lines {
 		err := l.advance(now, seen)
 		if err == nil {
@@ -177,6 +178,27 @@ func (h *hub) advance(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// refused adds those who became unfit along with somebody else: no event names
+// them, but whoever is in what does not fit does not fit either.
+func refused(g *graph.Graph, seen map[graph.Entity]bool) {
+	var todo []graph.Entity
+	for e := range seen {
+		if replica.IsUnfit(g, e) {
+			todo = append(todo, e)
+		}
+	}
+	for len(todo) > 0 {
+		x := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		for t := range g.To(x) {
+			if _, known := seen[t.Subject]; t.Relation == graph.Member && !known && replica.IsUnfit(g, t.Subject) {
+				seen[t.Subject] = false
+				todo = append(todo, t.Subject)
+			}
+		}
+	}
 }
 
 // facts is what is known of the realm, at least as new as at.
