@@ -237,6 +237,7 @@ func TestAnEdgeIsTheServer(t *testing.T) {
 	sliced.Types = []string{"payment"}
 	part := w.joined(w.open(sliced))
 	people := []*principal.Principal{w.Person(t, realm.Default, "ann@example.com"), w.Person(t, realm.Default, "bob@example.com")}
+	w.at = w.App.Log.Applied()
 	who := []graph.Entity{user(people[0].ID), user(people[1].ID), user("u1"), user("u2")}
 	name := func(typ string) graph.Entity {
 		if typ == "user" {

@@ -105,7 +105,7 @@ func TestProtectedResources(t *testing.T) {
 		var doc struct {
 			Resources []string `json:"protected_resources"`
 		}
-		if err := json.Unmarshal(d.get("/.well-known/openid-configuration", "").Body.Bytes(), &doc); err != nil || len(doc.Resources) != 5 {
+		if err := json.Unmarshal(d.get("/.well-known/openid-configuration", "").Body.Bytes(), &doc); err != nil || len(doc.Resources) != 6 {
 			d.Fatal(doc, err)
 		}
 		for _, name := range doc.Resources {
