@@ -10,7 +10,7 @@ need_go
 # The race detector is the one thing here that needs a C compiler.
 races() {
   command -v gcc >/dev/null 2>&1 || install_packages gcc libc6-dev
-  CGO_ENABLED=1 scripts/postgres.sh go test -race -short -timeout 30m -vet=off -ldflags=-w ./internal/... ./verify/... ./client/...
+  CGO_ENABLED=1 scripts/postgres.sh go test -race -short -timeout 30m -vet=off -ldflags=-w ./internal/... ./edge/... ./verify/... ./client/...
 }
 
 kills() {
