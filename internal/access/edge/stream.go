@@ -105,14 +105,14 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	defer release()
-	out, err := newWriter(w)
+	out, err := web.NewStream(w, "application/vnd.cardea.edge-stream", writeLimit)
 	if err != nil {
 		return err
 	}
-	defer out.close()
+	defer out.Close()
 	// The status has been sent: from here on an error can only end the stream.
 	if resumed {
-		out.begin(replica.ModeResume, l)
+		begin(out, replica.ModeResume, l)
 	} else if next, err = s.catchUp(r.Context(), out, l, &at); err != nil {
 		if r.Context().Err() == nil {
 			s.o.Logger.Info("an edge could not be brought up to date", "realm", rl.Name, "client", who.Client, "why", err)
@@ -125,7 +125,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 }
 
 // catchUp sends what the follower has not, and a head that vouches for it.
-func (s *Server) catchUp(ctx context.Context, out *writer, l *line, at *place) (next int64, err error) {
+func (s *Server) catchUp(ctx context.Context, out *web.Stream, l *line, at *place) (next int64, err error) {
 	key, err := s.o.Signer(ctx, l.h.realm)
 	if err != nil {
 		return 0, err
@@ -137,14 +137,14 @@ func (s *Server) catchUp(ctx context.Context, out *writer, l *line, at *place) (
 	}
 	var chain replica.Chain
 	if ok {
-		chain = at.chain.Next(replica.KindBegin, out.begin(replica.ModePatch, l))
+		chain = at.chain.Next(replica.KindBegin, begin(out, replica.ModePatch, l))
 		chain, err = patch(out, chain, told, touched, told.hash() != at.policies)
 	} else {
-		chain = chain.Next(replica.KindBegin, out.begin(replica.ModeSnapshot, l))
+		chain = chain.Next(replica.KindBegin, begin(out, replica.ModeSnapshot, l))
 		err = replica.Write(told.set, told.graph, l.slice, func(part []byte) error {
 			chain = chain.Next(replica.KindPart, part)
-			out.add(replica.AppendFrame(nil, replica.KindPart, part))
-			return out.flush()
+			out.Add(replica.AppendFrame(nil, replica.KindPart, part))
+			return out.Flush()
 		})
 	}
 	if err != nil {
@@ -157,8 +157,8 @@ func (s *Server) catchUp(ctx context.Context, out *writer, l *line, at *place) (
 	if err != nil {
 		return 0, err
 	}
-	out.add(replica.AppendFrame(nil, replica.KindHead, head))
-	return next, out.flush()
+	out.Add(replica.AppendFrame(nil, replica.KindHead, head))
+	return next, out.Flush()
 }
 
 // since reads from the log of whom something changed after a follower's revision.
@@ -190,13 +190,13 @@ func (s *Server) since(ctx context.Context, l *line, at *place, told facts) (map
 
 var errMuch = fault.New(fault.TooLarge, "too_much", "too much has happened for a patch")
 
-func patch(out *writer, chain replica.Chain, told facts, touched map[graph.Entity]bool, policies bool) (replica.Chain, error) {
+func patch(out *web.Stream, chain replica.Chain, told facts, touched map[graph.Entity]bool, policies bool) (replica.Chain, error) {
 	var w replica.Writer
 	take := func() error {
 		part := w.Take()
 		chain = chain.Next(replica.KindPart, part)
-		out.add(replica.AppendFrame(nil, replica.KindPart, part))
-		return out.flush()
+		out.Add(replica.AppendFrame(nil, replica.KindPart, part))
+		return out.Flush()
 	}
 	if policies {
 		if err := w.Policies(told.set); err != nil {
@@ -220,7 +220,7 @@ func patch(out *writer, chain replica.Chain, told facts, touched map[graph.Entit
 }
 
 // pump sends frames until something ends the stream.
-func (s *Server) pump(out *writer, r *http.Request, l *line, next int64, still func(context.Context) error) {
+func (s *Server) pump(out *web.Stream, r *http.Request, l *line, next int64, still func(context.Context) error) {
 	ask := time.NewTicker(askAgain + rand.N(askAgain/4)) // spread, so that 1,000 are not asked at once
 	defer ask.Stop()
 	stopping := web.Stopping(r.Context())
@@ -230,9 +230,9 @@ func (s *Server) pump(out *writer, r *http.Request, l *line, next int64, still f
 			return // too slow for what is kept: cut, so that it starts over
 		}
 		for i := range frames {
-			out.add(frames[i].wire)
+			out.Add(frames[i].wire)
 		}
-		if out.flush() != nil {
+		if out.Flush() != nil {
 			return
 		}
 		next = then
@@ -256,62 +256,9 @@ func (s *Server) pump(out *writer, r *http.Request, l *line, next int64, still f
 	}
 }
 
-// writer sends frames and breaks the connection of an edge that does not take
-// them within writeLimit.
-type writer struct {
-	w     http.ResponseWriter
-	rc    *http.ResponseController
-	guard *time.Timer
-	any   bool
-	err   error
-}
-
-func newWriter(w http.ResponseWriter) (*writer, error) {
-	rc := http.NewResponseController(w)
-	if err := rc.SetReadDeadline(time.Time{}); err != nil {
-		return nil, err
-	}
-	if err := rc.SetWriteDeadline(time.Time{}); err != nil {
-		return nil, err
-	}
-	head := w.Header()
-	head.Set("Content-Type", "application/vnd.cardea.edge-stream")
-	head.Set("Cache-Control", "no-store")
-	head.Set("X-Accel-Buffering", "no") // nginx would hold frames back
-	w.WriteHeader(http.StatusOK)
-	// A deadline long past ends a write that hangs, whatever the clocks say.
-	guard := time.AfterFunc(time.Hour, func() { _ = rc.SetWriteDeadline(time.Unix(1, 0)) })
-	guard.Stop()
-	return &writer{w: w, rc: rc, guard: guard}, nil
-}
-
-func (o *writer) close() { o.guard.Stop() }
-
 // begin sends the first frame and returns its payload.
-func (o *writer) begin(mode string, l *line) []byte {
+func begin(out *web.Stream, mode string, l *line) []byte {
 	payload, _ := json.Marshal(replica.Begin{Mode: mode, Line: l.id}) // strings always have an encoding
-	o.add(replica.AppendFrame(nil, replica.KindBegin, payload))
+	out.Add(replica.AppendFrame(nil, replica.KindBegin, payload))
 	return payload
-}
-
-func (o *writer) add(wire []byte) {
-	if !o.any {
-		o.guard.Reset(writeLimit)
-		o.any = true
-	}
-	if o.err == nil {
-		_, o.err = o.w.Write(wire)
-	}
-}
-
-func (o *writer) flush() error {
-	if !o.any {
-		return o.err
-	}
-	if o.err == nil {
-		o.err = o.rc.Flush()
-	}
-	o.guard.Stop()
-	o.any = false
-	return o.err
 }

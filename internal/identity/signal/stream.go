@@ -42,13 +42,13 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out, err := newWriter(w)
+	out, err := web.NewStream(w, "text/event-stream", writeLimit)
 	if err != nil {
 		return err
 	}
-	defer out.close()
+	defer out.Close()
 	// The status has been sent: from here on an error can only end the stream.
-	out.add(start)
+	out.Add(start)
 	s.pump(out, r, h, next, still)
 	return nil
 }
@@ -68,7 +68,7 @@ func (h *hub) begin(r *http.Request) (start []byte, next int64, err error) {
 }
 
 // pump sends frames until something ends the stream.
-func (s *Server) pump(out *writer, r *http.Request, h *hub, next int64, still func(context.Context) error) {
+func (s *Server) pump(out *web.Stream, r *http.Request, h *hub, next int64, still func(context.Context) error) {
 	ask := time.NewTicker(s.again + rand.N(s.again/4+1)) // spread, so that 1,000 are not asked at once
 	defer ask.Stop()
 	stopping := web.Stopping(r.Context())
@@ -78,9 +78,9 @@ func (s *Server) pump(out *writer, r *http.Request, h *hub, next int64, still fu
 			return // too slow for what is kept: cut, so that it starts over
 		}
 		for i := range frames {
-			out.add(frames[i].wire)
+			out.Add(frames[i].wire)
 		}
-		if out.flush() != nil {
+		if out.Flush() != nil {
 			return
 		}
 		next = then
@@ -95,9 +95,9 @@ func (s *Server) pump(out *writer, r *http.Request, h *hub, next int64, still fu
 			// of the realm itself.
 			if frames, _, _, ok := h.after(next); ok {
 				for i := range frames {
-					out.add(frames[i].wire)
+					out.Add(frames[i].wire)
 				}
-				_ = out.flush()
+				_ = out.Flush()
 			}
 			return
 		case <-r.Context().Done():
@@ -108,57 +108,4 @@ func (s *Server) pump(out *writer, r *http.Request, h *hub, next int64, still fu
 			return
 		}
 	}
-}
-
-// writer sends events and breaks the connection of a client that does not take
-// them within writeLimit.
-type writer struct {
-	w     http.ResponseWriter
-	rc    *http.ResponseController
-	guard *time.Timer
-	any   bool
-	err   error
-}
-
-func newWriter(w http.ResponseWriter) (*writer, error) {
-	rc := http.NewResponseController(w)
-	if err := rc.SetReadDeadline(time.Time{}); err != nil {
-		return nil, err
-	}
-	if err := rc.SetWriteDeadline(time.Time{}); err != nil {
-		return nil, err
-	}
-	head := w.Header()
-	head.Set("Content-Type", "text/event-stream")
-	head.Set("Cache-Control", "no-store")
-	head.Set("X-Accel-Buffering", "no") // nginx would hold events back
-	w.WriteHeader(http.StatusOK)
-	// A deadline long past ends a write that hangs, whatever the clocks say.
-	guard := time.AfterFunc(time.Hour, func() { _ = rc.SetWriteDeadline(time.Unix(1, 0)) })
-	guard.Stop()
-	return &writer{w: w, rc: rc, guard: guard}, nil
-}
-
-func (o *writer) close() { o.guard.Stop() }
-
-func (o *writer) add(wire []byte) {
-	if !o.any {
-		o.guard.Reset(writeLimit)
-		o.any = true
-	}
-	if o.err == nil {
-		_, o.err = o.w.Write(wire)
-	}
-}
-
-func (o *writer) flush() error {
-	if !o.any {
-		return o.err
-	}
-	if o.err == nil {
-		o.err = o.rc.Flush()
-	}
-	o.guard.Stop()
-	o.any = false
-	return o.err
 }
