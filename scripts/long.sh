@@ -54,7 +54,7 @@ agents() {
   fi
   if [ ! -x "$dir/venv/bin/opal-client" ]; then
     python3 -m venv "$dir/venv" || { install_packages python3-venv && python3 -m venv "$dir/venv"; }
-    "$dir/venv/bin/pip" install -q opal-client==0.9.9
+    "$dir/venv/bin/pip" install -q --no-deps -r e2e/agents/requirements.txt
   fi
   build_binary
   CARDEA_BIN=$PWD/bin/cardea CARDEA_OPA=$dir/opa CARDEA_OPAL=$dir/venv/bin/opal-client go test -count=1 -timeout 5m -v ./e2e/agents
