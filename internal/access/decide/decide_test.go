@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -475,21 +473,25 @@ func decideAgain(t *testing.T, w *world) func() string {
 	}
 }
 
-// directory is another side with people and groups whose ids begin with d_.
-type directory map[string]decide.Entry
+// directory is another side with people and groups whose ids begin with d_. It is
+// written while snapshots are carried on in the background.
+type directory struct{ all sync.Map } // id → decide.Entry
 
-func (d directory) is() decide.Directory {
+func (d *directory) is() decide.Directory {
 	of := func(id string) (graph.Entity, bool) {
 		return graph.Entity{Type: map[bool]string{true: "team", false: "user"}[strings.HasPrefix(id, "d_team")], ID: id}, strings.HasPrefix(id, "d_")
 	}
 	return decide.Directory{
 		Page: func(*db.Tx, string, int) (all []decide.Entry, _ string, _ error) {
-			return slices.Collect(maps.Values(d)), "", nil
+			for _, x := range d.all.Range {
+				all = append(all, x.(decide.Entry))
+			}
+			return all, "", nil
 		},
 		Read: func(_ *db.Tx, ids []string) (all []decide.Entry, _ error) {
 			for _, id := range ids {
-				if x, ok := d[id]; ok {
-					all = append(all, x)
+				if x, ok := d.all.Load(id); ok {
+					all = append(all, x.(decide.Entry))
 				}
 			}
 			return all, nil
@@ -507,13 +509,13 @@ func (d directory) is() decide.Directory {
 }
 
 // put says what somebody is in, as the directory has it.
-func (d directory) put(id string, in ...string) {
+func (d *directory) put(id string, in ...string) {
 	e, _ := d.is().Entity(id)
 	x := decide.Entry{Entity: e, Attributes: map[string]any{"kind": "person"}}
 	for _, text := range in {
 		x.In = append(x.In, tuple(e.Type+":"+id+" "+text))
 	}
-	d[id] = x
+	d.all.Store(id, x)
 }
 
 func (w *world) touch(t *testing.T, id string) {
@@ -534,7 +536,7 @@ func TestFactsStandBesideTheDirectory(t *testing.T) {
 	for _, most := range []int{0, 1} {
 		t.Run(fmt.Sprintf("most %d", most), func(t *testing.T) {
 			audittest.Run(t, func(t *testing.T, e *audittest.Env) {
-				d := directory{}
+				d := new(directory)
 				d.put("d_team")
 				d.put("d_ann", "member team:d_team", "viewer team:d_team")
 				w := openWith(t, e, most, d.is())
@@ -581,7 +583,7 @@ func TestFactsStandBesideTheDirectory(t *testing.T) {
 // what was written meanwhile.
 func TestNobodyWaitsForCompaction(t *testing.T) {
 	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
-		d := directory{}
+		d := new(directory)
 		d.put("d_ann")
 		w := openWith(t, e, 0, d.is())
 		w.write(t, graph.Change{Add: []graph.Tuple{tuple("user:ann viewer payment:1"), tuple("user:bob viewer payment:1")}})
