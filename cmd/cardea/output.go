@@ -104,6 +104,15 @@ func cell(s string) string {
 	}, s)
 }
 
+// lines is text of several lines, harmless to a terminal.
+func lines(s string) string {
+	parts := strings.Split(s, "\n")
+	for i := range parts {
+		parts[i] = cell(parts[i])
+	}
+	return strings.Join(parts, "\n")
+}
+
 func moment(t time.Time) string {
 	if t.IsZero() {
 		return ""
