@@ -135,17 +135,33 @@ func (a *Above) Nothing() {
 	a.set.reset()
 }
 
-// Way returns the steps that lead from the entity up to what was found at i.
-func (g *Graph) Way(a *Above, i int) []Tuple {
-	n := 0
-	for k := i; k > 0; k = int(a.steps[k].below) {
+// Steps counts the steps that lead from the entity up to what was found at i.
+func (a *Above) Steps(i int) (n int) {
+	for ; i > 0; i = int(a.steps[i].below) {
 		n++
 	}
-	way := make([]Tuple, n, n+1)
-	for k := i; k > 0; k = int(a.steps[k].below) {
-		n--
-		s := a.steps[k]
-		way[n] = Tuple{g.Entity(a.nodes[s.below]), g.rels.names[s.rel], g.Entity(a.nodes[k]), s.ends}
+	return n
+}
+
+// Up appends to way the steps that lead from the entity up to what was found at i.
+func (g *Graph) Up(a *Above, i int, way []Tuple) []Tuple {
+	n := len(way)
+	way = g.Down(a, i, way)
+	slices.Reverse(way[n:])
+	return way
+}
+
+// Down appends to way the steps of Up from their end.
+func (g *Graph) Down(a *Above, i int, way []Tuple) []Tuple {
+	if i <= 0 {
+		return way
+	}
+	above := g.Entity(a.nodes[i])
+	for i > 0 {
+		s := a.steps[i]
+		below := g.Entity(a.nodes[s.below])
+		way = append(way, Tuple{below, g.rels.names[s.rel], above, s.ends})
+		i, above = int(s.below), below
 	}
 	return way
 }

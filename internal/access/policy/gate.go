@@ -36,6 +36,9 @@ func (s *Snapshot) refuses(subject Entity, at time.Time) error {
 
 // refusalOf is what the gate said, or "".
 func refusalOf(err error) string {
+	if err == nil {
+		return ""
+	}
 	var r *refused
 	if errors.As(err, &r) {
 		return r.why

@@ -21,7 +21,7 @@ func (v *view) path(r *rule) []Step {
 		}
 		for _, e := range []*end{&v.subject, &v.resource} {
 			if above := v.aboveOf(e); above.Index(n.node) > 0 {
-				way = append(way, v.snap.graph.Way(above, above.Index(n.node))...)
+				way = v.snap.graph.Up(above, above.Index(n.node), way)
 			}
 		}
 	}
@@ -31,7 +31,8 @@ func (v *view) path(r *rule) []Step {
 // granted finds the nearest grant that brings a role, and the way over it.
 func (v *view) granted(role int) []Step {
 	g, a := v.snap.graph, v.aboveOf(&v.resource)
-	held := make([]roleSet, a.Pure())
+	held := slices.Grow(v.ways[:0], a.Pure())[:a.Pure()]
+	v.ways = held
 	for i := range a.Pure() {
 		v.grants = g.Grants(&v.subject.above, a, i, v.at, v.grants[:0])
 		for _, h := range v.grants {
@@ -46,12 +47,11 @@ func (v *view) granted(role int) []Step {
 					continue
 				}
 			}
-			way := g.Way(&v.subject.above, int(h.Subject))
-			way = append(way, Step{Subject: g.Entity(v.subject.above.Node(int(h.Subject))), Relation: g.Relations()[h.Relation],
-				Object: g.Entity(a.Node(i)), Expires: h.Ends})
-			down := g.Way(a, i)
-			slices.Reverse(down)
-			return append(way, down...)
+			subject := int(h.Subject)
+			way := make([]Step, 0, v.subject.above.Steps(subject)+1+a.Steps(i))
+			way = g.Up(&v.subject.above, subject, way)
+			way = append(way, Step{Subject: g.Entity(v.subject.above.Node(subject)), Relation: g.Relations()[h.Relation], Object: g.Entity(a.Node(i)), Expires: h.Ends})
+			return g.Down(a, i, way)
 		}
 	}
 	return nil

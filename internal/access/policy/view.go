@@ -26,6 +26,7 @@ type view struct {
 
 	same   bool      // somebody asks about themselves
 	held   []roleSet // of the subject, on what the resource is inside of by parents; the resource itself first
+	ways   []roleSet // what one grant comes to, while the way over it is looked for
 	grants []graph.Held
 
 	// Of many resources, each is asked what is above it only if a policy wants to
