@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/cardea-id/cardea/internal/fault"
@@ -28,6 +29,7 @@ type postgres struct {
 
 const (
 	pgMinimum      = 150000
+	startTimeout   = 10 * time.Second // a start has the patience that a request has not
 	acquireTimeout = 1500 * time.Millisecond
 	txTimeout      = 10 * time.Second
 	viewTimeout    = 2 * time.Second // a server that went silent must not hold a reader
@@ -86,8 +88,13 @@ func (p *postgres) safe(ctx context.Context) error {
 	var version int
 	var fsync, commit, recovering string
 	var now time.Time
-	err := p.pool.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('fsync'), current_setting('synchronous_commit'), pg_is_in_recovery()::text, clock_timestamp()`).
-		Scan(&version, &fsync, &commit, &recovering, &now)
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	const ask = `SELECT current_setting('server_version_num')::int, current_setting('fsync'), current_setting('synchronous_commit'), pg_is_in_recovery()::text, clock_timestamp()`
+	var err error
+	for again := true; again; again = pgconn.Timeout(err) && ctx.Err() == nil {
+		err = p.pool.QueryRow(ctx, ask).Scan(&version, &fsync, &commit, &recovering, &now)
+	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("connect to PostgreSQL: %w", err)

@@ -2,6 +2,9 @@ package db_test
 
 import (
 	"context"
+	"io"
+	"net"
+	"net/url"
 	"testing"
 	"time"
 
@@ -55,4 +58,43 @@ func TestAbandonedTransactionsLoseTheirLocks(t *testing.T) {
 	if err := <-abandoned; !fault.Is(err, fault.Unavailable) {
 		t.Errorf("the abandoned transaction ended with %v", err)
 	}
+}
+
+// A busy server that does not greet at once is waited for when a node starts.
+func TestStartsWaitForTheDatabase(t *testing.T) {
+	t.Parallel()
+	u, err := url.Parse(dbtest.Open(t, db.Postgres).URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	server := u.Host
+	go func() {
+		for n := 0; ; n++ {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { _ = c.Close() })
+			if n == 0 {
+				continue // nobody says anything
+			}
+			s, err := net.Dial("tcp", server)
+			if err != nil {
+				return
+			}
+			go func() { _, _ = io.Copy(s, c); _ = s.Close() }()
+			go func() { _, _ = io.Copy(c, s); _ = c.Close() }()
+		}
+	}()
+	u.Host = l.Addr().String()
+	d, err := db.Open(t.Context(), db.Options{URL: u.String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Close()
 }
