@@ -273,6 +273,7 @@ func (a *App) cores(master []byte) (err error) {
 	a.Grants.OnDelete(risk.ForgetTx)
 	a.Grants.OnDelete(credential.ForgetTx)
 	a.Grants.OnDelete(session.ForgetTx)
+	a.Grants.OnDelete(audit.ForgetTx)
 	a.access(box)
 	if err := a.guard(); err != nil {
 		return err

@@ -27,6 +27,7 @@ type Activity struct {
 	Reason string    `json:"reason,omitempty"` // why it was refused
 	Count  int       `json:"count,omitempty"`  // how many like it, where they are counted and not listed
 	Data   Details   `json:"data,omitempty"`
+	Tell   string    `json:"-"` // as what the target, a person, is told of it: see [Refusal]
 }
 
 const (
@@ -46,6 +47,11 @@ type pendingSegment struct {
 	records []Activity
 	seen    map[flood]int // anonymous failures so far
 	extra   map[flood]int // what is counted instead of listed
+	refused refusals
+}
+
+func newSegment() *pendingSegment {
+	return &pendingSegment{seen: map[flood]int{}, extra: map[flood]int{}, refused: refusals{}}
 }
 
 // flood groups what is counted: many refusals of the same kind from the same place.
@@ -62,9 +68,10 @@ func (l *Log) Activity(realm string, by Actor, a Activity) {
 	l.act.mu.Lock()
 	s := l.act.realms[realm]
 	if s == nil {
-		s = &pendingSegment{seen: map[flood]int{}, extra: map[flood]int{}}
+		s = newSegment()
 		l.act.realms[realm] = s
 	}
+	s.refused.note(&a)
 	f := flood{a.Action, a.Reason, by.IP}
 	listed := len(s.records) < segmentMax
 	if by.Kind == "anonymous" && a.Reason != "" {
@@ -130,6 +137,9 @@ func (l *Log) keepSegment(realm string, old *pendingSegment) {
 		for f, n := range old.extra {
 			s.extra[f] += n
 		}
+		for k, r := range old.refused {
+			s.refused.add(k, *r)
+		}
 		room := max(0, min(len(old.records), segmentMax-len(s.records)))
 		for _, a := range old.records[room:] {
 			s.extra[flood{a.Action, a.Reason, a.Actor.IP}]++
@@ -157,7 +167,7 @@ func (l *Log) writeSegment(ctx context.Context, realm string, s *pendingSegment)
 		}
 		Append(tx, System, Event{Action: "activity.segment", TargetType: "activity", Target: seg,
 			Data: map[string]any{"records": len(records), "sha256": base64.RawURLEncoding.EncodeToString(sum[:]), "node": l.node}})
-		return nil
+		return s.refused.write(tx)
 	})
 }
 

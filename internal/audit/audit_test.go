@@ -17,6 +17,7 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/id"
 )
 
 // recorder is a follower that keeps what it is told.
@@ -472,6 +473,82 @@ func TestActivityIsWrittenInSegments(t *testing.T) {
 		}
 		if got := e.Events(t, dbtest.Realm); !slices.Contains(got, "activity.segment") {
 			t.Errorf("events = %v, want the segment's hash among them", got)
+		}
+	})
+}
+
+// AU-02: what is tried in vain on somebody's account is counted for them, by day
+// and place; a flood from ever new places takes few rows. Have refusedApart say
+// true to see it fail.
+func TestRefusalsAreCountedAndBounded(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		e.Start(t)
+		ada, eve := id.New("usr", e.DB.Now()), id.New("usr", e.DB.Now())
+		try := func(target, ip, agent string) {
+			e.Log.Activity(dbtest.Realm, audit.Actor{Kind: "anonymous", IP: ip, UserAgent: agent},
+				audit.Activity{Action: "signin.refuse", Target: target, Reason: "password_wrong", Tell: "password"})
+		}
+		flush := func() {
+			t.Helper()
+			if err := e.Log.FlushActivity(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		of := func(who string) []audit.Refusal {
+			t.Helper()
+			all, err := e.Log.Refusals(t.Context(), dbtest.Realm, who, time.Time{}, e.DB.Now().Add(time.Minute))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return all
+		}
+		first := e.DB.Now()
+		try(ada, "192.0.2.1", "Firefox\xff\x00")
+		flush()
+		e.Clock.Advance(time.Minute)
+		for range 100 { // more than are listed
+			try(ada, "192.0.2.1", "Firefox")
+		}
+		try("", "192.0.2.1", "Firefox")
+		try("?nobody", "192.0.2.1", "Firefox")
+		flush()
+		if all := of(ada); len(all) != 1 || all[0].Count != 101 || all[0].Factor != "password" || all[0].IP != "192.0.2.1" || all[0].UserAgent != "Firefox" ||
+			all[0].Last.Sub(all[0].First) != time.Minute || !all[0].First.Equal(first.Truncate(time.Millisecond)) {
+			t.Errorf("got %+v", all)
+		}
+		for i := range 50 {
+			try(ada, fmt.Sprint("192.0.2.", i), "Firefox")
+			try(eve, "192.0.2.9", fmt.Sprint("Safari ", i))
+			flush()
+		}
+		for who, want := range map[string]int64{ada: 151, eve: 50} {
+			all, sum, rest := of(who), int64(0), 0
+			for _, r := range all {
+				if sum += r.Count; r.Factor == "" && r.IP == "" && r.UserAgent == "" {
+					rest++
+				}
+			}
+			if len(all) != 6 || sum != want || rest != 1 {
+				t.Errorf("%d rows with %d tries: %+v", len(all), sum, all)
+			}
+		}
+		if err := e.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error { return audit.ForgetTx(tx, eve) }); err != nil {
+			t.Fatal(err)
+		}
+		if all := of(eve); len(all) != 0 {
+			t.Errorf("not forgotten: %+v", all)
+		}
+		e.Clock.Advance(48 * time.Hour)
+		try(ada, "192.0.2.1", "Firefox")
+		flush()
+		if all := of(ada); len(all) != 7 || all[0].Count != 1 || all[0].Last.Before(all[1].Last) {
+			t.Errorf("on another day: %+v", all)
+		}
+		if err := e.Log.Forget(t.Context(), dbtest.Realm, e.DB.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if all := of(ada); len(all) != 1 {
+			t.Errorf("after the sweep: %+v", all)
 		}
 	})
 }

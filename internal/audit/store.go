@@ -229,7 +229,42 @@ func segments(tx *db.Tx, realm, before string, limit int) ([]segment, error) {
 
 // deleteSegments forgets activity. That it was there, and its hash, stays in the log.
 func deleteSegments(tx *db.Tx, realm string, before time.Time) error {
-	_, err := tx.Exec(`DELETE FROM activity WHERE realm = $1 AND at < $2`, realm, db.At(before))
+	if _, err := tx.Exec(`DELETE FROM activity WHERE realm = $1 AND at < $2`, realm, db.At(before)); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`DELETE FROM refusals WHERE realm = $1 AND day < $2`, realm, dayOf(before))
+	return err
+}
+
+// refusedApart reports whether a refusal has a row of its own, or may have one.
+// Two nodes at once may make one row too many each.
+func refusedApart(tx *db.Tx, k refused, day int64) (bool, error) {
+	return db.One(tx, db.Scalar[bool], `SELECT COUNT(*) < $7 OR COALESCE(MAX(CASE WHEN factor = $4 AND ip = $5 AND agent = $6 THEN 1 ELSE 0 END), 0) = 1
+		FROM refusals WHERE realm = $1 AND principal = $2 AND day = $3 AND factor <> ''`, tx.Realm, k.principal, day, k.factor, k.ip, k.agent, mostApart)
+}
+
+func countRefused(tx *db.Tx, k refused, day int64, r Refusal) error {
+	_, err := tx.Exec(`INSERT INTO refusals (realm, principal, day, factor, ip, agent, n, first_at, last_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		ON CONFLICT (realm, principal, day, factor, ip, agent) DO UPDATE SET n = refusals.n + excluded.n,
+			first_at = CASE WHEN excluded.first_at < refusals.first_at THEN excluded.first_at ELSE refusals.first_at END,
+			last_at = CASE WHEN excluded.last_at > refusals.last_at THEN excluded.last_at ELSE refusals.last_at END`,
+		tx.Realm, k.principal, day, k.factor, k.ip, k.agent, r.Count, db.At(r.First), db.At(r.Last))
+	return err
+}
+
+func refusalsOf(tx *db.Tx, principal string, since, until time.Time) ([]Refusal, error) {
+	return db.All(tx, func(row db.Row) (r Refusal, err error) {
+		var first, last db.Time
+		err = row.Scan(&r.Factor, &r.IP, &r.UserAgent, &r.Count, &first, &last)
+		r.First, r.Last = first.Time, last.Time
+		return r, err
+	}, `SELECT factor, ip, agent, n, first_at, last_at FROM refusals WHERE realm = $1 AND principal = $2 AND day >= $3 AND last_at >= $4 AND last_at < $5
+		ORDER BY last_at DESC, factor, ip, agent LIMIT $6`, tx.Realm, principal, dayOf(since), db.At(since), db.At(until), mostRefusals)
+}
+
+// ForgetTx erases what was tried on the account of a person who is deleted.
+func ForgetTx(tx *db.Tx, principal string) error {
+	_, err := tx.Exec(`DELETE FROM refusals WHERE realm = $1 AND principal = $2`, tx.Realm, principal)
 	return err
 }
 

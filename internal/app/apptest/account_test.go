@@ -101,6 +101,76 @@ func TestPeopleEndTheirSessions(t *testing.T) {
 	})
 }
 
+// People see who tried to be them in vain, each try on one page only, and it
+// goes with them. Names that are nobody's leave nothing behind. Leave Tell out of
+// the trace to see it fail.
+func TestPeopleSeeFailedAttempts(t *testing.T) {
+	Run(t, func(t *testing.T, e *Env) {
+		w := settle(t, e)
+		ada := e.Person(t, realm.Default, "ada@example.com")
+		stranger, here := w.visitor(), w.visitor()
+		fail := func(who string) {
+			t.Helper()
+			if c := stranger.signIn(stranger.formToken(t, "/signin"), who, "not the password of anybody"); c.Code == http.StatusSeeOther {
+				t.Fatal("a wrong password opens")
+			}
+		}
+		rows := func() (n int64) {
+			t.Helper()
+			err := e.DB.View(t.Context(), realm.Default, func(tx *db.Tx) (err error) {
+				n, err = db.One(tx, db.Scalar[int64], `SELECT COUNT(*) FROM refusals WHERE realm = $1`, tx.Realm)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		fail("ada@example.com")
+		fail("ada@example.com")
+		fail("nobody@example.com")
+		e.Clock.Advance(time.Minute)
+		for range 25 { // so that there are two pages
+			here.mustSignIn(t, "ada@example.com")
+			e.Clock.Advance(time.Second)
+		}
+		fail("ada@example.com")
+		if err := e.Log.FlushActivity(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := rows(); n != 1 {
+			t.Errorf("%d rows, want one for ada alone", n)
+		}
+		first := here.open("GET", "/account/activity", nil)
+		first.expect(t, "the history", 200, "3 failed attempts with a password", "192.0.2.")
+		older := regexp.MustCompile(`href="(/account/activity\?before=[^"]*)"`).FindStringSubmatch(first.Body.String())
+		if older == nil {
+			t.Fatal("there is no second page")
+		}
+		if c := here.open("GET", older[1], nil); c.Code != 200 || strings.Contains(c.Body.String(), "failed attempts") {
+			t.Errorf("told again on the next page: %d", c.Code)
+		}
+		here.open("GET", "/account", nil).expect(t, "the overview", 200, "3 failed attempts with a password")
+		for _, bad := range []string{"x", "1", "1.x", "-1.1", "1.99999999999999999999"} {
+			here.open("GET", "/account/activity?before="+bad, nil).expect(t, bad, 400)
+		}
+		var taken strings.Builder
+		rl, err := e.Realms.ByName(t.Context(), realm.Default)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Desk.Export(t.Context(), &taken, rl, ada.ID); err != nil || !strings.Contains(taken.String(), `"count":3`) {
+			t.Errorf("%v; taken along: %s", err, taken.String())
+		}
+		if err := e.Desk.Delete(t.Context(), audit.System, realm.Default, ada.ID, "asked", nil); err != nil {
+			t.Fatal(err)
+		}
+		if n := rows(); n != 0 {
+			t.Errorf("%d rows outlive the person", n)
+		}
+	})
+}
+
 // PW-06, SE-08: a password is changed by whoever knows it; everybody else is
 // signed out, unless its owner says otherwise.
 func TestPeopleChangeTheirPassword(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/fault"
@@ -43,6 +44,7 @@ type happening struct {
 	At     moment
 	Clock  string // the time of day, UTC
 	Short  bool   // tell how long ago it was, not the time of day
+	at     time.Time
 	day    string
 }
 
@@ -63,31 +65,69 @@ func (s *Server) activity(w http.ResponseWriter, r *http.Request, v *visit) erro
 	return s.look.Render(w, http.StatusOK, "activity", p)
 }
 
-// happenings reads the log until it has as many as wanted. What somebody did and
-// what was done to them are two lists of it, which are read side by side.
+// happenings is as many events as are wanted and, between them, what was tried
+// in vain. before is the place in the log where a page ends, and its time.
 func (s *Server) happenings(r *http.Request, v *visit, f frame, before string, want int) (list []happening, next string, err error) {
-	if len(before) > 20 || before != "" && strings.Trim(before, "0123456789") != "" {
+	leaf, until, ok := placeBefore(before)
+	if !ok {
 		return nil, "", fault.New(fault.Invalid, "page_invalid", "the page is not one that was given out")
 	}
+	if until.IsZero() {
+		until = s.DB.Now().Add(time.Minute)
+	}
+	list, next, since, err := s.events(r, v, f, leaf, want)
+	if err != nil {
+		return nil, "", err
+	}
+	tried, err := s.Log.Refusals(r.Context(), v.realm.Name, v.Principal, since, until)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, one := range tried {
+		list = append(list, s.tellRefusal(f, one))
+	}
+	slices.SortStableFunc(list, func(a, b happening) int { return b.at.Compare(a.at) })
+	if next != "" {
+		next += "." + strconv.FormatInt(since.UnixMilli(), 10)
+	}
+	return list, next, nil
+}
+
+// placeBefore takes apart what happenings gave as the next page.
+func placeBefore(before string) (leaf string, at time.Time, ok bool) {
+	if before == "" {
+		return "", time.Time{}, true
+	}
+	leaf, millis, _ := strings.Cut(before, ".")
+	place, err := strconv.ParseUint(leaf, 10, 63)
+	when, timeErr := strconv.ParseUint(millis, 10, 45)
+	return strconv.FormatUint(place, 10), time.UnixMilli(int64(when)), err == nil && timeErr == nil
+}
+
+// events reads the log until it has as many as wanted, and tells since when that
+// is all. What somebody did and what was done to them are two lists of it, which
+// are read side by side.
+func (s *Server) events(r *http.Request, v *visit, f frame, before string, want int) (list []happening, next string, since time.Time, err error) {
 	for range mostPieces {
 		var found []audit.Record
 		if found, next, err = s.piece(r, v, before); err != nil {
-			return nil, "", err
+			return nil, "", since, err
 		}
 		for _, e := range found {
+			since = e.At
 			h, ok := s.tell(r.Context(), f, v, e)
 			if !ok {
 				continue
 			}
 			if list = append(list, h); len(list) == want {
-				return list, strconv.FormatInt(e.Leaf, 10), nil
+				return list, strconv.FormatInt(e.Leaf, 10), since, nil
 			}
 		}
 		if before = next; next == "" {
-			break
+			return list, "", time.Time{}, nil
 		}
 	}
-	return list, next, nil
+	return list, next, since, nil
 }
 
 // piece is the next piece of what the log holds by or about the visitor, the
@@ -145,12 +185,7 @@ func (s *Server) tell(ctx context.Context, f frame, v *visit, e audit.Record) (h
 	if client, _ := e.Data["client"].(string); client != "" {
 		about = s.appName(ctx, v, client)
 	}
-	d := device.Of(e.Actor.UserAgent)
-	h := happening{Icon: icon, Words: f.T(key, "app", about), IP: e.Actor.IP, Place: s.place(f, e.Actor.IP), At: s.moment(f.Page, e.At),
-		Clock: e.At.UTC().Format("15:04"), day: e.At.UTC().Format(f.T("date.day"))}
-	if e.Actor.UserAgent != "" {
-		h.Device = d.Words(f.T)
-	}
+	h := s.happened(f, icon, f.T(key, "app", about), e.At, e.Actor.IP, e.Actor.UserAgent)
 	if e.Actor.ID != v.Principal {
 		// Who it was is for the operators to say, and so is where they are.
 		h.By, h.Device, h.IP, h.Place = f.T("event.by.operator"), "", "", ""
@@ -159,6 +194,32 @@ func (s *Server) tell(ctx context.Context, f frame, v *visit, e audit.Record) (h
 		}
 	}
 	return h, true
+}
+
+// tellRefusal puts into words what was tried in vain.
+func (s *Server) tellRefusal(f frame, one audit.Refusal) happening {
+	key := "event.refused." + one.Factor
+	if !f.Has(key) {
+		key = "event.refused"
+	}
+	h := s.happened(f, "warn", f.T(key, "n", int(one.Count)), one.Last, one.IP, one.UserAgent)
+	if from := one.First.UTC().Format("15:04"); from != h.Clock {
+		h.Clock = from + "–" + h.Clock
+	}
+	if one.Factor == "" {
+		h.By = f.T("event.refused.rest")
+	}
+	return h
+}
+
+// happened is something that happened, from where and with which device.
+func (s *Server) happened(f frame, icon, what string, at time.Time, ip, agent string) happening {
+	h := happening{Icon: icon, Words: what, IP: ip, Place: s.place(f, ip), At: s.moment(f.Page, at),
+		Clock: at.UTC().Format("15:04"), at: at, day: at.UTC().Format(f.T("date.day"))}
+	if agent != "" {
+		h.Device = device.Of(agent).Words(f.T)
+	}
+	return h
 }
 
 // concerns reports whether an event is about the principal itself: an operator

@@ -47,6 +47,7 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request, v *visit) erro
 	if p.Lately, _, err = s.happenings(r, v, p.frame, "", lately); err != nil {
 		return err
 	}
+	p.Lately = p.Lately[:min(len(p.Lately), lately)]
 	for i := range p.Lately {
 		p.Lately[i].Short = true
 	}

@@ -50,9 +50,7 @@ func (f *Factors) Guess(ctx context.Context, by audit.Actor, name, id, factor, b
 	if err != nil {
 		return Result{}, err
 	}
-	refused := func(reason string) {
-		f.log.Activity(name, by, audit.Activity{Action: "signin.refuse", Target: id, Reason: reason, Data: audit.Details{"factor", factor}})
-	}
+	refused := func(reason string) { refuseSignIn(f.log, name, by, id, reason, factor) }
 	if wait > 0 {
 		refused("guess_limit")
 		return Result{Outcome: Limited, RetryAfter: wait}, nil
@@ -88,7 +86,7 @@ func (f *Factors) GuessTyped(ctx context.Context, by audit.Actor, name, typed, i
 		return Result{}, err
 	}
 	if wait > 0 {
-		f.log.Activity(name, by, audit.Activity{Action: "signin.refuse", Target: id, Reason: "guess_limit", Data: audit.Details{"factor", factor}})
+		refuseSignIn(f.log, name, by, id, "guess_limit", factor)
 		return Result{Outcome: Limited, RetryAfter: wait}, nil
 	}
 	result, err := f.Guess(ctx, by, name, whose, factor, browser, check)

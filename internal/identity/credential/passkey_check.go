@@ -44,7 +44,7 @@ func (p *Passkeys) Check(ctx context.Context, by audit.Actor, name string, a Pas
 	}
 	var why refusal
 	if errors.As(err, &why) {
-		p.log.Activity(name, by, audit.Activity{Action: "signin.refuse", Target: target, Reason: string(why), Data: audit.Details{"factor", "passkey"}})
+		refuseSignIn(p.log, name, by, target, string(why), "passkey")
 	}
 	return proof, told(err)
 }

@@ -261,9 +261,9 @@ func (p *Passwords) limited(by audit.Actor, name string, c candidate, wait time.
 // refused leaves a trace of an attempt that failed. What was typed is in it
 // neither as a name nor as a password: people confuse the two fields.
 func (p *Passwords) refused(by audit.Actor, name string, c candidate, reason string) {
-	a := audit.Activity{Action: "signin.refuse", Reason: reason, Data: audit.Details{"factor", "password"}}
+	target := ""
 	if c.principal != nil {
-		a.Target = c.principal.ID
+		target = c.principal.ID
 	}
-	p.log.Activity(name, by, a)
+	refuseSignIn(p.log, name, by, target, reason, "password")
 }

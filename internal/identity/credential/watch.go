@@ -28,6 +28,12 @@ type Watch interface {
 	Note(ctx context.Context, realm string, by audit.Actor, t Tried, right bool) error
 }
 
+// refuseSignIn leaves a trace of an attempt that failed, of which also its target is
+// told if it is somebody.
+func refuseSignIn(log *audit.Log, name string, by audit.Actor, target, reason, factor string) {
+	log.Activity(name, by, audit.Activity{Action: "signin.refuse", Target: target, Reason: reason, Tell: factor, Data: audit.Details{"factor", factor}})
+}
+
 // SetWatch has every attempt watched. Call it before the first.
 func (p *Passwords) SetWatch(w Watch) { p.watch = w }
 

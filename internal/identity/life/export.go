@@ -127,6 +127,7 @@ func (d *Desk) sections() []Section {
 		{"applications", d.exportGrants},
 		{"consents", d.exportConsents},
 		{"events", d.exportEvents},
+		{"refused_signins", d.exportRefusals},
 	}
 }
 
@@ -227,6 +228,28 @@ func (d *Desk) exportEvents(ctx context.Context, realm, person string, item func
 			return item(e)
 		})
 		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// exportRefusals tells what was tried in vain on a person's account.
+func (d *Desk) exportRefusals(ctx context.Context, realm, person string, item func(any) error) error {
+	type exported struct {
+		Factor    string    `json:"factor,omitempty"`
+		IP        string    `json:"ip,omitempty"`
+		UserAgent string    `json:"user_agent,omitempty"`
+		Count     int64     `json:"count"`
+		First     time.Time `json:"first_at"`
+		Last      time.Time `json:"last_at"`
+	}
+	all, err := d.Log.Refusals(ctx, realm, person, time.Time{}, d.DB.Now().Add(time.Minute))
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		if err := item(exported(r)); err != nil {
 			return err
 		}
 	}
