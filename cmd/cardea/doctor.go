@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +25,8 @@ func (c *console) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "List every relaxed default and what is not safe",
 		Long: `Looks at the configuration, at the database and at what it holds, and lists what is
-less strict than it could be, in every realm. It changes nothing but the schema, which
+less strict than it could be, in every realm; also policies that do not compile any
+more, and broken glass (cardea break-glass). It changes nothing but the schema, which
 it brings up to date. On SQLite it runs while the server does not, or with
 --config-only.`,
 		Args: cobra.NoArgs,
@@ -98,6 +100,20 @@ func examineRealm(ctx context.Context, a *app.App, name string) (out []finding, 
 	}
 	if virgin {
 		out = append(out, finding{"realm " + name, "was never set up: nobody administers it (cardea setup --realm " + name + ")"})
+	}
+	broken, err := a.Policies.Broken(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if broken != "" {
+		out = append(out, finding{"realm " + name + ", policies", strings.ReplaceAll(broken, "\n", "; ") + " (what they decide is denied; apply a corrected folder: cardea policy plan DIR)"})
+	}
+	_, glass, _, err := a.Guard.Policies(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if glass.Open(a.DB.Now()) {
+		out = append(out, finding{"realm " + name + ", administration", "the glass is broken until " + moment(glass.Until) + ", so added policies do not count: " + glass.Reason + " (cardea break-glass --realm " + name + " --end)"})
 	}
 	for after := ""; ; {
 		clients, next, err := a.Clients.List(ctx, name, after, 200)

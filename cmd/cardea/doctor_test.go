@@ -2,12 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
+	"os"
 	"strings"
 	"testing"
 
+	"github.com/cardea-id/cardea/internal/access/folder"
+	folders "github.com/cardea-id/cardea/internal/access/version"
 	"github.com/cardea-id/cardea/internal/app"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/config"
+	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/realm"
 )
@@ -54,6 +59,85 @@ func TestDoctorListsWhatIsRelaxed(t *testing.T) {
 	}
 	if out, errs, err := s.run("config", "print", "--listen", "nowhere"); err == nil || !strings.Contains(errs, "--listen: listen: want host:port") {
 		t.Errorf("config: %v %s %s", err, out, errs)
+	}
+}
+
+// Whoever is on the server's machine breaks the glass over the policies about
+// administration; doctor says so, and names policies that do not compile any more.
+func TestGlassIsBrokenOnTheMachine(t *testing.T) {
+	files, problems := folder.Open(os.DirFS("../../examples/policies/documents"))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	files = append(files, folder.File{Path: "cardea/own.cedar", Text: []byte(`@id("own") forbid (principal, action == Cardea::Action::"suspend-user", resource);`)})
+	s, ctx := prepare(t), context.Background()
+	within := func(do func(a *app.App) error) {
+		t.Helper()
+		cfg, err := config.Load(config.Input{Getenv: s.getenv})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := app.New(ctx, app.Config{Settings: cfg, Version: "test", Quiet: true, Output: t.Output()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		if err := errors.Join(a.Start(ctx), do(a)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	within(func(a *app.App) error {
+		_, err := a.Policies.Apply(ctx, audit.System, realm.Default, folders.Change{Files: files})
+		return err
+	})
+	says := func(args ...string) string {
+		t.Helper()
+		out, errs, err := s.run(args...)
+		if err != nil {
+			t.Fatalf("%v: %v %s", args, err, errs)
+		}
+		return out
+	}
+	if out := says("doctor"); strings.Contains(out, "glass") || strings.Contains(out, "compile") {
+		t.Errorf("nothing is broken:\n%s", out)
+	}
+	for what, c := range map[string]struct {
+		args []string
+		says string
+	}{
+		"no reason":       {nil, "end reason"},
+		"an empty reason": {[]string{"--reason", " "}, "say why"},
+		"too long":        {[]string{"--reason", "why", "--for", "25h"}, "at most 24h"},
+		"both":            {[]string{"--reason", "why", "--end"}, "none of the others can be"},
+		"nowhere":         {[]string{"--reason", "why", "--realm", "nowhere"}, "nowhere"},
+	} {
+		if out, errs, err := s.run(append([]string{"break-glass"}, c.args...)...); err == nil || !strings.Contains(errs, c.says) {
+			t.Errorf("%s: %v %s%s", what, err, out, errs)
+		}
+	}
+	if out := says("break-glass", "--reason", "policy own is wrong", "--for", "30m"); !strings.Contains(out, "The glass is broken.") || !strings.Contains(out, "realm default") {
+		t.Error(out)
+	}
+	if out := says("doctor"); !strings.Contains(out, "the glass is broken until") || !strings.Contains(out, "policy own is wrong") || !strings.Contains(out, "--realm default --end") {
+		t.Errorf("doctor does not say that the glass is broken:\n%s", out)
+	}
+	if out := says("break-glass", "--end", "--output", "json"); !strings.Contains(out, `"realm": "default"`) {
+		t.Error(out)
+	}
+	if out := says("doctor"); strings.Contains(out, "glass") {
+		t.Errorf("mended:\n%s", out)
+	}
+	within(func(a *app.App) error { // as if the operation were called otherwise now
+		return a.DB.Update(ctx, realm.Default, func(tx *db.Tx) error {
+			_, err := tx.Exec(`UPDATE policy_files SET body = replace(body, 'suspend-user', 'banish-user') WHERE realm = $1`, tx.Realm)
+			return err
+		})
+	})
+	if out := says("doctor"); !strings.Contains(out, "version 1 of the policies does not compile any more") || !strings.Contains(out, "banish-user") || !strings.Contains(out, "realm default, policies") {
+		t.Errorf("doctor does not name what does not compile:\n%s", out)
+	}
+	if out := says("break-glass", "--reason", "upgraded"); !strings.Contains(out, "The glass is broken.") {
+		t.Error(out)
 	}
 }
 

@@ -67,6 +67,7 @@ type world struct {
 	facts *relation.Store
 	snaps *decide.Snapshots
 	set   *policy.Set
+	wrong error // of reading the policies
 }
 
 func open(t *testing.T, e *audittest.Env, most int) *world {
@@ -78,7 +79,7 @@ func openWith(t *testing.T, e *audittest.Env, most int, d decide.Directory) *wor
 	t.Helper()
 	w := &world{Env: e, facts: relation.NewStore(relation.Options{DB: e.DB, Log: e.Log}), set: compiled(t)}
 	w.snaps = decide.New(decide.Options{DB: e.DB, Log: e.Log, Facts: w.facts, Most: most, Directory: d,
-		Policies: func(*db.Tx) (*policy.Set, error) { return w.set, nil },
+		Policies: func(*db.Tx) (*policy.Set, error) { return w.set, w.wrong },
 		Applied:  func(r audit.Record) bool { return r.Action == "policy.apply" }})
 	e.Start(t)
 	w.snaps.Start()
@@ -218,6 +219,46 @@ func TestPoliciesComeAndGoWithTheirEvent(t *testing.T) {
 			t.Errorf("%+v", a)
 		}
 	})
+}
+
+// Policies that cannot be used any more permit nothing, and say why; the facts can
+// be had for those that are to replace them.
+func TestPoliciesThatCannotBeUsedPermitNothing(t *testing.T) {
+	for _, most := range []int{0, 1} {
+		t.Run(fmt.Sprintf("most %d", most), func(t *testing.T) {
+			audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+				w := open(t, e, most)
+				set := w.set
+				w.set, w.wrong = nil, fault.New(fault.Unavailable, decide.CodePolicies, "version 3 does not compile any more")
+				w.write(t, graph.Change{Add: []graph.Tuple{tuple("user:ann viewer payment:1"), tuple("user:bob viewer payment:1")}})
+				for range 2 {
+					if a := w.may("user:ann", "read", "payment:1", audit.Position{}); a.Allowed || len(a.Reasons) != 1 || !strings.Contains(a.Reasons[0].Error, "version 3") {
+						t.Errorf("%+v", a)
+					}
+				}
+				if most == 0 {
+					facts, err := w.snaps.Facts(ctx, dbtest.Realm)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if a := policy.Decide(facts(set), &policy.Question{Subject: entity("user:ann"), Action: "read", Resource: entity("payment:1"), At: w.DB.Now()}); !a.Allowed {
+						t.Errorf("%+v", a)
+					}
+				}
+				err := w.DB.Update(ctx, dbtest.Realm, func(tx *db.Tx) error {
+					w.set, w.wrong = set, nil
+					audit.Append(tx, audittest.By, audit.Event{Action: "policy.apply", TargetType: "policy", Target: "1", Invalidates: true})
+					return nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if a := w.may("user:ann", "read", "payment:1", audit.Position{}); !a.Allowed {
+					t.Errorf("corrected: %+v", a)
+				}
+			})
+		})
+	}
 }
 
 // When the log tells of a version that does not follow, the rows are read again.

@@ -31,6 +31,10 @@ const CodeRevision = "revision_unreached"
 // so that only [Snapshots.For] has a snapshot, and [Snapshots.Search] searches.
 const CodeTooMany = "facts_too_many"
 
+// CodePolicies is the code of the error that a realm has policies which cannot be
+// used: nothing is permitted by them, and nothing forbidden.
+const CodePolicies = "policies_broken"
+
 const (
 	patience  = 300 * time.Millisecond // for a revision that this node has not reached
 	idleFor   = 15 * time.Minute       // then a realm is let go
@@ -79,7 +83,8 @@ type Options struct {
 	DB    *db.DB
 	Log   *audit.Log
 	Facts *relation.Store
-	// Policies reads the policies of the transaction's realm, nil if it has none.
+	// Policies reads the policies of the transaction's realm, nil if it has none. Of
+	// those that cannot be used the error has CodePolicies.
 	Policies func(tx *db.Tx) (*policy.Set, error)
 	// Applied reports whether an event gives its realm other policies.
 	Applied func(e audit.Record) bool
@@ -216,13 +221,13 @@ func (s *Snapshots) At(ctx context.Context, realm string, min audit.Position) (*
 }
 
 // Facts gives what is known of a realm now, as what joins policies to it. A realm
-// needs no policies of its own for that.
+// needs no policies of its own for that, nor such as can be used.
 func (s *Snapshots) Facts(ctx context.Context, realm string) (func(*policy.Set) *policy.Snapshot, error) {
 	at := s.o.Log.Applied()
 	st := s.state(realm)
 	snap, err := st.at(ctx, s, at)
 	switch {
-	case err != nil:
+	case err != nil && fault.Code(err) != CodePolicies:
 		return nil, err
 	case snap != nil:
 		return snap.With, nil
@@ -246,6 +251,8 @@ func (s *Snapshots) Decide(ctx context.Context, realm string, min audit.Position
 		return policy.Answer{Reasons: []policy.Reason{{Text: "the realm has no policies"}}, Revision: at.Revision()}
 	case fault.Code(err) == CodeRevision:
 		return policy.Answer{Reasons: []policy.Reason{{Text: "the revision that is asked for is not reached", Error: err.Error()}}, Revision: at.Revision()}
+	case fault.Code(err) == CodePolicies:
+		return policy.Answer{Reasons: []policy.Reason{{Text: "the realm's policies cannot be used", Error: err.Error()}}, Revision: at.Revision()}
 	case err != nil:
 		s.o.Logger.Error("a decision had no facts", "realm", realm, "err", err)
 		return policy.Answer{Reasons: []policy.Reason{{Text: "the facts cannot be had", Error: "something went wrong here"}}, Revision: at.Revision()}

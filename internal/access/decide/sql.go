@@ -2,6 +2,7 @@ package decide
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -30,8 +31,8 @@ func (s *Snapshots) read(ctx context.Context, realm string, q *policy.Question, 
 		if at, err = audit.HeadTx(tx); err != nil {
 			return err
 		}
-		set, err := s.policies(tx)
-		if err != nil || set == nil {
+		set, broken, err := s.policies(tx)
+		if err = errors.Join(broken, err); err != nil || set == nil {
 			return err
 		}
 		subjects, resources, err := whom(tx, set)

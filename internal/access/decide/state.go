@@ -26,12 +26,14 @@ type state struct {
 	large   atomic.Bool // it has more facts than are held
 	version int64
 	set     *policy.Set
+	broken  error // why the policies cannot be used; then set is nil
 	graph   *graph.Graph
 	// While the graph is made compact beside, since has what changed meanwhile.
 	compacting bool
 	since      []graph.Change
 
 	current atomic.Pointer[policy.Snapshot]
+	refused atomic.Pointer[error] // broken, for those who ask; nil: they can be used
 	size    atomic.Int64
 	used    atomic.Int64 // milliseconds
 
@@ -68,8 +70,8 @@ func (st *state) at(ctx context.Context, s *Snapshots, at audit.Position) (*poli
 		return nil, errTooLarge
 	}
 	if st.loaded.Load() && st.pending.Load() == 0 {
-		if snap := st.current.Load(); snap == nil || snap.Revision() >= at.Revision() {
-			return snap, nil
+		if snap, err := st.published(); snap == nil || snap.Revision() >= at.Revision() {
+			return snap, err
 		}
 	}
 	select {
@@ -93,12 +95,25 @@ func (st *state) at(ctx context.Context, s *Snapshots, at audit.Position) (*poli
 		}
 	}
 	st.publish(s, at)
+	return st.published()
+}
+
+// published is what was published last.
+func (st *state) published() (*policy.Snapshot, error) {
+	if why := st.refused.Load(); why != nil {
+		return nil, *why
+	}
 	return st.current.Load(), nil
 }
 
 // publish makes a snapshot of what is held, at a position that it covers.
 func (st *state) publish(s *Snapshots, at audit.Position) {
 	st.size.Store(int64(st.graph.Count()))
+	st.refused.Store(nil)
+	if st.broken != nil {
+		why := st.broken
+		st.refused.Store(&why)
+	}
 	if st.set == nil {
 		st.current.Store(nil)
 		return
@@ -136,7 +151,7 @@ func (st *state) catchUp(ctx context.Context, s *Snapshots) error {
 
 // apply does some records, or nothing.
 func (st *state) apply(ctx context.Context, s *Snapshots, records []audit.Record) error {
-	version, set := st.version, st.set
+	version, set, broken := st.version, st.set, st.broken
 	g := &steps{Graph: st.graph}
 	policies := false
 	again := map[string]bool{}
@@ -196,7 +211,7 @@ func (st *state) apply(ctx context.Context, s *Snapshots, records []audit.Record
 		}
 		err := s.o.DB.View(ctx, st.realm, func(tx *db.Tx) (err error) {
 			if policies {
-				if set, err = s.policies(tx); err != nil {
+				if set, broken, err = s.policies(tx); err != nil {
 					return err
 				}
 			}
@@ -213,7 +228,7 @@ func (st *state) apply(ctx context.Context, s *Snapshots, records []audit.Record
 		}
 		s.renew(g, st.realm, whom, entries, written)
 	}
-	st.graph, st.version, st.set = g.Graph, version, set
+	st.graph, st.version, st.set, st.broken = g.Graph, version, set, broken
 	if st.compacting {
 		st.since = append(st.since, g.done...)
 	}
@@ -298,8 +313,9 @@ func (st *state) read(ctx context.Context, s *Snapshots, apart bool) error {
 		return err
 	}
 	var set *policy.Set
+	var broken error
 	err = s.o.DB.View(ctx, st.realm, func(tx *db.Tx) (err error) {
-		set, err = s.policies(tx)
+		set, broken, err = s.policies(tx)
 		return err
 	})
 	if err != nil {
@@ -315,7 +331,7 @@ func (st *state) read(ctx context.Context, s *Snapshots, apart bool) error {
 	if _, err := s.o.Log.Settled(ctx); err != nil {
 		return err
 	}
-	st.graph, st.version, st.set = g, version, set
+	st.graph, st.version, st.set, st.broken = g, version, set, broken
 	st.compacting, st.since = false, nil
 	st.loaded.Store(true)
 	if err := st.catchUp(ctx, s); err != nil {
@@ -349,9 +365,13 @@ func (s *Snapshots) readDirectory(ctx context.Context, realm string, do func(Ent
 	return nil
 }
 
-func (s *Snapshots) policies(tx *db.Tx) (*policy.Set, error) {
+// policies reads the realm's policies, broken if it has some that cannot be used.
+func (s *Snapshots) policies(tx *db.Tx) (set *policy.Set, broken, err error) {
 	if s.o.Policies == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
-	return s.o.Policies(tx)
+	if set, err = s.o.Policies(tx); fault.Code(err) == CodePolicies {
+		return nil, err, nil
+	}
+	return set, nil, err
 }

@@ -217,6 +217,11 @@ func (all Files) Size() (n int) {
 	return n
 }
 
+// Own reports whether there are files about Cardea's own administration.
+func (all Files) Own() bool {
+	return slices.ContainsFunc(all, func(f File) bool { return part(f.Path) == "own" })
+}
+
 // Read judges files and makes them a folder. Every problem is reported at once;
 // with problems the folder cannot be used, but holds what could be read.
 func Read(files Files) (*Folder, Problems) {

@@ -20,3 +20,19 @@ func countFiles(t *testing.T, w *world) (n int) {
 	}
 	return n
 }
+
+// upgraded changes the texts of all versions, so that they are what a newer program
+// has no longer compiled.
+func upgraded(t *testing.T, w *world, old, new string) {
+	t.Helper()
+	err := w.Registry.DB.Update(ctx, dbtest.Realm, func(tx *db.Tx) error {
+		if _, err := tx.Exec(`UPDATE policy_versions SET content = content || 'x' WHERE realm = $1`, tx.Realm); err != nil {
+			return err
+		}
+		_, err := tx.Exec(`UPDATE policy_files SET body = replace(body, $2, $3) WHERE realm = $1`, tx.Realm, old, new)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -116,28 +116,35 @@ type Operator struct {
 type compiled struct {
 	set    *policy.Set
 	guard  *policy.Set // the built-in policies with what the folder adds; nil: it adds nothing
-	broken error       // why what it adds about administration cannot be used
+	why    string      // what is wrong if one of them cannot be used
+	broken error       // of set: it cannot be used
+	own    error       // of guard: it cannot be used
 }
 
+// CodeBroken is the code of the error that the version that counts does not compile
+// any more, as it can be after an upgrade.
+const CodeBroken = "policies_broken"
+
 // SetTx is the policies of a realm as the transaction sees them, ready to ask; nil
-// if there are none. They are compiled once and then held in memory.
+// if there are none. They are compiled once and then held in memory. Of those that
+// do not compile any more the error has CodeBroken.
 func (r *Registry) SetTx(tx *db.Tx) (*policy.Set, error) {
 	c, err := r.compiledTx(tx)
 	if err != nil || c == nil {
 		return nil, err
 	}
-	return c.set, nil
+	return c.set, c.broken
 }
 
 // GuardTx is the built-in policies with those that the realm adds about its
 // administration, nil if it adds none. broken says why those cannot be used any
-// more, such as an operation that there is no longer; all others still can.
+// more, such as an operation that there is no longer.
 func (r *Registry) GuardTx(tx *db.Tx) (set *policy.Set, broken, err error) {
 	c, err := r.compiledTx(tx)
 	if err != nil || c == nil {
 		return nil, nil, err
 	}
-	return c.guard, c.broken, nil
+	return c.guard, c.own, nil
 }
 
 func (r *Registry) compiledTx(tx *db.Tx) (*compiled, error) {
@@ -151,12 +158,15 @@ func (r *Registry) compiledTx(tx *db.Tx) (*compiled, error) {
 			return nil, err
 		}
 		f, problems := folder.Read(files)
-		if f.Set == nil {
-			return nil, fmt.Errorf("version %d of the policies of realm %s does not compile any more: %w", v.Number, tx.Realm, problems)
-		}
 		c := &compiled{set: f.Set, guard: f.Guard}
-		if len(f.Own) > 0 && f.Guard == nil {
-			c.broken = fmt.Errorf("version %d does not compile any more: %w", v.Number, problems)
+		if f.Set == nil || files.Own() && f.Guard == nil {
+			c.why = fmt.Sprintf("version %d of the policies does not compile any more: %s", v.Number, bounded(problems.Error()))
+		}
+		if f.Set == nil {
+			c.broken = fault.New(fault.Unavailable, CodeBroken, "%s", c.why)
+		}
+		if files.Own() && f.Guard == nil {
+			c.own = errors.New(c.why)
 		}
 		return c, nil
 	})
@@ -169,6 +179,19 @@ func (r *Registry) Current(ctx context.Context, realm string) (v *Version, err e
 		return err
 	})
 	return v, err
+}
+
+// Broken says why the policies of a realm, or those about its administration, do
+// not compile any more; "" if they do.
+func (r *Registry) Broken(ctx context.Context, realm string) (why string, err error) {
+	err = r.DB.View(ctx, realm, func(tx *db.Tx) error {
+		c, err := r.compiledTx(tx)
+		if err == nil && c != nil {
+			why = c.why
+		}
+		return err
+	})
+	return why, err
 }
 
 // ByNumber reads a version with its files; 0 is the one that counts.
@@ -355,10 +378,14 @@ func contentOf(files folder.Files) string {
 const maxSaid = 4_000
 
 func refused(code, what, list string, n int) error {
+	return fault.New(fault.Invalid, code, "%s (%d):\n%s", what, n, bounded(list))
+}
+
+func bounded(list string) string {
 	if len(list) > maxSaid {
-		list = strings.ToValidUTF8(list[:maxSaid], "") + " …"
+		return strings.ToValidUTF8(list[:maxSaid], "") + " …"
 	}
-	return fault.New(fault.Invalid, code, "%s (%d):\n%s", what, n, list)
+	return list
 }
 
 func failures(r *folder.Report) string {

@@ -9,6 +9,7 @@ import (
 	"github.com/cardea-id/cardea/internal/access/folder"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/audit/audittest"
+	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
 	"github.com/cardea-id/cardea/internal/fault"
 )
@@ -144,4 +145,65 @@ func TestAllNodesHaveTheNewPolicies(t *testing.T) {
 			t.Error("the other node was not told when apply returned")
 		}
 	})
+}
+
+// After an upgrade a version may not compile any more. What it would judge is
+// broken, and nothing else; a plan still says what a corrected folder does.
+func TestAVersionThatDoesNotCompileAnyMore(t *testing.T) {
+	own := func(action string) folder.File {
+		return folder.File{Path: "cardea/own.cedar", Text: []byte(`@id("own") forbid (principal, action == Cardea::Action::"` + action + `", resource);`)}
+	}
+	for what, c := range map[string]struct {
+		own      bool
+		old, new string
+		set      bool // can still be used
+		guard    bool
+	}{
+		"an operation is gone":               {true, "suspend-user", "banish-user", true, false},
+		"the language is stricter":           {false, `"secret"`, "secret", false, true},
+		"stricter, and there are own":        {true, `"secret"`, "secret", false, false},
+		"what is no text is not looked into": {true, `"secret"`, "\x01", false, false},
+	} {
+		everywhere(t, func(t *testing.T, w *world) {
+			files := example(t, "documents")
+			if c.own {
+				files = append(files, own("suspend-user"))
+			}
+			w.mustApply(t, files)
+			if why, err := w.Broken(ctx, dbtest.Realm); why != "" || err != nil {
+				t.Fatalf("%s: before: %q %v", what, why, err)
+			}
+			upgraded(t, w, c.old, c.new)
+			err := w.Registry.DB.View(ctx, dbtest.Realm, func(tx *db.Tx) error {
+				set, err := w.SetTx(tx)
+				if (set != nil) != c.set || (fault.Code(err) == CodeBroken) == c.set {
+					t.Errorf("%s: %v %v", what, set, err)
+				}
+				guard, broken, err := w.GuardTx(tx)
+				if err != nil || (broken == nil) != c.guard || guard != nil {
+					t.Errorf("%s: administration: %v %v %v", what, guard, broken, err)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if why, err := w.Broken(ctx, dbtest.Realm); !strings.HasPrefix(why, "version 1 of the policies does not compile any more: ") || err != nil {
+				t.Errorf("%s: %q %v", what, why, err)
+			}
+			if why, err := w.Broken(ctx, dbtest.Neighbour); why != "" || err != nil {
+				t.Errorf("%s: next door: %q %v", what, why, err)
+			}
+			corrected := example(t, "documents", "@id(", "// corrected\n@id(")
+			if p, err := w.Plan(ctx, dbtest.Realm, corrected, 0); err != nil || len(p.Problems) > 0 {
+				t.Errorf("%s: a plan: %v %v", what, p, err)
+			}
+			if v := w.mustApply(t, corrected); v.Number != 2 {
+				t.Errorf("%s: %+v", what, v)
+			}
+			if why, err := w.Broken(ctx, dbtest.Realm); why != "" || err != nil {
+				t.Errorf("%s: corrected: %q %v", what, why, err)
+			}
+		})
+	}
 }
