@@ -38,6 +38,8 @@ var layers = []struct{ side, packages string }{
 	{"core", "internal/audit/audittest"},
 	{"core", "internal/realm"},
 	{"core", "internal/job"},
+	{"access", "internal/access/git"},
+	{"access", "internal/access/git/gittest"},
 	{"access", "internal/access/version"},
 	{"access", "internal/access/journal"},
 	{"access", "internal/access/authzen internal/access/edge"},
@@ -100,7 +102,7 @@ var exceptions = map[string]string{
 // speaksHTTP lists the packages that may import net/http: the ground for it,
 // the doors, the public libraries, and what wires or drives whole servers.
 const speaksHTTP = "internal/web internal/web/look internal/identity/signin internal/identity/account internal/identity/oauth " +
-	"internal/identity/signal internal/identity/postbox internal/access/authzen internal/access/edge internal/access/local internal/access/opa internal/access/opal internal/admin/api internal/admin/console internal/app internal/app/apptest internal/demo examples/mcp-server " +
+	"internal/identity/signal internal/identity/postbox internal/access/authzen internal/access/edge internal/access/git/gittest internal/access/local internal/access/opa internal/access/opal internal/admin/api internal/admin/console internal/app internal/app/apptest internal/demo examples/mcp-server " +
 	"client verify edge e2e/live bench bench/limit bench/seed cmd/cardea"
 
 // readsClock lists the packages that may ask the machine for the time. All

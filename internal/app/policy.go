@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/cardea-id/cardea/internal/access/git"
 	"github.com/cardea-id/cardea/internal/access/guard"
 	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/access/replica"
@@ -16,7 +17,7 @@ import (
 // policies makes the registry of policy folders.
 func (a *App) policies(box *secret.Box) {
 	a.Policies = version.New(version.Options{DB: a.DB, Log: a.Log, Box: box, Facts: a.factsOf, Operators: a.policyOperators, Decisions: a.pastDecisions, Directories: a.Settings.Policies.Directories, Logger: a.slog,
-		Exchange: func(ctx context.Context, r version.Request) ([]byte, error) {
+		Exchange: func(ctx context.Context, r git.Request) ([]byte, error) {
 			return a.Fetch.Exchange(ctx, web.Exchanged(r))
 		}})
 }

@@ -260,7 +260,7 @@ func (r *Registry) look(ctx context.Context, realm string, s *Source, again bool
 	}
 	switch {
 	case err != nil:
-		s.State, s.Detail = Unreachable, clip(err.Error())
+		s.State, s.Detail = Unreachable, fault.Line(err.Error())
 	case got.files == nil && got.problems == nil: // as it was seen last
 	default:
 		s.Seen = got.seen
@@ -355,26 +355,7 @@ func (r *Registry) read(ctx context.Context, realm string, s *Source, known stri
 	if s.Kind == Directory {
 		return r.readDirectory(realm, s, known)
 	}
-	g := &repository{exchange: r.Exchange, url: s.Location, username: s.Username}
-	if s.HasPassword() {
-		plain, err := r.Box.Open(s.sealed, place(realm, s.Location)...)
-		if err != nil {
-			return nil, fmt.Errorf("the password cannot be read (set it again): %w", err)
-		}
-		g.password = string(plain)
-	}
-	commit, err := g.head(ctx, s.Branch)
-	if err != nil || commit == known {
-		return &found{seen: commit}, err
-	}
-	f := &found{seen: commit, origin: s.Location + " " + commit}
-	if f.files, f.problems, err = g.files(ctx, commit, s.Folder); err != nil {
-		return nil, err
-	}
-	if len(f.files) == 0 && len(f.problems) == 0 {
-		return nil, fmt.Errorf("there is no policy folder in commit %s", commit)
-	}
-	return f, nil
+	return r.readRepository(ctx, realm, s, known)
 }
 
 // readDirectory reads a directory below an allowed one, out of which no link

@@ -20,6 +20,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cardea-id/cardea/internal/access/folder"
+	"github.com/cardea-id/cardea/internal/access/git"
 	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/cache"
@@ -73,7 +74,7 @@ type Options struct {
 	// Operators are those who administer a realm and may change its policies.
 	Operators func(ctx context.Context, realm string) ([]Operator, error)
 	// Exchange speaks HTTP with a server that others chose, for repositories.
-	Exchange Exchange
+	Exchange git.Exchange
 	// Directories are those below which directories may be followed.
 	Directories []string
 	Logger      *slog.Logger
