@@ -26,6 +26,17 @@ func (tx *Tx) Later(query string, args ...any) error {
 	return a.err
 }
 
+// AskExec is Exec whose count is wanted a little later.
+func (tx *Tx) AskExec(query string, args ...any) (changed func() (int64, error)) {
+	a := tx.conn.ask(tx.ctx, query, args, nil)
+	return func() (int64, error) {
+		if !a.sent {
+			tx.conn.settle(tx.ctx)
+		}
+		return a.count, a.err
+	}
+}
+
 // Answer is what a query that was asked ahead will tell.
 type Answer[T any] struct {
 	tx    *Tx
@@ -42,6 +53,21 @@ func Ask[T any](tx *Tx, scan func(Row) (T, error), query string, args ...any) *A
 		return err
 	})
 	return a
+}
+
+// AskAll asks a query all of whose rows are wanted a little later.
+func AskAll[T any](tx *Tx, scan func(Row) (T, error), query string, args ...any) (answer func() ([]T, error)) {
+	var all []T
+	a := tx.conn.ask(tx.ctx, query, args, func(rs rows) (err error) {
+		all, err = every(rs, scan)
+		return err
+	})
+	return func() ([]T, error) {
+		if !a.sent {
+			tx.conn.settle(tx.ctx)
+		}
+		return all, a.err
+	}
 }
 
 // One waits for the answer's single row, or returns fault.NotFound.

@@ -47,6 +47,9 @@ type Options struct {
 	Now func() time.Time
 	// Log receives what operators should know. Nil: the default logger.
 	Log *slog.Logger
+	// Sent is told what a caller's context has sent to the database, by tests that
+	// count: the texts of a round trip to PostgreSQL, or one statement of SQLite.
+	Sent func(ctx context.Context, texts ...string)
 }
 
 // Journal receives what transactions note down with [Tx.Journal].
@@ -69,6 +72,7 @@ type DB struct {
 	clock   *clock
 	journal Journal
 	log     *slog.Logger
+	sent    func(ctx context.Context, texts ...string)
 	wakers  wakers
 }
 
@@ -76,6 +80,7 @@ type DB struct {
 type engine interface {
 	update(ctx context.Context, mode mode, realm string, fn func(*Tx) error) error
 	view(ctx context.Context, realm string, fn func(*Tx) error) error
+	glance(ctx context.Context, realm string, fn func(*Tx) error) error
 	notify(payload string)
 	check(ctx context.Context) error
 	failed() <-chan error
@@ -89,11 +94,12 @@ const (
 	serializable mode = iota
 	readCommitted
 	hot
+	hotSerializable
 )
 
 // Open connects. It does not migrate; see [DB.Migrate].
 func Open(ctx context.Context, o Options) (*DB, error) {
-	d := &DB{clock: newClock(o.Now), log: o.Log}
+	d := &DB{clock: newClock(o.Now), log: o.Log, sent: o.Sent}
 	if d.log == nil {
 		d.log = slog.Default()
 	}
@@ -155,9 +161,21 @@ func (d *DB) UpdateHot(ctx context.Context, realm string, fn func(*Tx) error) er
 	return d.run(ctx, hot, realm, fn)
 }
 
+// UpdateHotSerializable is Update without that round trip, in the same way.
+func (d *DB) UpdateHotSerializable(ctx context.Context, realm string, fn func(*Tx) error) error {
+	return d.run(ctx, hotSerializable, realm, fn)
+}
+
 // View runs fn in a transaction of one realm that only reads one snapshot.
 func (d *DB) View(ctx context.Context, realm string, fn func(*Tx) error) error {
 	return outcome(d.engine.view(ctx, realm, fn))
+}
+
+// Glance is View in a single round trip, with the time that UpdateHot takes: fn
+// asks everything with [Ask] and [AskAll] before it looks at the first answer.
+// What it asks after that fails. fn may run again.
+func (d *DB) Glance(ctx context.Context, realm string, fn func(*Tx) error) error {
+	return outcome(d.engine.glance(ctx, realm, fn))
 }
 
 // System is Update across realms. The architecture test lists who may call it.

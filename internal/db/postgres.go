@@ -121,6 +121,7 @@ const (
 	beginSerializable  = `BEGIN ISOLATION LEVEL SERIALIZABLE`
 	beginReadCommitted = `BEGIN ISOLATION LEVEL READ COMMITTED`
 	beginReadOnly      = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`
+	rollback           = `ROLLBACK`
 	readClock          = `SELECT clock_timestamp()`
 	readClockPooled    = `SELECT clock_timestamp() FROM set_config('idle_in_transaction_session_timeout', '` + idleLimit + `', TRUE)`
 )
@@ -131,11 +132,11 @@ func (p *postgres) update(ctx context.Context, m mode, realm string, fn func(*Tx
 	ctx, stop := p.watched(ctx)
 	defer stop()
 	begin := beginSerializable
-	if m != serializable {
+	if m == readCommitted || m == hot {
 		begin = beginReadCommitted
 	}
 	for attempt := 1; ; attempt++ {
-		err := p.try(ctx, begin, realm, fn, m == hot && attempt == 1, true)
+		err := p.try(ctx, begin, realm, fn, m >= hot && attempt == 1, true)
 		if errors.Is(err, errUnbegun) && attempt < maxAttempts {
 			continue
 		}
@@ -188,7 +189,7 @@ func (p *postgres) try(ctx context.Context, begin, realm string, fn func(*Tx) er
 	}
 	if err != nil || !commit {
 		if c.Conn().PgConn().TxStatus() != idle {
-			p.end(ctx, c.Conn(), "ROLLBACK")
+			p.end(ctx, conn, rollback)
 		}
 		return err
 	}
@@ -202,7 +203,7 @@ func (p *postgres) try(ctx context.Context, begin, realm string, fn func(*Tx) er
 		return fmt.Errorf("%w: %w", errCommit, err)
 	}
 	if c.Conn().PgConn().TxStatus() != idle {
-		p.end(ctx, c.Conn(), "ROLLBACK")
+		p.end(ctx, conn, rollback)
 	}
 	return err
 }
@@ -219,7 +220,7 @@ func (p *postgres) start(ctx context.Context, begin string, putOff bool) (*pgxpo
 		if err != nil {
 			return nil, nil, now, err
 		}
-		return c, &pgConn{Conn: c.Conn()}, now, nil
+		return c, p.conn(c), now, nil
 	}
 	acquire, cancel := context.WithTimeout(ctx, acquireTimeout)
 	defer cancel()
@@ -227,10 +228,12 @@ func (p *postgres) start(ctx context.Context, begin string, putOff bool) (*pgxpo
 	if err != nil {
 		return nil, nil, now, err
 	}
-	conn := &pgConn{Conn: c.Conn()}
+	conn := p.conn(c)
 	conn.ask(ctx, begin, nil, nil)
 	return c, conn, now, nil
 }
+
+func (p *postgres) conn(c *pgxpool.Conn) *pgConn { return &pgConn{Conn: c.Conn(), sent: p.db.sent} }
 
 // open begins a transaction. A connection that turns out to be broken is no
 // failure while there are others: a server that restarted breaks them all.
@@ -241,7 +244,7 @@ func (p *postgres) open(ctx context.Context, begin string) (c *pgxpool.Conn, now
 		if c, err = p.pool.Acquire(acquire); err != nil {
 			return nil, now, err
 		}
-		if now, err = p.begin(ctx, c.Conn(), begin); err == nil {
+		if now, err = p.begin(ctx, p.conn(c), begin); err == nil {
 			return c, now, nil
 		}
 		broken := c.Conn().IsClosed()
@@ -254,7 +257,8 @@ func (p *postgres) open(ctx context.Context, begin string) (c *pgxpool.Conn, now
 }
 
 // begin also reads the database's clock, in the same round trip.
-func (p *postgres) begin(ctx context.Context, c *pgx.Conn, begin string) (now time.Time, err error) {
+func (p *postgres) begin(ctx context.Context, c *pgConn, begin string) (now time.Time, err error) {
+	c.tell(ctx, begin, p.clock)
 	batch := &pgx.Batch{}
 	batch.Queue(begin)
 	batch.Queue(p.clock)
@@ -269,10 +273,11 @@ func (p *postgres) begin(ctx context.Context, c *pgx.Conn, begin string) (now ti
 }
 
 // end leaves a transaction whose outcome no longer matters.
-func (p *postgres) end(ctx context.Context, c *pgx.Conn, how string) {
+func (p *postgres) end(ctx context.Context, c *pgConn, how string) {
+	c.tell(ctx, how)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	_, _ = c.Exec(ctx, how) // on failure the pool destroys the connection
+	_, _ = c.Conn.Exec(ctx, how) // on failure the pool destroys the connection
 }
 
 func (p *postgres) check(ctx context.Context) error {

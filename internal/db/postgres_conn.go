@@ -12,6 +12,14 @@ import (
 type pgConn struct {
 	*pgx.Conn
 	queue []*asked
+	sent  func(ctx context.Context, texts ...string)
+}
+
+// tell tells whoever counts what travels together.
+func (c *pgConn) tell(ctx context.Context, texts ...string) {
+	if c.sent != nil {
+		c.sent(ctx, texts...)
+	}
 }
 
 func (c *pgConn) exec(ctx context.Context, query string, args []any) (int64, error) {
@@ -20,11 +28,13 @@ func (c *pgConn) exec(ctx context.Context, query string, args []any) (int64, err
 		c.settle(ctx)
 		return a.count, a.err
 	}
+	c.tell(ctx, query)
 	tag, err := c.Conn.Exec(ctx, query, args...)
 	return tag.RowsAffected(), err
 }
 
 func (c *pgConn) query(ctx context.Context, query string, args []any) (rows, error) {
+	c.tell(ctx, query)
 	return c.Conn.Query(ctx, query, args...)
 }
 
@@ -44,6 +54,7 @@ func (c *pgConn) settle(ctx context.Context) { _, _ = c.send(ctx, "") }
 // included.
 func (c *pgConn) commit(ctx context.Context) (string, error) {
 	if !c.asking() {
+		c.tell(ctx, "COMMIT")
 		tag, err := c.Conn.Exec(ctx, "COMMIT")
 		return tag.String(), err
 	}
@@ -62,6 +73,13 @@ func (c *pgConn) send(ctx context.Context, last string) (tag string, err error) 
 	}
 	if last != "" {
 		batch.Queue(last)
+	}
+	if c.sent != nil {
+		texts := make([]string, len(batch.QueuedQueries))
+		for i, q := range batch.QueuedQueries {
+			texts[i] = q.SQL
+		}
+		c.sent(ctx, texts...)
 	}
 	results := c.SendBatch(ctx, batch)
 	for _, a := range queue {

@@ -104,7 +104,7 @@ func (l *lite) connect(ctx context.Context, path string) (*liteConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &liteConn{sql: c, stmts: map[string]*sql.Stmt{}}, nil
+	return &liteConn{sql: c, stmts: map[string]*sql.Stmt{}, sent: l.db.sent}, nil
 }
 
 // safe refuses a library or a file that cannot keep what a commit promises.
@@ -143,16 +143,31 @@ func versionLess(a, b string) bool {
 	return false
 }
 
-func (l *lite) view(ctx context.Context, realm string, fn func(*Tx) error) (err error) {
-	var c *liteConn
+func (l *lite) view(ctx context.Context, realm string, fn func(*Tx) error) error {
+	c, giveBack, err := l.reader(ctx)
+	if err != nil {
+		return err
+	}
+	defer giveBack()
+	return c.snapshot(ctx, func() error {
+		return fn(&Tx{Realm: realm, Now: l.db.clock.local(), ctx: ctx, conn: c, kind: SQLite})
+	})
+}
+
+// reader waits for a connection to read on.
+func (l *lite) reader(ctx context.Context) (c *liteConn, giveBack func(), err error) {
 	select {
 	case c = <-l.readers:
+		return c, func() { l.readers <- c }, nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, nil, ctx.Err()
 	case <-l.stop:
-		return errClosed
+		return nil, nil, errClosed
 	}
-	defer func() { l.readers <- c }()
+}
+
+// snapshot runs fn in a transaction that reads.
+func (c *liteConn) snapshot(ctx context.Context, fn func() error) (err error) {
 	// The driver reports the caller's end even where BEGIN took effect, so
 	// neither it nor the ROLLBACK runs under the caller's context: a reader that
 	// stayed inside a transaction would fail everyone after.
@@ -165,7 +180,7 @@ func (l *lite) view(ctx context.Context, realm string, fn func(*Tx) error) (err 
 	if _, err := c.exec(whole, "BEGIN DEFERRED", nil); err != nil {
 		return err
 	}
-	return fn(&Tx{Realm: realm, Now: l.db.clock.local(), ctx: ctx, conn: c, kind: SQLite})
+	return fn()
 }
 
 // leave ends a reading transaction, whether or not it was begun.
@@ -210,12 +225,16 @@ var errClosed = errors.New("db: closed")
 type liteConn struct {
 	sql   *sql.Conn
 	stmts map[string]*sql.Stmt
+	sent  func(ctx context.Context, texts ...string)
 }
 
 // maxStatements bounds the cache; only texts built at run time can reach it.
 const maxStatements = 512
 
 func (c *liteConn) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if c.sent != nil {
+		c.sent(ctx, query)
+	}
 	if s, ok := c.stmts[query]; ok {
 		return s, nil
 	}

@@ -99,14 +99,9 @@ func only[T any](rs rows, scan func(Row) (T, error)) (T, error) {
 }
 
 // All reads every row of a query.
-func All[T any](tx *Tx, scan func(Row) (T, error), query string, args ...any) (all []T, err error) {
+func All[T any](tx *Tx, scan func(Row) (T, error), query string, args ...any) ([]T, error) {
 	if tx.conn.asking() {
-		a := tx.conn.ask(tx.ctx, query, args, func(rs rows) (err error) {
-			all, err = every(rs, scan)
-			return err
-		})
-		tx.conn.settle(tx.ctx)
-		return all, a.err
+		return AskAll(tx, scan, query, args...)()
 	}
 	rs, err := tx.conn.query(tx.ctx, query, args)
 	if err != nil {

@@ -75,7 +75,7 @@ func Open(t testing.TB, kind db.Engine) *Env {
 // the first one before.
 func (e *Env) Reopen(t testing.TB) *db.DB {
 	t.Helper()
-	d, err := db.Open(context.Background(), db.Options{URL: e.URL, Now: e.Clock.Now, MaxConns: 8})
+	d, err := db.Open(context.Background(), db.Options{URL: e.URL, Now: e.Clock.Now, MaxConns: 8, Sent: sent})
 	if err != nil {
 		t.Fatal(err)
 	}
