@@ -29,19 +29,25 @@ func BrowserHash(mark string) string {
 
 // RememberTx notes that the browser with a mark signs in to an account, so that
 // its guesses are counted apart from strangers'. Call it where a session begins.
-func RememberTx(tx *db.Tx, principal, mark string) error {
+func RememberTx(tx *db.Tx, principal, mark string) error { return AskRemember(tx, principal, mark)() }
+
+// AskRemember is RememberTx that does not wait yet.
+func AskRemember(tx *db.Tx, principal, mark string) func() error {
 	hash := BrowserHash(mark)
 	if hash == "" {
-		return nil
+		return func() error { return nil }
 	}
-	again, err := seenBrowser(tx, principal, hash)
-	if err != nil || again {
-		return err
+	seen := seenBrowser(tx, principal, hash)
+	return func() error {
+		n, err := seen()
+		if err != nil || n > 0 {
+			return err
+		}
+		if err := noteBrowser(tx, principal, hash); err != nil {
+			return err
+		}
+		return forgetBrowsers(tx, principal, maxBrowsers)
 	}
-	if err := noteBrowser(tx, principal, hash); err != nil {
-		return err
-	}
-	return forgetBrowsers(tx, principal, maxBrowsers)
 }
 
 // DisbelieveTx has no browser pass for one that signed in to an account before:

@@ -106,7 +106,7 @@ func (s *Store) follow(e audit.Record) {
 
 // List returns what a principal proves itself with: neither revoked nor expired.
 func (s *Store) List(ctx context.Context, realm, principal string) (all []Credential, err error) {
-	err = s.db.View(ctx, realm, func(tx *db.Tx) error {
+	err = s.db.Glance(ctx, realm, func(tx *db.Tx) error {
 		all, err = living(tx, principal)
 		return err
 	})

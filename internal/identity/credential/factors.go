@@ -8,7 +8,6 @@ import (
 
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
-	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
 )
@@ -94,18 +93,6 @@ func (f *Factors) GuessTyped(ctx context.Context, by audit.Actor, name, typed, i
 		err = f.release(ctx, name, reserved)
 	}
 	return result, err
-}
-
-// Held lists what somebody proves themselves with, and reads them.
-func (f *Factors) Held(ctx context.Context, name, id string) (who *principal.Principal, all []Credential, err error) {
-	err = f.db.View(ctx, name, func(tx *db.Tx) error {
-		if who, err = principal.ByIDTx(tx, id); err != nil {
-			return err
-		}
-		all, err = living(tx, id)
-		return err
-	})
-	return who, all, err
 }
 
 // RememberDeviceTx has a browser that has signed in to an account before not be

@@ -72,11 +72,19 @@ func (p *Passkeys) checkChallenge(realm string, c Ceremony, text string, now tim
 
 // burn uses a challenge up, in the transaction of what it leads to.
 func (p *Passkeys) burn(tx *db.Tx, text string, until time.Time) error {
-	seen, err := p.once.BurnTx(tx, once.Key{Purpose: challengePurpose, Value: text, From: until.Add(-ChallengeLife), Until: until})
-	if err == nil && seen {
-		err = refusal("challenge_reused")
+	return p.askBurn(tx, text, until)()
+}
+
+// askBurn is burn that does not wait yet.
+func (p *Passkeys) askBurn(tx *db.Tx, text string, until time.Time) func() error {
+	burnt := p.once.AskBurn(tx, once.Key{Purpose: challengePurpose, Value: text, From: until.Add(-ChallengeLife), Until: until})
+	return func() error {
+		seen, err := burnt()
+		if err == nil && seen {
+			err = refusal("challenge_reused")
+		}
+		return err
 	}
-	return err
 }
 
 // decode64 reads base64url without padding, of which there is one for all bytes.

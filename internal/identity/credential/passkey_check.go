@@ -21,32 +21,79 @@ type PasskeyAttempt struct {
 	Answer string // JSON of the browser's PublicKeyCredential
 }
 
+// PasskeyUse is an answer that was found right and is not written down yet. Until
+// it is, nothing must come of it.
+type PasskeyUse struct {
+	passkeys  *Passkeys
+	key       passkeyCandidate
+	now       passkey // what is to be kept of it
+	challenge string
+	until     time.Time
+}
+
+// AskTx writes the use down, which uses up its challenge, in the transaction of
+// what comes of it, and does not wait yet. An error that [Refused] knows says that
+// the answer was sent before, or that the passkey changed since; then [Passkeys.Check]
+// tells which. A nil use is none.
+func (u *PasskeyUse) AskTx(tx *db.Tx) func() error {
+	if u == nil {
+		return func() error { return nil }
+	}
+	burnt, used := u.passkeys.askBurn(tx, u.challenge, u.until), askUse(tx, u.key.Credential, u.now.encode())
+	return func() error {
+		if err := burnt(); err != nil {
+			return err
+		}
+		ok, err := used()
+		if err == nil && !ok {
+			// It was used or removed meanwhile; what was checked is no longer so.
+			err = refusal("passkey_changed")
+		}
+		return err
+	}
+}
+
+// Refused reports whether an answer is wrong, as opposed to that nobody could
+// find out.
+func Refused(err error) bool {
+	var why refusal
+	return errors.As(err, &why)
+}
+
 // Check evaluates an answer (WebAuthn Level 3, section 7.2). One that does not
 // hold is fault.Invalid: passkey_refused, passkey_expired (ask again),
 // passkey_unknown, or passkey_removed, where the device may be told to forget
 // it. Somebody who only signs in must have been verified by the device;
 // somebody who confirms, if the realm wants it.
 func (p *Passkeys) Check(ctx context.Context, by audit.Actor, name string, a PasskeyAttempt) (PasskeyProof, error) {
-	re, err := p.realms.ByName(ctx, name)
-	if err != nil {
-		return PasskeyProof{}, err
-	}
-	rp, err := RelyingPartyOf(re)
-	if err != nil {
-		return PasskeyProof{}, err
-	}
-	proof, target, err := p.check(ctx, by, re, rp, a)
-	for range 2 {
-		if err != refusal("passkey_changed") {
+	proof, use, target, err := p.evaluate(ctx, by, name, a)
+	for again := 2; err == nil && use != nil; again-- {
+		err = p.db.UpdateHot(ctx, name, func(tx *db.Tx) error { return use.AskTx(tx)() })
+		if err != refusal("passkey_changed") || again == 0 {
 			break // else it was used in another window at the same time
 		}
-		proof, target, err = p.check(ctx, by, re, rp, a)
+		proof, use, target, err = p.evaluate(ctx, by, name, a)
 	}
+	if err != nil {
+		return PasskeyProof{}, p.traced(name, by, target, err)
+	}
+	return proof, nil
+}
+
+// Evaluate is Check that leaves it to the caller to write the use of a passkey
+// down, with what comes of it. There is nothing to write where the use is nil.
+func (p *Passkeys) Evaluate(ctx context.Context, by audit.Actor, name string, a PasskeyAttempt) (PasskeyProof, *PasskeyUse, error) {
+	proof, use, target, err := p.evaluate(ctx, by, name, a)
+	return proof, use, p.traced(name, by, target, err)
+}
+
+// traced notes a refusal, and returns what whoever sent the answer is told.
+func (p *Passkeys) traced(name string, by audit.Actor, target string, err error) error {
 	var why refusal
 	if errors.As(err, &why) {
 		refuseSignIn(p.log, name, by, target, string(why), "passkey")
 	}
-	return proof, told(err)
+	return told(err)
 }
 
 // candidate is what an assertion is checked against.
@@ -56,50 +103,69 @@ type passkeyCandidate struct {
 	user string // the handle by which authenticators know its owner
 }
 
-func (p *Passkeys) check(ctx context.Context, by audit.Actor, re *realm.Realm, rp RelyingParty, a PasskeyAttempt) (proof PasskeyProof, target string, err error) {
+// evaluate finds out whether an answer is right. It uses the challenge of a wrong
+// one up; of a right one it returns the use, unless a counter went back.
+func (p *Passkeys) evaluate(ctx context.Context, by audit.Actor, name string, a PasskeyAttempt) (proof PasskeyProof, use *PasskeyUse, target string, err error) {
+	re, err := p.realms.ByName(ctx, name)
+	if err != nil {
+		return proof, nil, "", err
+	}
+	rp, err := RelyingPartyOf(re)
+	if err != nil {
+		return proof, nil, "", err
+	}
 	if a.Purpose != ToSignIn && a.Purpose != ToConfirm || a.Purpose == ToConfirm && a.Principal == "" {
-		return proof, "", refusal("purpose")
+		return proof, nil, "", refusal("purpose")
 	}
 	ans, id, err := parseAnswer(a.Answer)
 	if err != nil {
-		return proof, "", err
+		return proof, nil, "", err
 	}
 	c, err := parseClientData(ans.Response.ClientDataJSON)
 	if err != nil {
-		return proof, "", err
+		return proof, nil, "", err
 	}
 	if err := c.check(typeGet, rp); err != nil {
-		return proof, "", err
+		return proof, nil, "", err
 	}
 	until, err := p.checkChallenge(re.Name, a.Ceremony, c.Challenge, p.db.Now())
 	if err != nil {
-		return proof, "", err
+		return proof, nil, "", err
 	}
 	raw, err := decode64(ans.Response.AuthenticatorData)
 	if err != nil {
-		return proof, "", refusal("authenticator_data_malformed")
+		return proof, nil, "", refusal("authenticator_data_malformed")
 	}
 	d, err := parseAuthenticatorData(raw)
 	if err != nil {
-		return proof, "", err
+		return proof, nil, "", err
 	}
 	if d.has(flagAttested) {
-		return proof, "", refusal("authenticator_data_malformed") // belongs to registrations only
+		return proof, nil, "", refusal("authenticator_data_malformed") // belongs to registrations only
 	}
 	if err := d.check(rp, a.Purpose == ToSignIn || re.Settings.PasskeyVerification == realm.VerificationRequired); err != nil {
-		return proof, "", err
+		return proof, nil, "", err
 	}
 	known, who, err := p.passkeyCandidate(ctx, re.Name, id, ans.Response.UserHandle)
 	if err != nil {
-		return proof, "", err
+		return proof, nil, "", err
 	}
 	target = known.Principal
+	now := known.passkey
+	now.BackedUp, now.Verified, now.Count = d.has(flagBackedUp), now.Verified || d.has(flagVerified), max(known.Count, d.count)
+	use = &PasskeyUse{p, known, now, c.Challenge, until}
 	err = known.verify(a.Ceremony, who, ans, c, d, raw)
-	err = or(p.settle(ctx, by, re, known, d, c.Challenge, until, err), err)
-	if err != nil {
-		return proof, target, err
+	switch {
+	case err != nil:
+		err = or(p.db.UpdateHot(ctx, re.Name, func(tx *db.Tx) error { return p.burn(tx, c.Challenge, until) }), err)
+	case known.regressed(d):
+		err = use.regress(ctx, by, re, d)
+		use = nil
 	}
-	return PasskeyProof{Credential: known.Credential.ID, Principal: who, At: p.db.Now(), Verified: d.has(flagVerified), Synced: known.Backup, Attested: known.Attested}, target, nil
+	if err != nil {
+		return proof, nil, target, err
+	}
+	return PasskeyProof{Credential: known.Credential.ID, Principal: who, At: p.db.Now(), Verified: d.has(flagVerified), Synced: known.Backup, Attested: known.Attested}, use, target, nil
 }
 
 // passkeyCandidate finds the passkey with a credential id and its owner. A device
@@ -107,13 +173,16 @@ func (p *Passkeys) check(ctx context.Context, by audit.Actor, re *realm.Realm, r
 // another realm of the same host has other people.
 func (p *Passkeys) passkeyCandidate(ctx context.Context, name string, id []byte, user string) (k passkeyCandidate, who *principal.Principal, err error) {
 	var ours bool
-	err = p.db.View(ctx, name, func(tx *db.Tx) (err error) {
+	err = p.db.Glance(ctx, name, func(tx *db.Tx) (err error) {
 		k, err = passkeyByHandle(tx, passkeyHandle(id))
-		if fault.Is(err, fault.NotFound) {
-			ours, err = isPasskeyUser(tx, user)
-		}
 		return err
 	})
+	if fault.Is(err, fault.NotFound) {
+		err = p.db.Glance(ctx, name, func(tx *db.Tx) (err error) {
+			ours, err = isPasskeyUser(tx, user)
+			return err
+		})
+	}
 	if err != nil {
 		return k, nil, err
 	}
@@ -156,44 +225,34 @@ func (k passkeyCandidate) regressed(d authenticatorData) bool {
 	return (k.Count > 0 || d.count > 0) && d.count <= k.Count
 }
 
-// settle uses the challenge up, whatever became of the attempt, and notes the
-// use of a passkey that was right. A counter that went back is an event, and by
-// the realm's policy a refusal.
-func (p *Passkeys) settle(ctx context.Context, by audit.Actor, re *realm.Realm, k passkeyCandidate, d authenticatorData, challenge string, until time.Time, wrong error) error {
-	refused := refusal("")
+// regress writes down the use of a passkey whose counter went back, which is an
+// event, and by the realm's policy a refusal.
+func (u *PasskeyUse) regress(ctx context.Context, by audit.Actor, re *realm.Realm, d authenticatorData) error {
+	p, k := u.passkeys, u.key
+	refuses := re.Settings.PasskeyRegression == realm.RegressionRefuse
 	var after func(context.Context, error) error
 	err := p.db.UpdateRC(ctx, re.Name, func(tx *db.Tx) (err error) {
-		refused, after = "", nil
-		if err := p.burn(tx, challenge, until); err != nil || wrong != nil {
+		after = nil
+		if refuses {
+			err = p.burn(tx, u.challenge, u.until)
+		} else {
+			err = u.AskTx(tx)()
+		}
+		if err != nil {
 			return err
 		}
-		now := k.passkey
-		now.BackedUp, now.Verified, now.Count = d.has(flagBackedUp), now.Verified || d.has(flagVerified), max(k.Count, d.count)
-		if k.regressed(d) {
-			audit.Append(tx, by, audit.Event{Action: "credential.regress", TargetType: string(Passkey), Target: k.Credential.ID,
-				Data: map[string]any{"principal": k.Principal, "had": k.Count, "got": d.count, "refused": re.Settings.PasskeyRegression == realm.RegressionRefuse}})
-			if p.onRegress != nil {
-				if after, err = p.onRegress(tx, by, re, k.Principal, k.Credential.ID, int64(k.Count), int64(d.count)); err != nil {
-					return err
-				}
-			}
-			if re.Settings.PasskeyRegression == realm.RegressionRefuse {
-				refused = "counter_regression"
-				return nil
-			}
-		}
-		used, err := usePasskey(tx, k.Credential, now.encode())
-		if err == nil && !used {
-			// It was used or removed meanwhile; what was checked is no longer so.
-			err = refusal("passkey_changed")
+		audit.Append(tx, by, audit.Event{Action: "credential.regress", TargetType: string(Passkey), Target: k.Credential.ID,
+			Data: map[string]any{"principal": k.Principal, "had": k.Count, "got": d.count, "refused": refuses}})
+		if p.onRegress != nil {
+			after, err = p.onRegress(tx, by, re, k.Principal, k.Credential.ID, int64(k.Count), int64(d.count))
 		}
 		return err
 	})
 	if after != nil {
 		err = after(ctx, err)
 	}
-	if err == nil && refused != "" {
-		return refused
+	if err == nil && refuses {
+		return refusal("counter_regression")
 	}
 	return err
 }

@@ -45,24 +45,26 @@ func sweepAttempts(tx *db.Tx, before time.Time) (int64, error) {
 // knownBrowser returns hash if the browser has signed in to the account before,
 // otherwise "".
 func knownBrowser(tx *db.Tx, principal, hash string) (string, error) {
-	known, err := db.One(tx, db.Scalar[string], `SELECT browser FROM browsers WHERE realm = $1 AND principal = $2 AND browser = $3`, tx.Realm, principal, hash)
+	known, err := askKnown(tx, principal, hash).One()
 	if db.Missing(err) {
 		return "", nil
 	}
 	return known, err
 }
 
-// seenBrowser notes that a browser signed in once more, and reports whether it
-// had before.
-func seenBrowser(tx *db.Tx, principal, hash string) (bool, error) {
-	n, err := tx.Exec(`UPDATE browsers SET last_seen_at = $4 WHERE realm = $1 AND principal = $2 AND browser = $3`, tx.Realm, principal, hash, db.At(tx.Now))
-	return n == 1, err
+func askKnown(tx *db.Tx, principal, hash string) *db.Answer[string] {
+	return db.Ask(tx, db.Scalar[string], `SELECT browser FROM browsers WHERE realm = $1 AND principal = $2 AND browser = $3`, tx.Realm, principal, hash)
+}
+
+// seenBrowser notes that a browser signed in once more, and tells a little later
+// for how many rows that was true: none if it never had before.
+func seenBrowser(tx *db.Tx, principal, hash string) func() (int64, error) {
+	return tx.AskExec(`UPDATE browsers SET last_seen_at = $4 WHERE realm = $1 AND principal = $2 AND browser = $3`, tx.Realm, principal, hash, db.At(tx.Now))
 }
 
 func noteBrowser(tx *db.Tx, principal, hash string) error {
-	_, err := tx.Exec(`INSERT INTO browsers (realm, principal, browser, first_seen_at, last_seen_at) VALUES ($1, $2, $3, $4, $4)
+	return tx.Later(`INSERT INTO browsers (realm, principal, browser, first_seen_at, last_seen_at) VALUES ($1, $2, $3, $4, $4)
 		ON CONFLICT (realm, principal, browser) DO UPDATE SET last_seen_at = excluded.last_seen_at`, tx.Realm, principal, hash, db.At(tx.Now))
-	return err
 }
 
 func forgetBrowsers(tx *db.Tx, principal string, keep int) error {

@@ -4,22 +4,37 @@ import "github.com/cardea-id/cardea/internal/db"
 
 // passkeyByHandle reads a passkey, revoked ones too, and the name under which
 // its owner's devices know them.
-func passkeyByHandle(tx *db.Tx, handle string) (k passkeyCandidate, err error) {
-	user := db.Ask(tx, db.Scalar[string], `SELECT u.handle FROM credentials c JOIN passkey_users u ON u.realm = c.realm AND u.principal = c.principal
-		WHERE c.realm = $1 AND c.handle = $2`, tx.Realm, handle)
-	k.Credential, err = read(tx, handle, `SELECT `+columns+` FROM credentials WHERE realm = $1 AND handle = $2`)
-	if err != nil {
-		return k, err
+func passkeyByHandle(tx *db.Tx, handle string) (passkeyCandidate, error) {
+	k, err := db.One(tx, scanCandidate, `SELECT `+columns+`, COALESCE((SELECT u.handle FROM passkey_users u WHERE u.realm = credentials.realm AND u.principal = credentials.principal), '')
+		FROM credentials WHERE realm = $1 AND handle = $2`, tx.Realm, handle)
+	if db.Missing(err) {
+		return k, unknown(handle)
 	}
-	k.user, err = user.One()
 	return k, err
 }
 
-// usePasskey notes the use of a passkey, unless what is kept of it changed.
-func usePasskey(tx *db.Tx, c Credential, data string) (bool, error) {
-	n, err := tx.Exec(`UPDATE credentials SET data = $4, last_used_at = $5 WHERE realm = $1 AND id = $2 AND data = $3 AND revoked_at = 0`,
+func scanCandidate(r db.Row) (k passkeyCandidate, err error) {
+	k.Credential, err = scan(wider{r, &k.user})
+	return k, err
+}
+
+// wider is a row with one more column than its reader knows.
+type wider struct {
+	db.Row
+	last any
+}
+
+func (w wider) Scan(dest ...any) error { return w.Row.Scan(append(dest, w.last)...) }
+
+// askUse notes the use of a passkey, unless what is kept of it changed, and
+// reports a little later whether it did.
+func askUse(tx *db.Tx, c Credential, data string) func() (bool, error) {
+	changed := tx.AskExec(`UPDATE credentials SET data = $4, last_used_at = $5 WHERE realm = $1 AND id = $2 AND data = $3 AND revoked_at = 0`,
 		tx.Realm, c.ID, c.data, data, db.At(tx.Now))
-	return n == 1, err
+	return func() (bool, error) {
+		n, err := changed()
+		return n == 1, err
+	}
 }
 
 func rename(tx *db.Tx, id, name string) error {

@@ -64,13 +64,19 @@ func KnownBrowserTx(tx *db.Tx, principal, hash string) (string, error) {
 	return knownBrowser(tx, principal, hash)
 }
 
-// KnownTx reports whether the browser with a mark has signed in to an account
-// before.
-func KnownTx(tx *db.Tx, principal, mark string) (bool, error) {
+// AskKnown asks whether the browser with a mark has signed in to an account
+// before, and does not wait yet.
+func AskKnown(tx *db.Tx, principal, mark string) func() (bool, error) {
 	hash := BrowserHash(mark)
 	if hash == "" {
-		return false, nil
+		return func() (bool, error) { return false, nil }
 	}
-	known, err := knownBrowser(tx, principal, hash)
-	return known != "", err
+	known := askKnown(tx, principal, hash)
+	return func() (bool, error) {
+		_, err := known.One()
+		if db.Missing(err) {
+			return false, nil
+		}
+		return err == nil, err
+	}
 }

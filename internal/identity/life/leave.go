@@ -75,7 +75,7 @@ func (d *Desk) tell(tx *db.Tx, p *principal.Principal, kind string, until time.T
 // Leaving tells when a person's account is to be deleted; the zero time: it is
 // not.
 func (d *Desk) Leaving(ctx context.Context, realm, id string) (due time.Time, err error) {
-	err = d.DB.View(ctx, realm, func(tx *db.Tx) error {
+	err = d.DB.Glance(ctx, realm, func(tx *db.Tx) error {
 		due, err = departureOf(tx, id)
 		return err
 	})

@@ -50,27 +50,25 @@ func (s *Store) SeenTx(tx *db.Tx, k Key) (bool, error) {
 	if err := s.quota.take(tx, k.Purpose, k.Client, k.Until); err != nil {
 		return true, err
 	}
-	fresh, err := note(tx, k)
-	if err != nil || !fresh {
-		return true, err
-	}
-	// Asked after the statement: an epoch that rose meanwhile counts.
-	_, began := s.current()
-	return !k.From.After(began), nil
+	return s.AskBurn(tx, k)()
 }
 
-// BurnTx is [Store.SeenTx] for values that only this program makes: no client
-// can fill the table with them, so there is no bound.
-func (s *Store) BurnTx(tx *db.Tx, k Key) (seen bool, err error) {
+// AskBurn is [Store.SeenTx] for values that only this program makes: no client
+// can fill the table with them, so there is no bound. It does not wait yet.
+func (s *Store) AskBurn(tx *db.Tx, k Key) func() (seen bool, err error) {
 	if !k.Until.After(tx.Now) {
-		return true, nil
+		return func() (bool, error) { return true, nil }
 	}
-	fresh, err := note(tx, k)
-	if err != nil || !fresh {
-		return true, err
+	noted := note(tx, k)
+	return func() (bool, error) {
+		fresh, err := noted()
+		if err != nil || !fresh {
+			return true, err
+		}
+		// Asked after the statement: an epoch that rose meanwhile counts.
+		_, began := s.current()
+		return !k.From.After(began), nil
 	}
-	_, began := s.current()
-	return !k.From.After(began), nil
 }
 
 // quota counts, per client, what this node let into the table in the current

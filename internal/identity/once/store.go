@@ -80,11 +80,15 @@ func (s *Store) removeLater(tx *db.Tx, p Purpose, subject string, than time.Time
 	return err
 }
 
-// note remembers that a key was seen and reports whether it is new.
-func note(tx *db.Tx, k Key) (bool, error) {
-	n, err := tx.Exec(`INSERT INTO once_seen (realm, purpose, client, hash, expires_at) VALUES ($1, $2, $3, $4, $5)
+// note remembers that a key was seen and reports, a little later, whether it is
+// new.
+func note(tx *db.Tx, k Key) func() (bool, error) {
+	added := tx.AskExec(`INSERT INTO once_seen (realm, purpose, client, hash, expires_at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT DO NOTHING`, tx.Realm, string(k.Purpose), k.Client, secret.Hash(k.Value), db.At(k.Until))
-	return n == 1, err
+	return func() (bool, error) {
+		n, err := added()
+		return n == 1, err
+	}
 }
 
 // crowd counts what is remembered for a client, up to most.

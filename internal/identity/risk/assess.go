@@ -43,14 +43,14 @@ func (g *Guard) Assess(ctx context.Context, by audit.Actor, name string, in Sign
 	s := g.scene(g.DB.Now(), proved, by)
 	shown := networkOf(by.IP)
 	var found []Finding
-	err = g.DB.View(ctx, name, func(tx *db.Tx) error {
-		v = Verdict{}
-		s.now = tx.Now
-		if s.known, err = credential.KnownTx(tx, in.Principal, in.Browser); err != nil {
+	err = g.DB.Glance(ctx, name, func(tx *db.Tx) error {
+		v, s.flagged, s.now = Verdict{}, nil, tx.Now
+		network := hashNetwork(g.Key, name, shown)
+		known, held, memory := credential.AskKnown(tx, in.Principal, in.Browser), holdsOn(tx, in.Principal, network), askPerson(tx, in.Principal)
+		if s.known, err = known(); err != nil {
 			return err
 		}
-		network := hashNetwork(g.Key, name, shown)
-		holds, err := holdsOn(tx, in.Principal, network)
+		holds, err := held()
 		if err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func (g *Guard) Assess(ctx context.Context, by audit.Actor, name string, in Sign
 			return nil
 		}
 		s.near = hashNetwork(g.Key, name, nearOf(by.IP))
-		if s.person, err = readPerson(tx, in.Principal); err != nil {
+		if s.person, err = memory(); err != nil {
 			return err
 		}
 		found = s.look(g.limits)
@@ -129,31 +129,29 @@ func (g *Guard) scene(now time.Time, k kind, by audit.Actor) *scene {
 	return s
 }
 
-// RememberTx remembers how somebody signed in, in the transaction that begins or
-// renews their session, and releases what waited for a proof as strong as
-// theirs.
-func (g *Guard) RememberTx(tx *db.Tx, e *session.Session) error {
-	s := g.scene(tx.Now, proved, audit.Actor{IP: e.IP, UserAgent: e.UserAgent})
-	p, err := readPerson(tx, e.Principal)
-	if err != nil {
-		return err
-	}
-	note := func() bool { return p.note(tx.Now, s.device, hashNetwork(g.Key, tx.Realm, nearOf(e.IP)), s.place) }
-	if note() {
-		// Others may be writing: nothing that they remember gets lost.
-		if p, err = lockPerson(tx, e.Principal); err != nil {
+// AskRemember remembers how somebody signed in, in the serializable transaction
+// that begins or renews their session, and releases what waited for a proof as
+// strong as theirs. It asks for what is known, without waiting yet; remember is
+// for when the session has begun.
+func (g *Guard) AskRemember(tx *db.Tx, principal string) (remember func(*session.Session) error) {
+	known := askPerson(tx, principal)
+	return func(e *session.Session) error {
+		s := g.scene(tx.Now, proved, audit.Actor{IP: e.IP, UserAgent: e.UserAgent})
+		p, err := known()
+		if err != nil {
 			return err
 		}
-		note()
-		if err := writePerson(tx, e.Principal, p); err != nil {
-			return err
+		if p.note(tx.Now, s.device, hashNetwork(g.Key, tx.Realm, nearOf(e.IP)), s.place) {
+			// That others write it too is a conflict, so nothing that they remember gets lost.
+			if err := writePerson(tx, principal, p); err != nil {
+				return err
+			}
 		}
+		if !slices.Contains([]string{"aal2", "aal3"}, e.ACR) {
+			return nil
+		}
+		return releaseSubject(tx, principal)
 	}
-	if !slices.Contains([]string{"aal2", "aal3"}, e.ACR) {
-		return nil
-	}
-	_, err = releaseSubject(tx, e.Principal)
-	return err
 }
 
 // Place tells where an address is, for people to read.
@@ -181,7 +179,7 @@ func (g *Guard) Collect(ctx context.Context, name string) (deleted int64, err er
 
 // ForgetTx erases what is remembered of a person who is deleted.
 func ForgetTx(tx *db.Tx, principal string) error {
-	if _, err := releaseSubject(tx, principal); err != nil {
+	if err := releaseSubject(tx, principal); err != nil {
 		return err
 	}
 	return forgetPerson(tx, principal)

@@ -17,9 +17,9 @@ func (g *Guard) Admit(ctx context.Context, name string, by audit.Actor, a creden
 	}
 	network := hashNetwork(g.Key, name, networkOf(by.IP))
 	var slowed []hold
-	err = g.DB.View(ctx, name, func(tx *db.Tx) error {
+	err = g.DB.Glance(ctx, name, func(tx *db.Tx) error {
 		wait, shut, slowed = 0, false, nil
-		holds, err := holdsOn(tx, a.Subject, network)
+		holds, err := holdsOn(tx, a.Subject, network)()
 		if err != nil {
 			return err
 		}

@@ -24,8 +24,9 @@ func orNew[T any](v *T, err error) (*T, error) {
 	return v, err
 }
 
-func readPerson(tx *db.Tx, principal string) (*person, error) {
-	return orNew(db.One(tx, decoded[person], `SELECT memory FROM risk_people WHERE realm = $1 AND principal = $2`, tx.Realm, principal))
+func askPerson(tx *db.Tx, principal string) func() (*person, error) {
+	answer := db.Ask(tx, decoded[person], `SELECT memory FROM risk_people WHERE realm = $1 AND principal = $2`, tx.Realm, principal)
+	return func() (*person, error) { return orNew(answer.One()) }
 }
 
 // lockPerson makes the row if need be and keeps others from it until the commit.
@@ -39,9 +40,8 @@ func writePerson(tx *db.Tx, principal string, p *person) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO risk_people (realm, principal, memory, last_at) VALUES ($1, $2, $3, $4)
+	return tx.Later(`INSERT INTO risk_people (realm, principal, memory, last_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (realm, principal) DO UPDATE SET memory = excluded.memory, last_at = excluded.last_at`, tx.Realm, principal, string(text), db.At(tx.Now))
-	return err
 }
 
 func forgetPerson(tx *db.Tx, principal string) error {
@@ -99,8 +99,8 @@ func scanHold(r db.Row) (h hold, err error) {
 }
 
 // holdsOn reads what holds now against a person and a network.
-func holdsOn(tx *db.Tx, principal, network string) ([]hold, error) {
-	return db.All(tx, scanHold, `SELECT subject, detector, action, incident, until_at FROM risk_holds
+func holdsOn(tx *db.Tx, principal, network string) func() ([]hold, error) {
+	return db.AskAll(tx, scanHold, `SELECT subject, detector, action, incident, until_at FROM risk_holds
 		WHERE realm = $1 AND subject IN ($2, $3) AND subject <> '' AND until_at > $4 ORDER BY subject, detector`, tx.Realm, principal, network, db.At(tx.Now))
 }
 
@@ -123,8 +123,8 @@ func takeTurn(tx *db.Tx, subject, detector string, every time.Duration) (bool, e
 	return n > 0, err
 }
 
-func releaseSubject(tx *db.Tx, subject string) (int64, error) {
-	return tx.Exec(`DELETE FROM risk_holds WHERE realm = $1 AND subject = $2`, tx.Realm, subject)
+func releaseSubject(tx *db.Tx, subject string) error {
+	return tx.Later(`DELETE FROM risk_holds WHERE realm = $1 AND subject = $2`, tx.Realm, subject)
 }
 
 func releaseIncident(tx *db.Tx, incident string) (int64, error) {

@@ -84,11 +84,12 @@ func BeginTx(tx *db.Tx, by audit.Actor, settings realm.Settings, n New) (Begun, 
 	text := secret.New(SecretPrefix)
 	e := &Session{ID: id.New("ses", tx.Now), Principal: n.Principal, Browser: credential.BrowserHash(n.Browser), CreatedAt: tx.Now,
 		ExpiresAt: tx.Now.Add(settings.SessionAbsolute)}
-	err := e.prove(tx, settings, text, Proof{n.Credential, n.ACR, n.AMR, n.AuthTime, n.Proofs, n.IP, n.UserAgent})
+	ground := n.Ground.of(tx, n.Principal, n.Browser, n.Credential)
+	err := e.prove(tx, settings, text, Proof{n.Credential, n.ACR, n.AMR, n.AuthTime, n.Proofs, n.IP, n.UserAgent, ground})
 	if err != nil {
 		return Begun{}, err
 	}
-	if err := credential.RememberTx(tx, n.Principal, n.Browser); err != nil {
+	if err := ground.remember(); err != nil {
 		return Begun{}, err
 	}
 	if err := insert(tx, e); err != nil {
@@ -101,12 +102,12 @@ func BeginTx(tx *db.Tx, by audit.Actor, settings realm.Settings, n New) (Begun, 
 
 // prove notes a proof, if those behind it are alive, and gives e a new secret.
 func (e *Session) prove(tx *db.Tx, settings realm.Settings, text secret.Text, p Proof) error {
-	life, proof := principal.AskLive(tx, e.Principal), credential.AskLive(tx, p.Credential)
-	who, err := life()
+	ground := p.Ground.of(tx, e.Principal, "", p.Credential)
+	who, err := ground.Life()
 	if err != nil {
 		return err
 	}
-	c, err := proof()
+	c, err := ground.Credential(p.Credential)
 	if err != nil {
 		return err
 	}

@@ -69,6 +69,7 @@ type New struct {
 	Browser    string // the mark in the browser's cookie, which from now on is one that signed in before
 	IP         string
 	UserAgent  string
+	Ground     *Ground // of these, if it was asked for already
 }
 
 // Proof is a fresh proof by somebody who is signed in.
@@ -80,6 +81,7 @@ type Proof struct {
 	Proofs     string
 	IP         string
 	UserAgent  string
+	Ground     *Ground
 }
 
 // Begun is a session with the one telling of its secret.

@@ -8,7 +8,6 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/credential"
-	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -143,11 +142,23 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, all []a
 	}
 	own, asked := of(all, at.who), *f
 	var begun session.Begun
-	err = s.DB.Update(ctx, re.Name, func(tx *db.Tx) (err error) {
+	err = s.DB.UpdateHotSerializable(ctx, re.Name, func(tx *db.Tx) (err error) {
 		*f = asked
-		p := session.Proof{Credential: mainOf(at.proofs), ACR: level(at.proofs), AMR: amr(at.proofs), AuthTime: since(at.proofs), Proofs: proofs, IP: by.IP, UserAgent: r.UserAgent()}
+		used, notes := f.use.AskTx(tx), mark
+		if own != nil {
+			notes = "" // only where a session begins
+		}
+		ground := session.AskGround(tx, at.who, notes, credentialsOf(at.proofs, at.fresh)...)
+		remember := func(*session.Session) error { return nil }
+		if s.Risk != nil {
+			remember = s.Risk.AskRemember(tx, at.who)
+		}
+		if err := used(); err != nil {
+			return err
+		}
+		p := session.Proof{Credential: mainOf(at.proofs), ACR: level(at.proofs), AMR: amr(at.proofs), AuthTime: since(at.proofs), Proofs: proofs, IP: by.IP, UserAgent: r.UserAgent(), Ground: ground}
 		begun = session.Begun{}
-		if err := restTx(tx, at.who, at.fresh); err != nil {
+		if err := rests(ground, at.fresh); err != nil {
 			return err
 		}
 		if own != nil {
@@ -161,15 +172,13 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, all []a
 		}
 		if begun.Session == nil {
 			begun, err = session.BeginTx(tx, by, re.Settings, session.New{Principal: at.who, Credential: p.Credential, ACR: p.ACR, AMR: p.AMR, AuthTime: p.AuthTime,
-				Proofs: p.Proofs, Browser: mark, IP: p.IP, UserAgent: p.UserAgent})
+				Proofs: p.Proofs, Browser: mark, IP: p.IP, UserAgent: p.UserAgent, Ground: ground})
 			if err != nil {
 				return err
 			}
 		}
-		if s.Risk != nil {
-			if err := s.Risk.RememberTx(tx, begun.Session); err != nil {
-				return err
-			}
+		if err := remember(begun.Session); err != nil {
+			return err
 		}
 		if f.Remember && re.Settings.RememberDevice > 0 && !below(p.ACR, token.AAL2) {
 			if err := credential.RememberDeviceTx(tx, at.who, mark, tx.Now.Add(re.Settings.RememberDevice)); err != nil {
@@ -183,6 +192,7 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, all []a
 	if err != nil {
 		return nil, err
 	}
+	f.use = nil
 	kept := []account{{begun.Session, string(begun.Secret)}}
 	for _, a := range all {
 		if a.Principal == begun.Principal {
@@ -210,18 +220,14 @@ const (
 	codeProofOver   = "proof_over"
 )
 
-// restTx holds what proofs of a flow were made by, so that nothing ends it
-// before the session begins: see [gate.living].
-func restTx(tx *db.Tx, who string, proofs []proof) error {
-	asked := principal.AskLive(tx, who)
-	held := make([]func() (credential.Credential, error), len(proofs))
-	for i, p := range proofs {
-		held[i] = credential.AskLive(tx, p.Credential)
-	}
-	life, err := asked()
+// rests finds out whether what proofs of a flow were made by is still there. The
+// ground holds it, so that nothing ends it before the session begins: see
+// [gate.living].
+func rests(ground *session.Ground, proofs []proof) error {
+	life, err := ground.Life()
 	for i := 0; err == nil && i < len(proofs); i++ {
 		var c credential.Credential
-		if c, err = held[i](); err == nil && !proofs[i].rests(life, c) {
+		if c, err = ground.Credential(proofs[i].Credential); err == nil && !proofs[i].rests(life, c) {
 			err = fault.New(fault.Forbidden, codeProofOver, "it was ended since")
 		}
 	}
@@ -229,6 +235,16 @@ func restTx(tx *db.Tx, who string, proofs []proof) error {
 		err = fault.New(fault.Conflict, codeProofOver, "what was proved counts no more")
 	}
 	return err
+}
+
+// credentialsOf are what a session will be held to: its main proof, and those of
+// the flow.
+func credentialsOf(all, fresh []proof) []string {
+	ids := []string{mainOf(all)}
+	for _, p := range fresh {
+		ids = append(ids, p.Credential)
+	}
+	return ids
 }
 
 // amend writes a flow that is stored. That another tab was faster is a

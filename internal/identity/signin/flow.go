@@ -7,6 +7,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/once"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -111,6 +112,9 @@ type flow struct {
 
 	text    string // the secret that names it
 	version int64
+	// use is the passkey's that was just proved. Whatever is written first of what
+	// comes of it writes it down too.
+	use *credential.PasskeyUse
 }
 
 // Begin takes over: it answers with a redirection to the first page. What the
@@ -139,12 +143,15 @@ func (s *Server) keep(w http.ResponseWriter, r *http.Request, f *flow) error {
 		if err != nil {
 			return err
 		}
+		if err := f.use.AskTx(tx)(); err != nil {
+			return err
+		}
 		return s.Once.Put(tx, text, once.Value{Purpose: flowPurpose, Binding: once.Bind(mark), Payload: payload, Expires: tx.Now.Add(flowLife)})
 	})
 	if err != nil {
 		return err
 	}
-	f.text, f.version = string(text), 1
+	f.text, f.version, f.use = string(text), 1, nil
 	return nil
 }
 
@@ -270,9 +277,14 @@ func (s *Server) save(r *http.Request, f *flow) error {
 	}
 	var saved bool
 	err = s.DB.UpdateRC(r.Context(), realm.From(r.Context()).Name, func(tx *db.Tx) (err error) {
-		saved, err = s.Once.Amend(tx, f.text, s.use(r), f.version, payload)
+		if err = f.use.AskTx(tx)(); err == nil {
+			saved, err = s.Once.Amend(tx, f.text, s.use(r), f.version, payload)
+		}
 		return err
 	})
+	if err == nil {
+		f.use = nil
+	}
 	if err != nil || saved {
 		return err
 	}

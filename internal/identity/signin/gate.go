@@ -373,7 +373,11 @@ func (g gate) hold(at *spot) error {
 	if at.held != nil {
 		return nil
 	}
-	who, all, err := g.Factors.Held(g.r.Context(), g.re.Name, at.who)
+	who, err := g.People.Cached(g.r.Context(), g.re.Name, at.who)
+	if err != nil {
+		return err
+	}
+	all, err := g.Grants.Credentials.List(g.r.Context(), g.re.Name, at.who)
 	at.held = &holder{who, all}
 	return err
 }

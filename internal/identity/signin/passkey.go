@@ -113,8 +113,21 @@ func (s *Server) checkPasskey(w http.ResponseWriter, r *http.Request) error {
 	if !offers {
 		return s.next(w, r, f)
 	}
-	p, err := s.Passkeys.Check(r.Context(), actor(r), realm.From(r.Context()).Name, credential.PasskeyAttempt{Answer: form.Get("answer"),
-		Ceremony: credential.Ceremony{Purpose: credential.ToSignIn, Browser: s.browserOf(r, f)}})
+	name, attempt := realm.From(r.Context()).Name, credential.PasskeyAttempt{Answer: form.Get("answer"),
+		Ceremony: credential.Ceremony{Purpose: credential.ToSignIn, Browser: s.browserOf(r, f)}}
+	p, use, err := s.Passkeys.Evaluate(r.Context(), actor(r), name, attempt)
+	if err == nil {
+		g := &flow{Flow: Flow{Return: "/"}, Started: s.DB.Now()}
+		if f != nil {
+			*g = *f
+		}
+		g.use = use
+		if err := s.prove(w, r, g, proved(p)); !credential.Refused(err) {
+			return err
+		}
+		// Another window was faster, and nothing came of it here.
+		p, err = s.Passkeys.Check(r.Context(), actor(r), name, attempt)
+	}
 	if err != nil {
 		return s.refuseSignIn(w, r, f, signInPage{Sent: true, Gone: gonePasskey(r, err, form.Get("answer"))}, err)
 	}

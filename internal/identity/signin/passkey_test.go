@@ -3,6 +3,7 @@ package signin
 import (
 	"html"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,9 +11,11 @@ import (
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit/audittest"
+	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
 	pk "github.com/cardea-id/cardea/internal/identity/credential/passkeytest"
 	"github.com/cardea-id/cardea/internal/identity/token"
+	"github.com/cardea-id/cardea/internal/realm"
 )
 
 const here = "https://id.example.com"
@@ -74,6 +77,103 @@ func TestAPasskeySignsInAlone(t *testing.T) {
 		if w.outcome.Session == nil || w.outcome.Session.ACR != token.AAL2 || !w.outcome.Reauthenticated {
 			t.Errorf("outcome %+v", w.outcome)
 		}
+	})
+}
+
+// What a sign-in costs at the database, so that nothing creeps in unseen.
+func TestASignInByPasskeyAsksLittleOfTheDatabase(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "ada", "Ada Lovelace")
+		a := pk.New(here)
+		b := w.browser(t, dbtest.Realm).signIn("ada").enrol(a)
+		for _, c := range b.jar.Cookies(b.at) {
+			if c.Name == sessionCookie(&realm.Realm{Name: dbtest.Realm}) {
+				b.setCookie(c.Name, "")
+			}
+		}
+		b.stays = true
+		var sent *dbtest.Traffic
+		in := func() {
+			w.Clock.Advance(time.Hour) // so that there is something to remember
+			b.ctx, sent = dbtest.Watch(t.Context())
+			b.get("/signin")
+			if sent.Trips() != 0 {
+				t.Errorf("the page asks the database%s", sent)
+			}
+			b.submit("answer", a.Get(b.options()))
+			if len(b.sessions()) != 1 {
+				t.Fatalf("not signed in: %s", b.body)
+			}
+			b.setCookie(sessionCookie(&realm.Realm{Name: dbtest.Realm}), "")
+		}
+		in() // fills memories
+		in()
+		most := map[db.Engine]int{db.SQLite: 19, db.Postgres: 6}[w.Env.DB.Engine()]
+		if sent.Trips() > most || sent.Commits() != 1 {
+			t.Errorf("%d trips to the database and %d commits, want at most %d and one%s", sent.Trips(), sent.Commits(), most, sent)
+		}
+	})
+}
+
+// The use of a passkey is written down with what comes of it, whatever that is:
+// leave it out of settle, keep or save to see this fail.
+func TestAnAnswerOfAPasskeyCountsOnce(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ada := w.mustPerson(t, dbtest.Realm, "ada", "Ada Lovelace")
+		a := pk.New(here)
+		w.browser(t, dbtest.Realm).signIn("ada").enrol(a)
+		form := func(b *browser) url.Values {
+			m := formTag.FindStringSubmatch(b.body[strings.Index(b.body, `data-passkey="get"`)-200:])
+			values := url.Values{"answer": {a.Get(b.options())}}
+			for _, in := range inputTag.FindAllString(m[2], -1) {
+				if n, v := nameAttr.FindStringSubmatch(in), valAttr.FindStringSubmatch(in); n[1] != "answer" {
+					values.Set(n[1], unescaper.Replace(v[1]))
+				}
+			}
+			return values
+		}
+		again := func(b *browser, values url.Values, first string) {
+			t.Helper()
+			b.send("POST", b.base+"/signin/passkey", values)
+			b.isAt(first)
+			b.send("POST", b.base+"/signin/passkey", values)
+			b.isAt("/signin/passkey").shows(http.StatusUnprocessableEntity, "open for too long")
+		}
+		b := w.browser(t, dbtest.Realm).get("/signin")
+		again(b, form(b), "/")
+		// Many at once, of which one gets in.
+		b = w.browser(t, dbtest.Realm).get("/signin")
+		values, in := form(b), make(chan int)
+		for range 4 {
+			other := *b
+			other.stays, other.jar = true, w.browser(t, dbtest.Realm).jar
+			other.jar.SetCookies(b.at, b.jar.Cookies(b.at))
+			go func() {
+				other.send("POST", other.base+"/signin/passkey", values)
+				in <- other.status
+			}()
+		}
+		got := 0
+		for range 4 {
+			if <-in == http.StatusSeeOther {
+				got++
+			}
+		}
+		if got != 1 {
+			t.Errorf("one answer signed in %d times", got)
+		}
+		// Where a page comes before the session, in a flow that is new and in one
+		// that was kept.
+		w.set(t, "account_deletion", "on")
+		re, err := w.realms.ByName(t.Context(), dbtest.Realm)
+		must(t, err)
+		_, err = w.desk.Leave(t.Context(), audittest.By, re, ada.ID)
+		must(t, err)
+		b = w.browser(t, dbtest.Realm).get("/signin")
+		again(b, form(b), pathKeep)
+		w.toPhotoBook(noConsent)
+		b = w.browser(t, dbtest.Realm).get("/go")
+		again(b, form(b), pathKeep)
 	})
 }
 

@@ -120,7 +120,7 @@ func TestNoBrowserIsBelievedAfterAnAlarm(t *testing.T) {
 		thief := w.browser(t, dbtest.Realm).signIn("ada").isAt("/")
 		known := func() (yes bool) {
 			must(t, w.Env.DB.View(t.Context(), dbtest.Realm, func(tx *db.Tx) (err error) {
-				yes, err = credential.KnownTx(tx, ada.ID, thief.cookie("__Host-cardea.browser-test"))
+				yes, err = credential.AskKnown(tx, ada.ID, thief.cookie("__Host-cardea.browser-test"))()
 				return err
 			}))
 			return yes

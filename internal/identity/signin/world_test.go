@@ -208,12 +208,13 @@ type browser struct {
 	body     string
 	outside  string // where it was sent outside of the issuer
 	stays    bool   // it follows no redirections
+	ctx      context.Context
 }
 
 func (w *world) browser(t *testing.T, realm string) *browser {
 	jar, err := cookiejar.New(nil)
 	must(t, err)
-	return &browser{t: t, w: w, jar: jar, base: "https://id.example.com/realms/" + realm, language: "en"}
+	return &browser{t: t, w: w, ctx: t.Context(), jar: jar, base: "https://id.example.com/realms/" + realm, language: "en"}
 }
 
 // get opens a path of the realm.
@@ -236,7 +237,7 @@ func (b *browser) send(method, target string, form url.Values) {
 			b.outside = u.String()
 			return
 		}
-		r := httptest.NewRequest(method, u.String(), strings.NewReader(form.Encode()))
+		r := httptest.NewRequestWithContext(b.ctx, method, u.String(), strings.NewReader(form.Encode()))
 		if method == "POST" {
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			r.Header.Set("Sec-Fetch-Site", "same-origin")
