@@ -141,7 +141,7 @@ func readOpaque(b []byte) (*Token, bool) {
 			t.Details.At = append(t.Details.At, int(r.number()))
 		}
 	}
-	return t, r.ok
+	return t, r.ok && (t.Details.Hash != "" || t.Details.At == nil) // places of no details were never written
 }
 
 // reader takes fields off a byte slice; after the first that is missing ok is
