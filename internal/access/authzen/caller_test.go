@@ -208,6 +208,19 @@ func TestLargeRealmsAnswerQuestionsOneByOne(t *testing.T) {
 			f, err := policy.Resources(s, q, p)
 			return f, nil, s, audit.Position{Epoch: 1, Seq: 7}, err
 		}}
+	post := asking(t, o)
+	if !post("/evaluation", object(alice, read, active)).decision() {
+		t.Error("a single question")
+	}
+	if got := post("/evaluations", object(alice, read, `"evaluations":[`+object(active)+`,{},`+object(write, active)+`]`)).decisions(); fmt.Sprint(got) != "[true false true]" || opened != 3 {
+		t.Errorf("a batch: %v, %d states", got, opened)
+	}
+	post("/search/resource", object(alice, read, some)).expect("a search", http.StatusOK, "record-1", `"revision":"1.7"`)
+	post("/search/subject", object(`"subject":{"type":"user"}`, read, active)).expect("a search that fails", http.StatusServiceUnavailable)
+}
+
+// asking is a door by itself, as whoever asks in a realm called big sees it.
+func asking(t *testing.T, o authzen.Options) func(path, body string) answer {
 	box, err := secret.NewBox(make([]byte, secret.MasterKeySize))
 	if err != nil {
 		t.Fatal(err)
@@ -218,21 +231,13 @@ func TestLargeRealmsAnswerQuestionsOneByOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	authzen.New(o).Mount(m)
-	post := func(path, body string) answer {
+	return func(path, body string) answer {
 		r := httptest.NewRequest("POST", "/access/v1"+path, strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
 		w := httptest.NewRecorder()
 		m.ServeHTTP(w, r.WithContext(realm.With(r.Context(), &realm.Realm{Name: "big", Issuer: "https://big.example", Settings: realm.DefaultSettings()})))
 		return answer{w, t}
 	}
-	if !post("/evaluation", object(alice, read, active)).decision() {
-		t.Error("a single question")
-	}
-	if got := post("/evaluations", object(alice, read, `"evaluations":[`+object(active)+`,{},`+object(write, active)+`]`)).decisions(); fmt.Sprint(got) != "[true false true]" || opened != 3 {
-		t.Errorf("a batch: %v, %d states", got, opened)
-	}
-	post("/search/resource", object(alice, read, some)).expect("a search", http.StatusOK, "record-1", `"revision":"1.7"`)
-	post("/search/subject", object(`"subject":{"type":"user"}`, read, active)).expect("a search that fails", http.StatusServiceUnavailable)
 }
 
 const stepUpSchema = `

@@ -42,14 +42,14 @@ func (s *Server) single(w http.ResponseWriter, q *request) error {
 	if q.body.token != "" {
 		s.vouch(q, q.body.token)
 	}
-	p, err := s.prepare(q, &q.body.asked)
-	if err != nil {
+	var p prepared
+	if err := s.prepare(q, &q.body.asked, &p); err != nil {
 		return err
 	}
 	if err := s.open(q, &p.Question, false); err != nil {
 		return err
 	}
-	d := s.decide(q, p)
+	d := s.decide(q, &p)
 	s.write(w, q, d.append(make([]byte, 0, 512), q))
 	return nil
 }
@@ -76,20 +76,31 @@ func (s *Server) evaluations(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	b := append(make([]byte, 0, 256*len(q.body.items)), `{"evaluations":[`...)
+	var shared, p prepared // shared is of those who say nothing but the resource
+	defer func() { shared.end() }()
 	for i := range q.body.items {
+		sharing := q.body.items[i].shares()
 		item := q.body.items[i].over(&q.body.asked)
 		d := decision{problem: item.problem(nothing), status: http.StatusBadRequest}
 		if d.problem == "" {
-			p, err := s.prepare(q, &item)
-			if err != nil {
-				return err
+			switch {
+			case sharing && shared.ready:
+				p = shared.about(&item)
+			default:
+				if err := s.prepare(q, &item, &p); err != nil {
+					return err
+				}
+				if sharing {
+					p.begin(q)
+					shared = p
+				}
 			}
 			if q.apart {
 				if err := s.open(q, &p.Question, false); err != nil {
 					return err
 				}
 			}
-			d = s.decide(q, p)
+			d = s.decide(q, &p)
 		}
 		if i > 0 {
 			b = append(b, ',')
@@ -110,14 +121,44 @@ type prepared struct {
 	refused string // why it is not asked, "" if it is
 	size    int    // bytes it was sent in
 	token   string // the access token in it, "" if there is none
+	ready   bool
+	series  *policy.Series // that it is one of, nil if it is asked by itself
 }
 
-func (s *Server) prepare(q *request, a *asked) (*prepared, error) {
-	p := &prepared{Question: a.question(), size: a.size(), token: a.token}
+func (s *Server) prepare(q *request, a *asked, p *prepared) (err error) {
+	*p = prepared{Question: a.question(), size: a.size(), token: a.token, ready: true}
 	p.At = q.now
-	var err error
 	p.vouched, p.refused, err = s.trusted(q, a, &p.Question)
-	return p, err
+	return err
+}
+
+// begin makes the question the first of those that differ from it in nothing but
+// the resource.
+func (p *prepared) begin(q *request) {
+	if q.snapshot != nil && !q.apart && p.refused == "" {
+		p.series = policy.Begin(q.snapshot, &p.Question)
+	}
+}
+
+// about is the same question about the resource of another item.
+func (p *prepared) about(a *asked) prepared {
+	next := *p
+	next.Resource, next.ResourceProperties = a.of(), a.resource.properties
+	next.size = a.size()
+	return next
+}
+
+func (p *prepared) end() {
+	if p.series != nil {
+		p.series.End()
+	}
+}
+
+func (p *prepared) decide(on *policy.Snapshot) policy.Answer {
+	if p.series != nil {
+		return p.series.Decide(p.Resource, p.ResourceProperties)
+	}
+	return policy.Decide(on, &p.Question)
 }
 
 // decide answers one question, and notes what the answer rests on.
@@ -136,7 +177,7 @@ func (s *Server) decide(q *request, p *prepared) decision {
 		d.problem = q.late
 	default:
 		if d.problem, d.stale = s.fresh(p.Action, p.token); d.problem == "" {
-			d.answer = policy.Decide(q.snapshot, &p.Question)
+			d.answer = p.decide(q.snapshot)
 		}
 	}
 	s.note(q, &d, p)

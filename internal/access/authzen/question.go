@@ -88,7 +88,7 @@ func read(text string) (*body, error) {
 		case "table":
 			c.table(b)
 		default:
-			b.asked.take(c, name)
+			b.asked.take(&c, name)
 		}
 	}
 	c.end()
@@ -322,6 +322,9 @@ func (a asked) over(defaults *asked) asked {
 	return a
 }
 
+// shares reports whether an item takes all but its resource from its batch.
+func (a *asked) shares() bool { return !a.subject.sent && !a.action.sent && !a.contextSent }
+
 // size is how many bytes a question was sent in, what it shares with others
 // included.
 func (a *asked) size() int { return a.subject.size + a.action.size + a.resource.size + a.contextSize }
@@ -384,11 +387,13 @@ func (p *part) problem(what, id string, whole bool) string {
 func (a *asked) question() policy.Question {
 	return policy.Question{
 		Subject:  policy.Entity{Type: a.subject.kind, ID: a.subject.id},
-		Resource: policy.Entity{Type: a.resource.kind, ID: a.resource.id},
+		Resource: a.of(),
 		Action:   a.action.id, SubjectProperties: a.subject.properties, ActionProperties: a.action.properties,
 		ResourceProperties: a.resource.properties, Context: a.context,
 	}
 }
+
+func (a *asked) of() policy.Entity { return policy.Entity{Type: a.resource.kind, ID: a.resource.id} }
 
 func invalid(format string, args ...any) error {
 	return fault.New(fault.Invalid, "invalid_request", format, args...)

@@ -39,8 +39,8 @@ type scanner struct {
 }
 
 // newScanner returns a scanner of a body that is one JSON value.
-func newScanner(body string) *scanner {
-	c := &scanner{s: body}
+func newScanner(body string) scanner {
+	c := scanner{s: body}
 	if !utf8.ValidString(body) {
 		c.fail("it is not UTF-8")
 	}

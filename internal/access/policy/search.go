@@ -39,15 +39,40 @@ type Found struct {
 // ErrCursor is an After that does not belong to the search.
 var ErrCursor = errors.New("the page token does not belong to this search")
 
+// Series are questions that differ in nothing but the resource: what they share is
+// looked up once.
+type Series struct {
+	q   Question
+	v   *view
+	err error
+}
+
+// Begin begins a series of questions like q. End it.
+func Begin(s *Snapshot, q *Question) *Series {
+	x := &Series{q: *q}
+	x.v, x.err = s.look(&x.q)
+	x.v.many = true
+	return x
+}
+
+// Decide answers as Decide would answer the question about a resource of which the
+// caller says this.
+func (x *Series) Decide(resource Entity, properties Properties) Answer {
+	x.q.ResourceProperties = properties
+	return x.v.answer(resource, x.err)
+}
+
+// End ends the series.
+func (x *Series) End() { x.v.done() }
+
 // Batch decides about many resources for one subject, action and circumstances,
 // each as Decide would. Properties of the resources are those of the question.
 func Batch(s *Snapshot, q *Question, resources []Entity) []Answer {
 	out := make([]Answer, len(resources))
-	v, err := s.look(q)
-	defer v.done()
-	v.many = true
+	x := Begin(s, q)
+	defer x.End()
 	for i, r := range resources {
-		out[i] = v.answer(r, err)
+		out[i] = x.Decide(r, q.ResourceProperties)
 	}
 	return out
 }
