@@ -257,46 +257,59 @@ func whose(n ast.IsNode) (func(*view) *end, bool) {
 // bearer is an expression that has attributes: an end of the question, the
 // circumstances, or a record or an entity that is the value of something. exists
 // is false for an entity that nobody knows.
-type bearer func(*view) (attrs types.Record, exists, sure bool)
+type bearer func(*view) (attrs attributes, exists, sure bool)
+
+// attributes are those of a record, or of an entity.
+type attributes struct {
+	record types.Record
+	shown  *shown
+}
+
+func (a attributes) get(name types.String) (types.Value, bool) {
+	if a.shown != nil {
+		return a.shown.get(name)
+	}
+	return a.record.Get(name)
+}
 
 func (s *Set) bearer(n ast.IsNode) bearer {
 	if end, ok := whose(n); ok {
-		return func(v *view) (types.Record, bool, bool) { return v.attributesOf(end(v)) }
+		return func(v *view) (attributes, bool, bool) { return v.attributesOf(end(v)) }
 	}
 	if variable, ok := n.(ast.NodeTypeVariable); ok {
 		if variable.Name != "context" {
 			return nil
 		}
-		return func(v *view) (types.Record, bool, bool) { return v.request.Context, true, true }
+		return func(v *view) (attributes, bool, bool) { return attributes{record: v.request.Context}, true, true }
 	}
 	t := s.term(n)
 	if t == nil {
 		return nil
 	}
-	return func(v *view) (types.Record, bool, bool) {
+	return func(v *view) (attributes, bool, bool) {
 		x, ok := t(v)
 		if !ok {
-			return types.Record{}, false, false
+			return attributes{}, false, false
 		}
 		switch x := x.(type) {
 		case types.Record:
-			return x, true, true
+			return attributes{record: x}, true, true
 		case types.EntityUID:
 			return v.attributesOfOther(x)
 		}
-		return types.Record{}, false, false
+		return attributes{}, false, false
 	}
 }
 
-func (v *view) attributesOf(e *end) (attrs types.Record, exists, sure bool) {
+func (v *view) attributesOf(e *end) (attrs attributes, exists, sure bool) {
 	if e.shown == nil {
 		e.shown = v.attributes(e)
 	}
-	return e.shown.record, true, e.shown.err == nil
+	return attributes{shown: e.shown}, true, e.shown.err == nil
 }
 
 // attributesOfOther finds what Get would show of an entity.
-func (v *view) attributesOfOther(uid types.EntityUID) (attrs types.Record, exists, sure bool) {
+func (v *view) attributesOfOther(uid types.EntityUID) (attrs attributes, exists, sure bool) {
 	switch {
 	case uid == v.subject.uid:
 		return v.attributesOf(&v.subject)
@@ -304,15 +317,15 @@ func (v *view) attributesOfOther(uid types.EntityUID) (attrs types.Record, exist
 		return v.attributesOf(&v.resource)
 	}
 	if _, action := v.snap.set.world.Actions[uid]; action {
-		return types.Record{}, false, false
+		return attributes{}, false, false
 	}
 	n, exists := v.snap.graph.Find(entityOf(uid))
 	sh := v.snap.set.world.shapes[string(uid.Type)]
 	if !exists || sh == nil {
-		return types.Record{}, exists, exists || !v.snap.excerpt // of what was not read, Get says so
+		return attributes{}, exists, exists || !v.snap.excerpt // of what was not read, Get says so
 	}
 	s := v.snap.shown(n, sh)
-	return s.record, true, s.err == nil
+	return attributes{shown: s}, true, s.err == nil
 }
 
 func (s *Set) has(n ast.NodeTypeHas) test {
@@ -322,7 +335,7 @@ func (s *Set) has(n ast.NodeTypeHas) test {
 	}
 	return func(v *view) (bool, bool) {
 		m, _, ok := r(v)
-		_, is := m.Get(n.Value)
+		_, is := m.get(n.Value)
 		return is, ok
 	}
 }
@@ -386,7 +399,7 @@ func (s *Set) term(n ast.IsNode) term {
 		if !ok || !exists {
 			return nil, false
 		}
-		return m.Get(a.Value)
+		return m.get(a.Value)
 	}
 }
 

@@ -14,7 +14,16 @@ import (
 // never taken for absent.
 type shown struct {
 	record, tags types.Record
+	said         types.RecordMap // counts before record; Cedar is shown both in one
 	err          error
+}
+
+// get returns the value of an attribute, if there is one.
+func (s *shown) get(name types.String) (types.Value, bool) {
+	if v, ok := s.said[name]; ok {
+		return v, true
+	}
+	return s.record.Get(name)
 }
 
 var nothing = &shown{}
@@ -32,23 +41,38 @@ func (s *Snapshot) shown(n graph.Node, sh *shape) *shown {
 // attributes returns what counts about an end: what is stored, and what the
 // caller says where the schema lets it.
 func (v *view) attributes(e *end) *shown {
-	props := e.props
-	if v.same {
-		props = Properties{}
-		maps.Copy(props, v.resource.props)
-		maps.Copy(props, v.subject.props)
+	stored := nothing
+	if e.known {
+		stored = v.snap.shown(e.node, e.shape)
 	}
+	props := v.saidOf(e)
 	if !e.shape.wants(props) {
-		if !e.known {
-			return nothing
-		}
-		return v.snap.shown(e.node, e.shape)
+		return stored
 	}
+	if said := (types.RecordMap{}); stored.err == nil && e.shape.say(props, said) == nil {
+		return &shown{record: stored.record, tags: stored.tags, said: said}
+	}
+	return v.wholly(e)
+}
+
+// wholly is attributes in one record.
+func (v *view) wholly(e *end) *shown {
 	var f *graph.Facts
 	if e.known {
 		f = v.snap.graph.Facts(e.node)
 	}
-	return e.shape.read(f, props)
+	return e.shape.read(f, v.saidOf(e))
+}
+
+// saidOf is what the caller says about an end.
+func (v *view) saidOf(e *end) Properties {
+	if !v.same {
+		return e.props
+	}
+	props := Properties{}
+	maps.Copy(props, v.resource.props)
+	maps.Copy(props, v.subject.props)
+	return props
 }
 
 // wants reports whether the caller says something that counts.
@@ -81,15 +105,23 @@ func (sh *shape) read(f *graph.Facts, props Properties) *shown {
 			tags[types.String(name)] = c
 		}
 	}
+	if err := sh.say(props, record); err != nil {
+		return &shown{err: err}
+	}
+	return &shown{record: types.NewRecord(record), tags: types.NewRecord(tags)}
+}
+
+// say puts into a record what the caller says and may say.
+func (sh *shape) say(props Properties, record types.RecordMap) error {
 	for _, name := range sh.requests {
 		if props[name] == nil {
 			continue
 		}
 		c, err := value(props[name], sh.attrs[name].typ)
 		if err != nil {
-			return &shown{err: fmt.Errorf("%s: %w", name, err)}
+			return fmt.Errorf("%s: %w", name, err)
 		}
 		record[types.String(name)] = c
 	}
-	return &shown{record: types.NewRecord(record), tags: types.NewRecord(tags)}
+	return nil
 }

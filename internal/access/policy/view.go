@@ -370,6 +370,9 @@ func (v *view) show(e *end) types.Entity {
 	if e.shown == nil {
 		e.shown = v.attributes(e)
 	}
+	if e.shown.said != nil {
+		e.shown = v.wholly(e)
+	}
 	if e.shown.err != nil && v.err == nil {
 		v.err = fmt.Errorf("%s: %w", e.uid, e.shown.err)
 	}
