@@ -112,7 +112,8 @@ func (p Position) Revision() int64 { return p.Epoch<<epochShift | p.Seq }
 func AtRevision(n int64) Position { return Position{n >> epochShift, n & (1<<epochShift - 1)} }
 
 func (p Position) String() string {
-	return strconv.FormatInt(p.Epoch, 10) + "." + strconv.FormatInt(p.Seq, 10)
+	b := strconv.AppendInt(make([]byte, 0, 41), p.Epoch, 10)
+	return string(strconv.AppendInt(append(b, '.'), p.Seq, 10))
 }
 
 // ParsePosition reads what String wrote.

@@ -71,6 +71,9 @@ func Is(err error, k Kind) bool {
 
 // Code returns the stable code of a failure, or "" for any other error.
 func Code(err error) string {
+	if err == nil {
+		return "" // without the memory that errors.As takes
+	}
 	var e *Error
 	if !errors.As(err, &e) {
 		return ""

@@ -48,9 +48,16 @@ const (
 type encoder struct {
 	b      []byte
 	known  map[string]uint64
+	before []knownText // in the order of the entry before, which mostly says the same
+	place  int
 	last   int64 // milliseconds of the entry before
 	masks  []string
 	masked bool
+}
+
+type knownText struct {
+	text   string
+	number uint64
 }
 
 func newEncoder() *encoder { return &encoder{known: make(map[string]uint64, 256)} }
@@ -59,7 +66,15 @@ func (e *encoder) uint(n uint64) { e.b = binary.AppendUvarint(e.b, n) }
 func (e *encoder) int(n int64)   { e.b = binary.AppendVarint(e.b, n) }
 
 func (e *encoder) text(s string) {
+	place := e.place
+	if e.place++; place == len(e.before) {
+		e.before = append(e.before, knownText{})
+	} else if b := &e.before[place]; b.number >= textKnown && b.text == s {
+		e.uint(b.number)
+		return
+	}
 	if n, ok := e.known[s]; ok {
+		e.before[place] = knownText{s, n + textKnown}
 		e.uint(n + textKnown)
 		return
 	}
@@ -85,7 +100,7 @@ func (e *encoder) entity(x policy.Entity) {
 
 // entry writes an entry, without what is masked: names such as context.ip.
 func (e *encoder) entry(x *Entry, masks string) {
-	e.masks, e.masked = nil, false
+	e.masks, e.masked, e.place = nil, false, 0
 	if masks != "" {
 		e.masks = strings.Fields(masks)
 	}

@@ -68,6 +68,7 @@ func (u uses) sorted() []Use {
 func (u uses) encode() []byte {
 	e := newEncoder()
 	for _, one := range u {
+		e.place = 0
 		e.entity(one.Subject)
 		e.text(one.Relation)
 		e.entity(one.Object)
