@@ -71,7 +71,7 @@ func (a *App) noteEdge(rl *realm.Realm, client string, all []*replica.Decision) 
 	if rl.Settings.DecisionLog <= 0 {
 		return true
 	}
-	if !a.Journal.Room() {
+	if !a.Journal.Room(rl.Name) {
 		return false
 	}
 	for _, d := range all {

@@ -19,7 +19,6 @@ import (
 // it gathers. A kill of the process loses at most that.
 const (
 	gatherFor  = 250 * time.Millisecond
-	mostHeld   = 200_000
 	mostBytes  = 64 << 20
 	perSegment = 20_000
 	// overhead is about what an entry takes besides what it came from.
@@ -35,7 +34,6 @@ type Journal struct {
 
 	mu    sync.Mutex
 	held  map[string]*pending
-	count int
 	bytes int
 
 	dropped atomic.Int64
@@ -52,6 +50,54 @@ type pending struct {
 	entries []*Entry
 	masks   string
 	dropped int64
+	bytes   int
+}
+
+func sizeOf(e *Entry) int { return overhead + e.Size + perStep*len(e.Answer.Path) }
+
+// at finds what waits for a realm, or begins it.
+func (j *Journal) at(realm, masks string) *pending {
+	p := j.held[realm]
+	if p == nil {
+		p = &pending{masks: masks}
+		j.held[realm] = p
+	}
+	return p
+}
+
+// fits makes room for an entry of a realm, and reports whether there is. Where all
+// is taken, the realm that holds most loses its newest, so that no realm can push
+// out what is within another's share.
+func (j *Journal) fits(p *pending, size int) bool {
+	for j.bytes+size > mostBytes {
+		most := p
+		for _, other := range j.held {
+			if other.bytes > most.bytes {
+				most = other
+			}
+		}
+		if most.bytes <= p.bytes+size {
+			return false
+		}
+		j.cut(most, max(size, (most.bytes-p.bytes)/64))
+	}
+	p.bytes += size
+	j.bytes += size
+	return true
+}
+
+// cut drops the newest entries of a realm, about so many bytes of them.
+func (j *Journal) cut(p *pending, bytes int) {
+	n := len(p.entries)
+	for freed := 0; n > 0 && freed < bytes; {
+		n--
+		size := sizeOf(p.entries[n])
+		freed, p.bytes, j.bytes = freed+size, p.bytes-size, j.bytes-size
+		p.dropped++
+		j.dropped.Add(1)
+	}
+	clear(p.entries[n:])
+	p.entries = p.entries[:n]
 }
 
 // New returns the journal of a node. Start it before anything is noted that is
@@ -65,23 +111,16 @@ func New(d *db.DB, node string, log *slog.Logger) *Journal {
 // what there is no room for is counted. masks are names of values that are not
 // written down, such as context.ip, separated by spaces.
 func (j *Journal) Note(realm, masks string, e *Entry) {
-	size := overhead + e.Size + perStep*len(e.Answer.Path)
 	j.mu.Lock()
-	p := j.held[realm]
-	if p == nil {
-		p = &pending{}
-		j.held[realm] = p
-	}
+	p := j.at(realm, masks)
 	p.masks = masks
-	if j.count >= mostHeld || j.bytes+size > mostBytes {
+	if !j.fits(p, sizeOf(e)) {
 		p.dropped++
 		j.mu.Unlock()
 		j.dropped.Add(1)
 		return
 	}
 	p.entries = append(p.entries, e)
-	j.count++
-	j.bytes += size
 	j.mu.Unlock()
 	select {
 	case j.poke <- struct{}{}:
@@ -89,11 +128,13 @@ func (j *Journal) Note(realm, masks string, e *Entry) {
 	}
 }
 
-// Room reports whether there is room for much more: whoever can wait asks before.
-func (j *Journal) Room() bool {
+// Room reports whether there is room for much more of a realm: whoever can wait asks
+// before.
+func (j *Journal) Room(realm string) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.count < mostHeld/2 && j.bytes < mostBytes/2
+	p := j.held[realm]
+	return j.bytes < mostBytes/2 || p == nil || p.bytes < mostBytes/2/len(j.held)
 }
 
 // Dropped is how many decisions this node could not write down, and Written how
@@ -157,7 +198,7 @@ func (j *Journal) Flush(ctx context.Context) error {
 	defer j.flush.Unlock()
 	j.mu.Lock()
 	held := j.held
-	j.held, j.count, j.bytes = map[string]*pending{}, 0, 0
+	j.held, j.bytes = map[string]*pending{}, 0
 	j.mu.Unlock()
 	var failed error
 	for realm, p := range held {
@@ -179,23 +220,16 @@ func (j *Journal) Flush(ctx context.Context) error {
 func (j *Journal) keep(realm string, old *pending) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	p := j.held[realm]
-	if p == nil {
-		p = &pending{masks: old.masks}
-		j.held[realm] = p
-	}
+	p := j.at(realm, old.masks)
 	p.dropped += old.dropped
 	kept := old.entries[:0:0]
 	for _, e := range old.entries {
-		size := overhead + e.Size + perStep*len(e.Answer.Path)
-		if j.count >= mostHeld || j.bytes+size > mostBytes {
+		if !j.fits(p, sizeOf(e)) {
 			p.dropped++
 			j.dropped.Add(1)
 			continue
 		}
 		kept = append(kept, e)
-		j.count++
-		j.bytes += size
 	}
 	p.entries = append(kept, p.entries...)
 	select {

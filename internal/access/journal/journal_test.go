@@ -259,6 +259,65 @@ func TestWhatIsNotWrittenIsCounted(t *testing.T) {
 	})
 }
 
+// What there is room for is shared by realms: one that decides without end loses its
+// own, and not what others decided; also where nothing can be written for a while.
+func TestALoudRealmPushesOutNobody(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		e.Start(t)
+		j, ctx := open(e), t.Context()
+		d := decided(e.Clock.Now(), 2)
+		d.Size = 1 << 20
+		note := func(realm string, n int) {
+			for range n {
+				j.Note(realm, "", d)
+			}
+		}
+		count := func(realm string, noted int64) int64 {
+			t.Helper()
+			u, err := j.Used(ctx, realm, time.Time{}, nil)
+			if err != nil || u.Decisions+u.Dropped != noted {
+				t.Errorf("%s: %d written and %d counted of %d: %v", realm, u.Decisions, u.Dropped, noted, err)
+			}
+			return u.Decisions
+		}
+		const loud, quiet = dbtest.Realm, dbtest.Neighbour
+		note(loud, 100)
+		if !j.Room(quiet) || j.Room(loud) {
+			t.Error("whoever can wait is told the wrong thing")
+		}
+		note(quiet, 20)
+		note(loud, 100)
+		gone, cancel := context.WithCancel(ctx)
+		cancel()
+		if err := j.Flush(gone); err == nil {
+			t.Fatal("written although nothing could be")
+		}
+		note(loud, 100)
+		note(quiet, 5)
+		if err := j.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if got := count(quiet, 25); got != 25 {
+			t.Errorf("of 25 decisions of the quiet realm %d are left", got)
+		}
+		if got := count(loud, 300); got < 35 || got > 44 {
+			t.Errorf("the loud realm has %d", got)
+		}
+		// Two that are loud have half each.
+		for range 100 {
+			note(loud, 1)
+			note(quiet, 1)
+		}
+		note(loud, 100)
+		if err := j.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if got := count(quiet, 125) - 25; got < 29 || got > 33 {
+			t.Errorf("the second loud realm has %d", got)
+		}
+	})
+}
+
 func TestClosingWritesWhatIsLeft(t *testing.T) {
 	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
 		e.Start(t)
