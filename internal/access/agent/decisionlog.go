@@ -42,37 +42,45 @@ type decided struct {
 // and notes its decisions with ours: all of them, or none. masks are names of values that are not
 // written down. It says how many there were.
 func (p *Plane) Decided(realm, masks, client string, log io.Reader) (int, error) {
-	bad := fault.New(fault.Invalid, "decision_log_invalid", "this is no decision log of OPA")
-	limited := &io.LimitedReader{R: log, N: maxLog}
-	dec := json.NewDecoder(limited)
-	if t, err := dec.Token(); err != nil || t != json.Delim('[') {
-		return 0, bad
-	}
-	var all []*journal.Entry
-	for dec.More() {
-		var raw json.RawMessage
-		if err := dec.Decode(&raw); err != nil {
-			if limited.N <= 0 {
-				return 0, tooLong()
-			}
-			return 0, bad
-		}
-		var d decided
-		if err := json.Unmarshal(raw, &d); err != nil {
-			return 0, bad
-		}
-		if len(all) == maxDecisions {
-			return 0, tooLong()
-		}
-		all = append(all, d.entry(p.o.DB.Now(), client, len(raw)))
-	}
-	if _, err := dec.Token(); err != nil {
-		return 0, bad
+	all, err := readLog(log, p.o.DB.Now(), client)
+	if err != nil {
+		return 0, err
 	}
 	for _, e := range all {
 		p.o.Journal.Note(realm, masks, e)
 	}
 	return len(all), nil
+}
+
+// readLog reads a decision log as what is noted of it.
+func readLog(log io.Reader, now time.Time, client string) (all []*journal.Entry, err error) {
+	bad := fault.New(fault.Invalid, "decision_log_invalid", "this is no decision log of OPA")
+	limited := &io.LimitedReader{R: log, N: maxLog}
+	dec := json.NewDecoder(limited)
+	if t, err := dec.Token(); err != nil || t != json.Delim('[') {
+		return nil, bad
+	}
+	for dec.More() {
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err != nil {
+			if limited.N <= 0 {
+				return nil, tooLong()
+			}
+			return nil, bad
+		}
+		var d decided
+		if err := json.Unmarshal(raw, &d); err != nil {
+			return nil, bad
+		}
+		if len(all) == maxDecisions {
+			return nil, tooLong()
+		}
+		all = append(all, d.entry(now, client, len(raw)))
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, bad
+	}
+	return all, nil
 }
 
 func tooLong() error {

@@ -135,22 +135,31 @@ func (k *connection) listen() error {
 		if err != nil {
 			return err
 		}
-		var m message
-		if json.Unmarshal(text, &m) != nil {
-			return &ended{endData, "a message is no JSON of a call"}
-		}
-		if m.Request == nil {
-			continue // the response to something that was told
-		}
-		result, kind := k.call(m.Request)
-		answer, err := json.Marshal(message{Response: &response{Result: result, Type: kind, CallID: m.Request.CallID}})
+		answer, err := k.answer(text)
 		if err != nil {
 			return err
+		}
+		if answer == nil {
+			continue
 		}
 		if err := k.socket.send(opText, answer); err != nil {
 			return err
 		}
 	}
+}
+
+// answer is what a message is answered with, nil where it is itself the response to
+// something that was told.
+func (k *connection) answer(text []byte) ([]byte, error) {
+	var m message
+	if json.Unmarshal(text, &m) != nil {
+		return nil, &ended{endData, "a message is no JSON of a call"}
+	}
+	if m.Request == nil {
+		return nil, nil
+	}
+	result, kind := k.call(m.Request)
+	return json.Marshal(message{Response: &response{Result: result, Type: kind, CallID: m.Request.CallID}})
 }
 
 // call does what a client can ask for. Publishing is not among it: what is told

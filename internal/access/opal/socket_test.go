@@ -4,10 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"net"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
+
+	"github.com/cardea-id/cardea/internal/realm"
 )
 
 // framed is a frame as a client sends it.
@@ -76,20 +80,34 @@ func TestMessagesOfWebSockets(t *testing.T) {
 	}
 }
 
+// Whatever a client sends is messages of bounded text, or the end with a reason; and
+// what a message calls is answered as JSON, or is no call.
 func FuzzSocket(f *testing.F) {
-	for _, s := range []string{"hello", "", "{}"} {
+	for _, s := range []string{"hello", "", "{}", `{"request":{"method":"subscribe","arguments":{"topics":["policy_data","policy:a","x:data:policy_data",7]},"call_id":"1"}}`,
+		`{"request":{"method":"_get_channel_id_","arguments":null}}`, `{"request":{"method":"unsubscribe","arguments":{"topics":"policy_data"}}}`, `{"response":{"result":null}}`} {
 		f.Add(framed(0x81, s))
 		f.Add(append(framed(0x01, s), framed(0x80, s)...))
+		f.Add(append(framed(0x89, s[:min(len(s), 9)]), framed(0x82, s)...))
 	}
+	f.Add(framed(0x81, strings.Repeat("y", 300)))
+	f.Add([]byte{0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 2, 3, 4})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s := reading(b)
+		k := &connection{socket: s, id: "wsc_1", realm: &realm.Realm{Name: "test"}, topics: map[string]topic{}}
 		for {
 			m, err := s.receive(func() {})
 			if err != nil {
 				return
 			}
-			if len(m) > maxMessage {
+			if len(m) > maxMessage || !utf8.Valid(m) {
 				t.Fatalf("a message of %d bytes", len(m))
+			}
+			answer, err := k.answer(m)
+			if err == nil && len(answer) > 0 && !json.Valid(answer) {
+				t.Fatalf("%q is answered with %q", m, answer)
+			}
+			if len(k.topics) > mostTopics {
+				t.Fatalf("%d topics", len(k.topics))
 			}
 		}
 	})

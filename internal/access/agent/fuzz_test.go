@@ -1,0 +1,79 @@
+package agent
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+var seen = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func plain(s string, most int) bool {
+	return len(s) <= most && utf8.ValidString(s) && !strings.ContainsFunc(s, func(c rune) bool { return c < ' ' && c != '\n' || c == 0x7f })
+}
+
+// What an agent reports is JSON, names itself, and is short and printable in every
+// part.
+func FuzzReadStatus(f *testing.F) {
+	for _, seed := range []string{
+		`{"labels":{"id":"a","version":"1.2.3"},"bundles":{"cardea":{"name":"cardea","active_revision":"1.7","last_successful_activation":"2026-01-02T03:04:05Z"}}}`,
+		`{"labels":{"id":"a\u0000\ud800"},"discovery":{"code":"bundle_error","message":"no \n such","errors":[{"a":[1]},"x",null]}}`,
+		`{"labels":{"id":"a"},"bundles":{"x":null,"discovery":{}},"discovery":null}`,
+		`{"labels":{"id":""}}`, `{"labels":{"id":7}}`, `{"bundles":[]}`, `[]`, `null`, `{"labels":{"id":"a"},"bundles":{"x":{"last_successful_activation":"yesterday"}}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		r, err := ReadStatus(text)
+		if err != nil {
+			return
+		}
+		if !json.Valid(text) || r.ID == "" || !plain(r.ID, 256) || !plain(r.Version, 64) || len(r.Bundles) > mostBundles {
+			t.Fatalf("%q: %+v", text, r)
+		}
+		for _, b := range r.Bundles {
+			if !plain(b.Name, 128) || !plain(b.Revision, 128) || !plain(b.Problem, maxSaid) {
+				t.Fatalf("%q: %+v", text, b)
+			}
+		}
+	})
+}
+
+// A decision log is a list of JSON; each of its decisions can be noted: its time is
+// near, what it says of itself is short and printable, and its question is JSON.
+func FuzzReadLog(f *testing.F) {
+	for _, seed := range []string{
+		`[{"decision_id":"1","labels":{"id":"a"},"path":"app/allow","input":{"subject":{"type":"user","id":"ann"},"action":{"name":"read","properties":{"soft":true}},"resource":{"type":"doc","id":"1","level":3},"context":{"ip":"192.0.2.1","path":"x"}},"result":true,"timestamp":"2026-01-02T03:04:05Z","bundles":{"cardea-facts":{"revision":"1.7"},"cardea-policy":{"revision":"3"}}}]`,
+		`[{"query":"data.app.allow","input":{"subject":"ann","action":"read","other":[1,2.5e3]},"result":{"allow":true}},{"input":7,"result":{"decision":false},"erased":["/input/x"]}]`,
+		`[{"path":"\u0000","input":null,"error":{"code":"x"},"timestamp":"0001-01-01T00:00:00Z"}]`,
+		`[{"input":{"subject":{"type":1},"action":{"name":1},"context":[]}}]`, `[]`, `[{}`, `[{}]]`, `{}`, `[null]`, `[1]`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		all, err := readLog(bytes.NewReader(text), seen, "client")
+		if err != nil {
+			return
+		}
+		for _, e := range all {
+			q := &e.Question
+			if e.At.Before(seen.Add(-oldest)) || e.At.After(seen.Add(time.Minute)) || !q.At.Equal(e.At) {
+				t.Fatalf("%q: at %s", text, e.At)
+			}
+			if !plain(e.Request, 256) || !plain(q.Action, 1024) || len(q.Subject.Type)+len(q.Subject.ID)+len(q.Resource.Type)+len(q.Resource.ID) > 4096 || e.Size > 2*maxDecision {
+				t.Fatalf("%q: %+v", text, e)
+			}
+			for _, r := range e.Answer.Reasons {
+				if !plain(r.Error, maxSaid) {
+					t.Fatalf("%q: %+v", text, r)
+				}
+			}
+			if _, err := json.Marshal([]any{q.SubjectProperties, q.ActionProperties, q.ResourceProperties, q.Context}); err != nil {
+				t.Fatalf("%q: %v", text, err)
+			}
+		}
+	})
+}
