@@ -6,7 +6,9 @@ package cache
 import (
 	"container/list"
 	"errors"
+	"hash/maphash"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -19,11 +21,19 @@ import (
 type Cache[V any] struct {
 	name     string
 	size     func(V) int
+	seed     maphash.Seed
 	shards   [shards]shard[V]
+	near     [nearby]atomic.Pointer[item[V]]
 	perRealm int64
 }
 
 const shards = 16
+
+// nearby is how many entries are also found without a lock. All requests ask for
+// the same few, and a lock that each processor writes to costs them more than the
+// rest of a look-up. Whoever removes an entry takes it out here too, before its
+// lock is given back.
+const nearby = 256
 
 // overhead is what an entry costs besides its key and value.
 const overhead = 160
@@ -45,10 +55,13 @@ type shard[V any] struct {
 
 type place struct{ realm, key string }
 
+// item is an entry. All but used stays as it was made.
 type item[V any] struct {
 	at    place
+	hash  uint64
 	value V
 	bytes int64
+	used  atomic.Bool // without a lock, since it was last put first
 }
 
 // load is a fill in progress, shared by all who ask for the same key.
@@ -62,7 +75,7 @@ type load[V any] struct {
 // New makes a cache of at most maxBytes in all and maxRealm bytes a realm. size
 // returns the bytes a value takes; nil counts 256 for each.
 func New[V any](name string, maxBytes, maxRealm int64, size func(V) int) *Cache[V] {
-	c := &Cache[V]{name: name, size: size, perRealm: max(maxRealm/shards, 1)}
+	c := &Cache[V]{name: name, size: size, seed: maphash.MakeSeed(), perRealm: max(maxRealm/shards, 1)}
 	for i := range c.shards {
 		c.shards[i] = shard[V]{entries: map[place]*list.Element{}, order: list.New(), max: max(maxBytes/shards, 1),
 			realms: map[string]int64{}, loads: map[place]*load[V]{}, misses: map[string]*rate.Limiter{}}
@@ -70,17 +83,32 @@ func New[V any](name string, maxBytes, maxRealm int64, size func(V) int) *Cache[
 	return c
 }
 
-// shard picks by FNV-1a over both parts.
-func (c *Cache[V]) shard(realm, key string) *shard[V] {
-	h := uint32(2166136261)
-	for i := range len(realm) {
-		h = (h ^ uint32(realm[i])) * 16777619
+func (c *Cache[V]) hash(realm, key string) uint64 {
+	return maphash.String(c.seed, realm)*31 + maphash.String(c.seed, key)
+}
+
+func (c *Cache[V]) shard(hash uint64) *shard[V] { return &c.shards[hash%shards] }
+
+func (c *Cache[V]) slot(hash uint64) *atomic.Pointer[item[V]] { return &c.near[hash/shards%nearby] }
+
+// glance returns the entry if it is one of those found without a lock.
+func (c *Cache[V]) glance(hash uint64, realm, key string) *item[V] {
+	it := c.slot(hash).Load()
+	if it == nil || it.hash != hash || it.at.key != key || it.at.realm != realm {
+		return nil
 	}
-	h = (h ^ 0xff) * 16777619
-	for i := range len(key) {
-		h = (h ^ uint32(key[i])) * 16777619
+	if !it.used.Load() {
+		it.used.Store(true)
 	}
-	return &c.shards[h%shards]
+	return it
+}
+
+// found notes that an entry was asked for, under the shard's lock.
+func (c *Cache[V]) found(s *shard[V], el *list.Element) V {
+	s.order.MoveToFront(el)
+	it := el.Value.(*item[V])
+	c.slot(it.hash).Store(it)
+	return it.value
 }
 
 var errPanicked = errors.New("cache: the load of this entry panicked")
@@ -89,12 +117,19 @@ var errPanicked = errors.New("cache: the load of this entry panicked")
 // kept. Those who ask for a key that is being loaded wait for that load, unless
 // the key was invalidated since it began: then they load anew.
 func (c *Cache[V]) Get(realm, key string, fill func() (V, error)) (V, error) {
-	s, at := c.shard(realm, key), place{realm, key}
+	hash := c.hash(realm, key)
+	if it := c.glance(hash, realm, key); it != nil {
+		return it.value, nil
+	}
+	return c.find(hash, place{realm, key}, fill)
+}
+
+func (c *Cache[V]) find(hash uint64, at place, fill func() (V, error)) (V, error) {
+	s := c.shard(hash)
 	for {
 		s.mu.Lock()
 		if el, ok := s.entries[at]; ok {
-			s.order.MoveToFront(el)
-			v := el.Value.(*item[V]).value
+			v := c.found(s, el)
 			s.mu.Unlock()
 			return v, nil
 		}
@@ -106,7 +141,7 @@ func (c *Cache[V]) Get(realm, key string, fill func() (V, error)) (V, error) {
 			}
 			continue
 		}
-		if !s.mayLoad(realm) {
+		if !s.mayLoad(at.realm) {
 			s.mu.Unlock()
 			var none V
 			return none, errFlood
@@ -121,7 +156,7 @@ func (c *Cache[V]) Get(realm, key string, fill func() (V, error)) (V, error) {
 					delete(s.loads, at)
 				}
 				if l.err == nil && s.epoch == l.epoch {
-					c.keep(s, at, l.value)
+					c.keep(s, hash, at, l.value)
 				}
 				s.mu.Unlock()
 				close(l.done)
@@ -156,19 +191,22 @@ func (s *shard[V]) mayLoad(realm string) bool {
 
 // Peek returns a value only if it is held.
 func (c *Cache[V]) Peek(realm, key string) (v V, ok bool) {
-	s := c.shard(realm, key)
+	hash := c.hash(realm, key)
+	if it := c.glance(hash, realm, key); it != nil {
+		return it.value, true
+	}
+	s := c.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	el, ok := s.entries[place{realm, key}]
 	if !ok {
 		return v, false
 	}
-	s.order.MoveToFront(el)
-	return el.Value.(*item[V]).value, true
+	return c.found(s, el), true
 }
 
 // keep inserts under the shard's lock and makes room.
-func (c *Cache[V]) keep(s *shard[V], at place, v V) {
+func (c *Cache[V]) keep(s *shard[V], hash uint64, at place, v V) {
 	n := int64(len(at.realm)+len(at.key)+overhead) + 256
 	if c.size != nil {
 		n += int64(c.size(v)) - 256
@@ -176,34 +214,42 @@ func (c *Cache[V]) keep(s *shard[V], at place, v V) {
 	if n > s.max || n > c.perRealm {
 		return
 	}
-	s.remove(at)
-	s.entries[at] = s.order.PushFront(&item[V]{at, v, n})
+	c.remove(s, at)
+	for s.realms[at.realm]+n > c.perRealm {
+		c.evict(s, func(realm string) bool { return realm == at.realm })
+	}
+	for s.bytes+n > s.max {
+		c.evict(s, func(string) bool { return true })
+	}
+	s.entries[at] = s.order.PushFront(&item[V]{at: at, hash: hash, value: v, bytes: n})
 	s.bytes += n
 	s.realms[at.realm] += n
-	for s.realms[at.realm] > c.perRealm {
-		s.evictOldest(at.realm)
-	}
-	for s.bytes > s.max {
-		s.remove(s.order.Back().Value.(*item[V]).at)
-	}
 }
 
-// evictOldest removes the realm's entry that was used longest ago.
-func (s *shard[V]) evictOldest(realm string) {
-	for el := s.order.Back(); el != nil; el = el.Prev() {
-		if it := el.Value.(*item[V]); it.at.realm == realm {
-			s.remove(it.at)
+// evict removes the entry of the realms that was used longest ago. One that was
+// used without a lock is put first once instead, as if it were used now.
+func (c *Cache[V]) evict(s *shard[V], of func(realm string) bool) {
+	for el := s.order.Back(); el != nil; {
+		it, next := el.Value.(*item[V]), el.Prev()
+		if of(it.at.realm) && !it.used.Swap(false) {
+			c.remove(s, it.at)
 			return
 		}
+		if of(it.at.realm) {
+			s.order.MoveToFront(el)
+		}
+		el = next
 	}
 }
 
-func (s *shard[V]) remove(at place) {
+// remove takes an entry out under the shard's lock.
+func (c *Cache[V]) remove(s *shard[V], at place) {
 	el, ok := s.entries[at]
 	if !ok {
 		return
 	}
 	it := el.Value.(*item[V])
+	c.slot(it.hash).CompareAndSwap(it, nil)
 	s.order.Remove(el)
 	delete(s.entries, at)
 	s.bytes -= it.bytes
@@ -214,11 +260,11 @@ func (s *shard[V]) remove(at place) {
 
 // Drop forgets a key, and keeps fills in progress from being kept.
 func (c *Cache[V]) Drop(realm, key string) {
-	s := c.shard(realm, key)
+	s := c.shard(c.hash(realm, key))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.epoch++
-	s.remove(place{realm, key})
+	c.remove(s, place{realm, key})
 }
 
 // DropRealm forgets a realm's keys.
@@ -236,7 +282,7 @@ func (c *Cache[V]) dropIf(match func(place) bool) {
 		s.epoch++
 		for at := range s.entries {
 			if match(at) {
-				s.remove(at)
+				c.remove(s, at)
 			}
 		}
 		s.mu.Unlock()

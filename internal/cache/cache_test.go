@@ -121,6 +121,72 @@ func TestMissesAreLimitedPerRealm(t *testing.T) {
 	}
 }
 
+// What is found without a lock is as surely forgotten as the rest. Leave the slot
+// alone in remove to see it fail.
+func TestWhatIsFoundWithoutALockIsForgotten(t *testing.T) {
+	for name, forget := range map[string]func(c *cache.Cache[string]){
+		"a key":   func(c *cache.Cache[string]) { c.Drop("r", "k") },
+		"a realm": func(c *cache.Cache[string]) { c.DropRealm("r") },
+		"all":     func(c *cache.Cache[string]) { c.DropAll() },
+		"for want of room": func(c *cache.Cache[string]) {
+			for i := range 2000 {
+				c.Get("r", fmt.Sprint(i), value("v"))
+			}
+		},
+	} {
+		c := cache.New[string]("t", 64<<10, 64<<10, nil)
+		for range 3 {
+			c.Get("r", "k", value("old"))
+		}
+		forget(c)
+		if got, ok := c.Peek("r", "k"); ok {
+			t.Errorf("%s: Peek = %q after it was forgotten", name, got)
+		}
+		if got, _ := c.Get("r", "k", value("new")); got != "new" {
+			t.Errorf("%s: Get = %q, want new", name, got)
+		}
+	}
+}
+
+// Nobody who asks after an invalidation gets what was held before it, at whatever
+// moment it comes.
+func TestAnInvalidationIsSeenByWhoAsksAfterIt(t *testing.T) {
+	c := cache.New[int64]("t", 1<<20, 1<<20, nil)
+	var stored, dropped atomic.Int64
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 5000 {
+				least := dropped.Load()
+				got, err := c.Get("r", "k", func() (int64, error) { return stored.Load(), nil })
+				if err == nil && got < least { // an error is a flood of loads
+					t.Errorf("got %d after %d was announced", got, least)
+					return
+				}
+			}
+		})
+	}
+	for i := range int64(2000) {
+		stored.Store(i)
+		c.Drop("r", "k")
+		dropped.Store(i)
+	}
+	wg.Wait()
+}
+
+// An entry that is asked for all the time outlives a flood of others, though its
+// readers take no lock to say so.
+func TestWhatIsUsedStays(t *testing.T) {
+	c := cache.New[string]("t", 64<<10, 64<<10, nil)
+	c.Get("r", "k", value("v"))
+	for i := range 2000 {
+		c.Get("r", fmt.Sprint(i), value("v"))
+		if _, ok := c.Peek("r", "k"); !ok {
+			t.Fatalf("it was pushed out by the others, at the %dth", i)
+		}
+	}
+}
+
 func TestErrorsAreNotKept(t *testing.T) {
 	c := cache.New[string]("t", 1<<20, 1<<20, nil)
 	if _, err := c.Get("r", "k", func() (string, error) { return "", fmt.Errorf("away") }); err == nil {
