@@ -94,20 +94,25 @@ type watchedConn struct {
 // deadline is one direction's. The connection beneath has either none or one
 // that is long past.
 type deadline struct {
-	at  atomic.Int64 // nanoseconds since 1970; 0: none
-	cut atomic.Bool  // the connection beneath has been given one in the past
-	mu  sync.Mutex   // held while cut changes
-	now *atomic.Int64
-	end func(time.Time) error
+	at   atomic.Int64 // nanoseconds since 1970; 0: none
+	busy atomic.Int32 // how many are on their way into the connection beneath, or wait in it
+	cut  atomic.Bool  // the connection beneath has been given one in the past
+	mu   sync.Mutex   // held while cut changes
+	now  *atomic.Int64
+	end  func(time.Time) error
 }
 
 // set notes a new deadline. One that is long past takes effect before set
-// returns: it is how net/http takes a pending read back.
+// returns: it is how net/http takes a pending read back, after each request.
+// Nearly always that read has not begun yet, and then it need not begin.
 func (d *deadline) set(t time.Time) error {
 	if !t.IsZero() && t.Unix() <= past.Unix() {
+		d.at.Store(past.UnixNano())
+		if d.busy.Load() == 0 {
+			return nil // whoever comes now sees it in enter
+		}
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		d.at.Store(past.UnixNano())
 		d.cut.Store(true)
 		return d.end(past)
 	}
@@ -121,6 +126,15 @@ func (d *deadline) set(t time.Time) error {
 	}
 	return nil
 }
+
+// enter announces a read or write, and reports whether it may begin. leave is
+// called in either case.
+func (d *deadline) enter() bool {
+	d.busy.Add(1) // before the look at the deadline, which set moves before it looks at busy
+	return d.at.Load() != past.UnixNano()
+}
+
+func (d *deadline) leave() { d.busy.Add(-1) }
 
 // expire ends what waits in this direction when the deadline is over.
 func (d *deadline) expire() {
@@ -159,6 +173,10 @@ func (d *deadline) revive() bool {
 }
 
 func (c *watchedConn) Read(b []byte) (int, error) {
+	defer c.read.leave()
+	if !c.read.enter() {
+		return 0, os.ErrDeadlineExceeded
+	}
 	for {
 		n, err := c.Conn.Read(b)
 		if n > 0 || err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || !c.read.revive() {
@@ -168,6 +186,10 @@ func (c *watchedConn) Read(b []byte) (int, error) {
 }
 
 func (c *watchedConn) Write(b []byte) (int, error) {
+	defer c.write.leave()
+	if !c.write.enter() {
+		return 0, os.ErrDeadlineExceeded
+	}
 	written := 0
 	for {
 		n, err := c.Conn.Write(b[written:])

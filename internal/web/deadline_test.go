@@ -74,6 +74,30 @@ func TestADeadlineLongPastEndsAPendingReadAtOnce(t *testing.T) {
 	l.mu.Unlock()
 }
 
+// A read that begins after it was taken back ends at once too, takes nothing out of
+// the connection, and costs it nothing. Let enter return true to see it fail.
+func TestAReadTakenBackBeforeItBegan(t *testing.T) {
+	_, c, peer := watched(t)
+	if _, err := io.WriteString(peer, "x"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%d, %v", n, err)
+	}
+	if c.read.cut.Load() {
+		t.Error("the connection beneath was given a deadline")
+	}
+	if err := c.SetReadDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.Read(make([]byte, 1)); n != 1 || err != nil {
+		t.Errorf("after the deadline was lifted: %d, %v", n, err)
+	}
+}
+
 // The sweep may find a deadline over just before it is moved: neither a read
 // nor the rest of a write may be lost to that. Take revive out of Read and
 // Write and this fails.
