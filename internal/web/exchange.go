@@ -23,10 +23,12 @@ type exchange struct {
 	siteKey, siteValue any
 	start              time.Time
 	route              *Route
-	notes              [8]note
-	noted              int
+	notes              []note
+	few                [3]note // the first of them
 	front              *Options
 }
+
+const maxNotes = 8
 
 type note struct{ key, value string }
 
@@ -54,6 +56,9 @@ func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 }
 
 func exchangeOf(ctx context.Context) *exchange {
+	if x, is := ctx.(*exchange); is {
+		return x // as it mostly is
+	}
 	x, _ := ctx.Value(exchangeKey{}).(*exchange)
 	return x
 }
@@ -79,9 +84,11 @@ func ClientIP(ctx context.Context) netip.Addr {
 // A value is cut at 200 bytes.
 func Note(ctx context.Context, key, value string) {
 	x := exchangeOf(ctx)
-	if x == nil || x.noted == len(x.notes) {
+	if x == nil || len(x.notes) == maxNotes {
 		return
 	}
-	x.notes[x.noted] = note{key, value}
-	x.noted++
+	if x.notes == nil {
+		x.notes = x.few[:0]
+	}
+	x.notes = append(x.notes, note{key, value})
 }

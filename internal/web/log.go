@@ -188,7 +188,7 @@ func (l *Log) request(x *exchange, r *http.Request, took time.Duration) {
 		b = append(b, `,"agent":`...)
 		b = appendString(b, ua, 120)
 	}
-	for _, n := range x.notes[:x.noted] {
+	for _, n := range x.notes {
 		b = append(b, ',')
 		b = appendString(b, n.key, 32)
 		b = append(b, ':')

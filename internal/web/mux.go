@@ -62,14 +62,22 @@ type Mux struct {
 type table struct {
 	MuxOptions
 	mux     *http.ServeMux
+	plain   map[string][]mounted // by path: those without wildcards, which need no search
 	routes  []Route
 	methods []string
 	origin  *http.CrossOriginProtection
 }
 
+// mounted is a handler with its route.
+type mounted struct {
+	route *Route
+	mux   *Mux
+	h     Handler
+}
+
 // NewMux returns a Mux without routes.
 func NewMux(o MuxOptions) (*Mux, error) {
-	t := &table{MuxOptions: o, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection()}
+	t := &table{MuxOptions: o, mux: http.NewServeMux(), plain: map[string][]mounted{}, origin: http.NewCrossOriginProtection()}
 	for _, origin := range o.Origins {
 		if err := t.origin.AddTrustedOrigin(origin); err != nil {
 			return nil, err
@@ -109,6 +117,9 @@ func (m *Mux) Handle(pattern string, h Handler, opts ...Option) {
 		m.table.methods = append(m.table.methods, method)
 	}
 	m.table.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { m.serve(route, h, w, r) })
+	if method != "" && !strings.Contains(path, "{") && !strings.HasSuffix(path, "/") {
+		m.table.plain[path] = append(m.table.plain[path], mounted{route, m, h})
+	}
 	if route.CORS != nil && method != http.MethodOptions {
 		m.preflight(route)
 	}
@@ -125,6 +136,16 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x = newExchange(w, r)
 		r = r.WithContext(x)
 		w = &x.out
+	}
+	if r.URL.RawPath == "" {
+		// What is mounted for exactly this is what the table beneath would find:
+		// it prefers the most specific pattern.
+		for _, one := range m.table.plain[r.URL.Path] {
+			if one.route.Method == r.Method {
+				one.mux.serve(one.route, one.h, w, r)
+				return
+			}
+		}
 	}
 	if !cleanPath(r.URL) {
 		m.table.Fail(w, r, notFound())
