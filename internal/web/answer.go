@@ -28,15 +28,14 @@ func Body(w http.ResponseWriter, status int, body []byte) {
 	if h["Cache-Control"] == nil {
 		h["Cache-Control"] = noStore
 	}
-	h["Content-Length"] = []string{strconv.Itoa(len(body))} // or longer ones go out in chunks
-	sized(h, len(body))
+	Sized(h, len(body))
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }
 
-// sized says how long a body is, where net/http would send it in chunks
+// Sized says how long a body is, where net/http would send it in chunks
 // because it is longer than its buffer.
-func sized(h http.Header, n int) {
+func Sized(h http.Header, n int) {
 	if n > 2048 {
 		h["Content-Length"] = []string{strconv.Itoa(n)}
 	}

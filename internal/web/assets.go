@@ -154,7 +154,7 @@ func (a *Assets) serve(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	sized(h, len(body))
+	Sized(h, len(body))
 	_, err := w.Write(body)
 	return err
 }

@@ -83,7 +83,7 @@ func (p *Pages) Render(w http.ResponseWriter, status int, name string, data any)
 		return err
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	sized(w.Header(), buf.Len())
+	Sized(w.Header(), buf.Len())
 	w.WriteHeader(status)
 	_, err := w.Write(buf.Bytes())
 	return err

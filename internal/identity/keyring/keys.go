@@ -39,7 +39,7 @@ type view struct {
 	signers     map[string]*jose.Key
 	set, past   jose.Set
 	body        []byte
-	etag        string
+	etag        []string // the value of a header
 	sealer      *Sealer
 }
 
@@ -79,7 +79,7 @@ func (k *keys) viewAt(now time.Time) *view {
 	v.sealer = newSealer(k.sealers, now, change)
 	v.body = v.set.JSON()
 	sum := sha256.Sum256(v.body)
-	v.etag = `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	v.etag = []string{`"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
 	return v
 }
 

@@ -123,12 +123,12 @@ func (r *Ring) PastVerifiers(ctx context.Context, realm string) (jose.Set, error
 	return k.view(r.db.Now()).past, nil
 }
 
-// JWKS returns the published key set and its entity tag, both ready to send.
-// The body is shared: do not change it.
-func (r *Ring) JWKS(ctx context.Context, realm string) (body []byte, etag string, err error) {
+// JWKS returns the published key set and its entity tag, as the value of a header,
+// both ready to send. They are shared: do not change them.
+func (r *Ring) JWKS(ctx context.Context, realm string) (body []byte, etag []string, err error) {
 	k, err := r.keys(ctx, realm)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	v := k.view(r.db.Now())
 	return v.body, v.etag, nil

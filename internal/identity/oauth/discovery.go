@@ -24,7 +24,7 @@ var discoveryCacheControl = []string{"public, max-age=300"}
 // document is what a realm says of itself, encoded once.
 type document struct {
 	body []byte
-	etag string
+	etag []string // the value of a header
 	of   describedBy
 }
 
@@ -267,7 +267,8 @@ func (s *Server) describe(of describedBy) (*document, error) {
 	return &document{body: body, etag: tagOf(body), of: of}, nil
 }
 
-func tagOf(body []byte) string {
+// tagOf is the entity tag of a body, as the value of a header.
+func tagOf(body []byte) []string {
 	sum := sha256.Sum256(body)
-	return `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	return []string{`"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}
 }

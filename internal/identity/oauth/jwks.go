@@ -3,10 +3,10 @@ package oauth
 import (
 	"fmt"
 	"net/http"
-	"strconv"
 
 	"github.com/cardea-id/cardea/internal/identity/keyring"
 	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/web"
 )
 
 var keysCacheControl = []string{fmt.Sprintf("public, max-age=%d", int(keyring.JWKSMaxAge.Seconds()))}
@@ -21,19 +21,18 @@ func (s *Server) jwks(w http.ResponseWriter, r *http.Request) error {
 	return public(w, r, body, etag, keysCacheControl)
 }
 
-// public writes a document that everybody may keep for a while.
-func public(w http.ResponseWriter, r *http.Request, body []byte, etag string, cacheControl []string) error {
+// public writes a document that everybody may keep for a while. etag is shared by
+// all answers.
+func public(w http.ResponseWriter, r *http.Request, body []byte, etag, cacheControl []string) error {
 	h := w.Header()
 	h["Cache-Control"] = cacheControl
-	values := [...]string{etag, strconv.Itoa(len(body))}
-	h["Etag"] = values[0:1:1]
-	if known := r.Header["If-None-Match"]; len(known) == 1 && known[0] == etag {
+	h["Etag"] = etag
+	if known := r.Header["If-None-Match"]; len(known) == 1 && known[0] == etag[0] {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
 	h["Content-Type"] = contentJSON
-	// Without a length, a body of this size would go out in chunks.
-	h["Content-Length"] = values[1:2:2]
+	web.Sized(h, len(body))
 	_, err := w.Write(body)
 	return err
 }

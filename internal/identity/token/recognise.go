@@ -100,8 +100,7 @@ func (g *Gate) Ours(realm, value string) bool {
 	if strings.HasPrefix(value, OpaquePrefix) {
 		return true
 	}
-	sum := sha256.Sum256([]byte(value))
-	_, known := g.verified.Peek(realm, string(sum[:]))
+	_, known := g.verified.Peek(realm, sumOf(value))
 	return known
 }
 
@@ -120,8 +119,15 @@ func (g *Gate) read(ctx context.Context, realmName, value string) (*Token, error
 	if strings.HasPrefix(value, OpaquePrefix) {
 		return g.open(ctx, realmName, value)
 	}
-	sum := sha256.Sum256([]byte(value))
-	return g.verified.Get(realmName, string(sum[:]), func() (*Token, error) { return g.verify(ctx, r, value) })
+	return g.verified.Get(realmName, sumOf(value), func() (*Token, error) { return g.verify(ctx, r, value) })
+}
+
+// sumOf is the SHA-256 of a token. Those of the usual length are copied to the
+// stack for it, not to the heap.
+func sumOf(value string) string {
+	var space [1024]byte
+	sum := sha256.Sum256(append(space[:0], value...))
+	return string(sum[:])
 }
 
 // verify checks the signature of a JWT and reads its claims.
