@@ -151,7 +151,7 @@ func (l *Log) keepSegment(realm string, old *pendingSegment) {
 
 func (l *Log) writeSegment(ctx context.Context, realm string, s *pendingSegment) error {
 	now := l.db.Now()
-	records := slices.Clone(s.records)
+	records := slices.Clip(s.records) // s keeps its own, in case that this fails
 	for f, n := range s.extra {
 		records = append(records, Activity{At: now, Action: f.action, Reason: f.reason, Actor: Actor{Kind: "anonymous", IP: f.ip}, Count: n})
 	}

@@ -62,8 +62,10 @@ func (s *Settings) Audience(issuer string, scopes, resources []string) []string 
 		list = slices.Clone(s.Resources)
 	}
 	for _, own := range ownResources {
-		name := issuer + own.path
-		if slices.Contains(scopes, own.scope) && (len(resources) == 0 || own.scope == ScopeOpenID) && !slices.Contains(list, name) {
+		if !slices.Contains(scopes, own.scope) || len(resources) > 0 && own.scope != ScopeOpenID {
+			continue
+		}
+		if name := issuer + own.path; !slices.Contains(list, name) {
 			list = append(list, name)
 		}
 	}

@@ -60,7 +60,7 @@ func (s *Server) notYet(a *asking, asked *approval.Request, o approval.Outcome) 
 	case approval.Expired:
 		return refuse("expired_token", "nobody agreed in time; begin anew")
 	case approval.Reused:
-		err := s.grants.Revoke(a.request.Context(), actor(a.request, a.caller.Client), a.realm.Name, asked.Issued, "code_reuse")
+		err := s.grants.Revoke(a.request.Context(), a.actor(), a.realm.Name, asked.Issued, "code_reuse")
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return err
 		}
@@ -72,7 +72,7 @@ func (s *Server) notYet(a *asking, asked *approval.Request, o approval.Outcome) 
 // one transaction, together with what then does, if it is not nil.
 func (s *Server) redeemApproval(a *asking, k approval.Kind, code string, then func(*db.Tx, proved) error) (p proved, asked *approval.Request, outcome approval.Outcome, err error) {
 	ctx, c := a.request.Context(), a.caller.Client
-	by := actor(a.request, c)
+	by := a.actor()
 	slot, err := s.grants.Reserve(ctx, a.realm.Name, grant.ForGrants)
 	if err != nil {
 		return proved{}, nil, approval.Unknown, err

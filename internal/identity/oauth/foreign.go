@@ -153,7 +153,7 @@ func (s *Server) linkByEmail(a *asking, f *foreign) (*trust.Link, error) {
 	}) {
 		return nil, fault.New(fault.NotFound, "email_unverified", "the address is not verified here")
 	}
-	return s.trust.Link(ctx, actor(a.request, a.caller.Client), a.realm.Name, f.issuer.ID, f.subject, who.ID)
+	return s.trust.Link(ctx, a.actor(), a.realm.Name, f.issuer.ID, f.subject, who.ID)
 }
 
 // resources are those that an assertion is for (RFC 8707), and whether it says so

@@ -23,7 +23,7 @@ func (codeGrant) prove(s *Server, a *asking) (proved, error) {
 		return proved{}, err
 	}
 	ctx, c := a.request.Context(), a.caller.Client
-	by := actor(a.request, c)
+	by := a.actor()
 	slot, err := s.grants.Reserve(ctx, a.realm.Name, grant.ForGrants)
 	if err != nil {
 		return proved{}, err

@@ -22,7 +22,7 @@ func (credentialsGrant) prove(s *Server, a *asking) (proved, error) {
 	if err != nil {
 		return proved{}, err
 	}
-	g, err := s.grants.StandingFor(a.request.Context(), actor(a.request, c.Client), c.Client, c.credential)
+	g, err := s.grants.StandingFor(a.request.Context(), a.actor(), c.Client, c.credential)
 	if err != nil {
 		return proved{}, err
 	}

@@ -54,7 +54,7 @@ func (bearerGrant) prove(s *Server, a *asking) (proved, error) {
 	if err := s.spendGrantAssertion(a.request.Context(), a.realm, f); err != nil {
 		return proved{}, badAuthorization(err)
 	}
-	g, err := s.grants.ExchangeFor(a.request.Context(), actor(a.request, a.caller.Client), a.caller.Client, grant.Shown{Principal: link.Principal, Credential: link.ID})
+	g, err := s.grants.ExchangeFor(a.request.Context(), a.actor(), a.caller.Client, grant.Shown{Principal: link.Principal, Credential: link.ID})
 	if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.NotFound) {
 		return proved{}, badGrant("whom the assertion speaks of, or the link with them, has ended")
 	}

@@ -26,7 +26,7 @@ func (refreshGrant) prove(s *Server, a *asking) (proved, error) {
 	if err := s.checkNarrowing(a, text); err != nil {
 		return proved{}, err
 	}
-	rotation, err := s.grants.Refresh(a.request.Context(), actor(a.request, c), c, text, a.refreshBound())
+	rotation, err := s.grants.Refresh(a.request.Context(), a.actor(), c, text, a.refreshBound())
 	if err != nil {
 		return proved{}, err
 	}

@@ -223,7 +223,7 @@ func (s *Server) exchangeFor(a *asking, subject, acting *shown) (*grant.Grant, e
 	if acting != nil {
 		x.Actor = acting.principal
 	}
-	g, err := s.grants.ExchangeFor(a.request.Context(), actor(a.request, a.caller.Client), a.caller.Client, x)
+	g, err := s.grants.ExchangeFor(a.request.Context(), a.actor(), a.caller.Client, x)
 	if fault.Is(err, fault.Forbidden) || fault.Is(err, fault.NotFound) || fault.Is(err, fault.Unauthenticated) {
 		return nil, badRequest("what the token stands for has ended")
 	}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/detail"
@@ -24,6 +25,15 @@ type asking struct {
 	bound     token.Binding // what access tokens will be bound to
 	resources []string      // asked for by this request, each allowed for the client
 	details   detail.List   // the same
+	by        audit.Actor   // see actor
+}
+
+// actor is who causes what the request changes, once it is known who asks.
+func (a *asking) actor() audit.Actor {
+	if a.by.Kind == "" {
+		a.by = actor(a.request, a.caller.Client)
+	}
+	return a.by
 }
 
 // proved is what a grant type has shown: under which grant tokens may be
@@ -155,11 +165,11 @@ func (s *Server) issueWith(a *asking, p proved, more ...token.Claim) (token.Issu
 		req.ID = &token.IDRequest{Nonce: p.nonce, Claims: append(claims, more...)}
 	}
 	issue := func() (token.Issued, error) {
-		return s.tokens.Issue(a.request.Context(), actor(a.request, a.caller.Client), req)
+		return s.tokens.Issue(a.request.Context(), a.actor(), req)
 	}
 	if p.assertion != nil {
 		issue = func() (token.Issued, error) {
-			return s.tokens.IssueAssertion(a.request.Context(), actor(a.request, a.caller.Client), *p.assertion)
+			return s.tokens.IssueAssertion(a.request.Context(), a.actor(), *p.assertion)
 		}
 	}
 	issued, err := issue()
