@@ -2,6 +2,8 @@ package fault
 
 import "strings"
 
+const mostLine = 400 // bytes
+
 // Line is a stranger's word, fit for a line of an error: short, and without control
 // characters.
 func Line(s string) string {
@@ -11,8 +13,8 @@ func Line(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, "?"))
-	if len(s) > 200 {
-		s = strings.ToValidUTF8(s[:200], "") + "…"
+	if len(s) > mostLine {
+		s = strings.ToValidUTF8(s[:mostLine], "") + "…"
 	}
 	return strings.TrimSpace(s)
 }

@@ -290,7 +290,7 @@ func (s *Store) importPart(ctx context.Context, realm, importID string) (more bo
 			return err
 		}
 		now.State, now.Updated, now.Ended = ImportFailed, tx.Now, tx.Now
-		now.LastError = clip(fmt.Errorf("part %d: %s", now.DoneParts+1, refused.Detail))
+		now.LastError = fault.Line(fmt.Sprintf("part %d: %s", now.DoneParts+1, refused.Detail))
 		audit.Append(tx, now.By, now.event("fail", map[string]any{"name": now.Name, "error": now.LastError, "done": now.DoneFacts}))
 		return updateImport(tx, now)
 	})

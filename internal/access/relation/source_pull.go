@@ -102,12 +102,12 @@ func (s *Store) doPull(ctx context.Context, j *job.Job) error {
 		if verb != "" {
 			e := sourceEvent(verb, n)
 			if failed != nil {
-				e.Data["error"] = clip(failed)
+				e.Data["error"] = fault.Line(failed.Error())
 			}
 			audit.Append(tx, audit.System, e)
 		}
 		if failed != nil {
-			return pullFailed(tx, n.ID, clip(failed))
+			return pullFailed(tx, n.ID, fault.Line(failed.Error()))
 		}
 		return pullDone(tx, n.ID, total, added, removed)
 	})
@@ -120,11 +120,6 @@ var errOvertaken = errors.New("the source was pulled again or changed meanwhile"
 // same reports whether the row is that of a pull that nothing has overtaken.
 func (s *Source) same(began *Source) bool {
 	return s.Pulled.Equal(began.Pulled) && s.Version == began.Version
-}
-
-func clip(err error) string {
-	text := err.Error()
-	return text[:min(len(text), 400)]
 }
 
 // pull reads all that a source gives, then writes what differs. Before the first

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cardea-id/cardea/internal/access/relation"
 	"github.com/cardea-id/cardea/internal/audit"
@@ -121,6 +122,36 @@ func TestFactsArePulled(t *testing.T) {
 		for _, want := range []string{"access_source.create", "access_source.fail", "access_source.recover", "access_source.delete"} {
 			if strings.Count(seen, want) != 1 {
 				t.Errorf("%s is in %s", want, seen)
+			}
+		}
+	})
+}
+
+// What a source answers is in another language and encoding, or none; that it
+// failed is written down all the same, as words that every database keeps.
+func TestWhatASourceSaidIsKept(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		box, err := secret.NewBox(make([]byte, secret.MasterKeySize))
+		if err != nil {
+			t.Fatal(err)
+		}
+		queue := job.NewQueue(e.DB, "nod_test", box, slog.New(slog.DiscardHandler))
+		said := ""
+		store := relation.NewStore(relation.Options{DB: e.DB, Log: e.Log, Jobs: queue, Box: box, CheckURL: func(string) error { return nil },
+			Pull: func(context.Context, *relation.Source, string, func([]byte) error) error { return errors.New(said) }})
+		e.Start(t)
+		made, err := store.CreateSource(ctx, audittest.By, dbtest.Realm, relation.Source{Name: "teams", Kind: relation.HTTP, URL: "https://hr.example/teams", Enabled: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, s := range []string{strings.Repeat("–", 300), "Gr\xfc\xdfe", "a\x00b"} {
+			said = s
+			if err := store.PullAtOnce(ctx, dbtest.Realm, made.ID); err != nil {
+				t.Errorf("%q: %v", s, err)
+			}
+			n, err := store.SourceByID(ctx, dbtest.Realm, made.ID)
+			if err != nil || n.Failures != int64(i+1) || n.LastError == "" || !utf8.ValidString(n.LastError) {
+				t.Errorf("after %q: %+v, %v", s, n, err)
 			}
 		}
 	})
