@@ -30,7 +30,11 @@ func (h *held) take(realm string, n int64) bool {
 	return true
 }
 
+// give gives back what was taken, which may be nothing.
 func (h *held) give(realm string, n int64) {
+	if n == 0 {
+		return // perhaps nobody has taken anything yet
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.all -= n

@@ -127,8 +127,9 @@ func TestFactsArePulled(t *testing.T) {
 	})
 }
 
-// What a source answers is in another language and encoding, or none; that it
-// failed is written down all the same, as words that every database keeps.
+// What a source answers is in another language and encoding, or none, and that is
+// the very first thing a node hears of any; that it failed is written down all the
+// same, as words that every database keeps.
 func TestWhatASourceSaidIsKept(t *testing.T) {
 	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
 		box, err := secret.NewBox(make([]byte, secret.MasterKeySize))
