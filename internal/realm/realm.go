@@ -108,3 +108,11 @@ func From(ctx context.Context) *Realm {
 	r, _ := ctx.Value(Key{}).(*Realm)
 	return r
 }
+
+// IssuerFrom is the issuer of the realm that With put into ctx, or "".
+func IssuerFrom(ctx context.Context) string {
+	if r := From(ctx); r != nil {
+		return r.Issuer
+	}
+	return ""
+}

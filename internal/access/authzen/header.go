@@ -56,5 +56,3 @@ func schemeOf(r *http.Request) string {
 	}
 	return scheme
 }
-
-func join(words []string) string { return strings.Join(words, " ") }

@@ -2,6 +2,7 @@ package authzen
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -46,24 +47,27 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (s *Server) challenge(h http.Header, r *http.Request, rl *realm.Realm, err error) {
-	whose := `realm="` + rl.Issuer + `", scope="` + Scope + `", resource_metadata="` + rl.ResourceMetadata(Path) + `"`
-	algs := ` algs="` + join(s.o.Algorithms) + `"`
+	algs := strings.Join(s.o.Algorithms, " ")
+	add := func(scheme, code, algs string) {
+		h.Add("WWW-Authenticate", web.Challenge(scheme, "realm", rl.Issuer, "scope", Scope, "resource_metadata", rl.ResourceMetadata(Path), "error", code, "algs", algs))
+	}
 	scheme := schemeOf(r)
 	switch code := fault.Code(err); {
 	case fault.Is(err, fault.Forbidden) && code == "insufficient_scope":
-		h.Add("WWW-Authenticate", scheme+" "+whose+`, error="insufficient_scope"`)
+		add(scheme, code, "")
 	case !fault.Is(err, fault.Unauthenticated):
 	case scheme == "DPoP":
 		if code != "invalid_dpop_proof" && code != "use_dpop_nonce" {
 			code = "invalid_token"
 		}
-		h.Add("WWW-Authenticate", "DPoP "+whose+`, error="`+code+`",`+algs)
+		add(scheme, code, algs)
 	default:
-		if r.Header.Get("Authorization") != "" && scheme == "Bearer" {
-			whose += `, error="invalid_token"`
+		code = ""
+		if scheme == "Bearer" {
+			code = "invalid_token"
 		}
-		h.Add("WWW-Authenticate", "Bearer "+whose)
-		h.Add("WWW-Authenticate", "DPoP"+algs)
-		h.Add("WWW-Authenticate", `Basic realm="`+rl.Issuer+`", charset="UTF-8"`)
+		add("Bearer", code, "")
+		h.Add("WWW-Authenticate", web.Challenge("DPoP", "algs", algs))
+		h.Add("WWW-Authenticate", web.Challenge("Basic", "realm", rl.Issuer, "charset", "UTF-8"))
 	}
 }

@@ -79,7 +79,7 @@ func Admit(w http.ResponseWriter, r *http.Request, authenticate func(http.Respon
 	c, err := authenticate(w, r, rl)
 	if err != nil {
 		if fault.Is(err, fault.Unauthenticated) {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="`+rl.Issuer+`", scope="`+Scope+`"`)
+			w.Header().Set("WWW-Authenticate", web.Challenge("Bearer", "realm", rl.Issuer, "scope", Scope))
 		}
 		if limiter != nil && (fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.Forbidden)) {
 			if wait, ok := limiter.AllowAddr(RateRefused, web.ClientIP(r.Context())); !ok {

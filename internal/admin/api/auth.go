@@ -1,7 +1,7 @@
 package api
 
 import (
-	"context"
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -57,24 +57,17 @@ type Caller struct {
 // section 3).
 type challenge struct {
 	fault *fault.Error
-	code  string // invalid_token, insufficient_scope or "" when there was no token
-	dpop  bool   // the token was presented with a proof
-	more  string // parameters of the code
-	plain string // the description, where the fault's detail is not fit for a header
+	code  string   // invalid_token, insufficient_scope or "" when there was no token
+	dpop  bool     // the token was presented with a proof
+	more  []string // parameters of the code, names and values
+	plain string   // the description, where the fault's detail is not fit for a header
 }
 
 func (c *challenge) Error() string { return c.fault.Error() }
 func (c *challenge) Unwrap() error { return c.fault }
 
 func unauthenticated(code, format string, args ...any) error {
-	return &challenge{fault.New(fault.Unauthenticated, firstWord(code, "token_missing"), format, args...), code, false, "", ""}
-}
-
-func firstWord(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
+	return &challenge{fault: fault.New(fault.Unauthenticated, cmp.Or(code, "token_missing"), format, args...), code: code}
 }
 
 // authenticate finds out who asks. It counts those it refuses, per address.
@@ -104,10 +97,10 @@ func (s *Server) caller(w http.ResponseWriter, r *http.Request) (*Caller, error)
 	}
 	t, err := s.Authenticate(w, r, rl, shown)
 	if code := fault.Code(err); code == "invalid_dpop_proof" || code == "use_dpop_nonce" {
-		return nil, &challenge{fault.New(fault.Unauthenticated, code, "%s", err.Error()), code, shown.DPoP, "", ""}
+		return nil, &challenge{fault: fault.New(fault.Unauthenticated, code, "%s", err.Error()), code: code, dpop: shown.DPoP}
 	}
 	if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.Forbidden) || fault.Is(err, fault.NotFound) || fault.Is(err, fault.Invalid) {
-		return nil, &challenge{fault.New(fault.Unauthenticated, "invalid_token", "the access token is not valid here, has expired, was revoked or is bound otherwise"), "invalid_token", shown.DPoP, "", ""}
+		return nil, &challenge{fault: fault.New(fault.Unauthenticated, "invalid_token", "the access token is not valid here, has expired, was revoked or is bound otherwise"), code: "invalid_token", dpop: shown.DPoP}
 	}
 	if err != nil {
 		return nil, err
@@ -116,7 +109,7 @@ func (s *Server) caller(w http.ResponseWriter, r *http.Request) (*Caller, error)
 		return nil, unauthenticated("invalid_token", "the access token is not for this API")
 	}
 	if !slices.Contains(t.Scopes, wire.Scope) {
-		return nil, &challenge{fault.New(fault.Forbidden, "insufficient_scope", "the access token lacks the scope %s", wire.Scope), "insufficient_scope", shown.DPoP, "", ""}
+		return nil, &challenge{fault: fault.New(fault.Forbidden, "insufficient_scope", "the access token lacks the scope %s", wire.Scope), code: "insufficient_scope", dpop: shown.DPoP}
 	}
 	o, err := s.Operators.ByPrincipal(ctx, rl.Name, t.Principal)
 	if fault.Is(err, fault.NotFound) {
@@ -161,36 +154,22 @@ func tooMany(wait time.Duration) error {
 // fail writes an error, with the challenge that belongs to it.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var c *challenge
-	if errors.As(err, &c) {
-		w.Header().Set("WWW-Authenticate", c.header(r.Context()))
+	if rl := realm.From(r.Context()); rl != nil && errors.As(err, &c) {
+		w.Header().Set("WWW-Authenticate", c.header(rl))
 	}
 	web.Problem(w, r, err)
 }
 
-func (c *challenge) header(ctx context.Context) string {
-	scheme := "Bearer"
-	if c.dpop {
-		scheme = "DPoP"
-	}
-	h := scheme + ` realm="` + realmName(ctx) + `", scope="` + wire.Scope + `"`
-	if rl := realm.From(ctx); rl != nil { // RFC 9728, section 5.1
-		h += `, resource_metadata="` + rl.ResourceMetadata(wire.Path) + `"`
-	}
+func (c *challenge) header(rl *realm.Realm) string {
+	params := []string{"realm", rl.Issuer, "scope", wire.Scope, "resource_metadata", rl.ResourceMetadata(wire.Path)} // RFC 9728, section 5.1
 	if c.code != "" {
-		h += `, error="` + c.code + `", error_description="` + firstWord(c.plain, c.fault.Detail) + `"`
+		params = append(params, "error", c.code, "error_description", cmp.Or(c.plain, c.fault.Detail))
 	}
-	h += c.more
-	if c.dpop {
-		h += `, algs="` + strings.Join(client.Algorithms(), " ") + `"`
+	params = append(params, c.more...)
+	if !c.dpop {
+		return web.Challenge("Bearer", params...)
 	}
-	return h
-}
-
-func realmName(ctx context.Context) string {
-	if rl := realm.From(ctx); rl != nil {
-		return rl.Issuer
-	}
-	return ""
+	return web.Challenge("DPoP", append(params, "algs", strings.Join(client.Algorithms(), " "))...)
 }
 
 func kindOf(principal string) string {

@@ -34,5 +34,5 @@ func (s *Server) fresh(c *Caller, o Operation, dpop bool) error {
 		return nil
 	}
 	f := fault.New(fault.Unauthenticated, "insufficient_user_authentication", "this takes a sign-in of the level %s within the last %s; sign in again", least, age)
-	return &challenge{f, f.Code, dpop, `, acr_values="` + least + `", max_age="` + strconv.Itoa(int(age.Seconds())) + `"`, ""}
+	return &challenge{fault: f, code: f.Code, dpop: dpop, more: []string{"acr_values", least, "max_age", strconv.Itoa(int(age.Seconds()))}}
 }

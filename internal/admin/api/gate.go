@@ -218,26 +218,16 @@ func (s *Server) forbidden(r *http.Request, c *Caller, a *policy.Answer, decisio
 		why += reason.Text
 	}
 	if up := a.StepUp; up != nil && c.By.Kind == "person" { // RFC 9470, section 3
-		more, within := `, acr_values="`+headerSafe(up.ACR)+`"`, ""
+		more, within := []string{"acr_values", up.ACR}, ""
 		if up.MaxAge > 0 {
-			more += `, max_age="` + strconv.Itoa(int(up.MaxAge.Seconds())) + `"`
+			more = append(more, "max_age", strconv.Itoa(int(up.MaxAge.Seconds())))
 			within = " within the last " + up.MaxAge.String()
 		}
 		f := fault.New(fault.Unauthenticated, "insufficient_user_authentication", "%s; a sign-in of the level %s%s would be enough%s", why, up.ACR, within, said(decision))
-		plain := fault.New(fault.Unauthenticated, f.Code, "a policy takes a sign-in of the level %s%s; sign in again", headerSafe(up.ACR), within)
-		return &challenge{f, f.Code, strings.HasPrefix(r.Header.Get("Authorization"), "DPoP"), more, plain.Detail}
+		return &challenge{fault: f, code: f.Code, dpop: strings.HasPrefix(r.Header.Get("Authorization"), "DPoP"), more: more,
+			plain: "a policy takes a sign-in of the level " + up.ACR + within + "; sign in again"}
 	}
 	return fault.New(fault.Forbidden, "forbidden_by_policy", "%s%s", why, said(decision))
-}
-
-// headerSafe is s without what would end a quoted string.
-func headerSafe(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' || r == '"' || r == '\\' {
-			return -1
-		}
-		return r
-	}, s)
 }
 
 // noteAdmin writes down a decision about an operation, and gives its id, "" where

@@ -37,7 +37,7 @@ func (s *Server) bearer(w http.ResponseWriter, r *http.Request, rl *realm.Realm)
 		// Section 3.1: a request without credentials is told nothing but how
 		// to bring some.
 		return nil, &Error{Status: http.StatusUnauthorized, Code: "invalid_token", Description: "an access token is needed",
-			Challenge: "Bearer " + whose(rl), OrDPoP: true}
+			Challenge: challenge(rl, "Bearer"), OrDPoP: true}
 	}
 	t, err := s.Accept(w, r, rl, p)
 	if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.Forbidden) || fault.Is(err, fault.NotFound) {
@@ -141,7 +141,7 @@ func badToken(rl *realm.Realm, p Presented) *Error {
 // tooLittle is the answer to a token without the scope that is needed.
 func tooLittle(rl *realm.Realm, t *token.Token, scope string) *Error {
 	return &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Description: "the access token lacks a scope",
-		Challenge: tokenType(t) + " " + whose(rl) + `, error="insufficient_scope", scope=` + quoted(scope)}
+		Challenge: challenge(rl, tokenType(t), "error", "insufficient_scope", "scope", scope)}
 }
 
 // challenged adds to a refusal of ours what RFC 6750, section 3 and RFC 9449,
@@ -151,16 +151,17 @@ func challenged(rl *realm.Realm, p Presented, err error) error {
 	if !ok {
 		return err
 	}
-	e.Challenge = p.scheme() + " " + whose(rl) + ", error=" + quoted(e.Code) + ", error_description=" + quoted(e.Description)
+	algs := ""
 	if p.DPoP {
-		e.Challenge += ", algs=" + quoted(proofTypes(rl))
+		algs = proofTypes(rl)
 	}
+	e.Challenge = challenge(rl, p.scheme(), "error", e.Code, "error_description", e.Description, "algs", algs)
 	e.OrDPoP = !p.DPoP && e.Code == "invalid_token"
 	return e
 }
 
-// whose is what every challenge of userinfo says: the realm, and where the
+// challenge is a challenge of userinfo. Every one says the realm, and where the
 // metadata of its resource are (RFC 9728, section 5.1).
-func whose(rl *realm.Realm) string {
-	return "realm=" + quoted(rl.Issuer) + ", resource_metadata=" + quoted(rl.ResourceMetadata(""))
+func challenge(rl *realm.Realm, scheme string, params ...string) string {
+	return web.Challenge(scheme, append([]string{"realm", rl.Issuer, "resource_metadata", rl.ResourceMetadata("")}, params...)...)
 }

@@ -148,7 +148,7 @@ func (p *presented) method() (*clientAuth, error) {
 func (s *Server) badClient(p *presented, description string) *Error {
 	e := &Error{Status: http.StatusUnauthorized, Code: "invalid_client", Description: description}
 	if p.basic {
-		e.Challenge = "Basic realm=" + quoted(p.realm.Issuer) + `, charset="UTF-8"`
+		e.Challenge = web.Challenge("Basic", "realm", p.realm.Issuer, "charset", "UTF-8")
 	}
 	return e
 }

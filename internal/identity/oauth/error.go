@@ -82,7 +82,7 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 		h.Set("WWW-Authenticate", e.Challenge)
 	}
 	if e.OrDPoP {
-		h.Add("WWW-Authenticate", "DPoP algs="+quoted(proofTypes(realm.From(r.Context()))))
+		h.Add("WWW-Authenticate", web.Challenge("DPoP", "algs", proofTypes(realm.From(r.Context()))))
 	}
 	noStore(h)
 	h["Content-Type"] = contentJSON
@@ -97,17 +97,4 @@ func (e *Error) json() []byte {
 		b = appendString(append(b, `,"error_description":`...), e.Description)
 	}
 	return append(b, '}')
-}
-
-// quoted makes text fit for a quoted-string of WWW-Authenticate (RFC 6750,
-// section 3: printable ASCII without quote and backslash).
-func quoted(text string) string {
-	b := make([]byte, 0, len(text)+2)
-	b = append(b, '"')
-	for i := 0; i < len(text); i++ {
-		if c := text[i]; c >= 0x20 && c <= 0x7e && c != '"' && c != '\\' {
-			b = append(b, c)
-		}
-	}
-	return string(append(b, '"'))
 }

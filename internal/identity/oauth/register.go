@@ -132,7 +132,7 @@ func (s *Server) refuseRegistration(r *http.Request, rl *realm.Realm, err error)
 	case fault.Unauthenticated:
 		s.log.Activity(rl.Name, from(r), audit.Activity{Action: "registration.refuse", Reason: f.Code})
 		return &Error{Status: http.StatusUnauthorized, Code: "invalid_token", Description: f.Detail,
-			Challenge: "Bearer realm=" + quoted(rl.Issuer) + `, error="invalid_token"`}
+			Challenge: web.Challenge("Bearer", "realm", rl.Issuer, "error", "invalid_token")}
 	case fault.Forbidden:
 		return &Error{Status: http.StatusForbidden, Code: "access_denied", Description: f.Detail}
 	case fault.Invalid:
