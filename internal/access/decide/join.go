@@ -67,21 +67,12 @@ func (s *Snapshots) renew(g *steps, realm string, whom []graph.Entity, entries [
 				fits = false
 				continue
 			}
-			fits = fits && !s.unfit(g.Graph, t.Object)
+			fits = fits && !g.HasAttribute(t.Object, s.o.Directory.Unfit)
 		}
 		if !fits {
 			s.refuse(g, x.Entity)
 		}
 	}
-}
-
-func (s *Snapshots) unfit(g *graph.Graph, e graph.Entity) bool {
-	for name := range g.Attributes(e) {
-		if name == s.o.Directory.Unfit {
-			return true
-		}
-	}
-	return false
 }
 
 // refuse makes one of the directory's own unfit, with all who are in it, until the

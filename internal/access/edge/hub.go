@@ -185,7 +185,7 @@ func (h *hub) advance(ctx context.Context) error {
 func refused(g *graph.Graph, seen map[graph.Entity]bool) {
 	var todo []graph.Entity
 	for e := range seen {
-		if replica.IsUnfit(g, e) {
+		if g.HasAttribute(e, replica.Unfit) {
 			todo = append(todo, e)
 		}
 	}
@@ -193,7 +193,7 @@ func refused(g *graph.Graph, seen map[graph.Entity]bool) {
 		x := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		for t := range g.To(x) {
-			if _, known := seen[t.Subject]; t.Relation == graph.Member && !known && replica.IsUnfit(g, t.Subject) {
+			if _, known := seen[t.Subject]; t.Relation == graph.Member && !known && g.HasAttribute(t.Subject, replica.Unfit) {
 				seen[t.Subject] = false
 				todo = append(todo, t.Subject)
 			}

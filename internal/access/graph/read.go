@@ -154,6 +154,16 @@ func (g *Graph) Attributes(e Entity) iter.Seq2[string, any] {
 	return g.Facts(n).All()
 }
 
+// HasAttribute reports whether an entity has an attribute, whatever its value.
+func (g *Graph) HasAttribute(e Entity, name string) bool {
+	for known := range g.Attributes(e) {
+		if known == name {
+			return true
+		}
+	}
+	return false
+}
+
 func compareEntities(a, b Entity) int {
 	return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.ID, b.ID))
 }

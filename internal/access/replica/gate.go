@@ -51,16 +51,6 @@ const (
 // Unfit is the attribute of those whose memberships could not all be held.
 const Unfit = "unfit"
 
-// IsUnfit reports whether an entity's memberships could not all be held.
-func IsUnfit(g *graph.Graph, e graph.Entity) bool {
-	for name := range g.Attributes(e) {
-		if name == Unfit {
-			return true
-		}
-	}
-	return false
-}
-
 // Gate refuses principals that may do nothing: those that there are not, or that
 // are suspended, unfit or have expired, and those of an owner who is. It is the gate of
 // the server and of edges alike. See principal.Live.
