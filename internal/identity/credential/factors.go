@@ -33,46 +33,36 @@ func NewFactors(d *db.DB, log *audit.Log, realms *realm.Registry, box *secret.Bo
 // nodes, apart from that of passwords; browsers that have signed in to the
 // account before have one of their own. factor is for the trace of a wrong one.
 func (f *Factors) Guess(ctx context.Context, by audit.Actor, name, id, factor, browser string, check func() (right bool, err error)) (Result, error) {
-	r, err := f.realms.ByName(ctx, name)
-	if err != nil {
-		return Result{}, err
-	}
-	b := bucket{subject: "2 " + id}
-	err = f.db.View(ctx, name, func(tx *db.Tx) (err error) {
-		b.browser, err = knownBrowser(tx, id, BrowserHash(browser))
-		return err
+	refused := f.refused(by, name, id, factor)
+	return f.counted(ctx, name, id, id, browser, refused, func() (Result, error) {
+		right, err := check()
+		if err != nil || !right {
+			// An error is no proof that nothing was learned: the guess stays counted.
+			refused("factor_wrong")
+			return Result{}, err
+		}
+		return Result{Outcome: Right}, nil
 	})
-	if err != nil {
-		return Result{}, err
-	}
-	reserved, wait, err := f.reserve(ctx, name, b, r.Settings)
-	if err != nil {
-		return Result{}, err
-	}
-	refused := func(reason string) { refuseSignIn(f.log, name, by, id, reason, factor) }
-	if wait > 0 {
-		refused("guess_limit")
-		return Result{Outcome: Limited, RetryAfter: wait}, nil
-	}
-	right, err := check()
-	if err != nil || !right {
-		// An error is no proof that nothing was learned: the guess stays counted.
-		refused("factor_wrong")
-		return Result{}, err
-	}
-	return Result{Outcome: Right}, f.release(ctx, name, reserved)
 }
 
 // GuessTyped is Guess for a guess at what was asked for by a name that may be
 // nobody's. It is counted by what was typed besides whose it is found to be, ""
 // for nobody's, so that when that is found out does not show in what is counted.
 func (f *Factors) GuessTyped(ctx context.Context, by audit.Actor, name, typed, id, factor, browser string, check func() (right bool, err error)) (Result, error) {
+	whose := cmp.Or(id, typed+"?")
+	return f.counted(ctx, name, typed, whose, browser, f.refused(by, name, id, factor), func() (Result, error) {
+		return f.Guess(ctx, by, name, whose, factor, browser, check)
+	})
+}
+
+// counted evaluates a guess that counts for subject, if that has one left; the
+// browsers are those known to whose account it is.
+func (f *Factors) counted(ctx context.Context, name, subject, whose, browser string, refused func(reason string), evaluate func() (Result, error)) (Result, error) {
 	r, err := f.realms.ByName(ctx, name)
 	if err != nil {
 		return Result{}, err
 	}
-	whose := cmp.Or(id, typed+"?")
-	b := bucket{subject: "2 " + typed}
+	b := bucket{subject: "2 " + subject}
 	err = f.db.View(ctx, name, func(tx *db.Tx) (err error) {
 		b.browser, err = knownBrowser(tx, whose, BrowserHash(browser))
 		return err
@@ -85,14 +75,19 @@ func (f *Factors) GuessTyped(ctx context.Context, by audit.Actor, name, typed, i
 		return Result{}, err
 	}
 	if wait > 0 {
-		refuseSignIn(f.log, name, by, id, "guess_limit", factor)
+		refused("guess_limit")
 		return Result{Outcome: Limited, RetryAfter: wait}, nil
 	}
-	result, err := f.Guess(ctx, by, name, whose, factor, browser, check)
+	result, err := evaluate()
 	if err == nil && result.Outcome == Right {
 		err = f.release(ctx, name, reserved)
 	}
 	return result, err
+}
+
+// refused leaves the trace of a guess that did not count as right.
+func (f *Factors) refused(by audit.Actor, name, id, factor string) func(reason string) {
+	return func(reason string) { refuseSignIn(f.log, name, by, id, reason, factor) }
 }
 
 // RememberDeviceTx has a browser that has signed in to an account before not be

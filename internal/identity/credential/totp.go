@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
+	"iter"
 	"net/url"
 	"slices"
 	"strings"
@@ -114,19 +115,11 @@ func (f *Factors) AddTOTP(ctx context.Context, by audit.Actor, realm, principal,
 
 // unshared refuses the secret of an app that somebody has already.
 func (f *Factors) unshared(tx *db.Tx, realm, principal string, key []byte) error {
-	all, err := living(tx, principal)
-	if err != nil {
-		return err
-	}
-	for _, c := range all {
-		if c.Type != TOTP {
-			continue
-		}
-		_, other, err := f.openTOTP(realm, principal, c.ID, c.data)
+	for a, err := range f.apps(tx, realm, principal) {
 		if err != nil {
 			return err
 		}
-		if secret.Equal(key, other) {
+		if secret.Equal(key, a.key) {
 			return fault.New(fault.Conflict, "app_added", "this authenticator app was added a moment ago")
 		}
 	}
@@ -139,31 +132,50 @@ func (f *Factors) unshared(tx *db.Tx, realm, principal string, key []byte) error
 func (f *Factors) CheckTOTP(ctx context.Context, realm, principal, code string) (used Credential, right bool, err error) {
 	err = f.db.UpdateRC(ctx, realm, func(tx *db.Tx) error {
 		used, right = Credential{}, false
-		all, err := living(tx, principal)
-		if err != nil {
-			return err
-		}
-		for _, c := range all {
-			if c.Type != TOTP {
-				continue
-			}
-			t, key, err := f.openTOTP(realm, principal, c.ID, c.data)
+		for a, err := range f.apps(tx, realm, principal) {
 			if err != nil {
 				return err
 			}
-			step, ok := t.match(key, code, tx.Now, c.counter)
+			step, ok := a.match(a.key, code, tx.Now, a.counter)
 			if !ok {
 				continue
 			}
 			// Whoever reads the same last step at once, one of them moves it.
-			if right, err = advance(tx, c.ID, step); err != nil || right {
-				used = c
+			if right, err = advance(tx, a.ID, step); err != nil || right {
+				used = a.Credential
 				return err
 			}
 		}
 		return nil
 	})
 	return used, right, err
+}
+
+// app is a time-based factor, opened.
+type app struct {
+	Credential
+	totp
+	key []byte
+}
+
+// apps opens the time-based factors of a person, one after the other.
+func (f *Factors) apps(tx *db.Tx, realm, principal string) iter.Seq2[app, error] {
+	return func(yield func(app, error) bool) {
+		all, err := living(tx, principal)
+		if err != nil {
+			yield(app{}, err)
+			return
+		}
+		for _, c := range all {
+			if c.Type != TOTP {
+				continue
+			}
+			t, key, err := f.openTOTP(realm, principal, c.ID, c.data)
+			if !yield(app{c, t, key}, err) {
+				return
+			}
+		}
+	}
 }
 
 // match finds the step after the given one, not further than the window from
