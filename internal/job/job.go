@@ -7,6 +7,8 @@
 // A [Queue] does single jobs that were promised when something was committed,
 // such as to tell an application that a session has ended: at least once, on
 // whichever node, and again until it works or is given up.
+//
+// A [Gather] does what has gathered in memory, together.
 package job
 
 import (

@@ -21,6 +21,7 @@ import (
 	"github.com/cardea-id/cardea/internal/access/version"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/job"
 	"github.com/cardea-id/cardea/internal/jose"
 )
 
@@ -51,8 +52,7 @@ type Plane struct {
 	mu      sync.Mutex
 	streams map[string]*stream
 	reports map[reporter]Report
-	poke    chan struct{}
-	stop    func()
+	gather  *job.Gather // of reports
 }
 
 // New returns the control plane. Call it before the log is started.
@@ -60,7 +60,10 @@ func New(o Options) *Plane {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	p := &Plane{o: o, streams: map[string]*stream{}, reports: map[reporter]Report{}, poke: make(chan struct{}, 1)}
+	p := &Plane{o: o, streams: map[string]*stream{}, reports: map[reporter]Report{}}
+	p.gather = job.NewGather(gatherFor, p.write, func(err error) {
+		o.Logger.Warn("reports of agents are not written; the next ones are", "err", err)
+	})
 	o.Log.Follow("agents", p.follow, p.reset)
 	return p
 }

@@ -123,48 +123,15 @@ func (p *Plane) Reported(realm, client string, r Report) {
 	if _, known := p.reports[k]; known || len(p.reports) < mostHeld {
 		p.reports[k] = r
 	}
-	select {
-	case p.poke <- struct{}{}:
-	default:
-	}
+	p.gather.Poke()
 }
 
 // Start begins to write reports. Close ends it.
-func (p *Plane) Start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	p.stop = func() { cancel(); <-done }
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-p.poke:
-			case <-ctx.Done():
-				return
-			}
-			t := time.NewTimer(gatherFor)
-			select {
-			case <-t.C:
-			case <-ctx.Done():
-				t.Stop()
-				return
-			}
-			if err := p.write(ctx); err != nil && ctx.Err() == nil {
-				p.o.Logger.Warn("reports of agents are not written; the next ones are", "err", err)
-			}
-		}
-	}()
-}
+func (p *Plane) Start() { p.gather.Start() }
 
 // Close writes what is left and ends.
 func (p *Plane) Close() {
-	if p.stop == nil {
-		return
-	}
-	p.stop()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if err := p.write(ctx); err != nil {
+	if err := p.gather.Close(); err != nil {
 		p.o.Logger.Warn("the last reports of agents are not written", "err", err)
 	}
 }

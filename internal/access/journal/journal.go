@@ -13,6 +13,7 @@ import (
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/id"
+	"github.com/cardea-id/cardea/internal/job"
 )
 
 // What is held in memory until it is written, all realms together, and how long
@@ -38,11 +39,9 @@ type Journal struct {
 
 	dropped atomic.Int64
 	written atomic.Int64
-	poke    chan struct{}
+	gather  *job.Gather
 	flush   sync.Mutex // held while what gathered is written
 	packer  *flate.Writer
-	stop    func()
-	done    chan struct{}
 }
 
 // pending is what waits to be written for a realm.
@@ -104,7 +103,9 @@ func (j *Journal) cut(p *pending, bytes int) {
 // to be kept.
 func New(d *db.DB, node string, log *slog.Logger) *Journal {
 	packer, _ := flate.NewWriter(nil, flate.BestSpeed) // the level is one there is
-	return &Journal{db: d, node: node, log: log, held: map[string]*pending{}, poke: make(chan struct{}, 1), packer: packer}
+	j := &Journal{db: d, node: node, log: log, held: map[string]*pending{}, packer: packer}
+	j.gather = job.NewGather(gatherFor, j.Flush, func(err error) { log.Warn("writing decisions", "err", err) })
+	return j
 }
 
 // Note writes down a decision of a realm, soon. It never waits and never fails:
@@ -122,10 +123,7 @@ func (j *Journal) Note(realm, masks string, e *Entry) {
 	}
 	p.entries = append(p.entries, e)
 	j.mu.Unlock()
-	select {
-	case j.poke <- struct{}{}:
-	default:
-	}
+	j.gather.Poke()
 }
 
 // Room reports whether there is room for much more of a realm: whoever can wait asks
@@ -145,49 +143,12 @@ func (j *Journal) Dropped() int64 { return j.dropped.Load() }
 func (j *Journal) Written() int64 { return j.written.Load() }
 
 // Start begins to write. Close it.
-func (j *Journal) Start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	j.stop, j.done = cancel, make(chan struct{})
-	go func() {
-		defer close(j.done)
-		j.forever(ctx)
-	}()
-}
+func (j *Journal) Start() { j.gather.Start() }
 
 // Close writes what is left and ends.
 func (j *Journal) Close() {
-	if j.stop == nil {
-		return
-	}
-	j.stop()
-	<-j.done
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if err := j.Flush(ctx); err != nil {
+	if err := j.gather.Close(); err != nil {
 		j.log.Warn("some decisions are not in the decision log", "err", err)
-	}
-}
-
-func (j *Journal) forever(ctx context.Context) {
-	complained := false
-	for {
-		select {
-		case <-j.poke:
-		case <-ctx.Done():
-			return
-		}
-		t := time.NewTimer(gatherFor)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return
-		}
-		err := j.Flush(ctx)
-		if err != nil && ctx.Err() == nil && !complained {
-			j.log.Warn("writing decisions", "err", err)
-		}
-		complained = err != nil
 	}
 }
 
@@ -232,10 +193,7 @@ func (j *Journal) keep(realm string, old *pending) {
 		kept = append(kept, e)
 	}
 	p.entries = append(kept, p.entries...)
-	select {
-	case j.poke <- struct{}{}:
-	default:
-	}
+	j.gather.Poke()
 }
 
 // write makes one segment of the first n entries.
