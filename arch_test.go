@@ -32,7 +32,7 @@ var layers = []struct{ side, packages string }{
 	{"public", "client edge"},
 	{"ground", "internal/i18n internal/cache internal/geo"},
 	{"ground", "internal/db internal/web internal/mail"},
-	{"ground", "internal/config"},
+	{"ground", "internal/config internal/feed"},
 	{"ground", "internal/db/dbtest internal/web/look internal/i18n/i18ntest"},
 	{"core", "internal/audit"},
 	{"core", "internal/audit/audittest"},

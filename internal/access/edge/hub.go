@@ -13,14 +13,15 @@ import (
 	"github.com/cardea-id/cardea/internal/access/replica"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/feed"
 	"github.com/cardea-id/cardea/internal/jose"
 )
 
 // hub makes the lines of a realm.
 type hub struct {
-	s             *Server
-	realm, issuer string
-	followers     int // guarded by Server.mu
+	*feed.Feed
+	s      *Server
+	issuer string
 
 	mu       sync.Mutex
 	seen     map[graph.Entity]bool // of whom something changed that no line has said; true: they were dropped
@@ -28,18 +29,14 @@ type hub struct {
 	upTo     audit.Position // of the last event that was noted
 	dirty    chan struct{}
 	stirred  chan struct{} // something happened that changes no facts
-	ended    chan struct{}
-	once     sync.Once
 
 	making sync.Mutex // held while lines are made and carried on
 	lines  map[string]*line
 }
 
 func newHub(s *Server, realm, issuer string) *hub {
-	return &hub{s: s, realm: realm, issuer: issuer, seen: map[graph.Entity]bool{}, dirty: make(chan struct{}, 1), stirred: make(chan struct{}, 1), ended: make(chan struct{}), lines: map[string]*line{}}
+	return &hub{Feed: feed.New(realm), s: s, issuer: issuer, seen: map[graph.Entity]bool{}, dirty: make(chan struct{}, 1), stirred: make(chan struct{}, 1), lines: map[string]*line{}}
 }
-
-func (h *hub) stop() { h.once.Do(func() { close(h.ended) }) }
 
 // note remembers what an event is about. It does no work: this is the log's
 // goroutine.
@@ -63,66 +60,44 @@ func (h *hub) note(t Touch, at audit.Position) {
 	}
 }
 
-// run carries the lines on and signs where they stand, while somebody follows.
-func (h *hub) run() {
+// Run carries the lines on and signs where they stand, while somebody follows.
+func (h *hub) Run() {
 	tick := time.NewTicker(headEvery)
 	defer tick.Stop()
 	gap := time.NewTimer(0)
 	defer gap.Stop()
 	<-gap.C
-	var idle time.Duration
 	for {
+		var beat time.Duration
 		select {
-		case <-h.ended:
+		case <-h.Live.Done():
 			return
 		case <-h.dirty:
 			h.carryOn()
 			// The first change goes out at once, and what comes meanwhile together.
 			gap.Reset(headGap)
 			select {
-			case <-h.ended:
+			case <-h.Live.Done():
 				return
 			case <-gap.C:
 			}
 		case <-h.stirred:
 			gap.Reset(stirGap)
 			select {
-			case <-h.ended:
+			case <-h.Live.Done():
 				return
 			case <-h.dirty:
 			case <-gap.C:
 			}
 			h.carryOn()
 		case <-tick.C:
-			idle += headEvery
+			beat = headEvery
 			h.carryOn()
 		}
-		if !h.alone() {
-			idle = 0
-		} else if idle >= hubIdle && h.forgotten() {
+		if _, forgotten := h.s.hubs.Alone(h, beat); forgotten {
 			return
 		}
 	}
-}
-
-func (h *hub) alone() bool {
-	h.s.mu.Lock()
-	defer h.s.mu.Unlock()
-	return h.followers == 0
-}
-
-// forgotten takes the hub away unless somebody came meanwhile.
-func (h *hub) forgotten() bool {
-	h.s.mu.Lock()
-	defer h.s.mu.Unlock()
-	if h.followers > 0 {
-		return false
-	}
-	if h.s.hubs[h.realm] == h {
-		delete(h.s.hubs, h.realm)
-	}
-	h.stop()
-	return true
 }
 
 // carryOn brings all lines to what is known now, each with a signed head.
@@ -132,7 +107,7 @@ func (h *hub) carryOn() {
 	ctx, cancel := context.WithTimeout(context.Background(), factsWait)
 	defer cancel()
 	if err := h.advance(ctx); err != nil {
-		h.s.o.Logger.Warn("edges are not told of changes", "realm", h.realm, "err", err)
+		h.s.o.Logger.Warn("edges are not told of changes", "realm", h.Realm, "err", err)
 	}
 }
 
@@ -160,7 +135,7 @@ func (h *hub) advance(ctx context.Context) error {
 		again()
 		return err
 	}
-	key, err := h.s.o.Signer(ctx, h.realm)
+	key, err := h.s.o.Signer(ctx, h.Realm)
 	if err != nil {
 		again()
 		return err
@@ -172,7 +147,7 @@ func (h *hub) advance(ctx context.Context) error {
 			err = l.head(key)
 		}
 		if err != nil { // followers come back and start over
-			h.s.o.Logger.Info("a stream to edges starts over", "realm", h.realm, "why", err)
+			h.s.o.Logger.Info("a stream to edges starts over", "realm", h.Realm, "why", err)
 			l.stop()
 			delete(h.lines, name)
 		}
@@ -203,7 +178,7 @@ func refused(g *graph.Graph, seen map[graph.Entity]bool) {
 
 // facts is what is known of the realm, at least as new as at.
 func (h *hub) facts(ctx context.Context, at audit.Position) (facts, error) {
-	snap, pos, err := h.s.o.Snapshot(ctx, h.realm, at)
+	snap, pos, err := h.s.o.Snapshot(ctx, h.Realm, at)
 	if err != nil {
 		return facts{}, err
 	}
@@ -238,7 +213,7 @@ func (h *hub) line(ctx context.Context, types []string) (*line, error) {
 		return l, nil
 	}
 	if len(h.lines) >= maxLines {
-		return nil, unavailable("this node makes no further streams for slices of this realm")
+		return nil, feed.Unavailable("this node makes no further streams for slices of this realm")
 	}
 	// Whatever was noted before this moment is in the snapshot; what comes later
 	// is noted for the line.
@@ -249,7 +224,8 @@ func (h *hub) line(ctx context.Context, types []string) (*line, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &line{h: h, id: rand.Text()[:16], types: types, told: now, changed: make(chan struct{}), ended: make(chan struct{})}
+	l := &line{h: h, id: rand.Text()[:16], types: types, told: now, ring: feed.NewRing[mark](keepFrames, keepBytes)}
+	l.live, l.stop = context.WithCancel(h.Live)
 	if len(types) > 0 {
 		if now.set == nil {
 			return nil, fault.New(fault.Invalid, "types_unknown", "the realm has no policies yet, so there are no types to choose from")
@@ -261,41 +237,33 @@ func (h *hub) line(ctx context.Context, types []string) (*line, error) {
 		}
 		l.slice = replica.NewSlice(now.set, now.graph, types)
 	}
-	l.push(frame{}, false)
+	l.push(nil, false)
 	h.lines[name] = l
 	return l, nil
 }
 
-// line is the stream of a realm or a slice of it: frames that all who follow read
-// from one list, each at its own pace; who falls off its end is cut.
+// line is the stream of a realm or a slice of it.
 type line struct {
 	h     *hub
 	id    string
 	types []string
 	slice *replica.Slice
+	ring  *feed.Ring[mark]
+	live  context.Context // ends when the line does
+	stop  context.CancelFunc
 
-	mu      sync.Mutex
-	told    facts
-	seq     int64
-	chain   replica.Chain
-	frames  []frame
-	first   int64 // number of frames[0]
-	bytes   int
-	changed chan struct{} // closed when frames were added
-
-	ended chan struct{}
-	once  sync.Once
-}
-
-// frame is one frame in its wire form, with where the line stands behind it.
-type frame struct {
-	wire  []byte
-	part  bool
+	mu    sync.Mutex // held while frames are added
+	told  facts
 	seq   int64
 	chain replica.Chain
 }
 
-func (l *line) stop() { l.once.Do(func() { close(l.ended) }) }
+// mark is what the line knows a frame by: where it stands behind it.
+type mark struct {
+	part  bool
+	seq   int64
+	chain replica.Chain
+}
 
 // errOther says that a line cannot go on with what is known now.
 var errOther = fault.New(fault.Unavailable, "slice_changed", "other facts belong to the slice now")
@@ -341,7 +309,7 @@ func (l *line) advance(now facts, seen map[graph.Entity]bool) error {
 func (l *line) part(payload []byte) {
 	l.seq++
 	l.chain = l.chain.Next(replica.KindPart, payload)
-	l.push(frame{wire: replica.AppendFrame(nil, replica.KindPart, payload)}, true)
+	l.push(replica.AppendFrame(nil, replica.KindPart, payload), true)
 }
 
 // head signs where the line stands: one signature for all who follow.
@@ -352,7 +320,7 @@ func (l *line) head(key *jose.Key) error {
 	if err != nil || l.h.s.o.Log.Live() != nil {
 		return err
 	}
-	l.push(frame{wire: replica.AppendFrame(nil, replica.KindHead, text)}, false)
+	l.push(replica.AppendFrame(nil, replica.KindHead, text), false)
 	return nil
 }
 
@@ -370,54 +338,25 @@ func (l *line) sign(key *jose.Key, told facts, seq int64, chain replica.Chain, n
 	return []byte(jws), err
 }
 
-// push adds a frame, forgets the oldest beyond the bounds, and wakes everybody.
-func (l *line) push(f frame, part bool) {
-	f.part, f.seq, f.chain = part, l.seq, l.chain
-	l.frames = append(l.frames, f)
-	l.bytes += len(f.wire)
-	drop := 0
-	for drop < len(l.frames)-1 && (len(l.frames)-drop > keepFrames || l.bytes > keepBytes) {
-		l.bytes -= len(l.frames[drop].wire)
-		drop++
-	}
-	if drop > 0 {
-		l.frames = l.frames[drop:]
-		l.first += int64(drop)
-	}
-	close(l.changed)
-	l.changed = make(chan struct{})
-}
-
-// after returns the frames from number next on, the number after them, and a
-// channel that is closed when there are more. It reports false if next is
-// forgotten already.
-func (l *line) after(next int64) (frames []frame, then int64, more <-chan struct{}, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if next < l.first {
-		return nil, 0, nil, false
-	}
-	n := len(l.frames)
-	return l.frames[next-l.first : n : n], l.first + int64(n), l.changed, true
-}
+// push adds a frame. The caller holds mu.
+func (l *line) push(wire []byte, part bool) { l.ring.Push(wire, mark{part, l.seq, l.chain}) }
 
 // resume finds where a follower goes on that stands at seq with this chain.
 func (l *line) resume(id string, seq int64, chain replica.Chain) (next int64, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if id != l.id {
 		return 0, false
 	}
-	for i := len(l.frames) - 1; i >= 0; i-- {
-		f := l.frames[i]
+	frames, first := l.ring.All()
+	for i := len(frames) - 1; i >= 0; i-- {
+		f := frames[i].At
 		if f.seq < seq {
 			return 0, false
 		}
 		if f.seq == seq && f.chain == chain {
-			if f.part || f.wire == nil {
+			if f.part || frames[i].Wire == nil {
 				i++
 			}
-			return l.first + int64(i), true // the last head is worth having again: it proves that nothing was missed
+			return first + int64(i), true // the last head is worth having again: it proves that nothing was missed
 		}
 	}
 	return 0, false
@@ -427,5 +366,5 @@ func (l *line) resume(id string, seq int64, chain replica.Chain) (next int64, ok
 func (l *line) now() (told facts, seq int64, chain replica.Chain, next int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.told, l.seq, l.chain, l.first + int64(len(l.frames))
+	return l.told, l.seq, l.chain, l.ring.Next()
 }

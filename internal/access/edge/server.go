@@ -14,14 +14,13 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/access/graph"
 	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/access/replica"
 	"github.com/cardea-id/cardea/internal/audit"
-	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/feed"
 	"github.com/cardea-id/cardea/internal/jose"
 	"github.com/cardea-id/cardea/internal/realm"
 )
@@ -99,7 +98,6 @@ const (
 	stirGap    = 150 * time.Millisecond // how soon one follows what changed no facts
 	askAgain   = 10 * time.Second       // how long a credential is believed
 	writeLimit = 10 * time.Second       // how long an edge may take to accept what was sent
-	hubIdle    = time.Minute            // how long the past is kept when nobody follows
 	factsWait  = 5 * time.Second        // how long is waited for facts
 
 	keepFrames  = 8192
@@ -114,12 +112,7 @@ type Server struct {
 	o     Options
 	joins chan struct{}
 
-	mu      sync.Mutex
-	hubs    map[string]*hub
-	streams int
-	closed  bool
-	closing chan struct{}
-	wg      sync.WaitGroup
+	hubs feed.Feeds[*hub]
 }
 
 // New returns the door. Make it before the log starts, and after what Snapshot
@@ -131,106 +124,35 @@ func New(o Options) *Server {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{o: o, joins: make(chan struct{}, maxJoins), hubs: map[string]*hub{}, closing: make(chan struct{})}
-	o.Log.Follow("edge", s.apply, s.reset)
+	s := &Server{o: o, joins: make(chan struct{}, maxJoins)}
+	s.hubs.Init(o.MaxStreams)
+	o.Log.Follow("edge", s.apply, s.hubs.DropAll) // a reset: the log cannot say what was missed
 	return s
 }
 
 // Close ends every stream and waits for what this package started.
-func (s *Server) Close() {
-	s.mu.Lock()
-	if !s.closed {
-		s.closed = true
-		close(s.closing)
-	}
-	for name, h := range s.hubs {
-		h.stop()
-		delete(s.hubs, name)
-	}
-	s.mu.Unlock()
-	s.wg.Wait()
-}
-
-// Streams is how many edges follow this node now.
-func (s *Server) Streams() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.streams
-}
+func (s *Server) Close() { s.hubs.Close() }
 
 // apply hears every event of the log, in order, on one goroutine.
 func (s *Server) apply(r audit.Record) {
-	s.mu.Lock()
-	h := s.hubs[r.Realm]
+	name := r.Realm
 	if r.Action == "realm.delete" {
-		h = s.hubs[r.Target]
+		name = r.Target
 	}
-	s.mu.Unlock()
+	h := s.hubs.Of(name)
 	if h == nil {
 		return
 	}
 	// A realm that changed may have another issuer, or be gone: whoever follows
 	// must come back and be asked who they are.
 	if strings.HasPrefix(r.Action, "realm.") {
-		s.drop(h)
+		s.hubs.Drop(h)
 		return
 	}
 	t := s.o.Touches(r)
 	if t.Unknown {
-		s.drop(h)
+		s.hubs.Drop(h)
 		return
 	}
 	h.note(t, r.Position)
-}
-
-// reset is told that the log cannot say what was missed: every line ends.
-func (s *Server) reset() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for name, h := range s.hubs {
-		h.stop()
-		delete(s.hubs, name)
-	}
-}
-
-func (s *Server) drop(h *hub) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	h.stop()
-	if s.hubs[h.realm] == h {
-		delete(s.hubs, h.realm)
-	}
-}
-
-// join returns the hub of a realm, started if nobody followed it, and counts one
-// more follower in until leave.
-func (s *Server) join(rl *realm.Realm) (*hub, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed || s.streams >= s.o.MaxStreams {
-		return nil, unavailable("this node takes no further edges")
-	}
-	h := s.hubs[rl.Name]
-	if h != nil && h.followers >= s.o.MaxStreams-s.o.MaxStreams/4 {
-		return nil, unavailable("this node takes no further edges of this realm") // others need theirs
-	}
-	if h == nil {
-		h = newHub(s, rl.Name, rl.Issuer)
-		s.hubs[rl.Name] = h
-		s.wg.Go(h.run)
-	}
-	h.followers++
-	s.streams++
-	return h, nil
-}
-
-func (s *Server) leave(h *hub) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	h.followers--
-	s.streams--
-}
-
-func unavailable(why string) error {
-	return fault.New(fault.Unavailable, "stream_unavailable", "%s", why).WithRetry(time.Second)
 }

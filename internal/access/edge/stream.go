@@ -3,17 +3,16 @@ package edge
 import (
 	"context"
 	"encoding/json"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/cardea-id/cardea/internal/access/graph"
 	"github.com/cardea-id/cardea/internal/access/replica"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/feed"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web"
 )
@@ -79,11 +78,11 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	if err := s.o.Log.Live(); err != nil {
 		return err
 	}
-	h, err := s.join(rl)
+	h, _, err := s.hubs.Join(rl.Name, func() *hub { return newHub(s, rl.Name, rl.Issuer) })
 	if err != nil {
 		return err
 	}
-	defer s.leave(h)
+	defer s.hubs.Leave(h)
 	ctx, cancel := context.WithTimeout(r.Context(), factsWait)
 	l, err := h.line(ctx, at.types)
 	cancel()
@@ -95,7 +94,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 		select {
 		case s.joins <- struct{}{}:
 		default:
-			return unavailable("this node is sending facts to many edges just now")
+			return feed.Unavailable("this node is sending facts to many edges just now")
 		}
 	}
 	release := func() {
@@ -120,13 +119,13 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	release()
-	s.pump(out, r, l, next, who.Still)
+	l.ring.Pump(r.Context(), out, next, l.live.Done(), askAgain, who.Still)
 	return nil
 }
 
 // catchUp sends what the follower has not, and a head that vouches for it.
 func (s *Server) catchUp(ctx context.Context, out *web.Stream, l *line, at *place) (next int64, err error) {
-	key, err := s.o.Signer(ctx, l.h.realm)
+	key, err := s.o.Signer(ctx, l.h.Realm)
 	if err != nil {
 		return 0, err
 	}
@@ -171,7 +170,7 @@ func (s *Server) since(ctx context.Context, l *line, at *place, told facts) (map
 		return nil, false, nil
 	}
 	touched, n := map[graph.Entity]bool{}, 0
-	_, err := s.o.Log.Replay(ctx, l.h.realm, from, func(r audit.Record) error {
+	_, err := s.o.Log.Replay(ctx, l.h.Realm, from, func(r audit.Record) error {
 		if n++; n > maxReplayed {
 			return errMuch
 		}
@@ -217,43 +216,6 @@ func patch(out *web.Stream, chain replica.Chain, told facts, touched map[graph.E
 		return chain, nil
 	}
 	return chain, take()
-}
-
-// pump sends frames until something ends the stream.
-func (s *Server) pump(out *web.Stream, r *http.Request, l *line, next int64, still func(context.Context) error) {
-	ask := time.NewTicker(askAgain + rand.N(askAgain/4)) // spread, so that 1,000 are not asked at once
-	defer ask.Stop()
-	stopping := web.Stopping(r.Context())
-	for {
-		frames, then, more, ok := l.after(next)
-		if !ok {
-			return // too slow for what is kept: cut, so that it starts over
-		}
-		for i := range frames {
-			out.Add(frames[i].wire)
-		}
-		if out.Flush() != nil {
-			return
-		}
-		next = then
-		select {
-		case <-more:
-		case <-ask.C:
-			if still(r.Context()) != nil {
-				return
-			}
-		case <-l.ended:
-			return
-		case <-l.h.ended:
-			return
-		case <-r.Context().Done():
-			return
-		case <-s.closing:
-			return
-		case <-stopping:
-			return
-		}
-	}
 }
 
 // begin sends the first frame and returns its payload.

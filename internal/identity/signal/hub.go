@@ -9,50 +9,42 @@ import (
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
-	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/feed"
 	"github.com/cardea-id/cardea/internal/jose"
 	"github.com/cardea-id/cardea/internal/statuslist"
 	"github.com/cardea-id/cardea/internal/web"
 )
 
 // hub is the stream of one realm: the frames to send, once for all connections.
-// Connections read them from one shared list, each at its own pace; who falls
-// off its end is cut.
 type hub struct {
-	s             *Server
-	realm, issuer string
-	boot          string
-	listeners     int // guarded by Server.mu
+	*feed.Feed
+	s      *Server
+	issuer string
+	boot   string
+	ring   *feed.Ring[mark]
 
-	mu      sync.Mutex
-	frames  []frame
-	first   int64 // number of frames[0]; frames are numbered from 0
-	bytes   int
-	base    statuslist.Position // every delta after it is still in frames
-	pos     statuslist.Position // everything up to here went through add, or came before this hub
-	last    statuslist.Position // of the realm's last record; zero before the first
-	chain   statuslist.Chain
-	changed chan struct{} // closed when frames were added
+	mu    sync.Mutex          // held while frames are added
+	base  statuslist.Position // every delta after it is still in the ring
+	pos   statuslist.Position // everything up to here went through add, or came before this hub
+	last  statuslist.Position // of the realm's last record; zero before the first
+	chain statuslist.Chain
 
 	ends  atomic.Pointer[func(kind string, at time.Time) time.Time] // of cut-offs; nil before learn
 	dirty chan struct{}                                             // a head is due
-	ended chan struct{}                                             // closed by stop
-	once  sync.Once
 
 	snapMu sync.Mutex
 	snap   *snapshot
 }
 
-// frame is one event in its wire form.
-type frame struct {
+// mark is what the hub knows a frame by.
+type mark struct {
 	pos   statuslist.Position // of a delta
 	delta bool
-	wire  []byte
 }
 
 func newHub(s *Server, realm, issuer string, start statuslist.Position) *hub {
-	return &hub{s: s, realm: realm, issuer: issuer, boot: rand.Text()[:16], base: start, pos: start,
-		changed: make(chan struct{}), dirty: make(chan struct{}, 1), ended: make(chan struct{})}
+	return &hub{Feed: feed.New(realm), s: s, issuer: issuer, boot: rand.Text()[:16], ring: feed.NewRing[mark](keepFrames, keepBytes),
+		base: start, pos: start, dirty: make(chan struct{}, 1)}
 }
 
 // learn asks how long cut-offs count. That is asked once the hub hears every
@@ -61,14 +53,12 @@ func (h *hub) learn(ctx context.Context) error {
 	if h.ends.Load() != nil {
 		return nil
 	}
-	ends, err := h.s.o.Index.CutoffEnds(ctx, h.realm)
+	ends, err := h.s.o.Index.CutoffEnds(ctx, h.Realm)
 	if err == nil {
 		h.ends.Store(&ends)
 	}
 	return err
 }
-
-func (h *hub) stop() { h.once.Do(func() { close(h.ended) }) }
 
 // add turns a record into a delta and wakes everybody. Its bytes are made once.
 func (h *hub) add(r audit.Record) {
@@ -82,12 +72,12 @@ func (h *hub) add(r audit.Record) {
 	}
 	data, err := json.Marshal(d)
 	if err != nil { // plain fields always marshal; if not, followers must not miss a death
-		h.s.o.Logger.Error("a revocation cannot be encoded, its realm's streams start over", "realm", h.realm, "err", err)
-		h.stop()
+		h.s.o.Logger.Error("a revocation cannot be encoded, its realm's streams start over", "realm", h.Realm, "err", err)
+		h.Stop()
 		return
 	}
 	h.chain = h.chain.Next(data)
-	h.push(frame{pos, true, web.AppendEvent(nil, statuslist.EventDelta, statuslist.EventID(h.boot, pos), data)})
+	h.push(web.AppendEvent(nil, statuslist.EventDelta, statuslist.EventID(h.boot, pos), data), mark{pos, true})
 	h.headDue()
 }
 
@@ -146,38 +136,13 @@ func whole(v any) int64 {
 	return 0
 }
 
-// push adds a frame, forgets the oldest beyond the bounds, and wakes everybody.
-func (h *hub) push(f frame) {
-	h.frames = append(h.frames, f)
-	h.bytes += len(f.wire)
-	drop := 0
-	for drop < len(h.frames)-1 && (len(h.frames)-drop > keepFrames || h.bytes > keepBytes) {
-		old := h.frames[drop]
-		h.bytes -= len(old.wire)
-		if old.delta {
-			h.base = old.pos
+// push adds a frame. The caller holds mu.
+func (h *hub) push(wire []byte, at mark) {
+	for _, old := range h.ring.Push(wire, at) {
+		if old.At.delta {
+			h.base = old.At.pos
 		}
-		drop++
 	}
-	if drop > 0 {
-		h.frames = h.frames[drop:] // appending moves what is left to a fresh array in time
-		h.first += int64(drop)
-	}
-	close(h.changed)
-	h.changed = make(chan struct{})
-}
-
-// after returns the frames from number next on, the number after them, and a
-// channel that is closed when there are more. It reports false if next is
-// forgotten already.
-func (h *hub) after(next int64) (frames []frame, then int64, more <-chan struct{}, ok bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if next < h.first {
-		return nil, 0, nil, false
-	}
-	n := len(h.frames)
-	return h.frames[next-h.first : n : n], h.first + int64(n), h.changed, true
 }
 
 // resume finds where a client continues that has every delta up to p, or
@@ -188,68 +153,49 @@ func (h *hub) resume(boot string, p statuslist.Position) (next int64, ok bool) {
 	if boot != h.boot || p.Before(h.base) {
 		return 0, false
 	}
-	for i, f := range h.frames {
-		if f.delta && p.Before(f.pos) {
-			return h.first + int64(i), true
+	frames, first := h.ring.All()
+	for i, f := range frames {
+		if f.At.delta && p.Before(f.At.pos) {
+			return first + int64(i), true
 		}
 	}
 	// Nothing new: the last head is worth sending once more, since it proves that.
-	next = h.first + int64(len(h.frames))
-	if n := len(h.frames); n > 0 && !h.frames[n-1].delta {
+	next = first + int64(len(frames))
+	if n := len(frames); n > 0 && !frames[n-1].At.delta {
 		next--
 	}
 	return next, true
 }
 
-// run signs heads while somebody listens, and ends the hub when nobody does.
-func (h *hub) run() {
+// Run signs heads while somebody listens, and ends the hub when nobody does.
+func (h *hub) Run() {
 	tick := time.NewTicker(headEvery)
 	defer tick.Stop()
-	var idle time.Duration
 	for {
+		var beat time.Duration
 		select {
-		case <-h.ended:
+		case <-h.Live.Done():
 			return
 		case <-h.dirty:
 			// A delta kills by itself. The head that confirms it waits a moment, to
 			// speak for its successors too, and so that verifiers do not check a
 			// signature while others still wait for the delta.
 			select {
-			case <-h.ended:
+			case <-h.Live.Done():
 				return
 			case <-time.After(headGap):
 			}
 		case <-tick.C:
-			idle += headEvery
+			beat = headEvery
 		}
-		if h.alone() {
-			if idle >= hubIdle && h.forgotten() {
-				return
-			}
-			continue
+		alone, forgotten := h.s.hubs.Alone(h, beat)
+		if forgotten {
+			return
 		}
-		idle = 0
-		h.head()
+		if !alone {
+			h.head()
+		}
 	}
-}
-
-func (h *hub) alone() bool {
-	h.s.mu.Lock()
-	defer h.s.mu.Unlock()
-	return h.listeners == 0
-}
-
-// forgotten takes the hub away unless somebody came meanwhile.
-func (h *hub) forgotten() bool {
-	h.s.mu.Lock()
-	defer h.s.mu.Unlock()
-	if h.listeners > 0 {
-		return false
-	}
-	if h.s.hubs[h.realm] == h {
-		delete(h.s.hubs, h.realm)
-	}
-	return true
 }
 
 // head signs where the stream stands: one signature for all connections. A node
@@ -258,9 +204,9 @@ func (h *hub) forgotten() bool {
 func (h *hub) head() {
 	ctx, cancel := context.WithTimeout(context.Background(), headEvery)
 	defer cancel()
-	key, err := h.s.o.Keys.Signer(ctx, h.realm, jose.ES256)
+	key, err := h.s.o.Keys.Signer(ctx, h.Realm, jose.ES256)
 	if err != nil {
-		h.s.o.Logger.Warn("revocation stream: no key to sign with", "realm", h.realm, "err", err)
+		h.s.o.Logger.Warn("revocation stream: no key to sign with", "realm", h.Realm, "err", err)
 		return
 	}
 	if h.s.o.Log.Live() != nil {
@@ -283,7 +229,7 @@ func (h *hub) head() {
 	if err != nil || h.s.o.Log.Live() != nil {
 		return
 	}
-	h.push(frame{wire: web.AppendEvent(nil, statuslist.EventHead, "", []byte(jws))})
+	h.push(web.AppendEvent(nil, statuslist.EventHead, "", []byte(jws)), mark{})
 }
 
 func later(a, b statuslist.Position) statuslist.Position {
@@ -291,8 +237,4 @@ func later(a, b statuslist.Position) statuslist.Position {
 		return b
 	}
 	return a
-}
-
-func unavailable(why string) error {
-	return fault.New(fault.Unavailable, "stream_unavailable", "%s", why).WithRetry(time.Second)
 }

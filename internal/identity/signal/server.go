@@ -6,10 +6,12 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/cache"
+	"github.com/cardea-id/cardea/internal/feed"
 	"github.com/cardea-id/cardea/internal/jose"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/statuslist"
@@ -62,7 +64,6 @@ const (
 	snapshotLife = time.Second            // one signed snapshot serves all that connect meanwhile
 	askAgain     = 10 * time.Second       // how long a credential is believed
 	writeLimit   = 10 * time.Second       // how long a client may take to accept what was sent
-	hubIdle      = time.Minute            // how long the past is kept for when nobody listens
 	indexWait    = 2 * time.Second        // how long a snapshot waits for the index
 )
 
@@ -78,14 +79,9 @@ type Server struct {
 	lists *cache.Cache[*signedList]
 	enc   sync.Pool // of *statuslist.Encoder, which keep a megabyte each
 
-	mu      sync.Mutex
-	hubs    map[string]*hub // by realm
-	seen    statuslist.Position
-	streams int
-	closed  bool
-	again   time.Duration // how long a credential is believed
-	closing chan struct{}
-	wg      sync.WaitGroup // the hubs' goroutines
+	hubs  feed.Feeds[*hub]
+	seen  atomic.Pointer[statuslist.Position] // of the last record; nil if that cannot be told
+	again time.Duration                       // how long a credential is believed
 }
 
 // New returns the door. It follows the log, so make it before the log starts
@@ -97,7 +93,8 @@ func New(o Options) *Server {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{o: o, hubs: map[string]*hub{}, again: askAgain, closing: make(chan struct{})}
+	s := &Server{o: o, again: askAgain}
+	s.hubs.Init(o.MaxStreams)
 	s.enc.New = func() any { return new(statuslist.Encoder) }
 	s.lists = cache.New("signed status lists", 64<<20, 64<<20, func(l *signedList) int { return l.bytes })
 	o.Log.Follow("signal", s.apply, s.reset)
@@ -105,33 +102,16 @@ func New(o Options) *Server {
 }
 
 // Close ends every stream and waits for what this package started.
-func (s *Server) Close() {
-	s.mu.Lock()
-	if !s.closed {
-		s.closed = true
-		close(s.closing)
-	}
-	for name, h := range s.hubs {
-		h.stop()
-		delete(s.hubs, name)
-	}
-	s.mu.Unlock()
-	s.wg.Wait()
-}
+func (s *Server) Close() { s.hubs.Close() }
 
 // Streams returns how many connections follow now.
-func (s *Server) Streams() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.streams
-}
+func (s *Server) Streams() int { return s.hubs.Streams() }
 
 // apply hears every record of the log, in order, on one goroutine.
 func (s *Server) apply(r audit.Record) {
-	s.mu.Lock()
-	s.seen = statuslist.Position(r.Position)
-	h := s.hubs[r.Realm]
-	s.mu.Unlock()
+	at := statuslist.Position(r.Position)
+	s.seen.Store(&at)
+	h := s.hubs.Of(r.Realm)
 	if h == nil {
 		return
 	}
@@ -139,60 +119,32 @@ func (s *Server) apply(r audit.Record) {
 	// A realm that changed may have another issuer or be gone: whoever follows
 	// must come back and be asked who they are.
 	if strings.HasPrefix(r.Action, "realm.") {
-		s.drop(h)
+		s.hubs.Drop(h)
 	}
 }
 
 // reset is told that the log cannot say what was missed: every stream starts over.
 func (s *Server) reset() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for name, h := range s.hubs {
-		h.stop()
-		delete(s.hubs, name)
-	}
-	s.seen = statuslist.Position{}
+	s.seen.Store(nil)
+	s.hubs.DropAll()
 	s.lists.DropAll()
 }
 
-func (s *Server) drop(h *hub) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	h.stop()
-	if s.hubs[h.realm] == h {
-		delete(s.hubs, h.realm)
-	}
-}
-
-// join returns the hub of a realm, started if nobody listened so far, and
-// counts one more listener in until leave.
+// join returns the hub of a realm, and counts one more listener in until it is left.
 func (s *Server) join(rl *realm.Realm) (*hub, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed || s.streams >= s.o.MaxStreams {
-		return nil, unavailable("this node takes no further streams")
-	}
-	h := s.hubs[rl.Name]
-	if h != nil && h.listeners >= s.o.MaxStreams-s.o.MaxStreams/4 {
-		return nil, unavailable("this node takes no further streams of this realm") // others need theirs
-	}
-	if h == nil {
+	h, first, err := s.hubs.Join(rl.Name, func() *hub {
 		// Everything up to Applied went through apply before, as did seen: both
 		// are in the index by the time this hub's first snapshot is made.
-		start := s.seen
-		if a := statuslist.Position(s.o.Log.Applied()); start.Before(a) {
-			start = a
+		start := statuslist.Position(s.o.Log.Applied())
+		if seen := s.seen.Load(); seen != nil {
+			start = later(start, *seen)
 		}
-		h = newHub(s, rl.Name, rl.Issuer, start)
-		s.hubs[rl.Name] = h
-		s.wg.Go(h.run)
-	}
-	if h.listeners == 0 {
+		return newHub(s, rl.Name, rl.Issuer, start)
+	})
+	if first {
 		h.headDue() // whoever comes back to a silent stream need not wait for the next beat
 	}
-	h.listeners++
-	s.streams++
-	return h, nil
+	return h, err
 }
 
 // encode makes the lst of a bitmap.
@@ -200,11 +152,4 @@ func (s *Server) encode(bits []byte) string {
 	e := s.enc.Get().(*statuslist.Encoder)
 	defer s.enc.Put(e)
 	return e.Encode(bits)
-}
-
-func (s *Server) leave(h *hub) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	h.listeners--
-	s.streams--
 }

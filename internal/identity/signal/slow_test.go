@@ -75,7 +75,7 @@ func (w *stuck) SetReadDeadline(time.Time) error  { return nil }
 func (w *stuck) SetWriteDeadline(time.Time) error { return nil }
 
 // Spine 10: the queue of a verifier is bounded; who falls off its end is cut,
-// and the log never waits. Let pump go on when after says no to see it fail.
+// and the log never waits. Let Pump go on when After says no to see it fail.
 func TestASlowClientIsCut(t *testing.T) {
 	l, s := newStanding(t)
 	w := &stuck{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
@@ -113,8 +113,12 @@ func TestTheHubRemembersABoundedPast(t *testing.T) {
 		l.kill(seq + 1)
 	}
 	h.mu.Lock()
-	kept, base, bytes := len(h.frames), h.base, h.bytes
+	all, _ := h.ring.All()
+	kept, base, bytes := len(all), h.base, 0
 	h.mu.Unlock()
+	for _, f := range all {
+		bytes += len(f.Wire)
+	}
 	if kept > keepFrames || bytes > keepBytes || base.Before(at(50)) {
 		t.Errorf("%d frames of %d bytes are kept, complete after %v", kept, bytes, base)
 	}
@@ -125,14 +129,14 @@ func TestTheHubRemembersABoundedPast(t *testing.T) {
 		t.Error("a client of another sender resumes")
 	}
 	next, ok := h.resume(h.boot, at(keepFrames))
-	frames, _, _, _ := h.after(next)
+	frames, _, _, _ := h.ring.After(next)
 	deltas := 0
 	for _, f := range frames {
-		if f.delta {
+		if f.At.delta {
 			deltas++
 		}
 	}
-	if !ok || deltas != 100 || frames[0].pos != at(keepFrames+1) {
+	if !ok || deltas != 100 || frames[0].At.pos != at(keepFrames+1) {
 		t.Errorf("after resuming come %d deltas (%v)", deltas, ok)
 	}
 	if _, ok := h.resume(h.boot, at(keepFrames+100)); !ok {

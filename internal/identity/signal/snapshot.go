@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/cardea-id/cardea/internal/feed"
 	"github.com/cardea-id/cardea/internal/jose"
 	"github.com/cardea-id/cardea/internal/statuslist"
 	"github.com/cardea-id/cardea/internal/web"
@@ -23,13 +24,13 @@ type snapshot struct {
 func (h *hub) snapshot(ctx context.Context) (*snapshot, error) {
 	h.snapMu.Lock()
 	defer h.snapMu.Unlock()
-	key, err := h.s.o.Keys.Signer(ctx, h.realm, jose.ES256)
+	key, err := h.s.o.Keys.Signer(ctx, h.Realm, jose.ES256)
 	if err != nil {
 		return nil, err
 	}
 	now := h.s.o.Elapsed()
 	if h.snap != nil && now-h.snap.at < snapshotLife && h.snap.kid == key.ID {
-		if _, _, _, kept := h.after(h.snap.next); kept {
+		if _, _, _, kept := h.ring.After(h.snap.next); kept {
 			return h.snap, nil
 		}
 	}
@@ -45,7 +46,7 @@ func (h *hub) snapshot(ctx context.Context) (*snapshot, error) {
 func (h *hub) makeSnapshot(ctx context.Context, key *jose.Key) (*snapshot, error) {
 	applied := statuslist.Position(h.s.o.Log.Applied())
 	h.mu.Lock()
-	pos, last, chain, next := later(h.pos, applied), h.last, h.chain, h.first+int64(len(h.frames))
+	pos, last, chain, next := later(h.pos, applied), h.last, h.chain, h.ring.Next()
 	h.mu.Unlock()
 	state, err := h.stateAt(ctx, last)
 	if err != nil {
@@ -85,13 +86,13 @@ func (h *hub) stateAt(ctx context.Context, last statuslist.Position) (statuslist
 	ctx, cancel := context.WithTimeout(ctx, indexWait)
 	defer cancel()
 	for {
-		state, err := h.s.o.Index.Snapshot(ctx, h.realm)
+		state, err := h.s.o.Index.Snapshot(ctx, h.Realm)
 		if err != nil || !state.Pos.Before(last) {
 			return state, err
 		}
 		select {
 		case <-ctx.Done():
-			return state, unavailable("what is dead is still being read")
+			return state, feed.Unavailable("what is dead is still being read")
 		case <-time.After(2 * time.Millisecond):
 		}
 	}

@@ -1,10 +1,7 @@
 package signal
 
 import (
-	"context"
-	"math/rand/v2"
 	"net/http"
-	"time"
 
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -34,7 +31,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	defer s.leave(h)
+	defer s.hubs.Leave(h)
 	if err := h.learn(r.Context()); err != nil {
 		return err
 	}
@@ -49,7 +46,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	defer out.Close()
 	// The status has been sent: from here on an error can only end the stream.
 	out.Add(start)
-	s.pump(out, r, h, next, still)
+	h.ring.Pump(r.Context(), out, next, h.Live.Done(), s.again, still)
 	return nil
 }
 
@@ -65,47 +62,4 @@ func (h *hub) begin(r *http.Request) (start []byte, next int64, err error) {
 		return nil, 0, err
 	}
 	return snap.wire, snap.next, nil
-}
-
-// pump sends frames until something ends the stream.
-func (s *Server) pump(out *web.Stream, r *http.Request, h *hub, next int64, still func(context.Context) error) {
-	ask := time.NewTicker(s.again + rand.N(s.again/4+1)) // spread, so that 1,000 are not asked at once
-	defer ask.Stop()
-	stopping := web.Stopping(r.Context())
-	for {
-		frames, then, more, ok := h.after(next)
-		if !ok {
-			return // too slow for what is kept: cut, so that it starts over
-		}
-		for i := range frames {
-			out.Add(frames[i].wire)
-		}
-		if out.Flush() != nil {
-			return
-		}
-		next = then
-		select {
-		case <-more:
-		case <-ask.C:
-			if still(r.Context()) != nil {
-				return
-			}
-		case <-h.ended:
-			// What was added before the end still goes out: it may be the death
-			// of the realm itself.
-			if frames, _, _, ok := h.after(next); ok {
-				for i := range frames {
-					out.Add(frames[i].wire)
-				}
-				_ = out.Flush()
-			}
-			return
-		case <-r.Context().Done():
-			return
-		case <-s.closing:
-			return
-		case <-stopping:
-			return
-		}
-	}
 }
