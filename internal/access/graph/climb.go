@@ -299,27 +299,34 @@ func (g *Graph) grant(p *patch, in *rows, k uint32, j int, at int64, dst []Held)
 }
 
 // Parents appends to dst what a node is directly inside of at a time by Parent
-// alone.
-func (g *Graph) Parents(n Node, at int64, dst []Node) []Node {
+// alone. mixed says that it is inside others by Member, too.
+func (g *Graph) Parents(n Node, at int64, dst []Node) (parents []Node, mixed bool) {
 	p := g.patch(n)
 	out := &g.base.out
-	for k, hi := out.row(n); k < hi && out.rel[k] <= parentRel; k++ {
-		if out.rel[k] != parentRel || p != nil && p.out.deleted(out.key(k)) {
-			continue
+	take := func(to Node, rel uint16, ends int64) {
+		switch {
+		case ends != 0 && ends <= at:
+		case rel == parentRel:
+			dst = append(dst, to)
+		default:
+			mixed = true
 		}
-		if ends := out.expires.of(k); ends == 0 || ends > at {
-			dst = append(dst, out.node[k])
+	}
+	for k, hi := out.row(n); k < hi && out.rel[k] < firstRole; k++ {
+		if p == nil || !p.out.deleted(out.key(k)) {
+			take(out.node[k], out.rel[k], out.expires.of(k))
 		}
 	}
 	if p == nil {
-		return dst
+		return dst, mixed
 	}
 	for _, x := range p.out.add {
-		if rel := keyRel(x.key); rel == parentRel && (x.ends == 0 || x.ends > at) {
-			dst = append(dst, keyNode(x.key))
+		if keyRel(x.key) >= firstRole {
+			break
 		}
+		take(keyNode(x.key), keyRel(x.key), x.ends)
 	}
-	return dst
+	return dst, mixed
 }
 
 // Upward returns what a node is directly inside of at a time, by either relation.

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -101,5 +102,80 @@ action turn appliesTo { principal: user, resource: [switch, other] };
 	}
 	if got := set.Around([]string{"doc"}); !slices.Contains(got, "switch") || slices.Contains(got, "other") {
 		t.Errorf("around documents are %q", got)
+	}
+}
+
+// What is inside too much is refused alike, asked about by itself, among many, or as
+// whoever asks about rows.
+func TestTooManyWaysUpAreRefusedAlike(t *testing.T) {
+	set, err := Compile(Source{Schema: File{Name: "schema.cedarschema", Text: []byte(`
+entity user in [folder];
+entity folder in [folder];
+action read appliesTo { principal: user, resource: folder };
+`)}, Policies: []File{{Name: "a.cedar", Text: []byte(`@id("public") permit (principal == user::"eve", action, resource);`)}},
+		Roles: Roles{File: "roles.yaml", Types: []RoleType{{Type: "folder", Roles: []Role{{Name: "viewer", Permissions: []string{"read"}}}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := func(typ, id string) Entity { return Entity{Type: typ, ID: id} }
+	// Each is inside thirty of the layer above; a search meets the layers from above, and
+	// few are new to it at each step.
+	const layers, wide, up = 11, 300, 30
+	at := func(layer, i int) Entity { return e("folder", fmt.Sprintf("%02d-%03d", layer, i%wide)) }
+	b := graph.NewBuilder()
+	add := func(s Entity, relation string, o Entity) {
+		if err := b.Add(graph.Tuple{Subject: s, Relation: relation, Object: o}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for layer := range layers {
+		for i := range wide {
+			for k := 0; k < up && (layer < layers-1 || i == 7); k++ {
+				add(at(layer+1, i), graph.Parent, at(layer, i*up+k))
+			}
+		}
+	}
+	for i := range wide {
+		add(e("user", "ann"), "viewer", at(0, i))
+	}
+	add(e("user", "bob"), graph.Member, at(layers, 7))
+	add(e("user", "bob"), "viewer", e("folder", "x"))
+	g, err := b.Graph()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewSnapshot(set, g, 1)
+	for _, subject := range []string{"ann", "eve"} {
+		q := Question{Subject: e("user", subject), Action: "read", Resource: e("folder", ""), At: time.UnixMilli(1)}
+		found := map[string]bool{}
+		for p := (Page{Size: MaxPage}); ; {
+			f, err := Resources(s, &q, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, x := range f.Entities {
+				found[x.ID] = true
+			}
+			if p.After = f.Next; f.Next == "" {
+				break
+			}
+		}
+		for _, layer := range []int{0, 5, layers - 1, layers} {
+			q.Resource = at(layer, 7)
+			a := Decide(s, &q)
+			if a.Allowed != (layer < layers) || a.Allowed != found[q.Resource.ID] {
+				t.Errorf("%s in layer %d: alone %v, among many %v", subject, layer, a.Allowed, found[q.Resource.ID])
+			}
+			if !a.Allowed && !strings.Contains(a.Reasons[0].Error, "ways lead up") {
+				t.Errorf("%s in layer %d: %+v", subject, layer, a)
+			}
+		}
+	}
+	q := Question{Subject: e("user", "bob"), Action: "read", Resource: e("folder", "x"), At: time.UnixMilli(1)}
+	if a := Decide(s, &q); a.Allowed || !strings.Contains(a.Reasons[0].Error, "ways lead up") {
+		t.Errorf("bob: %+v", a)
+	}
+	if r, err := Partial(s, &q, Rows{}); err != nil || r.When.Op != OpFalse || !strings.Contains(r.Reason, "ways lead up") {
+		t.Errorf("bob's rows: %+v %v", r, err)
 	}
 }

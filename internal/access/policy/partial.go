@@ -160,9 +160,12 @@ func (p *partial) begin() error {
 		return fmt.Errorf("subject: the schema does not list this id for type %q", p.q.Subject.Type)
 	}
 	p.facts, p.below = map[Entity]stored{}, map[Entity]map[Entity]bool{}
-	if p.above = p.climb(p.q.Subject); len(p.above) > graph.MaxClosure {
-		return fmt.Errorf("subject: %w", graph.ErrClosure)
+	if n, known := p.snap.graph.Find(p.q.Subject); known { // within the bounds of Decide
+		if err := p.snap.graph.Climb(n, graph.Member, p.q.At.UnixMilli(), new(graph.Above)); err != nil {
+			return fmt.Errorf("subject: %w", err)
+		}
 	}
+	p.above = p.climb(p.q.Subject)
 	p.held = p.roles()
 	return nil
 }

@@ -32,7 +32,7 @@ type view struct {
 	// Of many resources, each is asked what is above it only if a policy wants to
 	// know; what the subject holds on containers is found once.
 	many   bool
-	passed map[graph.Node]roleSet
+	passed map[graph.Node]above
 	up     []graph.Node
 	walked int
 	lost   error // what is above the resource could not be found
@@ -56,7 +56,7 @@ type end struct {
 }
 
 var views = sync.Pool{New: func() any {
-	return &view{seen: map[graph.Node]types.Entity{}, passed: map[graph.Node]roleSet{}}
+	return &view{seen: map[graph.Node]types.Entity{}, passed: map[graph.Node]above{}}
 }}
 
 // look begins to answer a question: all that does not depend on the resource.
@@ -127,11 +127,14 @@ func (v *view) face() error {
 	v.request = types.Request{Principal: v.subject.uid, Action: v.plan.action.Entity.UID, Resource: v.resource.uid, Context: v.context}
 	if v.many {
 		v.walked = 0
-		if held := v.heldOnResource(); v.walked <= mostWalked {
-			v.held = append(v.held[:0], held)
+		found := v.heldOnResource()
+		if v.walked <= mostWalked && found.ways <= graph.MaxClosure {
+			v.held = append(v.held[:0], found.held)
 			return nil
 		}
-		v.forget()
+		if v.walked > mostWalked {
+			v.forget() // what was not walked to its end
+		}
 		if v.aboveOf(&v.resource); v.lost != nil {
 			return fmt.Errorf("resource: %w", v.lost)
 		}
@@ -141,7 +144,8 @@ func (v *view) face() error {
 }
 
 // mostWalked is how many parents are looked at for one of many resources. What has
-// more above it is judged as if it were the only one, within the bounds of that.
+// more above it, or may have too many ways up, is judged as if it were the only one,
+// within the bounds of that.
 const mostWalked = 1000
 
 // contextOf reads the circumstances as the schema has them. Time and the
@@ -209,9 +213,9 @@ func (v *view) aboveOf(e *end) *graph.Above {
 
 // heldOnResource finds what findRoles finds, and keeps what is held on containers
 // for the next resource.
-func (v *view) heldOnResource() (held roleSet) {
-	if !v.subject.known || !v.resource.known {
-		return held
+func (v *view) heldOnResource() (found above) {
+	if !v.resource.known {
+		return found
 	}
 	if len(v.passed) > mostPassed {
 		clear(v.passed)
@@ -222,32 +226,43 @@ func (v *view) heldOnResource() (held roleSet) {
 // mostPassed is on how many containers is kept what is held there.
 const mostPassed = 1 << 14
 
+// above is what is known of a node from all that it is inside of.
+type above struct {
+	held roleSet
+	ways int // at least as many as lead up, as far as MaxClosure and one
+}
+
 // heldOn is what was granted on a node, what is held on its parents, and what all
 // of that implies there. Nothing is inside itself, so it ends.
-func (v *view) heldOn(n graph.Node, typ string) (held roleSet) {
+func (v *view) heldOn(n graph.Node, typ string) (out above) {
 	g := v.snap.graph
-	v.grants = g.GrantsOn(&v.subject.above, n, v.at, v.grants[:0])
-	for _, h := range v.grants {
-		if n := v.snap.role[h.Relation]; n >= 0 {
-			held.add(int(n))
+	if v.subject.known {
+		v.grants = g.GrantsOn(&v.subject.above, n, v.at, v.grants[:0])
+		for _, h := range v.grants {
+			if n := v.snap.role[h.Relation]; n >= 0 {
+				out.held.add(int(n))
+			}
 		}
 	}
-	from := len(v.up)
-	v.up = g.Parents(n, v.at, v.up)
+	from, mixed := len(v.up), false
+	if v.up, mixed = g.Parents(n, v.at, v.up); mixed {
+		out.ways = graph.MaxClosure + 1 // those of groups are not walked here
+	}
 	v.walked += len(v.up) - from
 	for i := from; i < len(v.up) && v.walked <= mostWalked; i++ {
 		p := v.up[i]
-		above, known := v.passed[p]
+		of, known := v.passed[p]
 		if !known {
-			above = v.heldOn(p, g.Type(p))
-			v.passed[p] = above
+			of = v.heldOn(p, g.Type(p))
+			v.passed[p] = of
 		}
-		held.addAll(&above)
+		out.held.addAll(&of.held)
+		out.ways = min(out.ways+1+of.ways, graph.MaxClosure+1)
 	}
-	if v.up = v.up[:from]; !held.empty() {
-		v.snap.set.roles.expand(typ, &held)
+	if v.up = v.up[:from]; !out.held.empty() {
+		v.snap.set.roles.expand(typ, &out.held)
 	}
-	return held
+	return out
 }
 
 // forget lets go of what is held by one subject.
