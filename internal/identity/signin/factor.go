@@ -86,12 +86,14 @@ type proof struct {
 	Alone string `json:"l,omitempty"`
 	// Second makes aal2 of a password.
 	Second bool `json:"s,omitempty"`
+	// Old marks a password that opens nothing but its own replacement.
+	Old bool `json:"o,omitempty"`
 }
 
 // rests reports whether nothing has ended a proof that is kept in a flow since it
 // was made: c is what it was made by, and alive.
 func (p proof) rests(life principal.Life, c credential.Credential) bool {
-	return p.Principal == life.ID && p.Principal == c.Principal && p.Era == life.Era && !c.MustChange
+	return p.Principal == life.ID && p.Principal == c.Principal && p.Era == life.Era && (p.Old || !c.MustChange)
 }
 
 // kindPassword is a password's, as credential.Password is.
@@ -213,6 +215,11 @@ type holder struct {
 // has reports whether somebody has a credential of that type.
 func (h *holder) has(t credential.Type) bool {
 	return slices.ContainsFunc(h.credentials, func(c credential.Credential) bool { return c.Type == t })
+}
+
+// compromised reports whether somebody's password is known to others.
+func (h *holder) compromised() bool {
+	return slices.ContainsFunc(h.credentials, func(c credential.Credential) bool { return c.Type == credential.Password && c.MustChange })
 }
 
 // question is what a factor's page is about.

@@ -77,6 +77,9 @@ func (s *Server) where(r *http.Request, f *flow, all []account) (spot, error) {
 	if own != nil && !f.Reauth {
 		at.proofs = merge(proofsOf(own.Session), at.proofs)
 	}
+	if slices.ContainsFunc(at.fresh, func(p proof) bool { return p.Old }) {
+		return at, g.renewed(&at)
+	}
 	if lacks, err := g.assured(&at); lacks || err != nil {
 		return at, err
 	}
@@ -139,6 +142,26 @@ func (g gate) assured(at *spot) (lacks bool, err error) {
 		}
 	}
 	return false, nil
+}
+
+// renewed leads somebody whose password opens nothing but its own replacement to
+// that: past a second factor if they have one, whatever browser it is, and past
+// what else shows that it is them. Whoever else knows the password comes no
+// further.
+func (g gate) renewed(at *spot) error {
+	if err := g.hold(at); err != nil {
+		return err
+	}
+	here := level(slices.DeleteFunc(g.recent(at.proofs), func(p proof) bool { return !g.allows(nil, p.Kind) }))
+	if at.ask = g.helping(at, nil, token.AAL2); len(at.ask) > 0 && below(here, token.AAL2) {
+		at.step = stepFactor
+		return nil
+	}
+	if lacks, err := g.risky(at, here); lacks || err != nil {
+		return err
+	}
+	at.step = stepRenew
+	return nil
 }
 
 // living are the proofs of a flow which nothing has ended since: what they were

@@ -21,6 +21,7 @@ const (
 	stepMailed // the same, by a code that is to be sent
 	stepEnrol  // a factor is to be added
 	stepStuck  // nothing the person has or could add would do
+	stepRenew  // a password that others know is to be replaced
 	stepKeep   // the account is to be deleted, unless it is kept
 	stepTerms  // there is something to accept
 	stepSettle // all is proved: the session begins, which is no page
@@ -29,7 +30,7 @@ const (
 )
 
 var stepPaths = map[step]string{stepSignIn: "/signin", stepAccounts: "/accounts", stepFactor: pathFactor, stepMailed: pathMailed, stepEnrol: pathEnrol,
-	stepStuck: pathStuck, stepKeep: pathKeep, stepTerms: pathTerms, stepConsent: "/consent"}
+	stepStuck: pathStuck, stepRenew: pathRenew, stepKeep: pathKeep, stepTerms: pathTerms, stepConsent: "/consent"}
 
 // next is the dispatcher: every page returns here, and here alone is decided
 // what comes next. Without a flow it is home.
@@ -92,25 +93,7 @@ func (s *Server) keepAndLead(w http.ResponseWriter, r *http.Request, f *flow, at
 // prove notes that somebody proved something and returns to the dispatcher.
 // Without a flow one is begun that leads home.
 func (s *Server) prove(w http.ResponseWriter, r *http.Request, f *flow, p proof) error {
-	if f == nil {
-		f = &flow{Flow: Flow{Return: "/"}, Started: s.DB.Now()}
-	}
-	all, err := s.accounts(r)
-	if err != nil {
-		return err
-	}
-	life, err := s.People.Live(r.Context(), realm.From(r.Context()).Name, p.Principal)
-	if err != nil && !nobody(err) {
-		return err
-	}
-	p.Era = life.Era // of who may not act nothing counts: see living
-	f.note(p, f.using(all))
-	if f.Pending && f.Proved[0].Principal == p.Principal {
-		if err := s.assess(r, f, p); err != nil {
-			return err
-		}
-	}
-	at, err := s.where(r, f, all)
+	f, all, at, err := s.take(r, f, p)
 	if err != nil {
 		return err
 	}
@@ -121,6 +104,31 @@ func (s *Server) prove(w http.ResponseWriter, r *http.Request, f *flow, p proof)
 		return err
 	}
 	return s.next(w, r, f)
+}
+
+// take adds a proof to a flow, nil for a new one that leads home, without saving
+// it, and tells where it leads.
+func (s *Server) take(r *http.Request, f *flow, p proof) (*flow, []account, spot, error) {
+	if f == nil {
+		f = &flow{Flow: Flow{Return: "/"}, Started: s.DB.Now()}
+	}
+	all, err := s.accounts(r)
+	if err != nil {
+		return f, nil, spot{}, err
+	}
+	life, err := s.People.Live(r.Context(), realm.From(r.Context()).Name, p.Principal)
+	if err != nil && !nobody(err) {
+		return f, nil, spot{}, err
+	}
+	p.Era = life.Era // of who may not act nothing counts: see living
+	f.note(p, f.using(all))
+	if f.Pending && f.Proved[0].Principal == p.Principal {
+		if err := s.assess(r, f, p); err != nil {
+			return f, nil, spot{}, err
+		}
+	}
+	at, err := s.where(r, f, all)
+	return f, all, at, err
 }
 
 // note adds a proof to those of the flow. What somebody else proved in it, and

@@ -139,10 +139,14 @@ func (s *Server) checkPassword(w http.ResponseWriter, r *http.Request) error {
 		return s.refuseSignIn(w, r, f, p, whyNot(result, err))
 	}
 	if result.MustChange {
-		if err := s.assess(r, &flow{}, passwordProof(result, s.DB.Now())); err != nil {
+		flow, _, at, err := s.take(r, f, passwordProof(result, s.DB.Now()))
+		switch {
+		case err != nil:
 			return s.refuseSignIn(w, r, f, p, err)
+		case at.step == stepRenew:
+			return s.showRenew(w, r, f, http.StatusOK, renewPage{Identifier: p.Identifier, Expired: result.Expired})
 		}
-		return s.showRenew(w, r, f, http.StatusOK, renewPage{Identifier: p.Identifier, Expired: result.Expired})
+		return s.keepAndLead(w, r, flow, at)
 	}
 	if err := s.signIn(w, r, f, result); fault.Code(err) == "password_wrong" {
 		return s.refuseSignIn(w, r, f, p, err)
@@ -157,7 +161,11 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, f *flow, result 
 }
 
 func passwordProof(result credential.Result, now time.Time) proof {
-	return proof{Principal: result.Principal.ID, Credential: result.Credential, Kind: kindPassword, At: now, AMR: result.AMR, Alone: token.AAL1}
+	p := proof{Principal: result.Principal.ID, Credential: result.Credential, Kind: kindPassword, At: now, AMR: result.AMR, Alone: token.AAL1}
+	if result.MustChange {
+		p.Alone, p.Old = "", true
+	}
+	return p
 }
 
 func (s *Server) saveAndNext(w http.ResponseWriter, r *http.Request, f *flow) error {

@@ -17,7 +17,8 @@ func (s *Server) Mount(root *web.Mux) {
 	forgot, register, finish, invited := forgotPage(), registerPage(), finishPage(), invitationPage()
 	m.Handle("GET /signin", s.askPassword)
 	m.Handle("POST /signin", s.checkPassword, web.Rate(RateGuess))
-	m.Handle("POST /signin/renew", s.renewPassword, web.Rate(RateGuess))
+	m.Handle("GET "+pathRenew, s.askRenew)
+	m.Handle("POST "+pathRenew, s.renewPassword, web.Rate(RateGuess))
 	if s.Passkeys != nil {
 		m.Handle("POST "+pathPasskey, s.checkPasskey, web.Rate(RateGuess))
 		m.Handle("GET "+pathNewPasskey, s.addPasskey)

@@ -204,6 +204,64 @@ func TestOnlyCompromisedPasswordsAreRenewed(t *testing.T) {
 	})
 }
 
+// Whoever has a second factor proves it before a password that others know is
+// replaced: the thief, who knows it, locks nobody out. The proof counts for the
+// sign-in that follows. Leave the look at the step out of renewPassword to see it
+// fail.
+func TestTheFactorComesBeforeTheNewPassword(t *testing.T) {
+	const next = "another long enough secret"
+	run(t, func(t *testing.T, w *world) {
+		ada := w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		eve := w.mustPerson(t, dbtest.Realm, "eve", "Eve")
+		app := w.mustApp(t, dbtest.Realm, ada)
+		w.set(t, "remember_device", "720h")
+		known := w.browser(t, dbtest.Realm).signIn("ada").submit("code", app.code(), "remember", "yes").isAt("/")
+		must(t, w.Risk.Disown(context.Background(), audittest.By, dbtest.Realm, ada.ID, nil))
+		must(t, w.Passwords.Compromised(context.Background(), audittest.By, dbtest.Realm, eve.ID))
+
+		// The thief goes to the factor, and by no page to a new password: not by one
+		// that was shown for another account either.
+		thief := w.browser(t, dbtest.Realm).signIn("ada").isAt(pathFactor)
+		thief.get("/signin/renew?" + thief.at.RawQuery).isAt(pathFactor)
+		thief.signIn("eve").shows(200, "Choose a new password").submit("identifier", "ada", "password", password, "new", next).isAt(pathFactor)
+		if w.opens(t, ada, next) || len(thief.sessions()) != 0 {
+			t.Fatal("the password was replaced by whoever knew it")
+		}
+
+		// Nor does a browser that was remembered spare anybody.
+		known.signIn("ada").isAt(pathFactor)
+		w.Clock.Advance(time.Minute)
+		known.submit("code", app.code()).isAt("/signin/renew").shows(200, "Choose a new password")
+		if w.opens(t, ada, next) || len(known.sessions()) != 0 {
+			t.Fatal("signed in with the old password")
+		}
+		known.submit("password", "not the old one at all", "new", next).shows(http.StatusUnprocessableEntity, "That username or password")
+		known.submit("password", password, "new", next).isAt("/")
+		if all := known.sessions(); len(all) != 1 || all[0].ACR != token.AAL2 || !w.opens(t, ada, next) {
+			t.Errorf("signed in with %+v", all)
+		}
+		if thief.get("/signin/renew?" + thief.at.RawQuery); len(thief.sessions()) != 0 {
+			t.Error("the thief is signed in")
+		}
+	})
+}
+
+// What was proved before an alarm replaces no password after it. Have rests look at
+// no era to see it fail.
+func TestAnAlarmStopsARenewal(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ada := w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		app := w.mustApp(t, dbtest.Realm, ada)
+		must(t, w.Passwords.Compromised(context.Background(), audittest.By, dbtest.Realm, ada.ID))
+		b := w.browser(t, dbtest.Realm).signIn("ada").submit("code", app.code()).isAt("/signin/renew")
+		must(t, w.Risk.Disown(context.Background(), audittest.By, dbtest.Realm, ada.ID, nil))
+		b.submit("password", password, "new", "another long enough secret").isAt(pathFactor)
+		if w.opens(t, ada, "another long enough secret") {
+			t.Error("replaced by a proof of before the alarm")
+		}
+	})
+}
+
 func TestEveryPageSpeaksBothLanguages(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		p := w.mustPerson(t, dbtest.Realm, "ada", "Ada")

@@ -15,6 +15,7 @@ import (
 	"github.com/cardea-id/cardea/internal/audit/audittest"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
+	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/terms"
 	"github.com/cardea-id/cardea/internal/identity/token"
 )
@@ -34,11 +35,15 @@ type walk struct {
 	rt       *rapid.T
 	app      phone
 	names    map[string]string // of principals
+	word     map[string]string // their passwords by now, by name
+	living   map[string]string // credentials, by name
 	walkers  []*walker
 	tokens   []string // of forms that anybody was shown, the newest last
 	trail    []string
 	straight bool // nothing but what is right, for as long as it is set
 	in, out  int  // how often somebody was signed in, and a flow ended well
+	renewed  int  // and a password was replaced
+	t        *testing.T
 }
 
 // The endpoints of all steps.
@@ -62,13 +67,17 @@ func TestNoRandomWalkLeadsPastTheGate(t *testing.T) {
 	w.Limiter = nil
 	_, err := w.terms.Create(context.Background(), audittest.By, dbtest.Realm, terms.New{Document: "terms", Version: "1", Title: "Terms", Text: "Be kind."})
 	must(t, err)
-	k := walk{world: w, names: map[string]string{}}
+	k := walk{world: w, names: map[string]string{}, t: t}
 	alarmed, n := true, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		if alarmed { // whoever said that it was not them starts anew
 			n++
 			ada, eve := w.mustPerson(t, dbtest.Realm, fmt.Sprintf("ada%d", n), "Ada"), w.mustPerson(t, dbtest.Realm, fmt.Sprintf("eve%d", n), "Eve")
 			k.app, k.names = w.mustApp(t, dbtest.Realm, ada), map[string]string{ada.ID: ada.Name, eve.ID: eve.Name}
+			k.word, k.living = map[string]string{ada.Name: password, eve.Name: password}, map[string]string{}
+			for id, name := range k.names {
+				k.living[name] = k.passwordOf(id)
+			}
 			alarmed = false
 		}
 		w.toPhotoBook(func(f *Flow) { f.ACR = token.AAL2 })
@@ -116,7 +125,7 @@ func TestNoRandomWalkLeadsPastTheGate(t *testing.T) {
 	if k.in == 0 || k.out == 0 {
 		t.Errorf("nobody got anywhere: %d sessions, %d flows", k.in, k.out)
 	}
-	t.Logf("%d sessions were seen, and %d flows ended well", k.in, k.out)
+	t.Logf("%d sessions were seen, %d flows ended well and %d passwords were replaced", k.in, k.out, k.renewed)
 }
 
 func (k *walk) begin(b *walker) {
@@ -131,7 +140,7 @@ func (k *walk) begin(b *walker) {
 func (k *walk) send(b *walker, method, path string, form url.Values) {
 	k.trail = append(k.trail, fmt.Sprintf("%d %s %s %v", slices.Index(k.walkers, b), method, path, form))
 	for _, name := range k.names {
-		if method == "POST" && form.Get("identifier") == name && form.Get("password") == password {
+		if method == "POST" && form.Get("identifier") == name && form.Get("password") == k.word[name] {
 			b.proved[name+" pwd"] = true
 		}
 		if method == "POST" && strings.HasPrefix(name, "ada") && form.Get("code") == k.app.code() {
@@ -142,8 +151,34 @@ func (k *walk) send(b *walker, method, path string, form url.Values) {
 		b.allowed[form.Get("flow")] = true
 	}
 	b.send(method, b.base+path, form)
+	if strings.HasPrefix(path, "/signin/renew") {
+		k.checkRenewed(b, form)
+	}
 	for _, m := range formVal.FindAllStringSubmatch(b.body, -1) {
 		k.tokens = append(k.tokens, unescaper.Replace(m[1]))
+	}
+}
+
+// passwordOf is the credential that is somebody's password.
+func (k *walk) passwordOf(id string) string {
+	all, err := k.cores.Credentials.List(context.Background(), dbtest.Realm, id)
+	must(k.t, err)
+	i := slices.IndexFunc(all, func(c credential.Credential) bool { return c.Type == credential.Password })
+	return all[i].ID
+}
+
+// checkRenewed holds the replacement of a password to what was proved before.
+func (k *walk) checkRenewed(b *walker, form url.Values) {
+	for id, name := range k.names {
+		now := k.passwordOf(id)
+		if now == k.living[name] {
+			continue
+		}
+		if !b.proved[name+" pwd"] || strings.HasPrefix(name, "ada") && !b.proved[name+" otp"] {
+			k.rt.Fatalf("the password of %s was replaced where %v was proved\n%s", name, b.proved, strings.Join(k.trail, "\n"))
+		}
+		k.living[name], k.word[name] = now, form.Get("new")
+		k.renewed++
 	}
 }
 
@@ -235,10 +270,17 @@ func (k *walk) fill(values url.Values, has func(string) bool) {
 		values.Set("identifier", names[max(0, rapid.IntRange(-3, 1).Draw(k.rt, "identifier"))])
 	}
 	if has("password") {
-		values.Set("password", password)
+		who := names[0]
+		if named := values.Get("identifier"); k.word[named] != "" {
+			who = named
+		}
+		values.Set("password", k.word[who])
 		if !k.straight && rapid.IntRange(0, 4).Draw(k.rt, "wrong") == 0 {
 			values.Set("password", "not the password at all")
 		}
+	}
+	if has("new") {
+		values.Set("new", k.word[names[0]]+" anew")
 	}
 	if has("code") {
 		values.Set("code", "000000")
