@@ -13,8 +13,10 @@ package job
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,8 +29,7 @@ type Task struct {
 	Every time.Duration
 	// Run does the work, from behind where the last run got to; "" is the
 	// beginning. It is stopped after hold, and then says where to go on, which
-	// happens soon, after the other tasks had their turn; "" says that it came to
-	// the end. It may run again on another node if this one dies midway.
+	// happens soon, on whichever node; "" says that it came to the end. It may run again on another node if this one dies midway.
 	Run func(ctx context.Context, after string) (next string, err error)
 }
 
@@ -45,6 +46,9 @@ type Schedule struct {
 	tasks  []Task
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+
+	mu   sync.Mutex
+	busy map[string]bool // the tasks that run here
 }
 
 const (
@@ -54,10 +58,11 @@ const (
 
 // New makes a schedule of tasks, run in the name of node.
 func New(d *db.DB, node string, log *slog.Logger, tasks ...Task) *Schedule {
-	return &Schedule{db: d, node: node, log: log, tasks: tasks}
+	return &Schedule{db: d, node: node, log: log, tasks: tasks, busy: map[string]bool{}}
 }
 
-// Start begins to run what is due.
+// Start begins to run what is due. It does not wait for what takes long before it
+// looks again.
 func (s *Schedule) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
@@ -67,9 +72,11 @@ func (s *Schedule) Start() {
 		for {
 			select {
 			case <-t.C:
-				if err := s.RunDue(ctx); err != nil && ctx.Err() == nil {
-					s.log.Warn("recurring tasks", "err", err)
-				}
+				s.wg.Go(func() {
+					if err := s.RunDue(ctx); err != nil && ctx.Err() == nil {
+						s.log.Warn("recurring tasks", "err", err)
+					}
+				})
 			case <-ctx.Done():
 				return
 			}
@@ -85,25 +92,67 @@ func (s *Schedule) Close() {
 	}
 }
 
-// RunDue runs every task that is due and that no other node holds. A task that
-// fails is tried again at its next turn, and its error is kept in its row.
+// RunDue runs every task that is due and that nobody holds, one beside the other, so
+// that a slow one holds up none but itself. A task that fails is tried again at its
+// next turn, and its error is kept in its row.
 func (s *Schedule) RunDue(ctx context.Context) error {
-	for _, t := range s.tasks {
-		var mine bool
-		var after string
-		err := s.db.SystemRC(ctx, func(tx *db.Tx) (err error) {
-			after, mine, err = claim(tx, t.Name, s.node, hold)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("claim %s: %w", t.Name, err)
-		}
-		if !mine {
+	var rest []string
+	err := s.db.SystemView(ctx, func(tx *db.Tx) (err error) {
+		rest, err = resting(tx)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("look what is due: %w", err)
+	}
+	failed := make([]error, len(s.tasks))
+	var wg sync.WaitGroup
+	for i, t := range s.tasks {
+		if slices.Contains(rest, t.Name) || !s.begin(t.Name) {
 			continue
 		}
-		if err := s.run(ctx, t, after); err != nil {
-			return fmt.Errorf("finish %s: %w", t.Name, err)
-		}
+		wg.Go(func() {
+			defer s.end(t.Name)
+			failed[i] = s.try(ctx, t)
+		})
+	}
+	wg.Wait()
+	return errors.Join(failed...)
+}
+
+// begin reports whether a task does not run here yet, and has it marked: one that
+// overstays its time must not meet itself.
+func (s *Schedule) begin(task string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy[task] {
+		return false
+	}
+	s.busy[task] = true
+	return true
+}
+
+func (s *Schedule) end(task string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.busy, task)
+}
+
+// try runs a task if no other node was faster.
+func (s *Schedule) try(ctx context.Context, t Task) error {
+	var mine bool
+	var after string
+	err := s.db.SystemRC(ctx, func(tx *db.Tx) (err error) {
+		after, mine, err = claim(tx, t.Name, s.node, hold)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("claim %s: %w", t.Name, err)
+	}
+	if !mine {
+		return nil
+	}
+	if err := s.run(ctx, t, after); err != nil {
+		return fmt.Errorf("finish %s: %w", t.Name, err)
 	}
 	return nil
 }

@@ -121,6 +121,40 @@ func TestTheLastRealmHasItsTurn(t *testing.T) {
 	})
 }
 
+// A task that takes long holds up none but itself: the others run beside it, and
+// again when they are due again.
+func TestASlowTaskHoldsUpItself(t *testing.T) {
+	dbtest.Run(t, func(t *testing.T, e *dbtest.Env) {
+		let, quick := make(chan struct{}), make(chan struct{}, 9)
+		var slow atomic.Int32
+		s := job.New(e.DB, "nod_a", slog.New(slog.DiscardHandler),
+			job.Task{Name: "slow", Every: time.Minute, Run: job.Whole(func(context.Context) error { slow.Add(1); <-let; return nil })},
+			job.Task{Name: "quick", Every: time.Second, Run: job.Whole(func(context.Context) error { quick <- struct{}{}; return nil })})
+		first := make(chan error, 1)
+		go func() { first <- s.RunDue(t.Context()) }()
+		defer func() { close(let); <-first }()
+		select {
+		case <-quick:
+		case <-time.After(30 * time.Second):
+			t.Fatal("the quick task waits for the slow one")
+		}
+		for end := time.After(30 * time.Second); len(quick) == 0; {
+			e.Clock.Advance(time.Hour) // so that the slow one has overstayed its time as well
+			if err := s.RunDue(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-end:
+				t.Fatal("the quick task does not run again")
+			default:
+			}
+		}
+		if n := slow.Load(); n != 1 {
+			t.Errorf("the slow task met itself: it began %d times", n)
+		}
+	})
+}
+
 // A task that gets no further is not tried without pause.
 func TestATaskThatGetsNowhereWaits(t *testing.T) {
 	dbtest.Run(t, func(t *testing.T, e *dbtest.Env) {

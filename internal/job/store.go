@@ -6,6 +6,11 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 )
 
+// resting are the tasks that are not due, or that a node holds.
+func resting(tx *db.Tx) ([]string, error) {
+	return db.All(tx, db.Scalar[string], `SELECT task FROM schedules WHERE realm = '' AND (due_at > $1 OR held_until > $1)`, db.At(tx.Now))
+}
+
 // claim takes a task that is due and not held, in one conditional statement,
 // and tells where it goes on.
 func claim(tx *db.Tx, task, node string, hold time.Duration) (after string, mine bool, err error) {
