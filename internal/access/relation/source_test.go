@@ -12,6 +12,7 @@ import (
 	"github.com/cardea-id/cardea/internal/access/relation"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/audit/audittest"
+	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/job"
@@ -154,6 +155,37 @@ func TestWhatASourceSaidIsKept(t *testing.T) {
 			if err != nil || n.Failures != int64(i+1) || n.LastError == "" || !utf8.ValidString(n.LastError) {
 				t.Errorf("after %q: %+v, %v", s, n, err)
 			}
+		}
+	})
+}
+
+// To look which realms have something to pull takes one question, however many have
+// sources.
+func TestRealmsThatAreDueAreOneQuestion(t *testing.T) {
+	dbtest.Run(t, func(t *testing.T, e *dbtest.Env) {
+		asked := e.Counted(t)
+		store := relation.NewStore(relation.Options{DB: e.DB, Log: audit.New(e.DB, audit.Options{})})
+		look := func(want int) int64 {
+			asked.Store(0)
+			due, err := store.Due(ctx)
+			if err != nil || len(due) != want {
+				t.Errorf("%d realms are due, %v; want %d", len(due), err, want)
+			}
+			return asked.Load()
+		}
+		none := look(0)
+		for i := range 50 {
+			if err := e.DB.Update(ctx, fmt.Sprintf("r%02d", i), func(tx *db.Tx) error {
+				return relation.InsertSource(tx, &relation.Source{ID: fmt.Sprintf("src_%02d", i), Name: "teams", Kind: relation.HTTP, Every: 300, Shrink: 50, Enabled: true, Version: 1,
+					Due: tx.Now.Add(time.Minute), Created: tx.Now})
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		many := look(0)
+		e.Clock.Advance(time.Hour)
+		if all := look(50); none == 0 || many != none || all != none {
+			t.Errorf("without sources %d, with fifty %d, and when they are due %d", none, many, all)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package version
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,7 +13,9 @@ import (
 	"github.com/cardea-id/cardea/internal/access/folder"
 	"github.com/cardea-id/cardea/internal/access/git"
 	"github.com/cardea-id/cardea/internal/access/git/gittest"
+	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/audit/audittest"
+	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
 	"github.com/cardea-id/cardea/internal/fault"
 )
@@ -163,6 +166,45 @@ func TestASlowRepositoryHoldsUpItself(t *testing.T) {
 		w.Registry.Close()
 		if len(asked) > 0 {
 			t.Errorf("it was asked %d times more, though it had not answered", len(asked))
+		}
+	})
+}
+
+// To look which realms are due takes one question, however many follow something;
+// nothing is asked about those that are not.
+func TestRealmsThatAreDueAreOneQuestion(t *testing.T) {
+	dbtest.Run(t, func(t *testing.T, e *dbtest.Env) {
+		asked := e.Counted(t)
+		r := New(Options{DB: e.DB, Log: audit.New(e.DB, audit.Options{})})
+		defer r.Close()
+		look := func() int64 {
+			asked.Store(0)
+			if err := r.Begin(ctx, func(_ context.Context, realm string) bool {
+				t.Errorf("%s is not due", realm)
+				return false
+			}); err != nil {
+				t.Fatal(err)
+			}
+			return asked.Load()
+		}
+		none := look()
+		for i := range 50 {
+			if err := e.DB.Update(ctx, fmt.Sprintf("r%02d", i), func(tx *db.Tx) error {
+				return putSource(tx, &Source{Kind: Git, Location: "https://git.example/policies", Seconds: 60, Changed: tx.Now, Checked: tx.Now, State: Current, Since: tx.Now})
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if many := look(); none == 0 || many != none {
+			t.Errorf("without realms that follow something %d, with fifty %d", none, many)
+		}
+		e.Clock.Advance(time.Hour)
+		var due []string
+		if err := r.Begin(ctx, func(_ context.Context, realm string) bool {
+			due = append(due, realm)
+			return false
+		}); err != nil || len(due) != 50 {
+			t.Errorf("%d realms are due an hour later, %v", len(due), err)
 		}
 	})
 }
