@@ -72,12 +72,12 @@ func (st *state) inTurn(ctx context.Context, do func()) {
 // is being made so.
 func (s *Snapshots) compactSome(ctx context.Context, all []*state) {
 	for _, st := range all {
-		if snap := st.current.Load(); snap == nil || !snap.Graph().Stale() || !s.compacting.CompareAndSwap(false, true) {
+		if snap := st.current.Load(); snap == nil || !s.stale(snap.Graph()) || !s.compacting.CompareAndSwap(false, true) {
 			continue
 		}
 		s.wg.Go(func() {
 			defer s.compacting.Store(false)
-			st.compact(ctx, s, (*graph.Graph).Stale, (*graph.Graph).Compact)
+			st.compact(ctx, s, s.stale, (*graph.Graph).Compact)
 		})
 		return
 	}

@@ -14,6 +14,13 @@ func (s *Snapshots) Compact(realm string, meanwhile func()) {
 	})
 }
 
+// CarryOn is what happens after events, until it is done, where all is stale.
+func (s *Snapshots) CarryOn() {
+	s.stale = func(*graph.Graph) bool { return true }
+	s.carryOn(context.Background())
+	s.wg.Wait()
+}
+
 // LetGo is what happens every minute.
 func (s *Snapshots) LetGo() { s.letGo() }
 

@@ -107,6 +107,7 @@ type Snapshots struct {
 	wg     sync.WaitGroup
 
 	compacting atomic.Bool // one realm at a time
+	stale      func(*graph.Graph) bool
 
 	mu     sync.RWMutex
 	realms map[string]*state
@@ -123,7 +124,7 @@ func New(o Options) *Snapshots {
 	if o.Directory.Owns == nil {
 		o.Directory.Owns = func(graph.Entity) bool { return false }
 	}
-	s := &Snapshots{o: o, work: make(chan struct{}, 1), realms: map[string]*state{}}
+	s := &Snapshots{o: o, work: make(chan struct{}, 1), stale: (*graph.Graph).Stale, realms: map[string]*state{}}
 	o.Log.Follow("access", s.follow, s.reset)
 	return s
 }
@@ -289,19 +290,22 @@ func (s *Snapshots) state(realm string) *state {
 // carryOn does what was noted, so that those who ask need not.
 func (s *Snapshots) carryOn(ctx context.Context) {
 	s.mu.RLock()
-	var all []*state
+	var loaded []*state
 	for _, st := range s.realms {
-		if st.pending.Load() > 0 && st.loaded.Load() {
-			all = append(all, st)
+		if st.loaded.Load() {
+			loaded = append(loaded, st)
 		}
 	}
 	s.mu.RUnlock()
-	for _, st := range all {
+	for _, st := range loaded {
+		if st.pending.Load() == 0 {
+			continue
+		}
 		if _, err := st.at(ctx, s, s.o.Log.Applied()); err != nil && ctx.Err() == nil {
 			s.o.Logger.Warn("the facts of a realm are not carried on; it is tried again when somebody asks", "realm", st.realm, "err", err)
 		}
 	}
-	s.compactSome(ctx, all)
+	s.compactSome(ctx, loaded) // also of those where whoever asked was faster
 }
 
 // letGo forgets realms that nobody asked about for a while, and beyond the bound
