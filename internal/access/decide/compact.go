@@ -36,26 +36,50 @@ func (st *state) compact(ctx context.Context, s *Snapshots, when func(*graph.Gra
 		return
 	}
 	fresh, err := compacted(old)
-	st.inTurn(context.WithoutCancel(ctx), func() {
-		if !st.compacting { // it was built anew meanwhile
-			return
-		}
-		since := st.since
-		st.compacting, st.since = false, nil
-		for _, c := range since {
-			if err == nil {
-				fresh, err = fresh.Apply(c)
+	for round := 0; ; round++ {
+		var since []graph.Change
+		last := true
+		st.inTurn(context.WithoutCancel(ctx), func() {
+			if !st.compacting { // it was built anew meanwhile
+				return
 			}
-		}
-		if err != nil {
-			s.o.Logger.Warn("the facts of a realm are not made compact", "realm", st.realm, "err", err)
+			since, st.since = st.since, nil
+			if last = err != nil || len(since) == 0 || round == catchUps; !last {
+				return
+			}
+			st.compacting = false
+			if err == nil {
+				fresh, err = applied(fresh, since)
+			}
+			if err != nil {
+				s.o.Logger.Warn("the facts of a realm are not made compact", "realm", st.realm, "err", err)
+				return
+			}
+			st.graph = fresh
+			if now := st.current.Load(); now != nil {
+				st.publish(s, audit.AtRevision(now.Revision()))
+			}
+		})
+		if last {
 			return
 		}
-		st.graph = fresh
-		if now := st.current.Load(); now != nil {
-			st.publish(s, audit.AtRevision(now.Revision()))
+		fresh, err = applied(fresh, since)
+	}
+}
+
+// catchUps is how often what changed meanwhile is done beside, each time less, before
+// the rest is done while questions wait.
+const catchUps = 8
+
+func applied(g *graph.Graph, all []graph.Change) (*graph.Graph, error) {
+	for _, c := range all {
+		next, err := g.Apply(c)
+		if err != nil {
+			return nil, err
 		}
-	})
+		g = next
+	}
+	return g, nil
 }
 
 // inTurn does something with the fields that only one at a time works on.
