@@ -115,7 +115,7 @@ func (s *Store) List(ctx context.Context, realm, principal string) (all []Creden
 
 // ByID reads a credential, revoked ones too, or returns fault.NotFound.
 func (s *Store) ByID(ctx context.Context, realm, id string) (c Credential, err error) {
-	err = s.db.View(ctx, realm, func(tx *db.Tx) error {
+	err = s.db.Glance(ctx, realm, func(tx *db.Tx) error {
 		c, err = byID(tx, id)
 		return err
 	})

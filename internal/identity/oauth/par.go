@@ -161,7 +161,7 @@ func (s *Server) peekPushed(ctx context.Context, a *authorization, value string)
 	}
 	var v once.Value
 	var outcome once.Outcome
-	err := s.db.View(ctx, a.realm.Name, func(tx *db.Tx) (err error) {
+	err := s.db.Glance(ctx, a.realm.Name, func(tx *db.Tx) (err error) {
 		v, outcome, err = s.once.Peek(tx, value, a.pushedUse())
 		return err
 	})

@@ -173,7 +173,7 @@ func TestValuesOfAnOldEpochAreDead(t *testing.T) {
 
 // Spine 4, failover: what was seen may be forgotten, so a key that could have
 // been accepted before the epoch began is refused. Compare with k.Until instead
-// of k.From in SeenTx to see this fail.
+// of k.From in AskBurn to see this fail.
 func TestAKeyOfAnOldEpochIsRefused(t *testing.T) {
 	run(t, func(t *testing.T, e *env) {
 		old := e.key("assertion", "cli_a", "jti-1", e.Clock.Now().Add(5*time.Minute))
@@ -403,6 +403,26 @@ func TestAClientsAssertionsAreBounded(t *testing.T) {
 		e.Clock.Advance(2 * time.Minute)
 		if seen, err := e.Seen(t.Context(), dbtest.Realm, e.key("assertion", "cli_a", "later", e.Clock.Now().Add(time.Minute))); err != nil || seen {
 			t.Errorf("when the others have expired: %v, %v; want new", seen, err)
+		}
+	})
+}
+
+// Proofs and assertions are on hot paths: what is remembered and what was found
+// travel together.
+func TestSeenIsOneRoundTrip(t *testing.T) {
+	run(t, func(t *testing.T, e *env) {
+		if e.DB.Engine() != db.Postgres {
+			t.Skip("nothing travels to SQLite")
+		}
+		for i := range 3 {
+			ctx, sent := dbtest.Watch(t.Context())
+			k := e.key("assertion", "cli_a", fmt.Sprint("jti-", min(i, 1)), e.Clock.Now().Add(time.Minute))
+			if seen, err := e.Seen(ctx, dbtest.Realm, k); err != nil || seen != (i == 2) {
+				t.Fatalf("try %d: %v, %v", i, seen, err)
+			}
+			if i > 0 && sent.Trips() != 1 { // the first one counts what there is
+				t.Errorf("%d round trips%s", sent.Trips(), sent)
+			}
 		}
 	})
 }

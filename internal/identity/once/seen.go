@@ -33,28 +33,26 @@ type Key struct {
 // before: true means refuse. So it is accepted once over all nodes, restarts
 // and failovers. A client that fills its bound is told to wait.
 func (s *Store) Seen(ctx context.Context, realm string, k Key) (bool, error) {
-	var fresh bool
-	err := s.db.UpdateRC(ctx, realm, func(tx *db.Tx) error {
-		seen, err := s.SeenTx(tx, k)
-		fresh = err == nil && !seen
-		return err
+	var told func() (bool, error)
+	// Whatever the one statement finds, it is to be committed: so both travel together.
+	err := s.db.UpdateHot(ctx, realm, func(tx *db.Tx) error {
+		if k.Until.After(tx.Now) {
+			if err := s.quota.take(tx, k.Purpose, k.Client, k.Until); err != nil {
+				return err
+			}
+		}
+		told = s.AskBurn(tx, k)
+		return nil
 	})
-	return !fresh, err
-}
-
-// SeenTx is [Store.Seen] inside the caller's transaction.
-func (s *Store) SeenTx(tx *db.Tx, k Key) (bool, error) {
-	if !k.Until.After(tx.Now) {
-		return true, nil
-	}
-	if err := s.quota.take(tx, k.Purpose, k.Client, k.Until); err != nil {
+	if err != nil {
 		return true, err
 	}
-	return s.AskBurn(tx, k)()
+	return told()
 }
 
-// AskBurn is [Store.SeenTx] for values that only this program makes: no client
-// can fill the table with them, so there is no bound. It does not wait yet.
+// AskBurn is [Store.Seen] in the caller's transaction, for values that only this
+// program makes: no client can fill the table with them, so there is no bound. It
+// does not wait yet.
 func (s *Store) AskBurn(tx *db.Tx, k Key) func() (seen bool, err error) {
 	if !k.Until.After(tx.Now) {
 		return func() (bool, error) { return true, nil }

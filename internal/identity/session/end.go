@@ -111,7 +111,7 @@ func (s *Store) endMany(ctx context.Context, by audit.Actor, name, targetType, t
 
 // ByID reads a session, ended ones too, or returns fault.NotFound.
 func (s *Store) ByID(ctx context.Context, name, id string) (e *Session, err error) {
-	err = s.db.View(ctx, name, func(tx *db.Tx) error {
+	err = s.db.Glance(ctx, name, func(tx *db.Tx) error {
 		e, err = byID(tx, id)
 		return err
 	})

@@ -200,7 +200,7 @@ func (s *Store) FromSecret(ctx context.Context, name, text string) (*Session, er
 	}
 	hash := secret.Hash(text)
 	id, err := s.ids.Get(name, hex.EncodeToString(hash), func() (id string, err error) {
-		err = s.db.View(ctx, name, func(tx *db.Tx) error {
+		err = s.db.Glance(ctx, name, func(tx *db.Tx) error {
 			id, err = idBySecret(tx, hash)
 			return err
 		})

@@ -246,7 +246,7 @@ func (s *Server) flow(r *http.Request, text string) (*flow, error) {
 	}
 	var v once.Value
 	var outcome once.Outcome
-	err := s.DB.View(r.Context(), realm.From(r.Context()).Name, func(tx *db.Tx) (err error) {
+	err := s.DB.Glance(r.Context(), realm.From(r.Context()).Name, func(tx *db.Tx) (err error) {
 		v, outcome, err = s.Once.Peek(tx, text, s.use(r))
 		return err
 	})
