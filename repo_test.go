@@ -194,6 +194,15 @@ func TestLockFileNamesNoRegistry(t *testing.T) {
 	}
 }
 
+// Each npm package stands by itself, so what both need lies in both.
+func TestPackagesForNodeShareTheirQuestions(t *testing.T) {
+	for _, name := range []string{"question.js", "question.d.ts"} {
+		if read(t, "js/edge/"+name) != read(t, "js/verify/"+name) {
+			t.Errorf("js/edge/%[1]s and js/verify/%[1]s differ: copy the one that is right over the other", name)
+		}
+	}
+}
+
 func anchors(text string) map[string]bool {
 	found := map[string]bool{}
 	drop := regexp.MustCompile(`[^\p{L}\p{N} _-]`)

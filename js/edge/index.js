@@ -2,16 +2,9 @@
 // a Unix socket, or over the loopback interface. It has no dependencies and keeps no
 // answer: a decision counts for the moment. Whatever goes wrong is never a yes.
 import http from 'node:http'
+import { Undecided, decisionOf, decisionsOf, loopback, maxAnswer, objectOf, wire } from './question.js'
 
-const maxAnswer = 4 << 20
-
-// Undecided says that the edge could not be asked or did not answer.
-export class Undecided extends Error {
-  constructor(message, options) {
-    super('no decision could be had: ' + message, options)
-    this.name = 'Undecided'
-  }
-}
+export { Undecided }
 
 // Edge asks one edge. It keeps connections open; close ends them.
 export class Edge {
@@ -32,8 +25,7 @@ export class Edge {
       this.#to = { socketPath: socket }
     } else {
       const u = new URL(url)
-      const loopback = u.hostname === 'localhost' || u.hostname === '[::1]' || /^127(\.\d+){3}$/.test(u.hostname)
-      if (u.protocol !== 'http:' || !loopback || u.pathname !== '/' || u.search || u.hash || u.username || u.password) {
+      if (u.protocol !== 'http:' || !loopback(u) || u.pathname !== '/' || u.search || u.hash || u.username || u.password) {
         throw new TypeError('url must be http on the loopback interface, without a path: an edge serves its own machine')
       }
       this.#to = { host: u.hostname.replace(/^\[|\]$/g, ''), port: Number(u.port || 80) }
@@ -52,8 +44,7 @@ export class Edge {
   async decideAll(questions) {
     if (questions.length === 0) return []
     const answer = await this.#ask('/access/v1/evaluations', { evaluations: questions.map(wire) }, questions[0].minRevision)
-    if (!Array.isArray(answer.evaluations) || answer.evaluations.length !== questions.length) throw new Undecided('not as many answers as questions')
-    return answer.evaluations.map(decisionOf)
+    return decisionsOf(answer, questions)
   }
 
   // resources yields the ids of the resources of a type on which the subject may do
@@ -92,10 +83,7 @@ export class Edge {
       throw error instanceof Undecided ? error : new Undecided(error.message, { cause: error })
     }
     if (status !== 200) throw new Undecided(`${path} answered ${status}: ${said.slice(0, 200)}`)
-    let answer
-    try { answer = JSON.parse(said) } catch (error) { throw new Undecided('the answer is no JSON', { cause: error }) }
-    if (typeof answer !== 'object' || answer === null || Array.isArray(answer)) throw new Undecided('the answer is no object')
-    return answer
+    return objectOf(said)
   }
 
   #post(path, headers, body) {
@@ -113,22 +101,5 @@ export class Edge {
       request.on('error', reject)
       request.end(body)
     })
-  }
-}
-
-function wire({ subject, action, actionProperties, resource, context, token }) {
-  const out = { subject, action: actionProperties ? { name: action, properties: actionProperties } : { name: action }, resource }
-  if (context || token) out.context = token ? { ...context, access_token: token } : context
-  return out
-}
-
-function decisionOf(answer) {
-  const context = answer?.context ?? {}
-  const allowed = answer?.decision === true
-  const need = context.step_up
-  return {
-    allowed, id: context.id, revision: context.revision, policies: context.policies ?? [], reasons: context.reasons ?? [], error: context.error?.message,
-    stale: context.stale === true,
-    stepUp: !allowed && (need?.acr_values || need?.max_age) ? { acrValues: need.acr_values, maxAge: need.max_age } : undefined,
   }
 }

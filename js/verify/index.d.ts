@@ -1,31 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Decision, Entity, Question, StepUp } from './question.js'
 
-export interface Entity { type: string; id: string; properties?: Record<string, unknown> }
-export interface StepUp { acrValues?: string; maxAge?: number }
-export interface Reason { policy?: string; text?: string; error?: string }
-
-export interface Question {
-  subject: Entity
-  action: string
-  actionProperties?: Record<string, unknown>
-  resource: Entity
-  context?: Record<string, unknown>
-  /** The subject's own access token: it tells how the person signed in. */
-  token?: string
-  /** The answer is never older than this revision. */
-  minRevision?: string
-}
-
-export interface Decision {
-  allowed: boolean
-  id?: string
-  revision?: string
-  policies: string[]
-  reasons: Reason[]
-  error?: string
-  /** When denied: with such a sign-in it would be allowed. */
-  stepUp?: StepUp
-}
+export type { Decision, Entity, Question, Reason, StepUp } from './question.js'
+export { Undecided } from './question.js'
 
 export type Column = string | { column: string; type?: 'text' | 'integer' | 'uuid' | 'boolean' | 'epoch_s' | 'epoch_ms' }
 
@@ -58,7 +35,6 @@ export interface Filter {
   stepUp?: StepUp
 }
 
-export class Undecided extends Error {}
 export class NotExpressible extends Error {}
 
 export class Decisions {

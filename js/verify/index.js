@@ -3,15 +3,9 @@
 // client of that service. It has no dependencies and keeps no answer: a decision
 // counts for the moment. Whatever goes wrong is never a yes.
 
-const maxAnswer = 4 << 20
+import { Undecided, decisionOf, decisionsOf, loopback, maxAnswer, objectOf, stepUpOf, wire } from './question.js'
 
-// Undecided says that the decision service could not be asked or did not answer.
-export class Undecided extends Error {
-  constructor(message, options) {
-    super('no decision could be had: ' + message, options)
-    this.name = 'Undecided'
-  }
-}
+export { Undecided }
 
 // NotExpressible says that a policy cannot be written as a condition on rows.
 export class NotExpressible extends Error {
@@ -32,8 +26,7 @@ export class Decisions {
   // access token for {issuer}/access/v1 with scope cardea:decide.
   constructor({ issuer, credentials, timeout = 2000, fetch = globalThis.fetch }) {
     const u = new URL(issuer)
-    const loopback = u.hostname === 'localhost' || u.hostname === '[::1]' || /^127(\.\d+){3}$/.test(u.hostname)
-    if (u.protocol !== 'https:' && !(u.protocol === 'http:' && loopback)) throw new TypeError('issuer must be https, except on the loopback interface')
+    if (u.protocol !== 'https:' && !(u.protocol === 'http:' && loopback(u))) throw new TypeError('issuer must be https, except on the loopback interface')
     if (u.search || u.hash || u.username || u.password) throw new TypeError('issuer must be a plain URL')
     if (typeof credentials !== 'function' && !(credentials?.id && credentials?.secret)) throw new TypeError('credentials must be { id, secret } or a function that returns an access token')
     this.#base = issuer.replace(/\/$/, '') + '/access/v1'
@@ -52,8 +45,7 @@ export class Decisions {
   async decideAll(questions) {
     if (questions.length === 0) return []
     const answer = await this.#post('/evaluations', { evaluations: questions.map(wire) }, questions[0].minRevision)
-    if (!Array.isArray(answer.evaluations) || answer.evaluations.length !== questions.length) throw new Undecided('not as many answers as questions')
-    return answer.evaluations.map(decisionOf)
+    return decisionsOf(answer, questions)
   }
 
   // filter asks which rows of a table of one's own a subject may do the action to.
@@ -79,9 +71,7 @@ export class Decisions {
         if (problem?.code === 'not_expressible') throw new NotExpressible(String(problem.detail))
         throw new Undecided(`${path} answered ${response.status}: ${text.slice(0, 200)}`)
       }
-      const answer = JSON.parse(text)
-      if (typeof answer !== 'object' || answer === null || Array.isArray(answer)) throw new Undecided('the answer is no object')
-      return answer
+      return objectOf(text)
     } catch (error) {
       if (error instanceof Undecided || error instanceof NotExpressible) throw error
       throw new Undecided(error.message, { cause: error })
@@ -104,24 +94,6 @@ async function read(response) {
     parts.push(part)
   }
   return Buffer.concat(parts).toString('utf8')
-}
-
-function wire({ subject, action, actionProperties, resource, context, token }) {
-  const out = { subject, action: actionProperties ? { name: action, properties: actionProperties } : { name: action }, resource }
-  if (context || token) out.context = token ? { ...context, access_token: token } : context
-  return out
-}
-
-function decisionOf(answer) {
-  const context = answer?.context ?? {}
-  const allowed = answer?.decision === true
-  return { allowed, id: context.id, revision: context.revision, policies: context.policies ?? [], reasons: context.reasons ?? [], error: context.error?.message, stepUp: allowed ? undefined : stepUpOf(answer) }
-}
-
-function stepUpOf(answer) {
-  const need = answer?.context?.step_up
-  if (!need || !need.acr_values && !need.max_age) return undefined
-  return { acrValues: need.acr_values, maxAge: need.max_age }
 }
 
 // authorize returns a middleware that lets through what the decision service
