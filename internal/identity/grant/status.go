@@ -24,8 +24,9 @@ type Status struct {
 	log    *audit.Log
 	realms *realm.Registry
 
-	mu sync.Mutex
-	of map[string]*dead
+	mu   sync.Mutex
+	of   map[string]*dead
+	near sync.Map // those of of that are loaded, for questions, which take no lock to find them
 }
 
 func newStatus(d *db.DB, log *audit.Log, realms *realm.Registry) *Status {

@@ -103,6 +103,7 @@ func size(v any) int64 {
 func (s *Status) reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.near.Clear()
 	for name, old := range s.of {
 		next := newDead()
 		old.mu.RLock()

@@ -11,6 +11,9 @@ import (
 // realm returns what is dead in a realm. The first to ask loads it, the others
 // wait; a failed load is tried again by the next.
 func (s *Status) realm(ctx context.Context, name string) (*dead, error) {
+	if d, loaded := s.near.Load(name); loaded {
+		return d.(*dead), nil
+	}
 	s.mu.Lock()
 	d := s.of[name]
 	if d == nil {
@@ -24,11 +27,6 @@ func (s *Status) realm(ctx context.Context, name string) (*dead, error) {
 	}
 	s.mu.Unlock()
 	select {
-	case <-d.ready: // as nearly always; a context makes a channel for whoever asks it for one
-		return d, d.err
-	default:
-	}
-	select {
 	case <-d.ready:
 		return d, d.err
 	case <-ctx.Done():
@@ -41,12 +39,15 @@ func (s *Status) realm(ctx context.Context, name string) (*dead, error) {
 func (s *Status) load(ctx context.Context, name string, d *dead) error {
 	defer close(d.ready)
 	err := s.read(context.WithoutCancel(ctx), name, d)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err == nil {
+		if s.of[name] == d {
+			s.near.Store(name, d)
+		}
 		return nil
 	}
 	d.err = err
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.of[name] == d {
 		// The dead that were known wait for the next attempt.
 		next := newDead()
