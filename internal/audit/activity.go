@@ -40,6 +40,7 @@ type activity struct {
 	flush  sync.Mutex // held while what gathered is written
 	mu     sync.Mutex
 	realms map[string]*pendingSegment
+	usual  map[string]int // how many records the last segment of each had
 	poke   chan struct{}
 }
 
@@ -113,7 +114,10 @@ func (l *Log) FlushActivity(ctx context.Context) error {
 	defer l.act.flush.Unlock()
 	l.act.mu.Lock()
 	realms := l.act.realms
-	l.act.realms = map[string]*pendingSegment{}
+	l.act.realms, l.act.usual = map[string]*pendingSegment{}, make(map[string]int, len(realms))
+	for realm, s := range realms {
+		l.act.usual[realm] = len(s.records)
+	}
 	l.act.mu.Unlock()
 	var failed error
 	for realm, s := range realms {
