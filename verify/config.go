@@ -66,7 +66,8 @@ type Config struct {
 	// at least 2 s, since one comes each second.
 	MaxStaleness time.Duration
 	// HTTPClient makes all requests, if set; its Timeout is not used, because the
-	// stream is one long answer. Redirects are never followed.
+	// stream is one long answer. Redirects are never followed. Build its transport
+	// on Transport, so that the stream comes back after a cut.
 	HTTPClient *http.Client
 	// OnChange, if set, is called for every change that arrives on the stream, in
 	// order and on one goroutine: it must return soon.

@@ -94,7 +94,7 @@ func NewDecisions(c DecisionsConfig) (*Decisions, error) {
 	if c.Timeout <= 0 {
 		c.Timeout = 2 * time.Second
 	}
-	h := http.Client{Transport: http.DefaultTransport}
+	h := http.Client{Transport: Transport()}
 	if c.HTTPClient != nil {
 		h = *c.HTTPClient
 	}

@@ -12,6 +12,19 @@ import (
 
 const fetchTimeout = 10 * time.Second
 
+// Transport is what makes requests where no HTTPClient is set. It gives up a
+// connection that nothing comes from any more, as in a network that loses everything
+// without a word: with HTTP/2 a stream would else be asked for on the dead connection
+// again and again, for a quarter of an hour.
+func Transport() *http.Transport {
+	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}
+	if common, ok := http.DefaultTransport.(*http.Transport); ok {
+		t = common.Clone()
+	}
+	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 3 * time.Second, PingTimeout: 2 * time.Second}
+	return t
+}
+
 // fetch reads a document of at most limit bytes and says how long it may be kept.
 func (c *Config) fetch(ctx context.Context, url, accept string, limit int64) (body []byte, maxAge time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)

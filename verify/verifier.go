@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ type Verifier struct {
 	tokens *tokenCache
 	lists  *poller
 	nonces jose.Nonces
+	own    *http.Transport // nil: HTTPClient was set
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
 }
@@ -32,11 +34,16 @@ const catchUp = time.Second
 // to answer, so that an API can start before it; use Wait for that. The Verifier
 // works until Close is called or ctx ends.
 func New(ctx context.Context, c Config) (*Verifier, error) {
+	var own *http.Transport
+	if c.HTTPClient == nil {
+		own = Transport()
+		c.HTTPClient = &http.Client{Transport: own}
+	}
 	c, err := c.checked()
 	if err != nil {
 		return nil, err
 	}
-	v := &Verifier{c: c, tokens: newTokenCache(max(c.CacheTokens, 0)), nonces: jose.NewNonces(c.DPoPNonceKey)}
+	v := &Verifier{c: c, own: own, tokens: newTokenCache(max(c.CacheTokens, 0)), nonces: jose.NewNonces(c.DPoPNonceKey)}
 	v.keys = &keySource{c: &v.c, withdrawn: v.tokens.clear}
 	v.state = newState(&v.c)
 	v.lists = newPoller(v)
@@ -54,6 +61,9 @@ func New(ctx context.Context, c Config) (*Verifier, error) {
 func (v *Verifier) Close() {
 	v.stop()
 	v.wg.Wait()
+	if v.own != nil {
+		v.own.CloseIdleConnections()
+	}
 }
 
 // Wait returns when the verifier has the issuer's keys and, if it follows the
