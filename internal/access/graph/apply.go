@@ -199,7 +199,9 @@ func (w *writer) add(t Tuple) error {
 	}
 	w.own(s).out.put(&w.base.out, s, edge{edgeKey(rel, o), t.Expires})
 	w.own(o).in.put(&w.base.in, o, edge{edgeKey(rel, s), t.Expires})
+	w.sum += w.hash(s, rel, o, t.Expires)
 	if had {
+		w.sum -= w.hash(s, rel, o, old.ends)
 		return nil
 	}
 	w.tuples++
@@ -208,6 +210,10 @@ func (w *writer) add(t Tuple) error {
 		return w.raise(s, rel, o)
 	}
 	return nil
+}
+
+func (w *writer) hash(s Node, rel uint16, o Node, ends int64) uint64 {
+	return hashTuple(hashEntity(w.Entity(s)), hashName(w.rels.names[rel]), hashEntity(w.Entity(o)), ends)
 }
 
 func (w *writer) remove(t Tuple) {
@@ -220,9 +226,11 @@ func (w *writer) remove(t Tuple) {
 }
 
 func (w *writer) removeEdge(s Node, rel uint16, o Node) {
-	if _, had := w.edge(s, rel, o); !had {
+	old, had := w.edge(s, rel, o)
+	if !had {
 		return
 	}
+	w.sum -= w.hash(s, rel, o, old.ends)
 	w.own(s).out.cut(&w.base.out, s, edgeKey(rel, o))
 	w.own(o).in.cut(&w.base.in, o, edgeKey(rel, s))
 	w.tuples--
@@ -244,6 +252,7 @@ func (w *writer) drop(e Entity) {
 	}
 	if f := w.Facts(n); f != nil {
 		w.attributes -= f.Len()
+		w.sum -= f.sum(hashEntity(e))
 		w.facts = w.facts.set(w.by, uint32(n), nil)
 	}
 }
@@ -252,8 +261,15 @@ func (w *writer) set(a Attribute) {
 	n := w.intern(a.Entity)
 	old := w.Facts(n)
 	f := old.with(a.Name, a.Value)
-	w.attributes += f.Len() - old.Len()
+	w.count(a.Entity, old, f)
 	w.facts = w.facts.set(w.by, uint32(n), f)
+}
+
+// count counts what is known of an entity now.
+func (w *writer) count(e Entity, old, now *Facts) {
+	w.attributes += now.Len() - old.Len()
+	h := hashEntity(e)
+	w.sum += now.sum(h) - old.sum(h)
 }
 
 func (w *writer) unset(e Entity, name string) {
@@ -263,7 +279,7 @@ func (w *writer) unset(e Entity, name string) {
 	}
 	old := w.Facts(n)
 	f := old.without(name)
-	w.attributes += f.Len() - old.Len()
+	w.count(e, old, f)
 	if f.Len() == 0 {
 		f = nil
 	}

@@ -234,7 +234,28 @@ func (b *Builder) Graph() (*Graph, error) {
 		g.facts = g.facts.set(by, perm[n], newFacts(m))
 		g.attributes += len(m)
 	}
+	g.sum = g.sumAll()
 	return g, g.checkAll()
+}
+
+// sumAll is the sum of a graph that was built at once.
+func (g *Graph) sumAll() (all uint64) {
+	entities := make([]uint64, g.base.count())
+	for n := range Node(g.base.count()) {
+		entities[n] = hashEntity(g.Entity(n))
+		all += g.Facts(n).sum(entities[n])
+	}
+	relations := make([]uint64, len(g.rels.names))
+	for i, name := range g.rels.names {
+		relations[i] = hashName(name)
+	}
+	out := &g.base.out
+	for n := range Node(g.base.count()) {
+		for i, hi := out.row(n); i < hi; i++ {
+			all += hashTuple(entities[n], relations[out.rel[i]], entities[out.node[i]], out.expires.of(i))
+		}
+	}
+	return all
 }
 
 // sort puts the nodes in the order of type and id.

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -91,6 +92,9 @@ func agree(t *rapid.T, g *Graph, p *plain) {
 	if got, want := g.Size(), p.Size(); got != want {
 		t.Fatalf("size: got %+v, want %+v", got, want)
 	}
+	if got, want := g.Sum(), p.Sum(); got != want {
+		t.Fatalf("sum: got %x, want %x", got, want)
+	}
 	for _, typ := range []string{"u", "g", "u:a", "d"} {
 		for _, after := range []string{"", "a", "b"} {
 			if got, want := slices.Collect(g.Known(typ, after)), slices.Collect(p.Known(typ, after)); !slices.Equal(got, want) {
@@ -146,6 +150,36 @@ func (g *plain) above(e Entity, at int64, relations ...string) map[Entity]bool {
 		}
 	}
 	return out
+}
+
+// Whatever differs has another sum, also where there is as much of it.
+func TestSumsTellGraphsApart(t *testing.T) {
+	a, b, g := Entity{"user", "a"}, Entity{"user", "b"}, Entity{"group", "g"}
+	seen := map[uint64]int{}
+	for i, c := range []Change{
+		{}, {Add: []Tuple{{a, Member, g, 0}}}, {Add: []Tuple{{b, Member, g, 0}}}, {Add: []Tuple{{a, Member, g, 7}}}, {Add: []Tuple{{a, "viewer", g, 0}}}, {Add: []Tuple{{g, "viewer", a, 0}}},
+		{Set: []Attribute{{a, "x", "1"}}}, {Set: []Attribute{{a, "x", int64(1)}}}, {Set: []Attribute{{a, "x", true}}}, {Set: []Attribute{{a, "x", "true"}}}, {Set: []Attribute{{a, "y", "1"}}}, {Set: []Attribute{{b, "x", "1"}}},
+		{Set: []Attribute{{Entity{"us", "era"}, "x", "1"}}}, {Set: []Attribute{{a, "x", []any{"1"}}}}, {Set: []Attribute{{a, "x", []any{"1", "2"}}}},
+	} {
+		got, err := Empty().Apply(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if before, taken := seen[got.Sum()]; taken {
+			t.Errorf("%d and %d have the same sum", before, i)
+		}
+		seen[got.Sum()] = i
+	}
+	of := func(v any) uint64 {
+		got, err := Empty().Apply(Change{Set: []Attribute{{a, "x", v}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.Sum()
+	}
+	if of(int64(-7)) != of(json.Number("-7")) {
+		t.Error("a number that came as text is another one")
+	}
 }
 
 func TestLimits(t *testing.T) {

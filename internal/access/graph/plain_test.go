@@ -159,6 +159,16 @@ func (g *plain) Size() Size {
 	return s
 }
 
+func (g *plain) Sum() (all uint64) {
+	for t := range g.All() {
+		all += hashTuple(hashEntity(t.Subject), hashName(t.Relation), hashEntity(t.Object), t.Expires)
+	}
+	for e, m := range g.attrs {
+		all += newFacts(m).sum(hashEntity(e))
+	}
+	return all
+}
+
 // All returns all tuples, ordered by subject, relation and object.
 func (g *plain) All() iter.Seq[Tuple] {
 	return func(yield func(Tuple) bool) {

@@ -21,6 +21,7 @@ type Graph struct {
 	tuples  int
 
 	attributes int
+	sum        uint64
 }
 
 // patch is how the relations of one node differ from base.
