@@ -24,8 +24,10 @@ import (
 const (
 	mostQueued  = 4096             // decisions in memory
 	segmentSize = 256 << 10        // of one file, well below what the server takes at once
+	leastLog    = 64 << 10         // of Config.MaxLog
 	handIn      = time.Second      // how long decisions gather
 	longPause   = 30 * time.Second // between tries while the server has no room
+	mostPause   = 10 * time.Minute // if it asks for more
 )
 
 type spool struct {
@@ -40,6 +42,7 @@ type spool struct {
 	next  int64
 	bytes int64
 	lost  int64
+	told  int64 // of those that were lost, how many the server knows of
 }
 
 type segment struct {
@@ -149,14 +152,14 @@ func (p *spool) add(line []byte) error {
 		return err
 	}
 	s.lines++
-	if s.size >= segmentSize {
+	if s.size >= min(segmentSize, p.most/4) {
 		p.endFile()
 		select {
 		case p.poke <- struct{}{}:
 		default:
 		}
 	}
-	for p.bytes > p.most && len(p.files) > 1 {
+	for p.bytes > p.most {
 		p.lost += p.files[0].lines
 		p.forget(p.files[0].name)
 	}
@@ -245,12 +248,12 @@ func (e *Edge) upload(ctx context.Context) {
 			if !ok {
 				break
 			}
-			retry, err := e.handIn(ctx, s)
+			after, err := e.handIn(ctx, s)
 			if err != nil && e.c.OnError != nil && ctx.Err() == nil {
 				e.c.OnError(err)
 			}
-			if retry {
-				wait = min(wait*2, longPause)
+			if after >= 0 {
+				wait = max(min(wait*2, longPause), min(after, mostPause))
 				break
 			}
 			e.log.done(s, err != nil)
@@ -259,34 +262,56 @@ func (e *Edge) upload(ctx context.Context) {
 	}
 }
 
-// handIn sends one file. retry says that it must be sent again.
-func (e *Edge) handIn(ctx context.Context, s segment) (retry bool, err error) {
+// done is that a file must not be sent again.
+const done = -1
+
+// handIn sends one file, and how many decisions were lost that the server has not
+// been told of. It says after which time the file must be sent again, or done.
+func (e *Edge) handIn(ctx context.Context, s segment) (again time.Duration, err error) {
 	text, err := os.ReadFile(s.name)
+	if errors.Is(err, os.ErrNotExist) {
+		again = done
+	}
 	if err != nil {
-		return !errors.Is(err, os.ErrNotExist), fmt.Errorf("edge: decisions cannot be read: %w", err)
+		return again, fmt.Errorf("edge: decisions cannot be read: %w", err)
 	}
 	// A process that was killed may have left half a line.
 	if text = text[:bytes.LastIndexByte(text, '\n')+1]; len(text) == 0 {
-		return false, nil
+		return done, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, longPause)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.issuer+path+"/decisions", bytes.NewReader(text))
+	lost := e.log.untold()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, fmt.Sprintf("%s%s/decisions?lost=%d", e.issuer, path, lost), bytes.NewReader(text))
 	if err != nil {
-		return true, err
+		return 0, err
 	}
 	req.Header.Set("Content-Type", "application/x-ndjson")
 	res, err := e.send(req)
 	if err != nil {
-		return true, err
+		return 0, err
 	}
 	defer res.Body.Close()
 	switch {
 	case res.StatusCode/100 == 2:
 		_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 4<<10))
-		return false, nil
+		e.log.tell(lost)
+		return done, nil
 	case res.StatusCode == http.StatusBadRequest, res.StatusCode == http.StatusRequestEntityTooLarge:
-		return false, refused(res)
+		return done, refused(res)
 	}
-	return true, refused(res)
+	seconds, _ := strconv.ParseUint(res.Header.Get("Retry-After"), 10, 16) // without it: as soon as before
+	return time.Duration(seconds) * time.Second, refused(res)
+}
+
+func (p *spool) untold() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lost - p.told
+}
+
+func (p *spool) tell(n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.told += n
 }

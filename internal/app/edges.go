@@ -67,13 +67,14 @@ func touches(r audit.Record) edge.Touch {
 }
 
 // noteEdge writes down what an edge decided, where the realm keeps decisions.
-func (a *App) noteEdge(rl *realm.Realm, client string, all []*replica.Decision) bool {
+func (a *App) noteEdge(rl *realm.Realm, client string, all []*replica.Decision, lost int64) bool {
 	if rl.Settings.DecisionLog <= 0 {
 		return true
 	}
 	if !a.Journal.Room(rl.Name) {
 		return false
 	}
+	a.Journal.Lost(rl.Name, lost)
 	for _, d := range all {
 		kind := journal.Evaluation
 		switch d.Kind {

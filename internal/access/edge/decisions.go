@@ -3,6 +3,7 @@ package edge
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,7 +23,8 @@ const oldest = 30 * 24 * time.Hour
 
 // decisions takes what an edge decided, a JSON object a line. It is in order
 // whatever the realm keeps: an edge need not know. What there is no room for now
-// is a 503, and the edge keeps it and tries again.
+// is a 503, and the edge keeps it and tries again. lost is how many there was no
+// room for at the edge since it was last asked.
 func (s *Server) decisions(w http.ResponseWriter, r *http.Request) error {
 	rl := realm.From(r.Context())
 	if rl == nil {
@@ -33,6 +35,16 @@ func (s *Server) decisions(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	web.Note(r.Context(), "client", who.Client)
+	q, err := web.Query(r)
+	if err != nil {
+		return err
+	}
+	lost := uint64(0)
+	if text := q.Get("lost"); text != "" {
+		if lost, err = strconv.ParseUint(text, 10, 31); err != nil {
+			return fault.New(fault.Invalid, "invalid_request", "lost must be a number of decisions").WithField("lost", "must be a number")
+		}
+	}
 	text, err := web.ReadBody(w, r, "application/x-ndjson", MaxUpload)
 	if err != nil {
 		return err
@@ -51,7 +63,7 @@ func (s *Server) decisions(w http.ResponseWriter, r *http.Request) error {
 		}
 		all = append(all, d)
 	}
-	if len(all) > 0 && !s.o.Note(rl, who.Client, all) {
+	if len(all) > 0 && !s.o.Note(rl, who.Client, all, int64(lost)) {
 		return fault.New(fault.Unavailable, "decisions_busy", "there is no room for decisions just now").WithRetry(5 * time.Second)
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -83,8 +83,9 @@ type Options struct {
 	// AuthorizeUpload is Authorize for a request whose body is something else than
 	// a form.
 	AuthorizeUpload func(w http.ResponseWriter, r *http.Request) (*Caller, error)
-	// Note takes decisions that an edge made. It reports false if there is no room.
-	Note func(rl *realm.Realm, client string, all []*replica.Decision) bool
+	// Note takes decisions that an edge made, and how many it lost. It reports false
+	// if there is no room.
+	Note func(rl *realm.Realm, client string, all []*replica.Decision, lost int64) bool
 	Now  func() time.Time // the database's time
 	// MaxStreams bounds the connections of this node; zero means 10,000.
 	MaxStreams int

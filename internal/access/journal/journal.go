@@ -126,6 +126,18 @@ func (j *Journal) Note(realm, masks string, e *Entry) {
 	j.gather.Poke()
 }
 
+// Lost counts decisions of a realm that somebody else could not keep, beside those
+// that this node could not write down.
+func (j *Journal) Lost(realm string, n int64) {
+	if n == 0 {
+		return
+	}
+	j.mu.Lock()
+	j.at(realm, "").dropped += n // masks come with the first entry
+	j.mu.Unlock()
+	j.gather.Poke()
+}
+
 // Room reports whether there is room for much more of a realm: whoever can wait asks
 // before.
 func (j *Journal) Room(realm string) bool {

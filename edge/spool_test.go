@@ -1,0 +1,146 @@
+package edge
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cardea-id/cardea/internal/access/policy"
+	"github.com/cardea-id/cardea/internal/access/replica"
+	"github.com/cardea-id/cardea/verify"
+)
+
+// inbox takes decisions, or says that there is no room.
+type inbox struct {
+	mu     sync.Mutex
+	status int
+	after  string // Retry-After
+	tries  []time.Time
+	taken  int
+	lost   int
+}
+
+func (b *inbox) RoundTrip(r *http.Request) (*http.Response, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	text, _ := io.ReadAll(r.Body)
+	b.tries = append(b.tries, time.Now())
+	if b.status == http.StatusNoContent {
+		b.taken += strings.Count(string(text), "\n")
+		n, _ := strconv.Atoi(r.URL.Query().Get("lost"))
+		b.lost += n
+	}
+	return &http.Response{StatusCode: b.status, Header: http.Header{"Retry-After": {b.after}}, Body: io.NopCloser(strings.NewReader(""))}, nil
+}
+
+func (b *inbox) become(status int, after string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.status, b.after, b.tries = status, after, nil
+}
+
+// pauses are the times between the tries since the inbox became what it is.
+func (b *inbox) pauses() (all []time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := 1; i < len(b.tries); i++ {
+		all = append(all, b.tries[i].Sub(b.tries[i-1]))
+	}
+	return all
+}
+
+// While the server has no room, the edge asks no sooner than it is told to, and ever
+// less often; what waits is bounded on the disk; to note a decision takes no time;
+// and whatever is left out is counted at the edge and at the server.
+func TestAServerWithoutRoomSlowsTheEdge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const most = 128 << 10
+		p, err := openSpool(t.TempDir(), most)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &inbox{}
+		e := &Edge{c: Config{Credentials: verify.ClientSecret("edge", "s")}, issuer: "https://id.example", client: &http.Client{Transport: b}, log: p}
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { p.write(ctx) })
+		running.Go(func() { e.upload(ctx) })
+		noted := 0
+		note := func(n int) {
+			began := time.Now()
+			for range n {
+				p.note(&replica.Decision{ID: "dec_1", Question: policy.Question{Context: policy.Properties{"text": strings.Repeat("x", 900)}}})
+			}
+			if took := time.Since(began); took != 0 {
+				t.Errorf("noting took %s", took)
+			}
+			noted += n
+		}
+		pass := func(d time.Duration) { <-time.After(d); synctest.Wait() }
+
+		b.become(http.StatusServiceUnavailable, "")
+		note(1)
+		pass(10 * time.Minute)
+		for i, got := range b.pauses() {
+			if least, longest := min(handIn<<(i+1), longPause), longPause*5/4; got < least || got > longest {
+				t.Errorf("pause %d: %s, want %s to %s", i, got, least, longest)
+			}
+		}
+		b.become(http.StatusTooManyRequests, "120")
+		pass(20 * time.Minute)
+		if got := b.pauses(); len(got) < 6 || got[0] < 2*time.Minute || got[len(got)-1] < 2*time.Minute {
+			t.Errorf("the server said 120 s: %v", got)
+		}
+		for range 20 {
+			note(100)
+			synctest.Wait()
+			sizes := int64(0)
+			names, _ := filepath.Glob(filepath.Join(p.dir, "*.ndjson"))
+			for _, f := range p.files {
+				sizes += f.size
+			}
+			if waiting, _ := p.state(); waiting > most || waiting != sizes || len(names) != len(p.files) {
+				t.Fatalf("%d bytes wait, of %d, in %d files", waiting, most, len(names))
+			}
+		}
+		note(2 * mostQueued) // more than memory takes before the disk has it
+		synctest.Wait()
+		if waiting, lost := p.state(); waiting > most || waiting < most/2 || lost == 0 {
+			t.Errorf("%d bytes wait, %d decisions are lost", waiting, lost)
+		}
+
+		b.become(http.StatusNoContent, "")
+		pass(4 * time.Minute)
+		waiting, lost := p.state()
+		if waiting != 0 || b.taken == 0 || int64(b.taken)+lost != int64(noted) || int64(b.lost) != lost {
+			t.Errorf("%d bytes wait; of %d decisions the server has %d and knows that %d are lost; the edge knows of %d", waiting, noted, b.taken, b.lost, lost)
+		}
+		cancel()
+		running.Wait()
+		if err := p.close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestALineBeyondTheBoundIsNotKept(t *testing.T) {
+	p, err := openSpool(t.TempDir(), leastLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.put(&replica.Decision{ID: "dec_1", Request: strings.Repeat("x", leastLog)})
+	if waiting, lost := p.state(); waiting != 0 || lost != 1 {
+		t.Errorf("%d bytes wait, %d decisions are lost", waiting, lost)
+	}
+	p.put(&replica.Decision{ID: "dec_2"})
+	if waiting, lost := p.state(); waiting == 0 || lost != 1 {
+		t.Errorf("and then: %d bytes wait, %d decisions are lost", waiting, lost)
+	}
+}
