@@ -54,6 +54,7 @@ type Answer struct {
 const (
 	refusedToken    = "the access token in the question is invalid, expired, revoked or not for this application"
 	refusedAlias    = "the access token names its subject by a name of the application's own, which the server alone can read"
+	refusedBound    = "the access token is bound to a key or certificate, which a question cannot show: ask without it, for whom your API has verified"
 	refusedUnproved = "which tokens are revoked is not known yet"
 	refusedRevision = "the revision asked for was not reached in time"
 	refusedNone     = "the realm has no policies"
@@ -70,7 +71,7 @@ var ErrRevision = errors.New("edge: " + refusedRevision)
 // the reason. It waits at most a second, and only for a revision that is asked
 // for.
 func (e *Edge) Decide(ctx context.Context, q Question) Answer {
-	now := e.c.Now()
+	now, fresh := e.c.Now(), e.Fresh()
 	a := Answer{ID: id.New("dec", now)}
 	p := policy.Question{Subject: q.Subject, Resource: q.Resource, Action: q.Action, SubjectProperties: q.SubjectProperties,
 		ActionProperties: q.ActionProperties, ResourceProperties: q.ResourceProperties, Context: q.Context, At: now}
@@ -106,7 +107,7 @@ func (e *Edge) Decide(ctx context.Context, q Question) Answer {
 		case snap == nil:
 			refused = none(revision)
 		default:
-			if refused, a.Stale = e.Fresh(q.Action, q.Token != ""); refused == "" {
+			if refused, a.Stale = fresh(q.Action, q.Token != ""); refused == "" {
 				answer = policy.Decide(snap, &p)
 			}
 		}
@@ -140,7 +141,7 @@ func (e *Edge) At(ctx context.Context, min int64) (*policy.Snapshot, int64, erro
 	if s.Revision >= min {
 		return s.Snapshot, s.Revision, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, e.patience)
 	defer cancel()
 	for {
 		e.mu.Lock()
@@ -157,18 +158,26 @@ func (e *Edge) At(ctx context.Context, min int64) (*policy.Snapshot, int64, erro
 	}
 }
 
-// Fresh says why an action may not be decided by what is known here, "" if it
-// may, and whether that is stale all the same. With a token, what is known of
-// revocations counts, too.
-func (e *Edge) Fresh(action string, token bool) (refused string, stale bool) {
+// Fresh notes how old what is known here is. What it returns says why an action may
+// not be decided by it, "" if it may, and whether that is stale all the same. With a
+// token, what is known of revocations counts, too. Call it before anything is read
+// that it is to speak for: what comes later makes that no younger.
+func (e *Edge) Fresh() func(action string, token bool) (refused string, stale bool) {
+	facts, revoked := e.asOf.Load(), time.Time{}
+	if e.tokens != nil {
+		revoked = e.tokens.Status().AsOf
+	}
+	return func(action string, token bool) (string, bool) { return e.judge(facts, revoked, action, token) }
+}
+
+func (e *Edge) judge(facts int64, asOf time.Time, action string, token bool) (refused string, stale bool) {
 	now := e.c.Now()
 	rule, ok := e.c.Actions[action]
 	if !ok {
 		rule = Staleness{Max: e.c.MaxStaleness}
 	}
-	age, known := e.age(now)
+	age, known := age(facts, now)
 	if token && e.tokens != nil {
-		asOf := e.tokens.Status().AsOf
 		since := now.Sub(asOf)
 		known = known && !asOf.IsZero() && since >= -time.Second
 		age = max(age, since)
@@ -206,6 +215,9 @@ func (e *Edge) Vouch(ctx context.Context, token string) (*Vouched, error) {
 		}
 		e.proved.Store(true)
 		t, err = e.tokens.Verify(ctx, token) // what was said before rested on nothing
+	}
+	if errors.Is(err, verify.ErrBound) {
+		return nil, errors.New(refusedBound)
 	}
 	if err != nil {
 		return nil, errors.New(refusedToken)

@@ -41,9 +41,10 @@ type Config struct {
 	// LogDecisions hands every decision in at the server, from Dir.
 	LogDecisions bool
 	// MaxLog bounds the decisions that wait in Dir; beyond, the oldest are left out
-	// and counted. Default 64 MiB.
+	// and counted, and the server is told how many. Default 64 MiB, at least 64 KiB.
 	MaxLog int64
-	// HTTPClient makes all requests, if set; its Timeout is not used.
+	// HTTPClient makes all requests, if set; its Timeout is not used. See
+	// verify.Transport for what it should be able to do.
 	HTTPClient *http.Client
 	// OnError, if set, is told why the stream was interrupted. The edge goes on
 	// trying by itself.
@@ -75,6 +76,8 @@ type Edge struct {
 	log      *spool            // nil: none is kept
 	upstream *verify.Decisions // nil: the server is not asked
 	client   *http.Client
+	own      *http.Transport // nil: HTTPClient was set
+	patience time.Duration
 	keys     *keys
 
 	state atomic.Pointer[replica.State]
@@ -117,6 +120,9 @@ func Open(ctx context.Context, c Config) (*Edge, error) {
 	if c.LogDecisions && c.Dir == "" {
 		return nil, errors.New("edge: decisions wait in Dir until they are handed in: set it")
 	}
+	if c.MaxLog < leastLog {
+		return nil, fmt.Errorf("edge: MaxLog must be at least %d bytes", leastLog)
+	}
 	if err := checkIssuer(c.Issuer); err != nil {
 		return nil, err
 	}
@@ -124,10 +130,13 @@ func Open(ctx context.Context, c Config) (*Edge, error) {
 	if len(c.Types) == 0 {
 		c.Types = nil
 	}
-	e := &Edge{c: c, issuer: c.Issuer, changed: make(chan struct{})}
+	e := &Edge{c: c, issuer: c.Issuer, patience: patience, changed: make(chan struct{})}
 	e.client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	if c.HTTPClient != nil {
 		e.client.Transport = c.HTTPClient.Transport
+	} else {
+		e.own = verify.Transport()
+		e.client.Transport = e.own
 	}
 	e.state.Store(replica.Empty())
 	if c.Dir != "" {
@@ -184,6 +193,9 @@ func (e *Edge) Close() error {
 	if e.tokens != nil {
 		e.tokens.Close()
 	}
+	if e.own != nil {
+		e.own.CloseIdleConnections()
+	}
 	return errors.Join(e.log.close(), e.kept.close())
 }
 
@@ -191,7 +203,7 @@ func (e *Edge) Close() error {
 func (e *Edge) Wait(ctx context.Context) error {
 	for {
 		e.mu.Lock()
-		ready, changed, trouble := e.follows, e.changed, e.trouble
+		ready, changed := e.follows, e.changed
 		e.mu.Unlock()
 		if ready {
 			break
@@ -199,7 +211,9 @@ func (e *Edge) Wait(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return errors.Join(ctx.Err(), trouble)
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			return errors.Join(ctx.Err(), e.trouble)
 		}
 	}
 	if e.tokens != nil {
@@ -237,7 +251,7 @@ func (e *Edge) Health() Health {
 	if s.Snapshot != nil {
 		h.Policies = s.Snapshot.Set().Hash()
 	}
-	age, known := e.age(e.c.Now())
+	age, known := age(e.asOf.Load(), e.c.Now())
 	h.Age, h.Stale = age.Seconds(), !known || age > e.c.MaxStaleness
 	if !known {
 		h.Age = -1
@@ -258,21 +272,20 @@ func (e *Edge) Digest() (revision, digest string, err error) {
 	return replica.Text(s.Revision), string(text), err
 }
 
-// age is how long ago the last sign of life was made. A clock that was set back
+// age is how long ago a sign of life was made. A clock that was set back
 // makes it no younger than it is: it is then not known.
-func (e *Edge) age(now time.Time) (time.Duration, bool) {
-	at := e.asOf.Load()
+func age(at int64, now time.Time) (time.Duration, bool) {
 	if at == 0 {
 		return 0, false
 	}
-	age := now.Sub(time.Unix(0, at))
-	return max(age, 0), age >= -time.Second
+	since := now.Sub(time.Unix(0, at))
+	return max(since, 0), since >= -time.Second
 }
 
 // Age is how long ago the last signed sign of life was made, a day where that is
 // not known.
 func (e *Edge) Age() time.Duration {
-	age, known := e.age(e.c.Now())
+	age, known := age(e.asOf.Load(), e.c.Now())
 	if !known {
 		return 24 * time.Hour
 	}

@@ -3,6 +3,7 @@ package edge_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -95,6 +97,14 @@ func (w *way) dial(ctx context.Context, network, _ string) (net.Conn, error) {
 	return c, err
 }
 
+// move heals the way, to another node.
+func (w *way) move(address string) {
+	w.mu.Lock()
+	w.address = address
+	w.mu.Unlock()
+	w.set(false)
+}
+
 func (w *way) set(cut bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -109,7 +119,11 @@ func (w *way) set(cut bool) {
 
 func begin(t *testing.T) *world {
 	t.Helper()
-	e := apptest.Start(t, db.SQLite)
+	return on(t, apptest.Start(t, db.SQLite))
+}
+
+func on(t *testing.T, e *apptest.Env) *world {
+	t.Helper()
 	site := httptest.NewServer(e.Handler)
 	t.Cleanup(func() { site.CloseClientConnections(); site.Close() })
 	w := &world{T: t, Env: e, way: &way{address: site.Listener.Addr().String(), conns: map[net.Conn]bool{}}}
@@ -385,6 +399,12 @@ func TestTokensDoNotCarryPermissions(t *testing.T) {
 
 func (w *world) signedIn(who *principal.Principal) (text, grantID string) {
 	w.Helper()
+	return w.signedInAt("web", who, token.Binding{})
+}
+
+// signedInAt is signedIn at some client, with a token that is bound to something.
+func (w *world) signedInAt(at string, who *principal.Principal, bound token.Binding) (text, grantID string) {
+	w.Helper()
 	ctx := context.Background()
 	creds, err := w.Credentials.List(ctx, realm.Default, who.ID)
 	if err != nil || len(creds) == 0 {
@@ -400,14 +420,14 @@ func (w *world) signedIn(who *principal.Principal) (text, grantID string) {
 	}
 	var g *grant.Grant
 	err = w.DB.UpdateRC(ctx, realm.Default, func(tx *db.Tx) error {
-		g, _, err = w.Grants.CreateTx(tx, audit.System, slot, grant.New{Kind: grant.Authorization, Principal: who.ID, Client: "web", Session: s.ID,
+		g, _, err = w.Grants.CreateTx(tx, audit.System, slot, grant.New{Kind: grant.Authorization, Principal: who.ID, Client: at, Session: s.ID,
 			Scopes: []string{"pay"}, Audience: []string{api}, ACR: "aal1", AMR: []string{"pwd"}, AuthTime: w.Clock.Now()})
 		return err
 	})
 	if err != nil {
 		w.Fatal(err)
 	}
-	issued, err := w.Tokens.Issue(ctx, audit.System, token.Request{Grant: g, Scopes: []string{"pay"}, Audience: []string{api}})
+	issued, err := w.Tokens.Issue(ctx, audit.System, token.Request{Grant: g, Scopes: []string{"pay"}, Audience: []string{api}, Bound: bound})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -598,6 +618,17 @@ func TestTheDoorOfAnEdge(t *testing.T) {
 		t.Errorf("%d %s", health.Code, health.Body)
 	}
 
+	look := func(key string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("GET", "http://localhost"+local.PathDigest, nil)
+		r.Header.Set("Authorization", "Bearer "+key)
+		rec := httptest.NewRecorder()
+		handler.ServeHTTP(rec, r)
+		return rec
+	}
+	if _, digest, err := e.Digest(); err != nil || !strings.Contains(look("knock").Body.String(), `"digest":"`+digest+`"`) || look("knack").Code != 401 {
+		t.Errorf("%s, %s, %v; %d", look("knock").Body, digest, err, look("knack").Code)
+	}
+
 	// The decision gets to the server.
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -679,5 +710,205 @@ func TestWhoMayBeAnEdge(t *testing.T) {
 		}
 		cancel()
 		res.Body.Close()
+	}
+}
+
+// half is a way on which streams do not come through, if it is told so.
+type half struct {
+	next http.RoundTripper
+	deaf atomic.Bool
+}
+
+func (h *half) RoundTrip(r *http.Request) (*http.Response, error) {
+	if h.deaf.Load() && strings.HasSuffix(r.URL.Path, "/stream") {
+		return nil, errors.New("no streams come through here")
+	}
+	return h.next.RoundTrip(r)
+}
+
+// A question that needs what an edge does not know yet is asked upstream, if that is
+// wanted, possible and allowed; else it is denied.
+func TestWhatAnEdgeDoesNotKnowYet(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	w.mustWrite(graph.Change{Set: status("p1", "active").Set, Add: []graph.Tuple{{Subject: user("ann"), Relation: "clerk", Object: payment("p1")}}})
+	alone := w.Client(t, realm.Default, "lone-edge", client.Settings{Name: "Edge", Type: client.Service, GrantTypes: []string{client.ClientCredentials}, Scopes: []string{"cardea:edge"}, Resources: []string{api}})
+	way := &half{next: w.http.Transport}
+	open := func(credentials verify.Credentials, upstream bool) *edge.Edge {
+		c := w.config()
+		c.HTTPClient, c.Credentials, c.AskUpstream, c.Audience = &http.Client{Transport: way}, credentials, upstream, ""
+		e := w.joined(w.open(c))
+		w.reach(e)
+		e.Hasten()
+		return e
+	}
+	asks, refused, silent := open(verify.ClientSecret("till-edge", w.secret), true), open(verify.ClientSecret("lone-edge", alone), true), open(verify.ClientSecret("till-edge", w.secret), false)
+	way.deaf.Store(true)
+	w.way.set(true)
+	w.way.set(false)
+	for _, now := range []string{"canceled", "active"} {
+		w.mustWrite(status("p1", now))
+		q := refund(user("ann"), "p1")
+		q.MinRevision = w.at.String()
+		if a := asks.Decide(t.Context(), q); a.Allowed != (now == "active") || !a.Upstream || a.Refused != "" || a.Revision == "" {
+			t.Errorf("%s, asked upstream: %+v", now, a)
+		}
+		for name, e := range map[string]*edge.Edge{"refused upstream": refused, "not asked": silent} {
+			if a := e.Decide(t.Context(), q); a.Allowed || a.Upstream || !strings.Contains(a.Refused, "not reached") {
+				t.Errorf("%s, %s: %+v", now, name, a)
+			}
+		}
+	}
+	q := refund(user("ann"), "p1")
+	q.MinRevision = "1.999999"
+	if a := asks.Decide(t.Context(), q); a.Allowed || a.Upstream || a.Refused == "" {
+		t.Errorf("a revision that the server has not either: %+v", a)
+	}
+	q.MinRevision = w.at.String()
+	w.way.set(true)
+	if a := asks.Decide(t.Context(), q); a.Allowed || a.Upstream || a.Refused == "" {
+		t.Errorf("nobody upstream: %+v", a)
+	}
+	q.MinRevision = ""
+	if a := asks.Decide(t.Context(), q); !a.Allowed || a.Upstream {
+		t.Errorf("what is known is enough: %+v", a)
+	}
+}
+
+// Two nodes are behind one address. An edge that comes to the other one goes on from
+// where it stands, never back, and holds what both hold.
+func TestAnEdgeGoesOnAtAnotherNode(t *testing.T) {
+	t.Parallel()
+	e := apptest.Start(t, db.Postgres)
+	w := on(t, e)
+	other := httptest.NewServer(e.Node(t).Handler)
+	t.Cleanup(func() { other.CloseClientConnections(); other.Close() })
+	nodes := []string{w.way.address, other.Listener.Addr().String()}
+	c := w.config()
+	c.Dir, c.Audience = t.TempDir(), ""
+	whole := w.joined(w.open(c))
+	c.Dir, c.Types = t.TempDir(), []string{"payment"}
+	part := w.joined(w.open(c))
+	last := int64(0)
+	for i := range 4 {
+		w.mustWrite(graph.Change{Set: status("p1", []string{"active", "canceled"}[i%2]).Set, Add: []graph.Tuple{{Subject: user(fmt.Sprint("u", i)), Relation: "clerk", Object: payment("p1")}}})
+		w.way.set(true)
+		w.mustWrite(graph.Change{Remove: []graph.Tuple{{Subject: user(fmt.Sprint("u", i-1)), Relation: "clerk", Object: payment("p1")}}})
+		w.way.move(nodes[(i+1)%2])
+		w.same(whole)
+		w.reach(part)
+		for _, x := range []*edge.Edge{whole, part} {
+			if now, before := may(w, x, refund(user(fmt.Sprint("u", i)), "p1")), may(w, x, refund(user(fmt.Sprint("u", i-1)), "p1")); now != (i%2 == 0) || before {
+				t.Fatalf("round %d: %v %v", i, now, before)
+			}
+		}
+		_, revision, err := whole.At(t.Context(), 0)
+		if err != nil || revision < last || revision < w.at.Revision() {
+			t.Fatalf("round %d: at revision %d, was at %d: %v", i, revision, last, err)
+		}
+		last = revision
+	}
+}
+
+// What a token is bound to cannot be shown in a question, and whom a pairwise id
+// means is the server's to know: such tokens are refused, and the reason is told.
+func TestTokensThatAnEdgeCannotRead(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	for id, subject := range map[string]client.SubjectType{"web": "", "private": client.Pairwise} {
+		w.Client(t, realm.Default, id, client.Settings{Name: id, Type: client.Web, FirstParty: true, RedirectURIs: []string{"https://app.example.com/cb"},
+			GrantTypes: []string{client.AuthorizationCode}, Scopes: []string{"pay"}, Resources: []string{api}, SubjectType: subject})
+	}
+	ada := w.Person(t, realm.Default, "ada@example.com")
+	w.mustWrite(graph.Change{Set: status("p1", "active").Set, Add: []graph.Tuple{{Subject: user(ada.ID), Relation: "clerk", Object: payment("p1")}}})
+	e := w.joined(w.open(w.config()))
+	door, err := local.Handler(local.Options{Edge: e, Base: "http://localhost", Detail: "reasons", Now: w.Clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	thumb := strings.Repeat("A", 43)
+	for name, x := range map[string]struct {
+		client string
+		bound  token.Binding
+		why    string // "" where it is taken
+	}{
+		"a bearer token":         {"web", token.Binding{}, ""},
+		"bound to a key":         {"web", token.Binding{JKT: thumb}, "bound to a key"},
+		"bound to a certificate": {"web", token.Binding{X5T: thumb}, "bound to a key or certificate"},
+		"a pairwise subject":     {"private", token.Binding{}, "name of the application's own"},
+	} {
+		q := refund(user(ada.ID), "p1")
+		q.Token, _ = w.signedInAt(x.client, ada, x.bound)
+		if a := e.Decide(t.Context(), q); a.Allowed != (x.why == "") || !strings.Contains(a.Refused, x.why) {
+			t.Errorf("%s: %+v", name, a)
+		}
+		r := httptest.NewRequest("POST", "http://localhost/access/v1/evaluation", strings.NewReader(fmt.Sprintf(
+			`{"subject":{"type":"user","id":%q},"action":{"name":"refund"},"resource":{"type":"payment","id":"p1"},"context":{"access_token":%q}}`, ada.ID, q.Token)))
+		r.Header.Set("Content-Type", "application/json")
+		rec := httptest.NewRecorder()
+		door.ServeHTTP(rec, r)
+		if body := rec.Body.String(); !strings.Contains(body, fmt.Sprintf(`"decision":%v`, x.why == "")) || !strings.Contains(body, x.why) {
+			t.Errorf("%s, at the door: %s", name, body)
+		}
+	}
+}
+
+// An edge that holds other facts than the server, though as many and at the same
+// revision, finds it by the next sign of life, and asks for all of them anew.
+func TestAnEdgeThatDiffersStartsOver(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	w.mustWrite(graph.Change{Set: status("p1", "canceled").Set, Add: []graph.Tuple{{Subject: user("ann"), Relation: "clerk", Object: payment("p1")}}})
+	c := w.config()
+	c.Dir, c.Audience = t.TempDir(), ""
+	e := w.joined(w.open(c))
+	w.same(e)
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := edge.Forge(c.Dir, c.Issuer, status("p1", "active")); err != nil {
+		t.Fatal(err)
+	}
+	w.way.set(true)
+	e = w.open(c)
+	if a := e.Decide(t.Context(), refund(user("ann"), "p1")); !a.Allowed {
+		t.Fatalf("nothing was forged: %+v", a)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w.way.set(false)
+	troubles := make(chan error, 100)
+	c.OnError = func(err error) { troubles <- err }
+	e = w.joined(w.open(c))
+	w.same(e)
+	if a := e.Decide(t.Context(), refund(user("ann"), "p1")); a.Allowed {
+		t.Errorf("what was forged counts: %+v", a)
+	}
+	if err := <-troubles; !errors.Is(err, replica.ErrFacts) {
+		t.Errorf("the edge says %v", err)
+	}
+}
+
+// What was known before says nothing about how old it is once news have come.
+func TestNewsMakeNothingYounger(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	w.mustWrite(graph.Change{Set: status("p1", "active").Set, Add: []graph.Tuple{{Subject: user("ann"), Relation: "clerk", Object: payment("p1")}}})
+	c := w.config()
+	c.Audience = ""
+	e := w.joined(w.open(c))
+	w.reach(e)
+	w.way.set(true)
+	w.Clock.Advance(time.Minute)
+	before := e.Fresh()
+	w.way.set(false)
+	w.mustWrite(status("p1", "canceled"))
+	w.reach(e)
+	if refused, _ := before("refund", false); refused == "" {
+		t.Error("what was noted before the news counts as new")
+	}
+	if refused, _ := e.Fresh()("refund", false); refused != "" {
+		t.Errorf("after the news: %s", refused)
 	}
 }

@@ -12,12 +12,14 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/access/replica"
@@ -85,7 +87,7 @@ func (e *Edge) connect(ctx context.Context) (joined bool, err error) {
 	defer alive.Stop()
 	// Whatever the connection brings, the stage begins with what is known.
 	stage := replica.NewStage(e.issuer, e.c.Types, dress, e.state.Load())
-	body, err := e.open(ctx, stage.State())
+	body, asked, err := e.open(ctx, stage.State())
 	if err != nil {
 		return false, either(context.Cause(ctx), err)
 	}
@@ -102,7 +104,11 @@ func (e *Edge) connect(ctx context.Context) (joined bool, err error) {
 		switch kind {
 		case replica.KindBegin:
 			pending = replica.AppendFrame(pending, kind, payload)
-			err = e.doubt(stage.Begin(payload))
+			var at int64
+			if at, err = stage.Begin(payload); err == nil {
+				clock.begin(at, asked)
+			}
+			err = e.doubt(err)
 		case replica.KindPart:
 			if e.kept != nil {
 				pending = replica.AppendFrame(pending, kind, payload)
@@ -132,9 +138,13 @@ func either(cause, err error) error {
 }
 
 // doubt has everything asked for anew where what came does not fit what is here.
+// Until it is here, facts that are known not to be the server's count as old.
 func (e *Edge) doubt(err error) error {
 	if err != nil && !errors.Is(err, replica.ErrBack) {
 		e.anew = true
+	}
+	if errors.Is(err, replica.ErrFacts) {
+		e.asOf.Store(0)
 	}
 	return err
 }
@@ -162,7 +172,10 @@ func (e *Edge) head(ctx context.Context, stage *replica.Stage, jws, pending []by
 		}
 	}
 	e.state.Store(now)
-	e.asOf.Store(asOf.UnixNano())
+	// Nothing that is known becomes older by what was missed meanwhile.
+	if was := e.asOf.Load(); was < asOf.UnixNano() || was > e.c.Now().UnixNano() {
+		e.asOf.Store(asOf.UnixNano())
+	}
 	e.mu.Lock()
 	joined := !e.follows
 	e.follows, e.trouble = true, nil
@@ -174,8 +187,8 @@ func (e *Edge) head(ctx context.Context, stage *replica.Stage, jws, pending []by
 	return nil
 }
 
-// open asks for the stream.
-func (e *Edge) open(ctx context.Context, s *replica.State) (io.ReadCloser, error) {
+// open asks for the stream, and says a moment before it was asked for.
+func (e *Edge) open(ctx context.Context, s *replica.State) (body io.ReadCloser, asked time.Time, err error) {
 	q := url.Values{}
 	if len(e.c.Types) > 0 {
 		q.Set("types", strings.Join(e.c.Types, " "))
@@ -192,17 +205,21 @@ func (e *Edge) open(ctx context.Context, s *replica.State) (io.ReadCloser, error
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.issuer+path+"/stream?"+q.Encode(), nil)
 	if err != nil {
-		return nil, err
+		return nil, asked, err
 	}
-	res, err := e.send(req)
+	// What it takes to connect is not part of it.
+	var connected atomic.Int64
+	connected.Store(e.c.Now().UnixNano())
+	trace := httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(e.c.Now().UnixNano()) }}
+	res, err := e.send(req.WithContext(httptrace.WithClientTrace(ctx, &trace)))
 	if err != nil {
-		return nil, err
+		return nil, asked, err
 	}
 	if res.StatusCode != http.StatusOK {
 		defer res.Body.Close()
-		return nil, refused(res)
+		return nil, asked, refused(res)
 	}
-	return res.Body, nil
+	return res.Body, time.Unix(0, connected.Load()), nil
 }
 
 func (e *Edge) send(req *http.Request) (*http.Response, error) {
@@ -222,14 +239,18 @@ func refused(res *http.Response) error {
 	return fmt.Errorf("edge: the server answers %s", res.Status)
 }
 
-// offset learns how the server's clock differs from ours: by the fastest message,
-// since whatever is slower was on its way for longer.
+// offset learns how the server's clock differs from ours, at most: our request came
+// there after it was made here, and a message comes here after it was made there. So
+// nothing is taken for younger than it is, however long it was on its way.
 type offset struct {
 	now   func() time.Time
 	most  time.Duration
-	known bool
-	least time.Duration
+	ahead time.Duration // the server's clock, of ours
+	near  bool          // a message has come that was not old
 }
+
+// begin is told when a request was made here and came there.
+func (o *offset) begin(there int64, here time.Time) { o.ahead = time.UnixMilli(there).Sub(here) }
 
 // asOf is when a message was made, by our clock.
 func (o *offset) asOf(at int64) (time.Time, error) {
@@ -238,13 +259,14 @@ func (o *offset) asOf(at int64) (time.Time, error) {
 	if ahead < -jose.MaxSkew || ahead > jose.MaxSkew {
 		return time.Time{}, fmt.Errorf("edge: the server's clock differs by %s", ahead.Round(time.Second))
 	}
-	if !o.known || ahead > o.least {
-		o.least, o.known = ahead, true
-	}
-	asOf := now.Add(ahead - o.least)
-	if now.Sub(asOf) > o.most {
+	o.ahead = max(o.ahead, ahead)
+	asOf := now.Add(ahead - o.ahead)
+	// Where a stream goes on, what was missed comes first, and is as old as it is.
+	old := now.Sub(asOf) > o.most
+	if old && o.near {
 		return time.Time{}, errors.New("edge: a message on the stream is old, or a clock was set")
 	}
+	o.near = o.near || !old
 	return asOf, nil
 }
 

@@ -100,7 +100,7 @@ func (k *store) read() (*replica.State, bool) {
 		switch {
 		case kind == replica.KindBegin:
 			stage = replica.NewStage(k.of.Issuer, k.of.Types, dress, state)
-			err = stage.Begin(payload)
+			_, err = stage.Begin(payload)
 		case stage == nil:
 			err = errors.New("no beginning")
 		case kind == replica.KindPart:
@@ -195,7 +195,7 @@ func snapshot(s *replica.State, o of, write func(kind byte, payload []byte) erro
 	}
 	h := replica.Head{Issuer: o.Issuer, At: s.At, Line: s.Line, Seq: s.Seq, Revision: s.Revision, Next: &s.Chain, Types: o.Types}
 	if s.Snapshot != nil {
-		h.Policies, h.Facts = s.Snapshot.Set().Hash(), int64(s.Graph.Count())
+		h.Policies, h.Facts = s.Snapshot.Set().Hash(), s.Graph.Sum()
 		err = replica.Write(s.Snapshot.Set(), s.Graph, nil, func(part []byte) error {
 			chain = chain.Next(replica.KindPart, part)
 			return write(replica.KindPart, part)

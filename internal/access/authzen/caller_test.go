@@ -184,6 +184,46 @@ func TestNoAnswerIsOlderThanWanted(t *testing.T) {
 	})
 }
 
+// How old the facts are is noted before they are read: what comes between does not
+// make them younger.
+func TestNewsDoNotMakeTheStateYounger(t *testing.T) {
+	set, whole := compile(t, fixture), certification(t)
+	news := false
+	o := authzen.Options{Now: func() time.Time { return time.UnixMilli(1_800_000_000_000) }, Note: func(*realm.Realm, *journal.Entry) {},
+		Authenticate: func(http.ResponseWriter, *http.Request, *realm.Realm) (*authzen.Caller, error) {
+			return &authzen.Caller{Client: "pep"}, nil
+		},
+		Fresh: func() func(string, bool) (string, bool) {
+			refused := "the facts are old"
+			if news {
+				refused = ""
+			}
+			return func(string, bool) (string, bool) { return refused, false }
+		},
+		Snapshot: func(context.Context, string, audit.Position, *policy.Question) (*policy.Snapshot, audit.Position, error) {
+			news = true
+			return policy.NewSnapshot(set, whole, 7), audit.Position{Epoch: 1, Seq: 7}, nil
+		}}
+	m, err := web.NewMux(web.MuxOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	authzen.New(o).Mount(m)
+	ask := func() answer {
+		r := httptest.NewRequest("POST", "/access/v1/evaluation", strings.NewReader(object(alice, read, active)))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		m.ServeHTTP(w, r.WithContext(realm.With(r.Context(), &realm.Realm{Name: "r", Issuer: "https://r.example", Settings: realm.DefaultSettings()})))
+		return answer{w, t}
+	}
+	if a := ask(); a.decision() || !strings.Contains(a.Body.String(), "the facts are old") {
+		t.Errorf("old facts: %s", a.Body)
+	}
+	if a := ask(); !a.decision() {
+		t.Errorf("new facts: %s", a.Body)
+	}
+}
+
 // A realm with more facts than are held at once answers questions one by one, also
 // in a batch, and each search by itself.
 func TestLargeRealmsAnswerQuestionsOneByOne(t *testing.T) {

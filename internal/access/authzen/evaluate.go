@@ -176,7 +176,7 @@ func (s *Server) decide(q *request, p *prepared) decision {
 		}
 		d.problem = q.late
 	default:
-		if d.problem, d.stale = s.fresh(p.Action, p.token); d.problem == "" {
+		if d.problem, d.stale = q.fresh(p.Action, p.token); d.problem == "" {
 			d.answer = p.decide(q.snapshot)
 		}
 	}

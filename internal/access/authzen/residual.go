@@ -65,7 +65,7 @@ func (s *Server) residual(w http.ResponseWriter, r *http.Request) error {
 	}
 	stale := false
 	if refused == "" {
-		refused, stale = s.fresh(p.Action, q.body.token)
+		refused, stale = q.fresh(p.Action, q.body.token)
 	}
 	d := decision{id: id.New(journal.Prefix, q.now), problem: refused, stale: stale}
 	left := policy.Residual{When: policy.Condition{Op: policy.OpFalse}, Reason: refused}

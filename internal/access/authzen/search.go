@@ -113,7 +113,7 @@ func (s *Server) find(q *request, open sought, p *policy.Question, at cursor) (*
 		refused = q.late
 	}
 	if refused == "" && open != actions {
-		refused, f.stale = s.fresh(p.Action, q.body.token)
+		refused, f.stale = q.fresh(p.Action, q.body.token)
 	}
 	if f.reason = refused; refused == "" {
 		page := policy.Page{After: at.After, Size: at.Limit, Work: q.work()}
@@ -128,7 +128,7 @@ func (s *Server) find(q *request, open sought, p *policy.Question, at cursor) (*
 	}
 	// Each action has an age of its own that facts may have.
 	f.names = slices.DeleteFunc(f.names, func(action string) bool {
-		late, stale := s.fresh(action, q.body.token)
+		late, stale := q.fresh(action, q.body.token)
 		f.stale = f.stale || stale
 		return late != ""
 	})

@@ -9,6 +9,7 @@ package authzen
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -70,10 +71,11 @@ type Options struct {
 	// without policies. Where q is not nil the state may be what this one question
 	// needs and no more.
 	Snapshot func(ctx context.Context, realm string, min audit.Position, q *policy.Question) (*policy.Snapshot, audit.Position, error)
-	// Fresh says why an action may not be decided by what is known, because it is too
-	// old, "" if it may; and whether it is stale all the same. token says that an
-	// access token is in the question. Nil: what is known is never old.
-	Fresh func(action string, token bool) (refused string, stale bool)
+	// Fresh notes how old what is known is, before anything is read of it. What it
+	// returns says why an action may not be decided by that, because it is too old, ""
+	// if it may; and whether it is stale all the same. token says that an access token
+	// is in the question. Nil: what is known is never old.
+	Fresh func() func(action string, token bool) (refused string, stale bool)
 	// Upstream has a question answered elsewhere that Snapshot has no state for that
 	// is new enough. It reports false if it is not. Nil: never.
 	Upstream func(ctx context.Context, q *policy.Question, token string, min audit.Position) (a policy.Answer, revision string, ok bool)
@@ -94,6 +96,10 @@ type Options struct {
 
 // CodeRevision is the code of the error that a revision was not reached in time.
 const CodeRevision = "revision_unreached"
+
+// CodeToken is the code of a refusal of Options.Vouch that says itself, for the
+// caller, why the token cannot be read.
+const CodeToken = "token_unread"
 
 // CodeTooMany is the code of the error that there are more facts than are held at
 // once: questions and searches are answered all the same, each by itself.
@@ -134,6 +140,7 @@ type request struct {
 	late     string // why there is no snapshot that is new enough
 	behind   bool   // it is on its way
 	now      time.Time
+	old      func(action string, token bool) (refused string, stale bool) // nil: nothing is
 
 	vouched map[string]vouching
 }
@@ -149,6 +156,9 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, class string, mos
 	q := &request{Context: r.Context(), realm: realm.From(r.Context()), now: s.o.Now()}
 	if q.realm == nil {
 		return nil, fault.New(fault.NotFound, "not_found", "there is nothing at this address")
+	}
+	if s.o.Fresh != nil {
+		q.old = s.o.Fresh()
 	}
 	var err error
 	if q.id, err = echo(w, r); err != nil {
@@ -222,12 +232,12 @@ func (s *Server) open(q *request, p *policy.Question, apart bool) error {
 	return err
 }
 
-// fresh is Options.Fresh.
-func (s *Server) fresh(action, token string) (refused string, stale bool) {
-	if s.o.Fresh == nil {
+// fresh says what Options.Fresh noted when the request came.
+func (q *request) fresh(action, token string) (refused string, stale bool) {
+	if q.old == nil {
 		return "", false
 	}
-	return s.o.Fresh(action, token != "")
+	return q.old(action, token != "")
 }
 
 // vouch reads the tokens of a question, each once.
@@ -253,6 +263,9 @@ func (s *Server) trusted(q *request, a *asked, p *policy.Question) (v *Vouched, 
 	switch {
 	case a.token != "":
 		read := s.vouch(q, a.token)
+		if why := (*fault.Error)(nil); errors.As(read.err, &why) && why.Code == CodeToken {
+			return nil, why.Detail, nil
+		}
 		if fault.Is(read.err, fault.Unauthenticated) || fault.Is(read.err, fault.Forbidden) {
 			return nil, "the access token in the question is invalid, expired, revoked or not for this caller", nil
 		}

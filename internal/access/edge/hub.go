@@ -178,15 +178,15 @@ func refused(g *graph.Graph, seen map[graph.Entity]bool) {
 
 // facts is what is known of the realm, at least as new as at.
 func (h *hub) facts(ctx context.Context, at audit.Position) (facts, error) {
+	asked := h.s.o.Now()
 	snap, pos, err := h.s.o.Snapshot(ctx, h.Realm, at)
 	if err != nil {
 		return facts{}, err
 	}
-	f := facts{graph: graph.Empty(), revision: pos.Revision()}
-	if snap != nil {
-		f = facts{snap.Set(), snap.Graph(), snap.Revision()}
+	if snap == nil {
+		return facts{graph: graph.Empty(), revision: pos.Revision(), at: asked}, nil
 	}
-	return f, nil
+	return facts{snap.Set(), snap.Graph(), snap.Revision(), asked}, nil
 }
 
 // facts are what a line has told, or is to tell. Without policies there are no
@@ -195,6 +195,7 @@ type facts struct {
 	set      *policy.Set
 	graph    *graph.Graph
 	revision int64
+	at       time.Time // a moment before they were read: whatever is younger may be missing
 }
 
 func (f facts) hash() string {
@@ -325,11 +326,11 @@ func (l *line) head(key *jose.Key) error {
 }
 
 func (l *line) sign(key *jose.Key, told facts, seq int64, chain replica.Chain, next *replica.Chain) ([]byte, error) {
-	count := 0
+	sum := uint64(0)
 	if l.slice == nil {
-		count = told.graph.Count()
+		sum = told.graph.Sum()
 	}
-	claims, err := json.Marshal(replica.Head{Facts: int64(count), Issuer: l.h.issuer, At: l.h.s.o.Now().UnixMilli(), Line: l.id, Seq: seq,
+	claims, err := json.Marshal(replica.Head{Facts: sum, Issuer: l.h.issuer, At: told.at.UnixMilli(), Line: l.id, Seq: seq,
 		Revision: told.revision, Chain: chain, Next: next, Policies: told.hash(), Types: l.types})
 	if err != nil {
 		return nil, err

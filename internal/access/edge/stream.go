@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cardea-id/cardea/internal/access/graph"
 	"github.com/cardea-id/cardea/internal/access/replica"
@@ -75,6 +76,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	web.Note(r.Context(), "client", who.Client)
+	asked := s.o.Now()
 	if err := s.o.Log.Live(); err != nil {
 		return err
 	}
@@ -111,8 +113,8 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	defer out.Close()
 	// The status has been sent: from here on an error can only end the stream.
 	if resumed {
-		begin(out, replica.ModeResume, l)
-	} else if next, err = s.catchUp(r.Context(), out, l, &at); err != nil {
+		begin(out, replica.ModeResume, l, asked)
+	} else if next, err = s.catchUp(r.Context(), out, l, &at, asked); err != nil {
 		if r.Context().Err() == nil {
 			s.o.Logger.Info("an edge could not be brought up to date", "realm", rl.Name, "client", who.Client, "why", err)
 		}
@@ -124,7 +126,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 }
 
 // catchUp sends what the follower has not, and a head that vouches for it.
-func (s *Server) catchUp(ctx context.Context, out *web.Stream, l *line, at *place) (next int64, err error) {
+func (s *Server) catchUp(ctx context.Context, out *web.Stream, l *line, at *place, asked time.Time) (next int64, err error) {
 	key, err := s.o.Signer(ctx, l.h.Realm)
 	if err != nil {
 		return 0, err
@@ -136,10 +138,10 @@ func (s *Server) catchUp(ctx context.Context, out *web.Stream, l *line, at *plac
 	}
 	var chain replica.Chain
 	if ok {
-		chain = at.chain.Next(replica.KindBegin, begin(out, replica.ModePatch, l))
+		chain = at.chain.Next(replica.KindBegin, begin(out, replica.ModePatch, l, asked))
 		chain, err = patch(out, chain, told, touched, told.hash() != at.policies)
 	} else {
-		chain = chain.Next(replica.KindBegin, begin(out, replica.ModeSnapshot, l))
+		chain = chain.Next(replica.KindBegin, begin(out, replica.ModeSnapshot, l, asked))
 		err = replica.Write(told.set, told.graph, l.slice, func(part []byte) error {
 			chain = chain.Next(replica.KindPart, part)
 			out.Add(replica.AppendFrame(nil, replica.KindPart, part))
@@ -219,8 +221,8 @@ func patch(out *web.Stream, chain replica.Chain, told facts, touched map[graph.E
 }
 
 // begin sends the first frame and returns its payload.
-func begin(out *web.Stream, mode string, l *line) []byte {
-	payload, _ := json.Marshal(replica.Begin{Mode: mode, Line: l.id}) // strings always have an encoding
+func begin(out *web.Stream, mode string, l *line, asked time.Time) []byte {
+	payload, _ := json.Marshal(replica.Begin{Mode: mode, Line: l.id, At: asked.UnixMilli()}) // strings always have an encoding
 	out.Add(replica.AppendFrame(nil, replica.KindBegin, payload))
 	return payload
 }

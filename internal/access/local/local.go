@@ -42,8 +42,12 @@ type Options struct {
 // HeaderAge is how old, in seconds, the facts were of which an answer was made.
 const HeaderAge = "Cardea-Age"
 
-// PathHealth is where the edge says how it fares.
-const PathHealth = "/healthz"
+// PathHealth is where the edge says how it fares, PathDigest where it says the
+// hash of all that it holds.
+const (
+	PathHealth = "/healthz"
+	PathDigest = "/digest"
+)
 
 // Handler returns the door.
 func Handler(o Options) (http.Handler, error) {
@@ -63,7 +67,9 @@ func Handler(o Options) (http.Handler, error) {
 		return nil, err
 	}
 	asked.Mount(mux)
-	mux.Door("health", web.Problem).Handle("GET "+PathHealth, d.health)
+	about := mux.Door("health", web.Problem)
+	about.Handle("GET "+PathHealth, d.health)
+	about.Handle("GET "+PathDigest, d.digest)
 	rl := &realm.Realm{Name: "edge", Issuer: o.Base, Settings: realm.Settings{DecisionDetail: o.Detail}}
 	front := web.Front(web.Options{Now: o.Now, Fail: web.Problem, Resolve: func(r *http.Request) (web.Site, error) {
 		// A page that was made to resolve to this machine must not ask.
@@ -102,7 +108,7 @@ func (d door) authenticate(_ http.ResponseWriter, r *http.Request, _ *realm.Real
 func (d door) vouch(ctx context.Context, _ *realm.Realm, _ *authzen.Caller, token string) (*authzen.Vouched, error) {
 	v, err := d.o.Edge.Vouch(ctx, token)
 	if err != nil {
-		return nil, fault.New(fault.Unauthenticated, "invalid_token", "%s", err.Error())
+		return nil, fault.New(fault.Unauthenticated, authzen.CodeToken, "%s", err.Error())
 	}
 	return &authzen.Vouched{Subject: v.Subject, Context: v.Context, Minted: audit.AtRevision(v.Minted), Token: v.Token, Grant: v.Grant, Session: v.Session, Client: v.Client}, nil
 }
@@ -133,4 +139,17 @@ func (d door) health(w http.ResponseWriter, _ *http.Request) error {
 		status = http.StatusServiceUnavailable
 	}
 	return web.JSON(w, status, h)
+}
+
+// digest lets operators compare edges. It reads everything, so it is for those who
+// may ask questions.
+func (d door) digest(w http.ResponseWriter, r *http.Request) error {
+	if _, err := d.authenticate(w, r, nil); err != nil {
+		return err
+	}
+	revision, digest, err := d.o.Edge.Digest()
+	if err != nil {
+		return err
+	}
+	return web.JSON(w, http.StatusOK, map[string]string{"revision": revision, "digest": digest})
 }

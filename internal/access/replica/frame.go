@@ -66,6 +66,9 @@ const (
 type Begin struct {
 	Mode string `json:"mode"`
 	Line string `json:"line"` // the stream as one node makes it; another node makes another
+	// At is when the request for the stream came, in milliseconds since 1970 by the
+	// database's clock: the follower's request cannot have been made later.
+	At int64 `json:"at,omitempty"`
 }
 
 // Head says where the stream stands. It is signed by a key of the realm.
@@ -78,7 +81,7 @@ type Head struct {
 	Chain    Chain    `json:"chain"`          // what was sent up to here
 	Next     *Chain   `json:"next,omitempty"` // at the end of a join: what the line goes on from
 	Policies string   `json:"policies"`       // hash of the policies, "" where there are none
-	Facts    int64    `json:"facts"`          // how many the follower of a whole realm now has; 0 of a slice
+	Facts    uint64   `json:"facts,string"`   // the sum of those that the follower of a whole realm now has; 0 of a slice
 	Types    []string `json:"types,omitempty"`
 }
 

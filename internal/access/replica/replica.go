@@ -58,17 +58,18 @@ func NewStage(issuer string, types []string, dress func(*policy.Snapshot) *polic
 // State is what the last head vouched for.
 func (g *Stage) State() *State { return g.state }
 
-// Begin takes the frame that begins a connection.
-func (g *Stage) Begin(payload []byte) error {
+// Begin takes the frame that begins a connection, and says when the server was asked
+// for it, by the server's clock.
+func (g *Stage) Begin(payload []byte) (at int64, err error) {
 	var b Begin
 	if err := json.Unmarshal(payload, &b); err != nil || g.begin != nil {
-		return errors.New("the stream begins in a way that is not known")
+		return 0, errors.New("the stream begins in a way that is not known")
 	}
 	g.begin = &b
 	switch b.Mode {
 	case ModeResume:
 		if b.Line != g.state.Line {
-			return ErrChain
+			return 0, ErrChain
 		}
 		g.chain, g.seq, g.joined = g.state.Chain, g.state.Seq, true
 	case ModePatch:
@@ -77,9 +78,9 @@ func (g *Stage) Begin(payload []byte) error {
 		g.chain = Chain{}.Next(KindBegin, payload)
 		g.fresh = true
 	default:
-		return fmt.Errorf("the stream begins with %.20q, which is not known", b.Mode)
+		return 0, fmt.Errorf("the stream begins with %.20q, which is not known", b.Mode)
 	}
-	return nil
+	return b.At, nil
 }
 
 // Part takes facts. They count when a head vouches for them.
@@ -172,7 +173,7 @@ func (g *Stage) apply(h *Head) (*State, error) {
 		return nil, ErrChain
 	}
 	// Whatever goes wrong in telling what changed shows here sooner or later.
-	if len(g.types) == 0 && set != nil && h.Facts != int64(now.Count()) {
+	if len(g.types) == 0 && set != nil && h.Facts != now.Sum() {
 		return nil, ErrFacts
 	}
 	return next, nil
