@@ -24,6 +24,13 @@ soak() {
   CARDEA_BIN=$PWD/bin/cardea CARDEA_TEST_SOAK=60s scripts/postgres.sh go test -count=1 -v -timeout 10m ./e2e/soak
 }
 
+# A minute without a network, for edges and a server that is changed all the while.
+# It needs root and iproute2, and says so where they are missing.
+cutoff() {
+  build_binary
+  CARDEA_BIN=$PWD/bin/cardea CARDEA_TEST_CUT=60s go test -count=1 -v -timeout 10m ./e2e/cut
+}
+
 # What measures time runs alone: what else happens on the machine disturbs it.
 timing() {
   CARDEA_TEST_TIMING=1 scripts/postgres.sh go test -count=1 -timeout 15m -run '^(TestTiming|TestAskingForLettersTellsNothing)$' -v ./internal/app/apptest
@@ -105,6 +112,7 @@ try() { stage "$1" scripts/long.sh "$2" || failed+=("$2"); }
 try "race detector" races
 try "200 kills on each database, and crashes of PostgreSQL" kills
 try "a minute of load on two nodes" soak
+try "a minute without a network" cutoff
 try "time of failed sign-ins" timing
 try "six thousand slow clients" slow
 try "ten times too many sign-ins" overload

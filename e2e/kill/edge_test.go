@@ -4,81 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net"
-	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/cardea-id/cardea/api"
 	"github.com/cardea-id/cardea/e2e/live"
 )
-
-// An edge as a process of its own.
-type sidecar struct {
-	binary, dir, socket string
-	args                []string
-	cmd                 *exec.Cmd
-	http                *http.Client
-}
-
-func (s *sidecar) start() error {
-	log, err := os.OpenFile(filepath.Join(s.dir, "edge.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	s.cmd = exec.Command(s.binary, s.args...)
-	s.cmd.Stdout, s.cmd.Stderr = log, log
-	return s.cmd.Start()
-}
-
-func (s *sidecar) kill() {
-	_ = s.cmd.Process.Signal(syscall.SIGKILL)
-	_ = s.cmd.Wait()
-}
-
-// state is what /healthz says; an edge that does not answer yet is asked again.
-func (s *sidecar) state(ctx context.Context) (h struct {
-	Revision string
-	Tuples   int
-}, err error) {
-	for {
-		r, _ := http.NewRequestWithContext(ctx, "GET", "http://localhost/healthz", nil)
-		res, err := s.http.Do(r)
-		if err == nil {
-			defer res.Body.Close()
-			return h, json.NewDecoder(res.Body).Decode(&h)
-		}
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-ctx.Done():
-			text, _ := os.ReadFile(filepath.Join(s.dir, "edge.log"))
-			return h, fmt.Errorf("%w\n%s", err, text)
-		}
-	}
-}
-
-// may asks the edge on facts at least as new as a revision.
-func (s *sidecar) may(ctx context.Context, revision string) (string, error) {
-	r, _ := http.NewRequestWithContext(ctx, "POST", "http://localhost/access/v1/evaluation",
-		strings.NewReader(`{"subject":{"type":"user","id":"ann"},"action":{"name":"refund"},"resource":{"type":"payment","id":"p1"}}`))
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Min-Revision", revision)
-	res, err := s.http.Do(r)
-	if err != nil {
-		return "", err
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	return string(text), err
-}
 
 func position(revision string) (epoch, seq int64) {
 	_, _ = fmt.Sscanf(revision, "%d.%d", &epoch, &seq)
@@ -103,8 +36,7 @@ func TestKillEdge(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer server.Kill()
-	made, err := server.Admin.Clients.Create(ctx, api.ClientCreate{ID: "edge", ClientSettings: api.ClientSettings{
-		Name: "Edge", Type: "service", GrantTypes: []string{"client_credentials"}, Scopes: []string{"cardea:edge"}}})
+	secret, err := server.NewEdgeClient(ctx, "edge")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,19 +51,16 @@ func TestKillEdge(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	if err := os.WriteFile(filepath.Join(dir, "secret"), []byte(made.Secret), 0o600); err != nil {
+	s, err := server.NewEdge(dir, "edge", secret, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
-	s := &sidecar{binary: binary, dir: dir, socket: filepath.Join(dir, "s")}
-	s.args = []string{"edge", "--issuer", server.Issuer, "--client", "edge", "--secret-file", filepath.Join(dir, "secret"), "--dir", filepath.Join(dir, "kept"), "--listen", "unix:" + s.socket}
-	s.http = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", s.socket)
-	}}}
-	if err := s.start(); err != nil {
+	if err := s.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { s.kill() }()
+	defer func() { s.Kill() }()
 
+	const question = `{"subject":{"type":"user","id":"ann"},"action":{"name":"refund"},"resource":{"type":"payment","id":"p1"}}`
 	now, revision := "", ""
 	write := func(i int) error {
 		status := []string{"active", "canceled"}[i%2]
@@ -162,12 +91,12 @@ func TestKillEdge(t *testing.T) {
 			server.Kill()
 		}
 		if victim != 0 {
-			s.kill()
-			if err := s.start(); err != nil { // it starts although the server may be away
+			s.Kill()
+			if err := s.Start(); err != nil { // it starts although the server may be away
 				t.Fatal(err)
 			}
 		}
-		h, err := s.state(ctx)
+		h, err := s.Health(ctx)
 		if err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}
@@ -186,16 +115,15 @@ func TestKillEdge(t *testing.T) {
 		// The edge hears of it as soon as it has joined again.
 		deadline := time.Now().Add(30 * time.Second)
 		for {
-			answer, err := s.may(ctx, revision)
-			if err == nil && strings.Contains(answer, fmt.Sprintf(`"decision":%v`, now == "active")) && !strings.Contains(answer, "not reached") {
+			answer, err := s.Ask(ctx, question, revision)
+			if err == nil && answer.Decision == (now == "active") && answer.Context.Error.Message == "" {
 				break
 			}
 			if time.Now().After(deadline) {
-				text, _ := os.ReadFile(filepath.Join(dir, "edge.log"))
-				t.Fatalf("round %d: written at %s as %s: %s %v\n%s", round, revision, now, answer, err, text)
+				t.Fatalf("round %d: written at %s as %s: %+v %v\n%s", round, revision, now, answer, err, s.Log())
 			}
 		}
-		if h, err = s.state(ctx); err != nil {
+		if h, err = s.Health(ctx); err != nil {
 			t.Fatal(err)
 		}
 		lastEpoch, lastSeq = position(h.Revision)

@@ -28,6 +28,7 @@ type Options struct {
 	Binary   string // the cardea binary
 	Dir      string // a folder of its own, kept over restarts
 	Database string // postgres://… or empty for SQLite in Dir
+	Address  string // where it is reached by https; empty: by http on a free port of this machine
 	Env      []string
 }
 
@@ -66,11 +67,14 @@ func Build(dir string) (string, error) {
 // Install prepares a new installation with an automation client as its owner.
 // It does not start it.
 func Install(ctx context.Context, o Options) (*Server, error) {
-	port, err := freePort()
-	if err != nil {
-		return nil, err
+	s := &Server{Options: o, Listen: o.Address, Issuer: "https://" + o.Address, log: filepath.Join(o.Dir, "server.log")}
+	if o.Address == "" {
+		port, err := freePort()
+		if err != nil {
+			return nil, err
+		}
+		s.Listen, s.Issuer = fmt.Sprintf("127.0.0.1:%d", port), fmt.Sprintf("http://localhost:%d", port)
 	}
-	s := &Server{Options: o, Listen: fmt.Sprintf("127.0.0.1:%d", port), Issuer: fmt.Sprintf("http://localhost:%d", port), log: filepath.Join(o.Dir, "server.log")}
 	setup := exec.CommandContext(ctx, o.Binary, "setup", "--automation", "--output", "json")
 	setup.Env = s.Env()
 	out, err := setup.Output()
@@ -115,12 +119,13 @@ func (s *Server) Start(ctx context.Context) error {
 	done := make(chan struct{})
 	s.done = done
 	go func() { _ = s.cmd.Wait(); close(done) }()
+	scheme, _, _ := strings.Cut(s.Issuer, ":")
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for {
-		if resp, err := http.Get("http://" + s.Listen + "/readyz"); err == nil {
+		if resp, err := http.Get(scheme + "://" + s.Listen + "/readyz"); err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
 				return nil
