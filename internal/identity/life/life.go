@@ -81,6 +81,7 @@ type asked struct {
 	Person  string      `json:"person,omitempty"` // who is signed in and asks
 	Locale  string      `json:"locale,omitempty"`
 	Flow    string      `json:"flow,omitempty"`
+	Browser string      `json:"browser,omitempty"` // hash of the mark of the browser that asks
 	By      audit.Actor `json:"by"`
 	Expires time.Time   `json:"expires"` // after which nobody waits for the letter
 }

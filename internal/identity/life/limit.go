@@ -2,9 +2,11 @@ package life
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/secret"
 )
@@ -15,6 +17,17 @@ const (
 	letterLimit  = 5
 	letterWindow = time.Hour
 )
+
+// admitAsker is admit for what anybody can ask for. The letters that a browser
+// asks for which the person has signed in with are counted apart, so that
+// strangers use up none of them; there are few such browsers.
+func admitAsker(tx *db.Tx, w what, person, browser string) (bool, error) {
+	known, err := credential.KnownBrowserTx(tx, person, browser)
+	if err != nil {
+		return false, err
+	}
+	return admit(tx, w, strings.TrimSpace(person+" "+known))
+}
 
 // admit counts a letter before it is written, exactly on all nodes together, and
 // reports whether it may be sent. key is an address or a person's id.

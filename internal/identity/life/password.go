@@ -102,15 +102,16 @@ func reachable(p *principal.Principal, typed string) string {
 
 // Forgot has whoever says that they forgot their password sent a link, if there
 // is somebody of that name or address with a verified address. It says the same
-// and takes as long for everybody (PW-10).
-func (d *Desk) Forgot(ctx context.Context, by audit.Actor, r *realm.Realm, identifier, locale string) error {
+// and takes as long for everybody (PW-10). mark is the browser's, or "": however
+// often strangers ask, whoever asks where they have signed in before is heard.
+func (d *Desk) Forgot(ctx context.Context, by audit.Actor, r *realm.Realm, identifier, locale, mark string) error {
 	if !d.OffersReset(r) {
 		return notOffered()
 	}
 	if len(identifier) > 320 {
 		identifier = ""
 	}
-	return d.ask(ctx, by, r.Name, asked{What: toReset, Text: identifier, Locale: locale})
+	return d.ask(ctx, by, r.Name, asked{What: toReset, Text: identifier, Locale: locale, Browser: credential.BrowserHash(mark)})
 }
 
 // OffersReset reports whether people of a realm may reset a forgotten password
@@ -137,7 +138,7 @@ func (d *Desk) answerReset(tx *db.Tx, s realm.Settings, a asked) error {
 	if to == "" {
 		return nil
 	}
-	if ok, err := admit(tx, toReset, p.ID); err != nil || !ok {
+	if ok, err := admitAsker(tx, toReset, p.ID, a.Browser); err != nil || !ok {
 		return err
 	}
 	return d.mailPasswordLink(tx, a.By, p, to, "reset_password")

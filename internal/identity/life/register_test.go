@@ -106,7 +106,7 @@ func TestMailboxesAreNotFlooded(t *testing.T) {
 		for range 9 {
 			must(t, e.Desk.Register(ctx, audit.System, r, "new@example.com", "en", ""))
 			must(t, e.Desk.Register(ctx, audit.System, r, "ada@example.com", "en", ""))
-			must(t, e.Desk.Forgot(ctx, audit.System, r, "ada@example.com", "en"))
+			must(t, e.Desk.Forgot(ctx, audit.System, r, "ada@example.com", "en", ""))
 		}
 		settled(t, e)
 		if n, m := len(e.Mail.To("new@example.com")), len(e.Mail.To("ada@example.com")); n != 5 || m != 10 {

@@ -28,7 +28,7 @@ var kinds = map[string]struct {
 	use  func(s *scene, in string) error
 }{
 	"password": {life.ResetLife, func(t *testing.T, s *scene) {
-		must(t, s.Desk.Forgot(t.Context(), audit.System, inRealm(t, s), "ada@example.com", "en"))
+		must(t, s.Desk.Forgot(t.Context(), audit.System, inRealm(t, s), "ada@example.com", "en", ""))
 		s.link = mailed(t, s.Env, "ada@example.com", "/set-password")
 	}, func(s *scene, in string) error {
 		return untilAdmitted(func() error { return s.Desk.SetPassword(context.Background(), audit.System, in, s.link, chosen) })

@@ -32,7 +32,7 @@ func forgotPage() asksLetter {
 	return asksLetter{"forgot",
 		func(s *Server, re *realm.Realm) bool { return s.Desk.OffersReset(re) },
 		func(s *Server, r *http.Request, typed, locale string, _ *flow) error {
-			return s.Desk.Forgot(r.Context(), actor(r), realm.From(r.Context()), typed, locale)
+			return s.Desk.Forgot(r.Context(), actor(r), realm.From(r.Context()), typed, locale, mark(r))
 		}}
 }
 
