@@ -51,6 +51,9 @@ func (o Operation) describe(problems *huma.Schema) *huma.Operation {
 			Content: map[string]*huma.MediaType{"application/problem+json": {Schema: problems}}}},
 		Extensions: map[string]any{"x-permission": string(o.Permission), "x-rate-class": string(o.Class)},
 	}
+	if o.Dangerous() {
+		h.Extensions["x-dangerous"] = true
+	}
 	if o.Method == remove {
 		h.Description = deletedTwice
 	}

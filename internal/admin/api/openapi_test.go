@@ -58,6 +58,7 @@ type operation struct {
 	Permission string   `json:"x-permission"`
 	Event      string   `json:"x-event"`
 	Class      string   `json:"x-rate-class"`
+	Dangerous  bool     `json:"x-dangerous"`
 }
 
 // reference is a page with one line for each operation.
@@ -78,7 +79,8 @@ address and whose scope includes ` + "`cardea:admin`" + `; whom it belongs to mu
 the realm. The whole contract, with every field, is [api/openapi.json](../../api/openapi.json);
 the Go client is the package ` + "`client`" + `.
 
-This page is generated from what the API says of itself.
+This page is generated from what the API says of itself. What is marked ⚠ is dangerous: it takes a
+person's sign-in of at least ` + "`operator_acr`" + ` that is no older than ` + "`operator_fresh`" + `.
 
 | operation | | permission | event | rate class |
 |---|---|---|---|---|
@@ -96,7 +98,11 @@ This page is generated from what the API says of itself.
 			if event != "" {
 				event = "`" + event + "`"
 			}
-			b.WriteString("| `" + strings.ToUpper(method) + " " + path + "` | " + o.Summary + " | `" + o.Permission + "` | " + event + " | `" + o.Class + "` |\n")
+			mark := ""
+			if o.Dangerous {
+				mark = " ⚠"
+			}
+			b.WriteString("| `" + strings.ToUpper(method) + " " + path + "`" + mark + " | " + o.Summary + " | `" + o.Permission + "` | " + event + " | `" + o.Class + "` |\n")
 		}
 	}
 	return b.Bytes()
