@@ -1,11 +1,11 @@
 package statuslist
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"strconv"
 	"strings"
+
+	"github.com/cardea-id/cardea/internal/chain"
 )
 
 // The events of the stream, as its "event:" lines name them.
@@ -110,33 +110,8 @@ type Head struct {
 	Chain    Chain    `json:"chain"`
 }
 
-// Chain is the running hash over the deltas of a stream.
-type Chain [sha256.Size]byte
-
-// Next returns the chain after a delta, given its bytes as sent.
-func (c Chain) Next(delta []byte) Chain {
-	h := sha256.New()
-	h.Write(c[:])
-	h.Write(delta)
-	var next Chain
-	h.Sum(next[:0])
-	return next
-}
-
-// MarshalText writes the chain as base64url.
-func (c Chain) MarshalText() ([]byte, error) {
-	return base64.RawURLEncoding.AppendEncode(nil, c[:]), nil
-}
-
-// UnmarshalText reads what MarshalText writes.
-func (c *Chain) UnmarshalText(b []byte) error {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(string(b))
-	if err != nil || len(raw) != len(c) {
-		return errors.New("a chain is 32 bytes in base64url")
-	}
-	copy(c[:], raw)
-	return nil
-}
+// Chain is the running hash over the deltas of a stream, each in its bytes as sent.
+type Chain = chain.Hash
 
 // EventID is the id of a delta or snapshot on the stream:
 // "<boot>.<epoch>.<seq>", which a reconnecting verifier sends as Last-Event-ID.

@@ -5,12 +5,12 @@
 package replica
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/cardea-id/cardea/internal/chain"
 )
 
 // The kinds of frames. A stream is a sequence of them.
@@ -27,32 +27,11 @@ const TypeHead = "edge-head+jwt"
 const MaxFrame = 4 << 20
 
 // Chain is the hash of all frames of a stream but its heads.
-type Chain [sha256.Size]byte
+type Chain struct{ chain.Hash }
 
 // Next returns the chain after a frame.
 func (c Chain) Next(kind byte, payload []byte) Chain {
-	h := sha256.New()
-	h.Write(c[:])
-	h.Write([]byte{kind})
-	h.Write(payload)
-	var next Chain
-	h.Sum(next[:0])
-	return next
-}
-
-// MarshalText writes the chain as base64url.
-func (c Chain) MarshalText() ([]byte, error) {
-	return base64.RawURLEncoding.AppendEncode(nil, c[:]), nil
-}
-
-// UnmarshalText reads what MarshalText writes.
-func (c *Chain) UnmarshalText(b []byte) error {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(string(b))
-	if err != nil || len(raw) != len(c) {
-		return errors.New("a chain is 32 bytes in base64url")
-	}
-	copy(c[:], raw)
-	return nil
+	return Chain{c.Hash.Next([]byte{kind}, payload)}
 }
 
 // The ways in which a stream joins what its follower has.

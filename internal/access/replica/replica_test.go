@@ -11,6 +11,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/access/graph"
 	"github.com/cardea-id/cardea/internal/access/policy"
+	"github.com/cardea-id/cardea/internal/chain"
 )
 
 const schema = `
@@ -258,7 +259,7 @@ func TestAnEdgeIsTheServerAtTheSameRevision(t *testing.T) {
 			})
 		}
 		// One that was away joins by what may have changed meanwhile, on another node.
-		l.name, l.seq, l.chain = "two", 7, Chain{1}
+		l.name, l.seq, l.chain = "two", 7, Chain{chain.Hash{1}}
 		var w Writer
 		for _, e := range ended {
 			if err := w.Renew(l.graph, e, true, nil); err != nil {
