@@ -163,15 +163,14 @@ func TestWhatASourceSaidIsKept(t *testing.T) {
 // sources.
 func TestRealmsThatAreDueAreOneQuestion(t *testing.T) {
 	dbtest.Run(t, func(t *testing.T, e *dbtest.Env) {
-		asked := e.Counted(t)
 		store := relation.NewStore(relation.Options{DB: e.DB, Log: audit.New(e.DB, audit.Options{})})
-		look := func(want int) int64 {
-			asked.Store(0)
-			due, err := store.Due(ctx)
+		look := func(want int) int {
+			watched, sent := dbtest.Watch(ctx)
+			due, err := store.Due(watched)
 			if err != nil || len(due) != want {
 				t.Errorf("%d realms are due, %v; want %d", len(due), err, want)
 			}
-			return asked.Load()
+			return sent.Trips()
 		}
 		none := look(0)
 		for i := range 50 {

@@ -174,18 +174,17 @@ func TestASlowRepositoryHoldsUpItself(t *testing.T) {
 // nothing is asked about those that are not.
 func TestRealmsThatAreDueAreOneQuestion(t *testing.T) {
 	dbtest.Run(t, func(t *testing.T, e *dbtest.Env) {
-		asked := e.Counted(t)
 		r := New(Options{DB: e.DB, Log: audit.New(e.DB, audit.Options{})})
 		defer r.Close()
-		look := func() int64 {
-			asked.Store(0)
-			if err := r.Begin(ctx, func(_ context.Context, realm string) bool {
+		look := func() int {
+			watched, sent := dbtest.Watch(ctx)
+			if err := r.Begin(watched, func(_ context.Context, realm string) bool {
 				t.Errorf("%s is not due", realm)
 				return false
 			}); err != nil {
 				t.Fatal(err)
 			}
-			return asked.Load()
+			return sent.Trips()
 		}
 		none := look()
 		for i := range 50 {
