@@ -28,8 +28,8 @@ func upward(tx *db.Tx, sides [3][]graph.Entity) (text string, args []any) {
 	return `WITH RECURSIVE seeds (side, type, id) AS (VALUES ` + strings.Join(seeds, ", ") + `), ends (side, type, id) AS (
 		SELECT side, type, id FROM seeds
 		UNION
-		SELECT ends.side, r.object_type, r.object_id FROM ends JOIN access_relations r ON r.subject_type = ends.type AND r.subject_id = ends.id
-		WHERE r.realm = $1 AND r.relation IN ('member', 'parent')
+		SELECT ends.side, r.object_type, r.object_id FROM ends CROSS JOIN access_relations r
+		WHERE r.realm = $1 AND r.subject_type = ends.type AND r.subject_id = ends.id AND r.relation IN ('member', 'parent')
 	) `, args
 }
 
@@ -37,20 +37,32 @@ func upward(tx *db.Tx, sides [3][]graph.Entity) (text string, args []any) {
 // pair of both sides is looked up by the index of objects, so the cost does not
 // grow with how many roles anybody holds.
 func between(tx *db.Tx, sides [3][]graph.Entity) ([]Row, error) {
-	text, args := upward(tx, sides)
-	return db.All(tx, scanRow, text+`SELECT r.subject_type, r.subject_id, r.relation, r.object_type, r.object_id, r.expires_at, r.source
-			FROM ends JOIN access_relations r ON r.subject_type = ends.type AND r.subject_id = ends.id WHERE r.realm = $1 AND r.relation IN ('member', 'parent')
+	text, args := betweenText(tx, sides)
+	return db.All(tx, scanRow, text, args...)
+}
+
+// CROSS JOIN has SQLite begin with the ends: it would read all facts of the realm
+// otherwise, and look among the ends for each.
+func betweenText(tx *db.Tx, sides [3][]graph.Entity) (text string, args []any) {
+	text, args = upward(tx, sides)
+	return text + `SELECT r.subject_type, r.subject_id, r.relation, r.object_type, r.object_id, r.expires_at, r.source
+			FROM ends CROSS JOIN access_relations r WHERE r.realm = $1 AND r.subject_type = ends.type AND r.subject_id = ends.id AND r.relation IN ('member', 'parent')
 		UNION
 		SELECT r.subject_type, r.subject_id, r.relation, r.object_type, r.object_id, r.expires_at, r.source
 			FROM ends o CROSS JOIN ends s CROSS JOIN access_relations r
 			WHERE o.side = 2 AND s.side = 1 AND r.realm = $1 AND r.object_type = o.type AND r.object_id = o.id AND r.subject_type = s.type AND r.subject_id = s.id
-			AND r.relation <> 'member' AND r.relation <> 'parent' LIMIT `+strconv.Itoa(mostBetween+1), args...)
+			AND r.relation <> 'member' AND r.relation <> 'parent' LIMIT ` + strconv.Itoa(mostBetween+1), args
 }
 
 func knownAbove(tx *db.Tx, sides [3][]graph.Entity) ([]AttributeRow, error) {
-	text, args := upward(tx, sides)
-	return db.All(tx, scanAttribute, text+`SELECT DISTINCT a.entity_type, a.entity_id, a.name, a.value, a.source FROM ends JOIN access_attributes a
-		ON a.entity_type = ends.type AND a.entity_id = ends.id WHERE a.realm = $1`, args...)
+	text, args := knownText(tx, sides)
+	return db.All(tx, scanAttribute, text, args...)
+}
+
+func knownText(tx *db.Tx, sides [3][]graph.Entity) (text string, args []any) {
+	text, args = upward(tx, sides)
+	return text + `SELECT DISTINCT a.entity_type, a.entity_id, a.name, a.value, a.source FROM ends CROSS JOIN access_attributes a
+		WHERE a.realm = $1 AND a.entity_type = ends.type AND a.entity_id = ends.id`, args
 }
 
 // candidates reads the smallest ids above after of the entities of a type that
