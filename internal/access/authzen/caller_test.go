@@ -257,6 +257,7 @@ func TestLargeRealmsAnswerQuestionsOneByOne(t *testing.T) {
 	}
 	post("/search/resource", object(alice, read, some)).expect("a search", http.StatusOK, "record-1", `"revision":"1.7"`)
 	post("/search/subject", object(`"subject":{"type":"user"}`, read, active)).expect("a search that fails", http.StatusServiceUnavailable)
+	post("/residual", ask("alice", "write", `{"dialect":"sqlite","id":"id"}`)).expect("a filter", http.StatusServiceUnavailable, "facts_too_many", "too many facts")
 }
 
 // asking is a door by itself, as whoever asks in a realm called big sees it.
