@@ -25,17 +25,18 @@ func Keys(pages map[string]*template.Template) []string {
 	return slices.Compact(keys)
 }
 
-// Check fails the test for each key that templates use and a language lacks.
-func Check(t *testing.T, c *i18n.Catalogue, pages map[string]*template.Template) {
+// Check fails the test for each key that templates, or more by name, use and a
+// language lacks.
+func Check(t *testing.T, c *i18n.Catalogue, pages map[string]*template.Template, more ...string) {
 	t.Helper()
 	keys := Keys(pages)
 	if len(keys) == 0 {
 		t.Error("the templates use no messages at all")
 	}
 	for _, l := range c.Locales() {
-		for _, key := range keys {
+		for _, key := range append(keys, more...) {
 			if !l.Has(key) {
-				t.Errorf("%s lacks %q, which a template uses", l.Tag(), key)
+				t.Errorf("%s lacks %q, which a page uses", l.Tag(), key)
 			}
 		}
 	}
