@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { inspect, listen, openBrowser, signIn } from "./lib/browser.mjs";
 import { person, startCardea } from "./lib/cardea.mjs";
+import { until } from "./lib/until.mjs";
 
 let cardea, browser, me;
 before(async () => {
@@ -188,11 +189,96 @@ test("roles are given, found, shown in a plan and taken, as the command does it"
   await context.close();
 });
 
+test("a plan names who gains and who loses, as far as a page goes", async () => {
+  const { secret } = await cardea.admin("POST", "/clients", { id: "pep", name: "Documents", type: "service", grant_types: ["client_credentials"], scopes: ["cardea:decide"] });
+  const people = Array.from({ length: 57 }, (_, i) => `reader-${String(i).padStart(2, "0")}`);
+  await cardea.admin("POST", "/access/changes", { add: people.map((id) => ({ subject: { type: "user", id }, relation: "viewer", object: { type: "document", id: "closed" } })) });
+  const response = await fetch(`${cardea.issuer}/access/v1/evaluations`, {
+    method: "POST", headers: { "Content-Type": "application/json", Authorization: "Basic " + Buffer.from(`pep:${secret}`).toString("base64") },
+    body: JSON.stringify({ action: { name: "read" }, resource: { type: "document", id: "closed" }, evaluations: ["zoe", ...people].map((id) => ({ subject: { type: "user", id } })) }),
+  });
+  const answers = (await response.json()).evaluations;
+  assert.deepEqual([answers.length, answers.filter((one) => one.decision).length], [58, 57]);
+  await until("the decisions are written down", async () => (await cardea.admin("GET", "/access/decisions?subject_id=zoe")).items.length === 1);
+
+  const { context, page } = await open("/console/playground");
+  await page.getByRole("button", { name: "policies/classified.cedar", exact: true }).click();
+  const area = page.locator(".file.on textarea");
+  await area.fill(await area.inputValue() + `
+@id("zoe-reads") permit (principal == user::"zoe", action == Action::"read", resource);
+@id("closed") @reason("closed for now") forbid (principal, action == Action::"read", resource == document::"closed") unless { principal == user::"zoe" };
+`);
+  await page.getByRole("button", { name: "Plan", exact: true }).click();
+  await page.getByText("and 7 more; the command").waitFor();
+  assert.deepEqual((await page.locator("#plan .figure strong").allTextContents()).slice(0, 3), ["1", "57", "0"]);
+  const lists = page.locator("#plan .effects");
+  assert.match(await lists.nth(0).textContent(), /user zoe\s+read\s+document closed[\s\S]*asked 1 time/);
+  assert.equal(await lists.nth(1).locator("li").count(), 50);
+  assert.match(await lists.nth(1).locator("li").first().textContent(), /user reader-00[\s\S]*closed for now/);
+  await inspect(page, "playground-effects");
+  await context.close();
+});
+
+/** Goes through a page by the Tab key, and gives what it met. */
+async function walk(page) {
+  const met = [];
+  let stays = 0; // a date takes the key several times
+  await page.locator("body").click({ position: { x: 1, y: 1 } });
+  for (;;) {
+    await page.keyboard.press("Tab");
+    const at = await page.evaluate(() => {
+      const e = document.activeElement;
+      if (!e || e === document.body) return null;
+      const style = getComputedStyle(e), box = e.getBoundingClientRect();
+      const ring = (x) => { const s = getComputedStyle(x); return s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0; };
+      return { id: e.id || (e.tagName === "BUTTON" && e.name ? e.name + " " + e.value : e.name) || e.textContent.trim() || e.href, tag: e.tagName, seen: box.width > 0 && box.height > 0 && style.visibility === "visible",
+        ring: ring(e) || ring(e.closest(".text.on") ?? e), same: window.last === (window.last = e), again: e.dataset.met === "1" || ((e.dataset.met = "1"), false) };
+    });
+    if (at?.same) {
+      assert.ok(++stays < 10, `${at.id} lets nobody go on`);
+      continue;
+    }
+    if (!at || at.again) return met;
+    stays = 0;
+    met.push(at);
+    assert.ok(met.length < 300, "the way has an end");
+  }
+}
+
+test("both pages are used by the keyboard alone", async () => {
+  const { context, page } = await open("/console/playground");
+  await page.getByText("Valid: 2 policies").waitFor();
+  for (const [path, first, last] of [["/console/playground", ["si", "ac", "rt", "ri"], "do plan"], ["/console/roles", ["gst", "gsi", "gr", "got", "goi"], "do add"]]) {
+    await page.goto(cardea.issuer + path);
+    const met = await walk(page);
+    assert.deepEqual(met.filter((one) => !one.seen || !one.ring), [], `${path}: what has the focus shows it`);
+    const ids = met.map((one) => one.id);
+    assert.deepEqual(first.map((id) => ids.indexOf(id)).filter((at, i, all) => at < 0 || i > 0 && at <= all[i - 1]), [], `${path}: ${ids.join(" ")}`);
+    assert.ok(ids.includes(last), `${path}: no way to ${last}: ${ids.join(" ")}`);
+  }
+  const fill = async (field, ...texts) => {
+    await page.locator(field).focus();
+    for (const [i, text] of texts.entries()) {
+      if (i > 0) await page.keyboard.press("Tab");
+      await page.keyboard.type(text);
+    }
+    await page.keyboard.press("Enter");
+  };
+  await fill("#gst", "user", "kim", "viewer", "document", "roadmap");
+  await page.getByText("It counts from now on, everywhere.").waitFor();
+  await page.goto(`${cardea.issuer}/console/playground`);
+  await fill("#st", "user", "kim", "read", "document", "roadmap");
+  await page.locator(".verdict.yes").waitFor();
+  await context.close();
+});
+
 test("a viewer looks and asks, and changes nothing; others see none of it, in either language", async () => {
   await cardea.admin("PUT", `/operators/${me}`, { role: "viewer" });
   const { context, page } = await open("/console/playground", { locale: "de-DE" });
   await page.getByText("Ihre Rolle erlaubt Ansehen und Fragen").waitFor();
   await inspect(page, "playground-viewer-de");
+  await ask(page, ["user", "nobody"], "read", ["document", "roadmap"]);
+  await page.getByText("keine Richtlinie erlaubt das").waitFor();
   await page.goto(`${cardea.issuer}/console/roles`);
   await page.getByRole("heading", { name: "Rollen und Zuteilungen" }).waitFor();
   assert.equal(await page.locator('button[value="add"], button[value="remove"]').count(), 0);

@@ -1,11 +1,18 @@
 package console
 
 import (
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/cardea-id/cardea/internal/access/folder"
+	"github.com/cardea-id/cardea/internal/access/version"
 	"github.com/cardea-id/cardea/internal/i18n"
 	"github.com/cardea-id/cardea/internal/i18n/i18ntest"
+	"github.com/cardea-id/cardea/internal/web"
 )
 
 func TestTemplatesUseKnownWords(t *testing.T) {
@@ -17,15 +24,70 @@ func TestTemplatesUseKnownWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i18ntest.Check(t, words, s.look.Pages().Templates())
-	for _, l := range words.Locales() {
-		for _, key := range []string{"console.playground", "console.roles", "console.back", "console.stepup", "console.gone", "console.form", "console.error.plan_changed", "console.error.policy_changed",
-			"console.file.twice", "console.file.name", "console.plan.first", "console.answer.problems", "console.answer.refused", "console.answer.json", "console.answer.world",
-			"console.path.none", "console.path.unneeded", "console.told.role", "console.told.member", "console.told.parent", "console.told.until", "console.roles.type", "console.roles.until.wrong",
-			"console.roles.done.add", "console.roles.done.remove", "console.applied", "console.change.added", "console.change.removed", "console.change.changed"} {
-			if !l.Has(key) {
-				t.Errorf("%s lacks %q", l.Tag(), key)
+	keys := []string{"console.playground", "console.roles", "console.back", "console.stepup", "console.gone", "console.form", "console.error.plan_changed", "console.error.policy_changed",
+		"console.file.twice", "console.file.name", "console.plan.first", "console.answer.problems", "console.answer.refused", "console.answer.json", "console.answer.world",
+		"console.path.none", "console.path.unneeded", "console.told.role", "console.told.member", "console.told.parent", "console.told.until", "console.roles.type", "console.roles.until.wrong",
+		"console.roles.done.add", "console.roles.done.remove", "console.applied", "console.change.added", "console.change.removed", "console.change.changed"}
+	for _, key := range fixed {
+		keys = append(keys, key)
+	}
+	i18ntest.Check(t, words, s.look.Pages().Templates(), keys...)
+}
+
+// Each fixed sentence is one that the core says, word for word.
+func TestSentencesOfTheCoreAreItsOwn(t *testing.T) {
+	var text strings.Builder
+	for _, dir := range []string{"policy", "folder"} {
+		files, err := filepath.Glob("../../access/" + dir + "/*.go")
+		if err != nil || len(files) == 0 {
+			t.Fatal(files, err)
+		}
+		for _, file := range files {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
 			}
+			text.Write(b)
+		}
+	}
+	for sentence := range fixed {
+		if !strings.Contains(text.String(), `"`+sentence+`"`) {
+			t.Errorf("the core does not say %q", sentence)
+		}
+	}
+}
+
+// A list that is cut says how much more there is.
+func TestEffectsThatAreNotShownAreCounted(t *testing.T) {
+	words, err := i18n.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := fstest.MapFS{}
+	for _, name := range []string{"mark.svg", "cardea.css", "cardea.js", "console.css", "console.js"} {
+		names[name] = &fstest.MapFile{Data: []byte(" ")}
+	}
+	assets, err := web.NewAssets("/assets/", names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(Options{Words: words, Assets: assets})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range map[int]string{mostEffects: "", mostEffects + 7: "and 7 more"} {
+		r := httptest.NewRequest("GET", "/console/playground", nil)
+		r.Header.Set("Accept-Language", "en")
+		rec := httptest.NewRecorder()
+		p := &playgroundPage{frame: s.begin(rec, r, nil, "console.playground")}
+		p.Planned = &planned{&version.Plan{Report: &folder.Report{}, Replay: version.Replay{Losses: make([]version.Effect, n)}}}
+		p.CanPlan = true
+		if err := s.look.Render(rec, 200, "playground", p); err != nil {
+			t.Fatal(err)
+		}
+		page := rec.Body.String()
+		if strings.Count(page, `class="sentence"`) != mostEffects || strings.Contains(page, "more; the command") != (want != "") || !strings.Contains(page, want) {
+			t.Errorf("%d effects: %d are shown", n, strings.Count(page, `class="sentence"`))
 		}
 	}
 }

@@ -131,15 +131,8 @@ type planned struct{ *version.Plan }
 // mostEffects is how many effects of a kind the page shows.
 const mostEffects = 50
 
-// Gain, Loss and Up are the effects that are shown.
-func (p planned) Gain() []version.Effect { return first(p.Replay.Gains) }
-func (p planned) Loss() []version.Effect { return first(p.Replay.Losses) }
-func (p planned) Up() []version.Effect   { return first(p.Replay.StepUps) }
-
 // Few reports whether the differences can be shown at once.
 func (p planned) Few() bool { return len(p.Differences) <= 8 }
-
-func first(all []version.Effect) []version.Effect { return all[:min(len(all), mostEffects)] }
 
 func (s *Server) plan(r *http.Request, v *visit, p *playgroundPage) (int, error) {
 	if err := s.API.Admit(r, v.Caller, "plan-policy"); err != nil {
@@ -218,10 +211,13 @@ func (p *playgroundPage) Sketched(pic *picture) any {
 	}{p, pic}
 }
 
-// Effects are effects with the words around them.
-func (p *playgroundPage) Effects(list []version.Effect) any {
+// Effects are the first of some effects with the words around them, and how many
+// more there are.
+func (p *playgroundPage) Effects(all []version.Effect) any {
+	list := all[:min(len(all), mostEffects)]
 	return struct {
 		P    *playgroundPage
 		List []version.Effect
-	}{p, list}
+		More int
+	}{p, list, len(all) - len(list)}
 }
