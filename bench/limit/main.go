@@ -28,6 +28,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	_ "modernc.org/sqlite"
 )
@@ -36,7 +37,7 @@ type limit struct {
 	key                        *ecdsa.PrivateKey
 	box                        cipher.AEAD
 	active                     map[string][]byte
-	insert                     func(hash []byte) error
+	insert                     func(hashes ...[]byte) error // in one commit
 	logMu                      sync.Mutex
 	payload, logLine, logBytes []byte
 	digest                     [32]byte // with its signature, for the one proof there is
@@ -102,8 +103,10 @@ func main() {
 		w.WriteHeader(http.StatusSeeOther)
 	}))
 	http.HandleFunc("POST /passkey", l.logged(func(w http.ResponseWriter, r *http.Request) {
-		once := l.store(strconv.FormatBool(r.ParseForm() == nil && ecdsa.VerifyASN1(&l.key.PublicKey, l.digest[:], l.proof)))
-		w.Header().Set("Location", "/"+l.store("cds_")+once)
+		right := r.ParseForm() == nil && ecdsa.VerifyASN1(&l.key.PublicKey, l.digest[:], l.proof)
+		// That the challenge was used, the passkey's counter, the session, its event.
+		w.Header().Set("Set-Cookie", "__Host-session="+l.store("cds_", "challenge", "counter", "event")+"; Path=/; Secure; HttpOnly; SameSite=Lax")
+		w.Header().Set("Location", "/"+strconv.FormatBool(right))
 		w.WriteHeader(http.StatusSeeOther)
 	}))
 	listener, _ := net.Listen("tcp", *listen)
@@ -154,11 +157,16 @@ func (l *limit) seal() string {
 	return "cdo_" + base64.RawURLEncoding.EncodeToString(l.box.Seal(nonce, nonce, l.payload[:len(l.payload)/2], nil))
 }
 
-// store makes a secret and returns once its hash is on disk.
-func (l *limit) store(prefix string) string {
+// store makes a secret and returns once its hash is on disk, with a row for each
+// of what else is kept by the same commit.
+func (l *limit) store(prefix string, more ...string) string {
 	token := prefix + rand.Text() + rand.Text()
-	hash := sha256.Sum256([]byte(token))
-	if err := l.insert(hash[:]); err != nil {
+	var rows [][]byte
+	for _, kind := range append(more, "") {
+		hash := sha256.Sum256([]byte(token + kind))
+		rows = append(rows, hash[:])
+	}
+	if err := l.insert(rows...); err != nil {
 		panic(err)
 	}
 	return token
@@ -186,22 +194,32 @@ func (l *limit) writeLog() {
 
 // open gives the cheapest durable insert: PostgreSQL as it is, or SQLite with
 // synchronous=FULL and one commit for all who wait.
-func open(url string) (func([]byte) error, error) {
+func open(url string) (func(...[]byte) error, error) {
 	const table, insert = `CREATE TABLE IF NOT EXISTS tokens (hash BYTEA PRIMARY KEY, at BIGINT)`, `INSERT INTO tokens VALUES ($1, 1)`
 	if strings.HasPrefix(url, "postgres") {
 		pool, err := pgxpool.New(context.Background(), url)
 		if err == nil {
 			_, err = pool.Exec(context.Background(), table)
 		}
-		return func(hash []byte) error { _, err := pool.Exec(context.Background(), insert, hash); return err }, err
+		return func(hashes ...[]byte) error {
+			if len(hashes) == 1 {
+				_, err := pool.Exec(context.Background(), insert, hashes[0])
+				return err
+			}
+			var batch pgx.Batch // without a BEGIN it is one transaction all the same
+			for _, hash := range hashes {
+				batch.Queue(insert, hash)
+			}
+			return pool.SendBatch(context.Background(), &batch).Close()
+		}, err
 	}
 	d, err := sql.Open("sqlite", url+"?_pragma=journal_mode(wal)&_pragma=synchronous(full)")
 	if err == nil {
 		_, err = d.Exec(table)
 	}
 	type wait = struct {
-		hash []byte
-		done chan error
+		hashes [][]byte
+		done   chan error
 	}
 	queue := make(chan wait, 1024)
 	go func() {
@@ -212,7 +230,9 @@ func open(url string) (func([]byte) error, error) {
 			}
 			tx, _ := d.Begin()
 			for _, w := range batch {
-				_, _ = tx.Exec(insert, w.hash)
+				for _, hash := range w.hashes {
+					_, _ = tx.Exec(insert, hash)
+				}
 			}
 			err := tx.Commit()
 			for _, w := range batch {
@@ -220,5 +240,5 @@ func open(url string) (func([]byte) error, error) {
 			}
 		}
 	}()
-	return func(hash []byte) error { w := wait{hash, make(chan error, 1)}; queue <- w; return <-w.done }, err
+	return func(hashes ...[]byte) error { w := wait{hashes, make(chan error, 1)}; queue <- w; return <-w.done }, err
 }
