@@ -2,6 +2,7 @@ package credential_test
 
 import (
 	"bytes"
+	"encoding/asn1"
 	"encoding/json"
 	"fmt"
 	"math/big"
@@ -610,6 +611,58 @@ func TestOnlyTrustAnchorsVouch(t *testing.T) {
 		c, err = try(pk.Self, model)
 		if info, _ := c.Passkey(); err != nil || info.Attested {
 			t.Errorf("self attestation where it is only preferred: %+v, %v", info, err)
+		}
+	})
+}
+
+// WA-11: a TPM that an anchor vouches for satisfies a list that names its format's
+// model, and nothing about its statement can be otherwise.
+func TestATPMVouches(t *testing.T) {
+	run(t, func(t *testing.T, e env) {
+		ada := e.person(t, "ada")
+		vendor := pk.NewVendor("Vendor")
+		model := [16]byte{0x08, 0x98, 0x70, 0x58, 0xca, 0xdc, 0x4b, 0x81, 0xb6, 0xe1, 0x30, 0xde, 0x50, 0xdc, 0xbe, 0x96}
+		const listed = "08987058-cadc-4b81-b6e1-30de50dcbe96"
+		e.set(t, map[string]any{"passkey_attestation": "required", "passkey_attestation_ca": vendor.PEM(), "passkey_models": listed})
+		try := func(v *pk.Vendor, aaguid [16]byte, change func(m *pk.TPM)) (credential.Credential, error) {
+			m := pk.NewTPM()
+			change(&m)
+			a := pk.New(site)
+			a.Attest, a.AAGUID, a.Flags = m.Attest(v), aaguid, pk.UP|pk.UV
+			return e.register(t, ada, a.Create(e.creation(t, ada)))
+		}
+		flip := func(b []byte) []byte {
+			b = bytes.Clone(b)
+			b[len(b)-1] ^= 1
+			return b
+		}
+		for what, change := range map[string]func(m *pk.TPM){
+			"another version":                 func(m *pk.TPM) { m.Version = "1.2" },
+			"not made by a TPM":               func(m *pk.TPM) { m.Magic++ },
+			"something else that was signed":  func(m *pk.TPM) { m.Type = 0x8018 },
+			"about another ceremony":          func(m *pk.TPM) { m.Extra = flip },
+			"about another key":               func(m *pk.TPM) { m.Name = flip },
+			"another key than the passkey":    func(m *pk.TPM) { m.PublicArea = flip },
+			"a wrong signature":               func(m *pk.TPM) { m.Signature = flip },
+			"a manufacturer that there isn’t": func(m *pk.TPM) { m.Manufacturer = "id:00000000" },
+			"a certificate for other things":  func(m *pk.TPM) { m.Usage = asn1.ObjectIdentifier{2, 23, 133, 8, 1} },
+			"a certificate with a subject":    func(m *pk.TPM) { m.Subject = "TPM" },
+			"an authority’s certificate":      func(m *pk.TPM) { m.CA = true },
+		} {
+			_, err := try(vendor, model, change)
+			e.refuses(t, what, err, "passkey_refused", "attestation_statement")
+		}
+		same := func(*pk.TPM) {}
+		_, err := try(pk.NewVendor("Vendor"), model, same)
+		e.refuses(t, "another root of the same name", err, "passkey_model", "")
+		_, err = try(vendor, [16]byte{1, 2, 3}, same)
+		e.refuses(t, "a model that the format does not stand for", err, "passkey_model", "")
+		c, err := try(vendor, model, same)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info, _ := c.Passkey(); !info.Attested || info.AAGUID != listed {
+			t.Errorf("made as %+v", info)
 		}
 	})
 }
