@@ -82,12 +82,16 @@ func TestEffectsThatAreNotShownAreCounted(t *testing.T) {
 		p := &playgroundPage{frame: s.begin(rec, r, nil, "console.playground")}
 		p.Planned = &planned{&version.Plan{Report: &folder.Report{}, Replay: version.Replay{Losses: make([]version.Effect, n)}}}
 		p.CanPlan = true
+		p.Report = &folder.Report{Failures: make([]folder.Failure, n)}
 		if err := s.look.Render(rec, 200, "playground", p); err != nil {
 			t.Fatal(err)
 		}
 		page := rec.Body.String()
 		if strings.Count(page, `class="sentence"`) != mostEffects || strings.Contains(page, "more; the command") != (want != "") || !strings.Contains(page, want) {
 			t.Errorf("%d effects: %d are shown", n, strings.Count(page, `class="sentence"`))
+		}
+		if strings.Count(page, "<b></b>: <span lang") != mostEffects || strings.Contains(page, "7 more questions") != (want != "") {
+			t.Errorf("%d failures: %d are shown", n, strings.Count(page, "<b></b>: <span lang"))
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cardea-id/cardea/internal/access/folder"
 	"github.com/cardea-id/cardea/internal/access/version"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/web"
@@ -128,7 +129,7 @@ func (s *Server) play(w http.ResponseWriter, r *http.Request) error {
 // planned is what a plan found, for the page.
 type planned struct{ *version.Plan }
 
-// mostEffects is how many effects of a kind the page shows.
+// mostEffects is how many effects of a kind the page shows, and how many failed tests.
 const mostEffects = 50
 
 // Few reports whether the differences can be shown at once.
@@ -221,3 +222,11 @@ func (p *playgroundPage) Effects(all []version.Effect) any {
 		More int
 	}{p, list, len(all) - len(list)}
 }
+
+// Failed are the first of the tests that failed.
+func (p *playgroundPage) Failed() []folder.Failure {
+	return p.Report.Failures[:min(len(p.Report.Failures), mostEffects)]
+}
+
+// FailedMore is how many failed besides.
+func (p *playgroundPage) FailedMore() int { return len(p.Report.Failures) - len(p.Failed()) }
