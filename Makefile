@@ -1,6 +1,6 @@
 # What a developer types. Each target is one script; read it to see what it does.
 .DEFAULT_GOAL := help
-.PHONY: help run build check test long bench bench-access risk-report flow e2e generate clean
+.PHONY: help run build check test long bench bench-access models risk-report flow e2e generate clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,8 +23,11 @@ long: ## race detector, 200 kills on each database, load on two nodes, fuzzing (
 bench: ## compare Cardea with the least that the same answers can cost
 	@scripts/bench.sh
 
-bench-access: ## measure decisions beside Open Policy Agent, and on large graphs
+bench-access: ## measure decisions beside Open Policy Agent, on large graphs, by SQL, from the log and over HTTP
 	@scripts/bench-access.sh
+
+models: ## hold decisions to the naive evaluator on random models: make models N=100000 SEED=7
+	@CARDEA_TEST_MODELS=$(or $(N),100000) go test -count=1 -timeout 6h -v -run '^TestDecideAgreesWithTheOracle$$' ./internal/access/policy -rapid.seed=$(or $(SEED),1)
 
 risk-report: ## measure the detectors of what looks wrong, and write docs/security/risk-report.md
 	@go test -count=1 -run TestRiskReport -v ./internal/identity/risk -report

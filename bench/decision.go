@@ -8,7 +8,9 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
+	"github.com/cardea-id/cardea/api"
 	"github.com/cardea-id/cardea/e2e/live"
 	"github.com/cardea-id/cardea/internal/access/folder"
 	"github.com/cardea-id/cardea/internal/access/graph"
@@ -20,9 +22,15 @@ import (
 	"github.com/cardea-id/cardea/internal/realm"
 )
 
-// question is asked of the decision service: an owner writes an active record.
-const question = `{"subject":{"type":"user","id":"alice"},"action":{"name":"write"},"resource":{"type":"record","id":"record-1","properties":{"status":"active"}},` +
-	`"context":{"ip":"192.0.2.1","time":"1985-10-26T01:22-07:00"}}`
+// question is asked of the decision service: an owner writes an active record. many
+// asks it of twenty records at once.
+const (
+	asked    = `"subject":{"type":"user","id":"alice"},"action":{"name":"write"},"context":{"ip":"192.0.2.1","time":"1985-10-26T01:22-07:00"}`
+	about    = `"resource":{"type":"record","id":"record-1","properties":{"status":"active"}}`
+	question = "{" + asked + "," + about + "}"
+)
+
+var many = "{" + asked + `,"evaluations":[` + strings.TrimSuffix(strings.Repeat("{"+about+"},", 20), ",") + "]}"
 
 // policies is the folder that answers it, from the top of the repository.
 const policies = "examples/policies/authzen"
@@ -66,8 +74,45 @@ func (f *fixture) mayAsk(ctx context.Context) error {
 	return err
 }
 
-// asking is the request that asks the question.
-func asking(path string, headers map[string]string) []byte {
+// ask is asking for net/http.
+func (f *fixture) ask(ctx context.Context, path, question string) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, f.server.Issuer+path, strings.NewReader(question))
+	if err == nil {
+		req.Header.Set("Authorization", "Bearer "+f.askToken)
+		req.Header.Set("Content-Type", "application/json")
+	}
+	return req, err
+}
+
+// asking is the request that asks a question, or many.
+func asking(path, question string, headers map[string]string) []byte {
 	text := string(request(http.MethodPost, path, headers, question))
 	return []byte(strings.Replace(text, "application/x-www-form-urlencoded", "application/json", 1))
+}
+
+// logged is the name of the work that compareLog measures.
+const logged = "decision with the decision log, beside one without"
+
+// compareLog alternates between a realm that keeps its decisions and one that does
+// not, and ends with the log on.
+func compareLog(ctx context.Context, o options, f *fixture, conns int) (row, error) {
+	while := time.Duration(o.seconds * float64(time.Second))
+	work := repeat(asking("/access/v1/evaluation", question, f.headers("Authorization", "Bearer "+f.askToken)), http.StatusOK)
+	var on, off []result
+	for range o.rounds {
+		for _, side := range []struct {
+			keep string
+			into *[]result
+		}{{"0s", &off}, {"720h", &on}} {
+			if _, err := f.server.Admin.Realms.UpdateCurrent(ctx, 0, api.RealmUpdate{Settings: &api.RealmSettings{DecisionLog: side.keep}}); err != nil {
+				return row{}, err
+			}
+			r, err := run(f.server.Listen, f.server.PID(), conns, while, work)
+			if err != nil {
+				return row{}, err
+			}
+			*side.into = append(*side.into, r)
+		}
+	}
+	return row{logged, conns, median(on), median(off), 0.90}, nil
 }

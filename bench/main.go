@@ -137,6 +137,16 @@ func measure(ctx context.Context, w io.Writer, o options, engine, database strin
 	if err := measured(&process{address: server.Listen, pid: server.PID()}, besides(f)); err != nil {
 		return err
 	}
+	for _, conns := range o.conns {
+		if engine != "SQLite" || !strings.Contains(logged, o.only) {
+			break
+		}
+		r, err := compareLog(ctx, o, f, conns)
+		if err != nil {
+			return fmt.Errorf("%s with %d connections: %w", logged, conns, err)
+		}
+		rows = append(rows, r)
+	}
 	printRows(w, rows)
 	var slow error // told at the end: the rest is worth knowing all the same
 	if engine == "SQLite" {
@@ -202,14 +212,8 @@ func saveBodies(ctx context.Context, f *fixture, dir string) error {
 			}
 			return req, err
 		},
-		"decision.json": func() (*http.Request, error) {
-			req, err := http.NewRequestWithContext(ctx, http.MethodPost, f.server.Issuer+"/access/v1/evaluation", strings.NewReader(question))
-			if err == nil {
-				req.Header.Set("Authorization", "Bearer "+f.askToken)
-				req.Header.Set("Content-Type", "application/json")
-			}
-			return req, err
-		},
+		"decision.json":  func() (*http.Request, error) { return f.ask(ctx, "/access/v1/evaluation", question) },
+		"decisions.json": func() (*http.Request, error) { return f.ask(ctx, "/access/v1/evaluations", many) },
 		"signin.html": func() (*http.Request, error) {
 			return http.NewRequestWithContext(ctx, http.MethodGet, f.server.Issuer+"/signin", nil)
 		},

@@ -1,10 +1,16 @@
 #!/usr/bin/env bash
 # bench-access.sh [FLAG…]: measure decisions beside Open Policy Agent on the same
-# graph, and over graphs of up to ten million relations. Flags: -tuples, -rounds.
+# graph, over graphs of up to ten million relations, by SQL on both databases, from
+# the decision log, and over HTTP beside the limit server. Flags: -tuples, -rounds,
+# -facts, -replay; -facts 0 leaves SQL out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 need_go
 mkdir -p bin
 (cd bench/access && go build -o ../../bin/bench-access .)
-exec bin/bench-access "$@"
+export CARDEA_POSTGRES_DIR=${CARDEA_POSTGRES_DIR:-${TMPDIR:-/var/tmp}}
+status=0
+scripts/postgres.sh bin/bench-access "$@" || status=$?
+scripts/bench.sh -engine sqlite -only decision -verifiers 0 || status=$?
+exit "$status"

@@ -1,11 +1,13 @@
 // Command access measures how fast decisions are: on the workload of a company
 // of ten thousand people, beside Open Policy Agent on the same graph in the same
-// run, and over graphs from ten thousand to ten million relations. It is a module
-// of its own so that OPA never comes near the binary. What it prints goes into
-// docs/benchmarks.md.
+// run, over graphs from ten thousand to ten million relations, where the database
+// has more facts than are held in memory, and when a plan asks the decision log
+// again. It is a module of its own so that OPA never comes near the binary. What it
+// prints goes into docs/benchmarks.md.
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -21,11 +23,35 @@ import (
 func main() {
 	most := flag.Int("tuples", 10_000_000, "the largest graph of the curve")
 	rounds := flag.Int("rounds", 5, "rounds; the quietest counts")
+	facts := flag.Int("facts", 1_000_000, "relations in the database that is asked by SQL; 0 leaves it out")
+	again := flag.Int("replay", 200_000, "decisions that a plan asks again; 0 leaves it out")
+	postgres := flag.String("postgres", os.Getenv("CARDEA_TEST_POSTGRES"), "a PostgreSQL superuser URL; empty leaves PostgreSQL out")
 	flag.Parse()
-	if err := run(*most, *rounds); err != nil {
+	err := run(*most, *rounds)
+	err = errors.Join(err, onDatabases(context.Background(), *facts, *again, *postgres))
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// onDatabases measures what rests on a database.
+func onDatabases(ctx context.Context, facts, again int, postgres string) (err error) {
+	if again > 0 {
+		fmt.Println("\n| decisions a plan asks again, each twice | took | processor time | per second and core | to reach | |")
+		fmt.Println("|--:|--:|--:|--:|--:|---|")
+		err = replayed(ctx, workload(20261128), again)
+	}
+	if facts == 0 {
+		return err
+	}
+	fmt.Println("\n| a check by SQL | relations | written in | mean | p99 | yes | to reach: p99 | |")
+	fmt.Println("|---|--:|--:|--:|--:|--:|--:|---|")
+	err = errors.Join(err, bySQL(ctx, "SQLite", "", facts, 1000))
+	if postgres == "" {
+		return err
+	}
+	return errors.Join(err, bySQL(ctx, "PostgreSQL", postgres, facts, 5000))
 }
 
 type row struct {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/access/graph"
@@ -36,6 +37,25 @@ const policies = `
 @id("locked") forbid (principal, action in [Action::"edit", Action::"remove"], resource) when { resource.locked } unless { principal in Role::"owner" };
 @id("careful") forbid (principal, action == Action::"remove", resource) unless { context has acr && context.acr == "aal2" };
 `
+
+// stricter is policies with another for every kind of question.
+var stricter = strings.Replace(policies, "resource.level > principal.clearance", "resource.level >= principal.clearance", 1)
+
+// rolesFile is roles as a folder has them.
+const rolesFile = `
+Document:
+  viewer: {permissions: [view]}
+  editor: {implies: [viewer], permissions: [edit]}
+  owner: {implies: [editor], permissions: [remove]}
+Folder: {viewer: {}, editor: {implies: [viewer]}, owner: {implies: [editor]}}
+Project: {viewer: {}, editor: {implies: [viewer]}, owner: {implies: [editor]}}
+Workspace: {viewer: {}, editor: {implies: [viewer]}, owner: {implies: [editor]}}
+`
+
+func source() policy.Source {
+	return policy.Source{Schema: policy.File{Name: "schema.cedarschema", Text: []byte(schema)},
+		Policies: []policy.File{{Name: "bench.cedar", Text: []byte(policies)}}, Roles: roles()}
+}
 
 func roles() policy.Roles {
 	var r policy.Roles
@@ -133,11 +153,7 @@ func workload(seed uint64) world {
 }
 
 func (w world) snapshot() (*policy.Snapshot, error) {
-	set, err := policy.Compile(policy.Source{
-		Schema:   policy.File{Name: "schema.cedarschema", Text: []byte(schema)},
-		Policies: []policy.File{{Name: "bench.cedar", Text: []byte(policies)}},
-		Roles:    roles(),
-	})
+	set, err := policy.Compile(source())
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ type limit struct {
 func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "address")
 	database := flag.String("database", "", "postgres:// URL or SQLite file")
-	bodies := flag.String("bodies", "", "folder with discovery.json, jwks.json, introspect.json, userinfo.json, decision.json, signin.html as Cardea answers them")
+	bodies := flag.String("bodies", "", "folder with discovery.json, jwks.json, introspect.json, userinfo.json, decision.json, decisions.json, signin.html as Cardea answers them")
 	payload := flag.Int("payload", 420, "bytes of an access token's payload")
 	logBytes := flag.Int("log-bytes", 300, "bytes of log per request")
 	flag.Parse()
@@ -87,6 +87,19 @@ func main() {
 			return
 		}
 		answer(w, decision)
+	}))
+	decisions := body("decisions.json")
+	http.HandleFunc("POST /decide-many", l.logged(func(w http.ResponseWriter, r *http.Request) {
+		text, _ := io.ReadAll(r.Body)
+		var q struct {
+			question
+			Evaluations []question
+		}
+		if json.Unmarshal(text, &q) != nil || q.Subject.ID == "" || q.Action.Name == "" || len(q.Evaluations) == 0 {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		answer(w, decisions)
 	}))
 	http.HandleFunc("POST /refresh", l.logged(func(w http.ResponseWriter, r *http.Request) {
 		answer(w, tokenAnswer(l.sign(), l.store("cdr_"), l.sign()))
