@@ -24,7 +24,9 @@ func TestWhatComesLateIsOld(t *testing.T) {
 	} {
 		now := here.Add(c.got)
 		o := offset{now: func() time.Time { return now }, most: 30 * time.Second}
-		o.begin(there(here.Add(c.came)), here)
+		if err := o.begin(there(here.Add(c.came)), here); err != nil {
+			t.Fatal(err)
+		}
 		asOf, err := o.asOf(there(here.Add(c.made)))
 		if got := now.Sub(asOf); err != nil || got != c.want || got < c.got-c.made {
 			t.Errorf("%s: taken for %s old, want %s: %v", name, got, c.want, err)
@@ -37,8 +39,13 @@ func TestWhatComesLateIsOld(t *testing.T) {
 func TestWhatWasMissedIsOld(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	o := offset{now: func() time.Time { return now }, most: 10 * time.Second}
-	o.begin(now.UnixMilli(), now)
-	for _, age := range []time.Duration{time.Minute, 20 * time.Second, 0, 9 * time.Second} {
+	if err := o.begin(now.Add(2*time.Minute).UnixMilli(), now); err == nil {
+		t.Error("a clock that is minutes ahead is believed")
+	}
+	if err := o.begin(now.UnixMilli(), now); err != nil {
+		t.Fatal(err)
+	}
+	for _, age := range []time.Duration{time.Hour, time.Minute, 20 * time.Second, 0, 9 * time.Second} {
 		if asOf, err := o.asOf(now.Add(-age).UnixMilli()); err != nil || now.Sub(asOf) != age {
 			t.Errorf("%s old: taken for %s old: %v", age, now.Sub(asOf), err)
 		}

@@ -104,11 +104,10 @@ func (e *Edge) connect(ctx context.Context) (joined bool, err error) {
 		switch kind {
 		case replica.KindBegin:
 			pending = replica.AppendFrame(pending, kind, payload)
-			var at int64
-			if at, err = stage.Begin(payload); err == nil {
-				clock.begin(at, asked)
+			at, wrong := stage.Begin(payload)
+			if err = e.doubt(wrong); err == nil {
+				err = clock.begin(at, asked)
 			}
-			err = e.doubt(err)
 		case replica.KindPart:
 			if e.kept != nil {
 				pending = replica.AppendFrame(pending, kind, payload)
@@ -177,8 +176,8 @@ func (e *Edge) head(ctx context.Context, stage *replica.Stage, jws, pending []by
 		e.asOf.Store(asOf.UnixNano())
 	}
 	e.mu.Lock()
-	joined := !e.follows
-	e.follows, e.trouble = true, nil
+	joined := !e.follows && clock.near // it has all that was missed
+	e.follows, e.trouble = e.follows || joined, nil
 	if joined || now.Revision != before.Revision || before.Seq != now.Seq || before.Line != now.Line {
 		close(e.changed)
 		e.changed = make(chan struct{})
@@ -250,14 +249,20 @@ type offset struct {
 }
 
 // begin is told when a request was made here and came there.
-func (o *offset) begin(there int64, here time.Time) { o.ahead = time.UnixMilli(there).Sub(here) }
+func (o *offset) begin(there int64, here time.Time) error {
+	o.ahead = time.UnixMilli(there).Sub(here)
+	if o.ahead < -jose.MaxSkew || o.ahead > jose.MaxSkew {
+		return fmt.Errorf("edge: the server's clock differs by %s", o.ahead.Round(time.Second))
+	}
+	return nil
+}
 
 // asOf is when a message was made, by our clock.
 func (o *offset) asOf(at int64) (time.Time, error) {
 	now := o.now()
 	ahead := time.UnixMilli(at).Sub(now)
-	if ahead < -jose.MaxSkew || ahead > jose.MaxSkew {
-		return time.Time{}, fmt.Errorf("edge: the server's clock differs by %s", ahead.Round(time.Second))
+	if ahead > jose.MaxSkew {
+		return time.Time{}, fmt.Errorf("edge: the server's clock is ahead by %s", ahead.Round(time.Second))
 	}
 	o.ahead = max(o.ahead, ahead)
 	asOf := now.Add(ahead - o.ahead)
