@@ -52,13 +52,13 @@ func (p *postgres) glance(ctx context.Context, realm string, fn func(*Tx) error)
 	defer cancel()
 	ctx, stop := p.watched(ctx)
 	defer stop()
+	var err error
 	for range p.size + 1 {
-		err := p.look(ctx, realm, fn)
-		if !errors.Is(err, errUnbegun) {
-			return orSilent(ctx, repanic(err))
+		if err = p.look(ctx, realm, fn); !errors.Is(err, errUnbegun) {
+			break
 		}
 	}
-	return orSilent(ctx, errUnbegun)
+	return orSilent(ctx, repanic(err))
 }
 
 // look glances over one connection, which may turn out to be broken.
