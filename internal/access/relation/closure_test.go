@@ -10,11 +10,16 @@ import (
 	"github.com/cardea-id/cardea/internal/db/dbtest"
 )
 
-// What one question needs is found by the ids of what it is about. A plan that
-// begins with all facts of a realm costs more the more there are.
+// What one question needs, and what judges a new fact, is found by the ids of what
+// it is about. A plan that begins with all facts of a realm costs more the more
+// there are.
 func TestAQuestionReadsNoMoreThanItNeeds(t *testing.T) {
 	sides := [3][]graph.Entity{{{Type: "user", ID: "ann"}}, {{Type: "payment", ID: "1"}}, {{Type: "folder", ID: "f"}}}
-	for name, statement := range map[string]func(*db.Tx, [3][]graph.Entity) (string, []any){"relations": betweenText, "attributes": knownText} {
+	for name, statement := range map[string]func(*db.Tx, [3][]graph.Entity) (string, []any){"relations": betweenText, "attributes": knownText,
+		"above": func(tx *db.Tx, _ [3][]graph.Entity) (string, []any) {
+			return aboveText(tx, sides[0][0], []string{"group"})
+		},
+		"below": func(tx *db.Tx, _ [3][]graph.Entity) (string, []any) { return belowText(tx, sides[0][0]) }} {
 		var plan []string
 		err := dbtest.Open(t, db.SQLite).DB.View(context.Background(), dbtest.Realm, func(tx *db.Tx) (err error) {
 			text, args := statement(tx, sides)
