@@ -64,7 +64,7 @@ func TestImportsGoOnWhereTheyBrokeOff(t *testing.T) {
 		all = append(all, line(i))
 	}
 	write(append(all[:2099:2099], `{"subject":1}`)...)
-	if _, _, err := s.run("relation", "import", path); err == nil || !strings.Contains(err.Error(), "line 2100") {
+	if _, _, err := s.run("relation", "import", path); err == nil || !strings.Contains(err.Error(), "line 2100: ") || !strings.Contains(err.Error(), "subject cannot be a number") {
 		t.Fatalf("a bad line: %v", err)
 	}
 	if out, _, err := s.run("relation", "list"); err != nil || strings.Contains(out, "document:1") {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -37,6 +38,10 @@ func readFactLine(line []byte) (l factLine, err error) {
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&l); err != nil {
+		var other *json.UnmarshalTypeError
+		if errors.As(err, &other) {
+			err = fmt.Errorf("want a JSON object like that of cardea relation import --help: %s cannot be a %s", cmp.Or(other.Field, "a line"), other.Value)
+		}
 		return l, err
 	}
 	relation := l.Subject != nil && l.Object != nil && l.Relation != ""
