@@ -51,8 +51,8 @@ type pendingSegment struct {
 	refused refusals
 }
 
-func newSegment() *pendingSegment {
-	return &pendingSegment{seen: map[flood]int{}, extra: map[flood]int{}, refused: refusals{}}
+func newSegment(room int) *pendingSegment {
+	return &pendingSegment{records: make([]Activity, 0, min(room, segmentMax)), seen: map[flood]int{}, extra: map[flood]int{}, refused: refusals{}}
 }
 
 // flood groups what is counted: many refusals of the same kind from the same place.
@@ -69,7 +69,7 @@ func (l *Log) Activity(realm string, by Actor, a Activity) {
 	l.act.mu.Lock()
 	s := l.act.realms[realm]
 	if s == nil {
-		s = newSegment()
+		s = newSegment(l.act.usual[realm] * 5 / 4)
 		l.act.realms[realm] = s
 	}
 	s.refused.note(&a)
@@ -159,18 +159,23 @@ func (l *Log) writeSegment(ctx context.Context, realm string, s *pendingSegment)
 	for f, n := range s.extra {
 		records = append(records, Activity{At: now, Action: f.action, Reason: f.reason, Actor: Actor{Kind: "anonymous", IP: f.ip}, Count: n})
 	}
-	text := make([]byte, 0, 256*len(records))
+	var text strings.Builder
+	text.Grow(256 * len(records))
+	hash := sha256.New()
+	var line []byte
 	for i := range records {
-		text = records[i].append(text)
+		line = records[i].append(line[:0])
+		text.Write(line)
+		hash.Write(line)
 	}
-	sum := sha256.Sum256(text)
+	sum := base64.RawURLEncoding.EncodeToString(hash.Sum(nil))
 	return l.db.UpdateRC(ctx, realm, func(tx *db.Tx) error {
 		seg := id.New("act", tx.Now)
-		if err := insertSegment(tx, seg, l.node, len(records), string(text)); err != nil {
+		if err := insertSegment(tx, seg, l.node, len(records), text.String()); err != nil {
 			return err
 		}
 		Append(tx, System, Event{Action: "activity.segment", TargetType: "activity", Target: seg,
-			Data: map[string]any{"records": len(records), "sha256": base64.RawURLEncoding.EncodeToString(sum[:]), "node": l.node}})
+			Data: map[string]any{"records": len(records), "sha256": sum, "node": l.node}})
 		return s.refused.write(tx)
 	})
 }
