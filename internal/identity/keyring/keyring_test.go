@@ -433,6 +433,9 @@ func TestAPublicKeyThatDoesNotBelongIsRefused(t *testing.T) {
 	})
 }
 
+// roomy is plain as Seal takes it.
+func roomy(plain []byte) []byte { return append(make([]byte, keyring.SealHead), plain...) }
+
 func TestSealing(t *testing.T) {
 	run(t, func(t *testing.T, e *env) {
 		sealer := func(realm string) *keyring.Sealer {
@@ -444,11 +447,11 @@ func TestSealing(t *testing.T) {
 			return s
 		}
 		plain := []byte("what an opaque token says")
-		sealed := sealer(realm).Seal(plain, realm, "access")
+		sealed := sealer(realm).Seal(roomy(plain), realm, "access")
 		if got, err := sealer(realm).Open(sealed, realm, "access"); err != nil || !bytes.Equal(got, plain) {
 			t.Fatalf("opens as %q, %v", got, err)
 		}
-		if len(sealed) != len(plain)+keyring.SealOverhead || bytes.Equal(sealed, sealer(realm).Seal(plain, realm, "access")) {
+		if len(sealed) != len(plain)+keyring.SealOverhead || bytes.Equal(sealed, sealer(realm).Seal(roomy(plain), realm, "access")) {
 			t.Error("sealed text has the wrong size, or is the same each time")
 		}
 		refused := func(name string, s *keyring.Sealer, sealed []byte, place ...string) {
@@ -473,11 +476,11 @@ func TestSealing(t *testing.T) {
 		if err := e.ring.RotateSealing(t.Context(), audittest.By, realm, false); err != nil {
 			t.Fatal(err)
 		}
-		if s := sealer(realm).Seal(plain); s[4] != sealed[4] {
+		if s := sealer(realm).Seal(roomy(plain)); s[4] != sealed[4] {
 			t.Error("the next sealing key is used before other nodes can know it")
 		}
 		e.Clock.Advance(2 * time.Minute)
-		if s := sealer(realm).Seal(plain); s[4] == sealed[4] {
+		if s := sealer(realm).Seal(roomy(plain)); s[4] == sealed[4] {
 			t.Error("the next sealing key is not used")
 		}
 		if _, err := sealer(realm).Open(sealed, realm, "access"); err != nil {
@@ -487,13 +490,13 @@ func TestSealing(t *testing.T) {
 		refused("a key long rotated", sealer(realm), sealed, realm, "access")
 
 		// In an emergency everything is dead at once.
-		sealed = sealer(realm).Seal(plain, realm, "access")
-		other := sealer(neighbour).Seal(plain, neighbour)
+		sealed = sealer(realm).Seal(roomy(plain), realm, "access")
+		other := sealer(neighbour).Seal(roomy(plain), neighbour)
 		if err := e.ring.RotateSealing(t.Context(), audittest.By, realm, true); err != nil {
 			t.Fatal(err)
 		}
 		refused("a killed key", sealer(realm), sealed, realm, "access")
-		if _, err := sealer(realm).Open(sealer(realm).Seal(plain)); err != nil {
+		if _, err := sealer(realm).Open(sealer(realm).Seal(roomy(plain))); err != nil {
 			t.Errorf("after an emergency: %v", err)
 		}
 		if _, err := sealer(neighbour).Open(other, neighbour); err != nil {
@@ -608,7 +611,7 @@ func BenchmarkSigner(b *testing.B) {
 		plain := make([]byte, 200)
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := s.Open(s.Seal(plain, realm), realm); err != nil {
+			if _, err := s.Open(s.Seal(roomy(plain), realm), realm); err != nil {
 				b.Fatal(err)
 			}
 		}

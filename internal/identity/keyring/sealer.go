@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -30,9 +31,12 @@ var ErrUnsealable = errors.New("not sealed by a key in force")
 const (
 	sealedV1     = 1
 	nonceBytes   = 24
+	tagBytes     = 16
 	sealedHeader = 1 + 4 + nonceBytes
+	// SealHead is how many bytes of sealed text stand before what was plain.
+	SealHead = sealedHeader
 	// SealOverhead is by how many bytes sealed text is longer than plain text.
-	SealOverhead = sealedHeader + 16
+	SealOverhead = sealedHeader + tagBytes
 )
 
 // Sealer returns the sealer of a realm.
@@ -48,15 +52,18 @@ func (r *Ring) Sealer(ctx context.Context, realm string) (*Sealer, error) {
 	return s, nil
 }
 
-// Seal encrypts plain for a place (realm, type, …), which Open must name again.
-func (s *Sealer) Seal(plain []byte, place ...string) []byte {
-	out := make([]byte, sealedHeader, SealOverhead+len(plain))
-	out[0] = sealedV1
-	binary.BigEndian.PutUint32(out[1:], s.current.number)
-	nonce, run := out[5:sealedHeader], s.current.series()
+// Seal encrypts for a place (realm, type, …), which Open must name again, what b
+// holds behind its first SealHead bytes. It writes over b.
+func (s *Sealer) Seal(b []byte, place ...string) []byte {
+	b[0] = sealedV1
+	binary.BigEndian.PutUint32(b[1:], s.current.number)
+	nonce, run := b[5:sealedHeader], s.current.series()
 	copy(nonce, run.first[:])
 	rand.Read(nonce[firstBytes:])
-	return run.aead.Seal(out, nonce[firstBytes:], plain, additional(out[:5], place))
+	// What is bound to it lies in the same buffer, behind the tag.
+	end := len(b) + tagBytes
+	bound := additional(slices.Grow(b, tagBytes)[:end], b[:5], place)[end:]
+	return run.aead.Seal(b[:sealedHeader], nonce[firstBytes:], b[sealedHeader:], bound)
 }
 
 // Open decrypts what Seal made for the same place, or returns ErrUnsealable.
@@ -69,20 +76,20 @@ func (s *Sealer) Open(sealed []byte, place ...string) ([]byte, error) {
 		return nil, ErrUnsealable
 	}
 	nonce := sealed[5:sealedHeader]
-	plain, err := key.opener(nonce).Open(nil, nonce[firstBytes:], sealed[sealedHeader:], additional(sealed[:5], place))
+	plain, err := key.opener(nonce).Open(nil, nonce[firstBytes:], sealed[sealedHeader:], additional(nil, sealed[:5], place))
 	if err != nil {
 		return nil, ErrUnsealable
 	}
 	return plain, nil
 }
 
-// additional is an injective encoding of all that is bound to a sealed text.
-func additional(head []byte, place []string) []byte {
+// additional appends an injective encoding of all that is bound to a sealed text.
+func additional(b, head []byte, place []string) []byte {
 	n := len(head)
 	for _, p := range place {
 		n += 4 + len(p)
 	}
-	b := append(make([]byte, 0, n), head...)
+	b = append(slices.Grow(b, n), head...)
 	for _, p := range place {
 		b = append(binary.BigEndian.AppendUint32(b, uint32(len(p))), p...)
 	}

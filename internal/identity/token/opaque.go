@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/identity/keyring"
 	"github.com/cardea-id/cardea/internal/secret"
 )
 
@@ -29,7 +30,7 @@ func (g *Gate) seal(ctx context.Context, t *Token) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	plain, err := appendOpaque(make([]byte, 0, 3*opaqueStep), t)
+	plain, err := appendOpaque(make([]byte, keyring.SealHead, 4*opaqueStep), t)
 	if err != nil {
 		return "", err
 	}
@@ -43,15 +44,15 @@ func opaquePlace(realm string, epoch int64) []string {
 }
 
 func appendOpaque(b []byte, t *Token) ([]byte, error) {
-	jti, err := base64.RawURLEncoding.DecodeString(t.ID)
-	if err != nil || len(jti) != 16 {
-		return nil, errors.New("token: jti is not 16 bytes")
-	}
+	start := len(b)
 	form, lists := byte(opaqueV1), [][]string{t.Scopes, t.Audience, t.AMR}
 	if len(t.Actors) > 0 || t.Details.Text != "" || t.Details.Hash != "" {
 		form, lists = opaqueV2, append(lists, t.Actors)
 	}
-	b = append(append(b, form), jti...)
+	b, err := base64.RawURLEncoding.AppendDecode(append(b, form), []byte(t.ID))
+	if err != nil || len(b) != start+1+16 {
+		return nil, errors.New("token: jti is not 16 bytes")
+	}
 	for _, s := range []string{t.Subject, t.Principal, t.Client, t.Grant, t.Status.List, t.ACR, t.Bound.JKT, t.Bound.X5T} {
 		b = appendField(b, s)
 	}
@@ -71,7 +72,7 @@ func appendOpaque(b []byte, t *Token) ([]byte, error) {
 			b = binary.AppendVarint(b, int64(n))
 		}
 	}
-	return append(b, make([]byte, (opaqueStep-len(b)%opaqueStep)%opaqueStep)...), nil
+	return append(b, make([]byte, (opaqueStep-(len(b)-start)%opaqueStep)%opaqueStep)...), nil
 }
 
 func appendField(b []byte, s string) []byte {

@@ -13,6 +13,7 @@ import (
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/grant"
+	"github.com/cardea-id/cardea/internal/identity/keyring"
 	"github.com/cardea-id/cardea/internal/jose"
 	"github.com/cardea-id/cardea/internal/secret"
 )
@@ -256,12 +257,12 @@ func TestAnOpaqueTokenOfAnotherPlaceDoesNotOpen(t *testing.T) {
 			"realm": {dbtest.Neighbour, "access_token", "1"}, "type": {dbtest.Realm, "code", "1"},
 			"epoch": opaquePlace(dbtest.Realm, n.Log.Applied().Epoch+1), "run together": {dbtest.Realm + "access_token", "1"},
 		} {
-			n.mustKnow(t, dbtest.Realm, secret.Encode(OpaquePrefix, sealer.Seal(plain, place...)), false)
+			n.mustKnow(t, dbtest.Realm, secret.Encode(OpaquePrefix, sealer.Seal(append(make([]byte, keyring.SealHead), plain...), place...)), false)
 			if t.Failed() {
 				t.Fatalf("sealed for another %s", name)
 			}
 		}
-		n.mustKnow(t, dbtest.Realm, secret.Encode(OpaquePrefix, sealer.Seal(plain, opaquePlace(dbtest.Realm, n.Log.Applied().Epoch)...)), true)
+		n.mustKnow(t, dbtest.Realm, secret.Encode(OpaquePrefix, sealer.Seal(append(make([]byte, keyring.SealHead), plain...), opaquePlace(dbtest.Realm, n.Log.Applied().Epoch)...)), true)
 	})
 }
 
