@@ -148,12 +148,16 @@ var errEncoding = errors.New("not properly encoded")
 // unescape decodes one name or value. Semicolons are plain characters, as
 // browsers send them; text that is not UTF-8 or holds NUL is refused.
 func unescape(s string) (string, error) {
-	if strings.ContainsAny(s, "%+") {
-		u, err := url.QueryUnescape(s)
-		if err != nil {
-			return "", err
-		}
-		s = u
+	plain := true
+	for i := range len(s) {
+		plain = plain && s[i] != '%' && s[i] != '+' && s[i] != 0 && s[i] < utf8.RuneSelf
+	}
+	if plain {
+		return s, nil // as nearly all are
+	}
+	s, err := url.QueryUnescape(s)
+	if err != nil {
+		return "", err
 	}
 	if !utf8.ValidString(s) || strings.IndexByte(s, 0) >= 0 {
 		return "", errEncoding
