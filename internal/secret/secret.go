@@ -35,6 +35,8 @@ const (
 	checksumChars = 7  // base32 of a CRC-32
 )
 
+var strictEncoding = base64.RawURLEncoding.Strict()
+
 var sumEncoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
 
 // New returns a fresh secret: the prefix, 256 random bits, and a checksum by
@@ -63,7 +65,7 @@ func Decode(prefix, s string) ([]byte, bool) {
 	if checksum(body) != sum {
 		return nil, false
 	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(body[len(prefix):])
+	b, err := strictEncoding.DecodeString(body[len(prefix):])
 	if err != nil || strings.ContainsAny(body, "\r\n") {
 		return nil, false
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 )
 
+var basicEncoding = base64.StdEncoding.Strict()
+
 // parseBasic reads the credentials of an Authorization header. present is
 // whether it names the Basic scheme at all; ok is whether id and secret could
 // be read. Both parts are form-encoded inside (RFC 6749, section 2.3.1).
@@ -15,7 +17,8 @@ func parseBasic(header string) (id, secret string, present, ok bool) {
 	if len(header) < len(prefix) || !strings.EqualFold(header[:len(prefix)], prefix) {
 		return "", "", false, false
 	}
-	text, err := base64.StdEncoding.Strict().DecodeString(strings.TrimLeft(header[len(prefix):], " "))
+	var space [256]byte
+	text, err := basicEncoding.AppendDecode(space[:0], []byte(strings.TrimLeft(header[len(prefix):], " ")))
 	if err != nil {
 		return "", "", true, false
 	}
