@@ -56,7 +56,7 @@ func (st *state) compact(ctx context.Context, s *Snapshots, when func(*graph.Gra
 				return
 			}
 			st.graph = fresh
-			if now := st.current.Load(); now != nil {
+			if now, _ := st.published(); now != nil {
 				st.publish(s, audit.AtRevision(now.Revision()))
 			}
 		})
@@ -96,7 +96,7 @@ func (st *state) inTurn(ctx context.Context, do func()) {
 // is being made so.
 func (s *Snapshots) compactSome(ctx context.Context, all []*state) {
 	for _, st := range all {
-		if snap := st.current.Load(); snap == nil || !s.stale(snap.Graph()) || !s.compacting.CompareAndSwap(false, true) {
+		if snap, _ := st.published(); snap == nil || !s.stale(snap.Graph()) || !s.compacting.CompareAndSwap(false, true) {
 			continue
 		}
 		s.wg.Go(func() {

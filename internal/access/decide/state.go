@@ -32,8 +32,7 @@ type state struct {
 	compacting bool
 	since      []graph.Change
 
-	current atomic.Pointer[policy.Snapshot]
-	refused atomic.Pointer[error] // broken, for those who ask; nil: they can be used
+	current atomic.Pointer[published]
 	size    atomic.Int64
 	used    atomic.Int64 // milliseconds
 
@@ -98,35 +97,39 @@ func (st *state) at(ctx context.Context, s *Snapshots, at audit.Position) (*poli
 	return st.published()
 }
 
+// published is what those who ask are given: a snapshot, nil if the realm has no
+// policies, or why its policies cannot be used.
+type published struct {
+	snap   *policy.Snapshot
+	broken error
+}
+
 // published is what was published last.
 func (st *state) published() (*policy.Snapshot, error) {
-	if why := st.refused.Load(); why != nil {
-		return nil, *why
+	if p := st.current.Load(); p != nil {
+		return p.snap, p.broken
 	}
-	return st.current.Load(), nil
+	return nil, nil
 }
 
 // publish makes a snapshot of what is held, at a position that it covers.
 func (st *state) publish(s *Snapshots, at audit.Position) {
 	st.size.Store(int64(st.graph.Count()))
-	st.refused.Store(nil)
-	if st.broken != nil {
-		why := st.broken
-		st.refused.Store(&why)
-	}
 	if st.set == nil {
-		st.current.Store(nil)
+		st.current.Store(&published{broken: st.broken})
 		return
 	}
-	if old := st.current.Load(); old != nil && old.Revision() > at.Revision() {
+	old, _ := st.published()
+	if old != nil && old.Revision() > at.Revision() {
 		at = audit.AtRevision(old.Revision())
 	}
-	old := st.current.Load()
+	var snap *policy.Snapshot
 	if old != nil && old.Set() == st.set && old.Graph() == st.graph {
-		st.current.Store(old.Later(at.Revision()).WithGate(s.o.Directory.Gate))
-		return
+		snap = old.Later(at.Revision())
+	} else {
+		snap = policy.NewSnapshot(st.set, st.graph, at.Revision())
 	}
-	st.current.Store(policy.NewSnapshot(st.set, st.graph, at.Revision()).WithGate(s.o.Directory.Gate))
+	st.current.Store(&published{snap: snap.WithGate(s.o.Directory.Gate)})
 }
 
 // hole says that the log cannot carry the facts on.
