@@ -27,7 +27,7 @@ type Refusal struct {
 // calls itself by many names, fills neither the table nor a page.
 const (
 	mostApart    = 5
-	mostRefused  = 5000
+	mostRefused  = 1000 // two statements each, in the transaction of the segment
 	mostRefusals = 1000 // read at once
 )
 
