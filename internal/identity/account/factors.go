@@ -75,7 +75,11 @@ func (s *Server) shownFactor(f frame, c credential.Credential) factor {
 			shown.Name = info.Model
 		}
 	}
-	if shown.Name == "" {
+	switch {
+	case shown.Name != "":
+	case c.Type == credential.Passkey:
+		shown.Name = f.T("factor.passkey") // one of several
+	default:
 		shown.Name = f.T("factors." + shown.Kind)
 	}
 	return shown

@@ -5,6 +5,8 @@ import (
 
 	"github.com/cardea-id/cardea/internal/i18n"
 	"github.com/cardea-id/cardea/internal/i18n/i18ntest"
+	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/web/look"
 )
 
 func TestTemplatesUseKnownWords(t *testing.T) {
@@ -24,4 +26,18 @@ func TestTemplatesUseKnownWords(t *testing.T) {
 		keys = append(keys, entry.Key)
 	}
 	i18ntest.Check(t, words, s.look.Pages().Templates(), keys...)
+}
+
+// A passkey that nobody named is one of those whose heading is above it.
+func TestAFactorWithoutANameIsOne(t *testing.T) {
+	words, err := i18n.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := frame{Page: &look.Page{Locale: words.Match("en")}}
+	for kind, want := range map[credential.Type]string{credential.Passkey: "Passkey", credential.TOTP: "Authenticator app", credential.Recovery: "Recovery codes"} {
+		if got := (&Server{}).shownFactor(f, credential.Credential{Type: kind}).Name; got != want {
+			t.Errorf("%s is called %q, want %q", kind, got, want)
+		}
+	}
 }
