@@ -75,11 +75,13 @@ func (m refusals) write(tx *db.Tx) error {
 	})
 	for _, k := range keys {
 		r, day := m[k], dayOf(m[k].Last)
-		apart, err := refusedApart(tx, k, day)
-		if err != nil {
+		at, err := placeOf(tx, k, day)
+		switch {
+		case err != nil:
 			return err
-		}
-		if !apart {
+		case at.gone:
+			continue
+		case !at.apart:
 			k = refused{principal: k.principal}
 		}
 		if err := countRefused(tx, k, day, *r); err != nil {

@@ -232,15 +232,23 @@ func deleteSegments(tx *db.Tx, realm string, before time.Time) error {
 	if _, err := tx.Exec(`DELETE FROM activity WHERE realm = $1 AND at < $2`, realm, db.At(before)); err != nil {
 		return err
 	}
-	_, err := tx.Exec(`DELETE FROM refusals WHERE realm = $1 AND day < $2`, realm, dayOf(before))
+	_, err := tx.Exec(`DELETE FROM refusals WHERE realm = $1 AND (day < $2 OR day = $3 AND last_at < $4)`, realm, dayOf(before), forgotten, db.At(before))
 	return err
 }
 
-// refusedApart reports whether a refusal has a row of its own, or may have one.
-// Two nodes at once may make one row too many each.
-func refusedApart(tx *db.Tx, k refused, day int64) (bool, error) {
-	return db.One(tx, db.Scalar[bool], `SELECT COUNT(*) < $7 OR COALESCE(MAX(CASE WHEN factor = $4 AND ip = $5 AND agent = $6 THEN 1 ELSE 0 END), 0) = 1
-		FROM refusals WHERE realm = $1 AND principal = $2 AND day = $3 AND factor <> ''`, tx.Realm, k.principal, day, k.factor, k.ip, k.agent, mostApart)
+// counted is where a refusal is counted.
+type counted struct {
+	apart bool // it has a row of its own, or may have one
+	gone  bool // nowhere: the person is forgotten
+}
+
+// placeOf finds the place of a refusal. Two nodes at once may make one row too many
+// each.
+func placeOf(tx *db.Tx, k refused, day int64) (counted, error) {
+	return db.One(tx, func(r db.Row) (p counted, err error) { return p, r.Scan(&p.apart, &p.gone) },
+		`SELECT COUNT(CASE WHEN factor <> '' THEN 1 END) < $7 OR COALESCE(MAX(CASE WHEN factor = $4 AND ip = $5 AND agent = $6 AND factor <> '' THEN 1 ELSE 0 END), 0) = 1,
+			COALESCE(MAX(day), 0) = $8
+		FROM refusals WHERE realm = $1 AND principal = $2 AND day IN ($3, $8)`, tx.Realm, k.principal, day, k.factor, k.ip, k.agent, mostApart, forgotten)
 }
 
 func countRefused(tx *db.Tx, k refused, day int64, r Refusal) error {
@@ -258,13 +266,21 @@ func refusalsOf(tx *db.Tx, principal string, since, until time.Time) ([]Refusal,
 		err = row.Scan(&r.Factor, &r.IP, &r.UserAgent, &r.Count, &first, &last)
 		r.First, r.Last = first.Time, last.Time
 		return r, err
-	}, `SELECT factor, ip, agent, n, first_at, last_at FROM refusals WHERE realm = $1 AND principal = $2 AND day >= $3 AND last_at >= $4 AND last_at < $5
-		ORDER BY last_at DESC, factor, ip, agent LIMIT $6`, tx.Realm, principal, dayOf(since), db.At(since), db.At(until), mostRefusals)
+	}, `SELECT factor, ip, agent, n, first_at, last_at FROM refusals WHERE realm = $1 AND principal = $2 AND day >= $3 AND day < $7 AND last_at >= $4 AND last_at < $5
+		ORDER BY last_at DESC, factor, ip, agent LIMIT $6`, tx.Realm, principal, dayOf(since), db.At(since), db.At(until), mostRefusals, forgotten)
 }
 
-// ForgetTx erases what was tried on the account of a person who is deleted.
+// forgotten is the day of the row that stays of a forgotten person for a while.
+const forgotten = 1 << 40
+
+// ForgetTx erases what was tried on the account of a person who is deleted. What the
+// nodes still remember of it is not written any more.
 func ForgetTx(tx *db.Tx, principal string) error {
-	_, err := tx.Exec(`DELETE FROM refusals WHERE realm = $1 AND principal = $2`, tx.Realm, principal)
+	if _, err := tx.Exec(`DELETE FROM refusals WHERE realm = $1 AND principal = $2`, tx.Realm, principal); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`INSERT INTO refusals (realm, principal, day, factor, ip, agent, n, first_at, last_at) VALUES ($1, $2, $3, '', '', '', 0, $4, $4)`,
+		tx.Realm, principal, forgotten, db.At(tx.Now))
 	return err
 }
 
