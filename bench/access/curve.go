@@ -25,7 +25,7 @@ func curve(most int) (missed []string) {
 		}
 		took := time.Since(begun)
 		bytes := heap() - before
-		set, err := policy.Compile(source())
+		set, err := policy.Compile(ofRoles())
 		if err != nil {
 			return append(missed, err.Error())
 		}
@@ -98,13 +98,25 @@ func relations(n int, add func(graph.Tuple) error) (err error) {
 	return err
 }
 
-// questions are asked where there are n relations.
+// questions are asked where there are n relations: every other one by somebody who
+// has a role on what is asked about.
 func questions(n, count int) []policy.Question {
+	var granted []graph.Tuple
+	_ = relations(n, func(t graph.Tuple) error {
+		if t.Subject.Type == "User" && t.Object.Type == "Document" && len(granted) < count/2 {
+			granted = append(granted, t)
+		}
+		return nil
+	})
 	r := rand.New(rand.NewPCG(uint64(n), 3))
 	third := n / 3
 	all := make([]policy.Question, count)
 	for i := range all {
 		all[i] = policy.Question{Subject: entity("User", r.IntN(third)), Resource: entity("Document", r.IntN(third)), Action: "view", At: time.UnixMilli(1_800_000_000_000)}
+		if i%2 == 0 {
+			t := granted[r.IntN(len(granted))]
+			all[i].Subject, all[i].Resource = t.Subject, t.Object
+		}
 	}
 	return all
 }

@@ -95,7 +95,7 @@ func newDatabase(ctx context.Context, server string) (string, error) {
 
 // bySQL measures checks of a realm that has more facts than are held in memory.
 func bySQL(ctx context.Context, engine, server string, n int, limit float64) error {
-	set, err := policy.Compile(source())
+	set, err := policy.Compile(ofRoles())
 	if err != nil {
 		return err
 	}
@@ -151,6 +151,9 @@ func bySQL(ctx context.Context, engine, server string, n int, limit float64) err
 	}
 	mean, p99 := float64(sum.Nanoseconds())/asked/1000, float64(each[asked*99/100].Nanoseconds())/1000
 	met := "yes"
+	if yes < len(each)/2 {
+		err = fmt.Errorf("only %d questions are answered with yes by SQL on %s", yes, engine)
+	}
 	if p99 > limit {
 		met = "**no**"
 		err = fmt.Errorf("p99 of a check by SQL on %s", engine)

@@ -57,6 +57,13 @@ func source() policy.Source {
 		Policies: []policy.File{{Name: "bench.cedar", Text: []byte(policies)}}, Roles: roles()}
 }
 
+// ofRoles is policies by which roles alone decide, where nothing but relations is known.
+func ofRoles() policy.Source {
+	s := source()
+	s.Policies = nil
+	return s
+}
+
 func roles() policy.Roles {
 	var r policy.Roles
 	for _, typ := range []string{"Document", "Folder", "Project", "Workspace"} {
