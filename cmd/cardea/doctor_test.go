@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -17,22 +16,30 @@ import (
 	"github.com/cardea-id/cardea/internal/realm"
 )
 
-// OP-05: doctor names every relaxed setting, of the configuration and of every
-// client of every realm.
-func TestDoctorListsWhatIsRelaxed(t *testing.T) {
-	s, ctx := prepare(t), context.Background()
+// started is the server that a command line is about, in this process.
+func started(t *testing.T, s *server) *app.App {
+	t.Helper()
 	cfg, err := config.Load(config.Input{Getenv: s.getenv})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := app.New(ctx, app.Config{Settings: cfg, Version: "test", Quiet: true, Output: t.Output()})
+	a, err := app.New(t.Context(), app.Config{Settings: cfg, Version: "test", Quiet: true, Output: t.Output()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer a.Close()
-	if err := a.Start(ctx); err != nil {
+	if err := a.Start(t.Context()); err != nil {
+		a.Close()
 		t.Fatal(err)
 	}
+	return a
+}
+
+// OP-05: doctor names every relaxed setting, of the configuration and of every
+// client of every realm.
+func TestDoctorListsWhatIsRelaxed(t *testing.T) {
+	s, ctx := prepare(t), context.Background()
+	a := started(t, s)
+	defer a.Close()
 	if _, err := a.Realms.Create(ctx, audit.System, realm.New{Name: "acme"}); err != nil {
 		t.Fatal(err)
 	}
@@ -73,16 +80,9 @@ func TestGlassIsBrokenOnTheMachine(t *testing.T) {
 	s, ctx := prepare(t), context.Background()
 	within := func(do func(a *app.App) error) {
 		t.Helper()
-		cfg, err := config.Load(config.Input{Getenv: s.getenv})
-		if err != nil {
-			t.Fatal(err)
-		}
-		a, err := app.New(ctx, app.Config{Settings: cfg, Version: "test", Quiet: true, Output: t.Output()})
-		if err != nil {
-			t.Fatal(err)
-		}
+		a := started(t, s)
 		defer a.Close()
-		if err := errors.Join(a.Start(ctx), do(a)); err != nil {
+		if err := do(a); err != nil {
 			t.Fatal(err)
 		}
 	}
