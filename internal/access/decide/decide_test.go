@@ -236,7 +236,7 @@ func TestPoliciesThatCannotBeUsedPermitNothing(t *testing.T) {
 			audittest.Run(t, func(t *testing.T, e *audittest.Env) {
 				w := open(t, e, most)
 				set := w.set
-				w.set, w.wrong = nil, fault.New(fault.Unavailable, decide.CodePolicies, "version 3 does not compile any more")
+				w.set, w.wrong = nil, fault.New(fault.Unavailable, policy.CodeBroken, "version 3 does not compile any more")
 				w.write(t, graph.Change{Add: []graph.Tuple{tuple("user:ann viewer payment:1"), tuple("user:bob viewer payment:1")}})
 				for range 2 {
 					if a := w.may("user:ann", "read", "payment:1", audit.Position{}); a.Allowed || len(a.Reasons) != 1 || !strings.Contains(a.Reasons[0].Error, "version 3") {

@@ -31,10 +31,6 @@ const CodeRevision = "revision_unreached"
 // so that only [Snapshots.For] has a snapshot, and [Snapshots.Search] searches.
 const CodeTooMany = "facts_too_many"
 
-// CodePolicies is the code of the error that a realm has policies which cannot be
-// used: nothing is permitted by them, and nothing forbidden.
-const CodePolicies = "policies_broken"
-
 const (
 	patience  = 300 * time.Millisecond // for a revision that this node has not reached
 	idleFor   = 15 * time.Minute       // then a realm is let go
@@ -84,7 +80,7 @@ type Options struct {
 	Log   *audit.Log
 	Facts *relation.Store
 	// Policies reads the policies of the transaction's realm, nil if it has none. Of
-	// those that cannot be used the error has CodePolicies.
+	// those that cannot be used the error has policy.CodeBroken.
 	Policies func(tx *db.Tx) (*policy.Set, error)
 	// Applied reports whether an event gives its realm other policies.
 	Applied func(e audit.Record) bool
@@ -228,7 +224,7 @@ func (s *Snapshots) Facts(ctx context.Context, realm string) (func(*policy.Set) 
 	st := s.state(realm)
 	snap, err := st.at(ctx, s, at)
 	switch {
-	case err != nil && fault.Code(err) != CodePolicies:
+	case err != nil && fault.Code(err) != policy.CodeBroken:
 		return nil, err
 	case snap != nil:
 		return snap.With, nil
@@ -252,7 +248,7 @@ func (s *Snapshots) Decide(ctx context.Context, realm string, min audit.Position
 		return policy.Answer{Reasons: []policy.Reason{{Text: "the realm has no policies"}}, Revision: at.Revision()}
 	case fault.Code(err) == CodeRevision:
 		return policy.Answer{Reasons: []policy.Reason{{Text: "the revision that is asked for is not reached", Error: err.Error()}}, Revision: at.Revision()}
-	case fault.Code(err) == CodePolicies:
+	case fault.Code(err) == policy.CodeBroken:
 		return policy.Answer{Reasons: []policy.Reason{{Text: "the realm's policies cannot be used", Error: err.Error()}}, Revision: at.Revision()}
 	case err != nil:
 		s.o.Logger.Error("a decision had no facts", "realm", realm, "err", err)

@@ -373,7 +373,7 @@ func (s *Snapshots) policies(tx *db.Tx) (set *policy.Set, broken, err error) {
 	if s.o.Policies == nil {
 		return nil, nil, nil
 	}
-	if set, err = s.o.Policies(tx); fault.Code(err) == CodePolicies {
+	if set, err = s.o.Policies(tx); fault.Code(err) == policy.CodeBroken {
 		return nil, err, nil
 	}
 	return set, nil, err

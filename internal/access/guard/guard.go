@@ -132,7 +132,7 @@ func (g *Guard) Judge(ctx context.Context, realm string, min audit.Position, q *
 		a.Reasons = append(a.Reasons, policy.Reason{Policy: brokenID, Text: "the glass is broken until " + h.glass.Until.UTC().Format(time.RFC3339) + ": of the policies about administration only the built-in ones count"})
 		return a, nil
 	case h.broken != nil:
-		return policy.Answer{}, fault.New(fault.Unavailable, "policies_broken",
+		return policy.Answer{}, fault.New(fault.Unavailable, policy.CodeBroken,
 			"the realm's policies about administration cannot be used, so nothing is permitted: %s; on the server's machine: cardea break-glass --realm %s", h.broken, realm)
 	case h.set == nil:
 		return policy.Decide(g.alone, q), nil

@@ -11,6 +11,10 @@ import (
 	"github.com/cardea-id/cardea/internal/access/graph"
 )
 
+// CodeBroken is the code of the error that a realm has policies which cannot be
+// used, as can be after an upgrade: nothing is permitted by them, nor forbidden.
+const CodeBroken = "policies_broken"
+
 // Entity names who asks or what is asked about.
 type Entity = graph.Entity
 

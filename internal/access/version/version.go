@@ -122,13 +122,9 @@ type compiled struct {
 	own    error       // of guard: it cannot be used
 }
 
-// CodeBroken is the code of the error that the version that counts does not compile
-// any more, as it can be after an upgrade.
-const CodeBroken = "policies_broken"
-
 // SetTx is the policies of a realm as the transaction sees them, ready to ask; nil
 // if there are none. They are compiled once and then held in memory. Of those that
-// do not compile any more the error has CodeBroken.
+// do not compile any more the error has [policy.CodeBroken].
 func (r *Registry) SetTx(tx *db.Tx) (*policy.Set, error) {
 	c, err := r.compiledTx(tx)
 	if err != nil || c == nil {
@@ -164,7 +160,7 @@ func (r *Registry) compiledTx(tx *db.Tx) (*compiled, error) {
 			c.why = fmt.Sprintf("version %d of the policies does not compile any more: %s", v.Number, bounded(problems.Error()))
 		}
 		if f.Set == nil {
-			c.broken = fault.New(fault.Unavailable, CodeBroken, "%s", c.why)
+			c.broken = fault.New(fault.Unavailable, policy.CodeBroken, "%s", c.why)
 		}
 		if files.Own() && f.Guard == nil {
 			c.own = errors.New(c.why)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/cardea-id/cardea/internal/access/folder"
+	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/audit/audittest"
 	"github.com/cardea-id/cardea/internal/db"
@@ -176,7 +177,7 @@ func TestAVersionThatDoesNotCompileAnyMore(t *testing.T) {
 			upgraded(t, w, c.old, c.new)
 			err := w.Registry.DB.View(ctx, dbtest.Realm, func(tx *db.Tx) error {
 				set, err := w.SetTx(tx)
-				if (set != nil) != c.set || (fault.Code(err) == CodeBroken) == c.set {
+				if (set != nil) != c.set || (fault.Code(err) == policy.CodeBroken) == c.set {
 					t.Errorf("%s: %v %v", what, set, err)
 				}
 				guard, broken, err := w.GuardTx(tx)
