@@ -48,7 +48,7 @@ months() { CARDEA_TEST_DAYS=120 scripts/postgres.sh go test -count=1 -timeout 10
 models() {
   CARDEA_TEST_MODELS=50000 go test -count=1 -timeout 15m -run '^TestDecideAgreesWithTheOracle$' ./internal/access/policy -rapid.seed=20261128
   CARDEA_TEST_MODELS=50000 go test -count=1 -timeout 10m ./internal/access/replica
-  CARDEA_TEST_RESIDUALS=6000 scripts/postgres.sh go test -count=1 -timeout 10m ./internal/access/residual
+  CARDEA_TEST_RESIDUALS=6000 scripts/postgres.sh scripts/mariadb.sh go test -count=1 -timeout 10m ./internal/access/residual
 }
 
 # Agents as they are: an OPA, built here, and a client of OPAL.

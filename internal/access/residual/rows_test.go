@@ -334,11 +334,16 @@ func sqlite(t *testing.T) engine {
 	if _, err := db.ExecContext(t.Context(), create(map[string]string{"text": "text COLLATE NOCASE", "integer": "integer", "boolean": "boolean"})); err != nil {
 		t.Fatal(err)
 	}
+	return over(t, db, SQLite)
+}
+
+// over is an engine over the one connection that has the table of rows.
+func over(t *testing.T, db *sql.DB, d Dialect) engine {
 	insert, err := db.PrepareContext(t.Context(), "INSERT INTO docs VALUES (?"+strings.Repeat(", ?", len(kinds))+")")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return engine{SQLite, func(rows []row) error {
+	return engine{d, func(rows []row) error {
 		if _, err := db.ExecContext(t.Context(), "DELETE FROM docs"); err != nil {
 			return err
 		}
