@@ -14,14 +14,22 @@ import (
 // never taken for absent.
 type shown struct {
 	record, tags types.Record
-	said         types.RecordMap // counts before record; Cedar is shown both in one
+	said         []saying // counts before record; Cedar is shown both in one
 	err          error
+}
+
+// saying is an attribute that the caller gives a value.
+type saying struct {
+	name  types.String
+	value types.Value
 }
 
 // get returns the value of an attribute, if there is one.
 func (s *shown) get(name types.String) (types.Value, bool) {
-	if v, ok := s.said[name]; ok {
-		return v, true
+	for i := range s.said {
+		if s.said[i].name == name {
+			return s.said[i].value, true
+		}
 	}
 	return s.record.Get(name)
 }
@@ -49,8 +57,12 @@ func (v *view) attributes(e *end) *shown {
 	if !e.shape.wants(props) {
 		return stored
 	}
-	if said := (types.RecordMap{}); stored.err == nil && e.shape.say(props, said) == nil {
-		return &shown{record: stored.record, tags: stored.tags, said: said}
+	if stored.err == nil {
+		said, err := e.shape.say(props, e.said[:0])
+		if e.said = said; err == nil {
+			e.laid = shown{record: stored.record, tags: stored.tags, said: said}
+			return &e.laid
+		}
 	}
 	return v.wholly(e)
 }
@@ -105,23 +117,28 @@ func (sh *shape) read(f *graph.Facts, props Properties) *shown {
 			tags[types.String(name)] = c
 		}
 	}
-	if err := sh.say(props, record); err != nil {
+	said, err := sh.say(props, nil)
+	if err != nil {
 		return &shown{err: err}
+	}
+	for _, s := range said {
+		record[s.name] = s.value
 	}
 	return &shown{record: types.NewRecord(record), tags: types.NewRecord(tags)}
 }
 
-// say puts into a record what the caller says and may say.
-func (sh *shape) say(props Properties, record types.RecordMap) error {
+// say appends what the caller says and may say.
+func (sh *shape) say(props Properties, dst []saying) ([]saying, error) {
 	for _, name := range sh.requests {
-		if props[name] == nil {
+		said := props[name]
+		if said == nil {
 			continue
 		}
-		c, err := value(props[name], sh.attrs[name].typ)
+		c, err := value(said, sh.attrs[name].typ)
 		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return dst, fmt.Errorf("%s: %w", name, err)
 		}
-		record[types.String(name)] = c
+		dst = append(dst, saying{types.String(name), c})
 	}
-	return nil
+	return dst, nil
 }

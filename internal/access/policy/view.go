@@ -53,6 +53,8 @@ type end struct {
 	within bool // above is of this entity
 	shape  *shape
 	shown  *shown // its attributes, once somebody asked
+	said   []saying
+	laid   shown // what the caller says over what is stored, in the memory of said
 }
 
 var views = sync.Pool{New: func() any {
@@ -76,9 +78,15 @@ func (v *view) done() {
 	clear(v.seen)
 	v.forget()
 	v.snap, v.q, v.plan, v.of, v.err, v.lost = nil, nil, nil, nil, nil, nil
-	v.subject.shown, v.resource.shown, v.subject.props, v.resource.props = nil, nil, nil, nil
+	v.subject.done()
+	v.resource.done()
 	v.context, v.request = types.Record{}, types.Request{}
 	views.Put(v)
+}
+
+func (e *end) done() {
+	clear(e.said[:cap(e.said)])
+	e.shown, e.props, e.laid = nil, nil, shown{}
 }
 
 // about turns to a resource.
