@@ -62,8 +62,35 @@ type knownText struct {
 
 func newEncoder() *encoder { return &encoder{known: make(map[string]uint64, 256)} }
 
-func (e *encoder) uint(n uint64) { e.b = binary.AppendUvarint(e.b, n) }
-func (e *encoder) int(n int64)   { e.b = binary.AppendVarint(e.b, n) }
+// What an encoder keeps of its memory for the next segment: a busy second of most
+// realms.
+const (
+	mostKept      = 1 << 20 // bytes
+	mostKeptTexts = 1 << 12
+)
+
+// reset makes ready for another segment. Nothing of the one before stays.
+func (e *encoder) reset() {
+	e.b, e.last, e.place = e.b[:0], 0, 0
+	if cap(e.b) > mostKept {
+		e.b = nil
+	}
+	if len(e.known) > mostKeptTexts {
+		e.known = make(map[string]uint64, 256)
+	}
+	clear(e.known)
+	clear(e.before)
+	e.before = e.before[:0]
+}
+
+func (e *encoder) uint(n uint64) {
+	if n < 0x80 {
+		e.b = append(e.b, byte(n))
+		return
+	}
+	e.b = binary.AppendUvarint(e.b, n)
+}
+func (e *encoder) int(n int64) { e.b = binary.AppendVarint(e.b, n) }
 
 func (e *encoder) text(s string) {
 	place := e.place

@@ -40,8 +40,10 @@ type Journal struct {
 	dropped atomic.Int64
 	written atomic.Int64
 	gather  *job.Gather
-	flush   sync.Mutex // held while what gathered is written
+	flush   sync.Mutex // held while what gathered is written, with what follows
 	packer  *flate.Writer
+	encoder *encoder
+	needed  *encoder
 }
 
 // pending is what waits to be written for a realm.
@@ -103,7 +105,7 @@ func (j *Journal) cut(p *pending, bytes int) {
 // to be kept.
 func New(d *db.DB, node string, log *slog.Logger) *Journal {
 	packer, _ := flate.NewWriter(nil, flate.BestSpeed) // the level is one there is
-	j := &Journal{db: d, node: node, log: log, held: map[string]*pending{}, packer: packer}
+	j := &Journal{db: d, node: node, log: log, held: map[string]*pending{}, packer: packer, encoder: newEncoder(), needed: newEncoder()}
 	j.gather = job.NewGather(gatherFor, j.Flush, func(err error) { log.Warn("writing decisions", "err", err) })
 	return j
 }
@@ -210,14 +212,16 @@ func (j *Journal) keep(realm string, old *pending) {
 
 // write makes one segment of the first n entries.
 func (j *Journal) write(ctx context.Context, realm string, p *pending, n int) error {
-	e, u := newEncoder(), uses{}
+	e, u := j.encoder, uses{}
+	defer func() { j.encoder.reset(); j.needed.reset() }()
+	var needed recent
 	s := segment{node: j.node, dropped: p.dropped}
 	for i, x := range p.entries[:n] {
 		if x.Kind != Administration { // which nobody's access is measured by
 			s.records++
 		}
 		e.entry(x, p.masks)
-		u.add(x)
+		u.add(x, &needed)
 		if i == 0 || x.At.Before(s.first) {
 			s.first = x.At
 		}
@@ -229,7 +233,7 @@ func (j *Journal) write(ctx context.Context, realm string, p *pending, n int) er
 	if s.body, err = deflate(e.b, j.packer); err != nil {
 		return err
 	}
-	if s.used, err = deflate(u.encode(), j.packer); err != nil {
+	if s.used, err = deflate(u.encode(j.needed), j.packer); err != nil {
 		return err
 	}
 	sum := sha256.Sum256(s.body)

@@ -31,21 +31,41 @@ type key struct {
 // uses sums up what permitted decisions needed.
 type uses map[key]*Use
 
-func (u uses) add(e *Entry) {
+func (u uses) add(e *Entry, r *recent) {
 	if !e.Answer.Allowed || e.Kind != Evaluation {
 		return
 	}
-	for _, t := range e.Answer.Path {
-		u.count(key{t.Subject, t.Relation, t.Object, e.Question.Action, e.Question.Resource.Type}, 1, e.At)
+	for i, t := range e.Answer.Path {
+		k := key{t.Subject, t.Relation, t.Object, e.Question.Action, e.Question.Resource.Type}
+		if i >= len(r) {
+			u.count(k, 1, e.At)
+			continue
+		}
+		if r[i].use == nil || r[i].key != k {
+			r[i].key, r[i].use = k, u.of(k)
+		}
+		r[i].use.count(1, e.At)
 	}
 }
 
-func (u uses) count(k key, times int64, at time.Time) {
+// recent is what the last path needed, by its steps: mostly the next needs it, too.
+type recent [4]struct {
+	key key
+	use *Use
+}
+
+func (u uses) count(k key, times int64, at time.Time) { u.of(k).count(times, at) }
+
+func (u uses) of(k key) *Use {
 	one := u[k]
 	if one == nil {
 		one = &Use{Subject: k.subject, Relation: k.relation, Object: k.object, Action: k.action, Type: k.resource}
 		u[k] = one
 	}
+	return one
+}
+
+func (one *Use) count(times int64, at time.Time) {
 	one.Times += times
 	if at.After(one.Last) {
 		one.Last = at
@@ -65,8 +85,8 @@ func (u uses) sorted() []Use {
 	return all
 }
 
-func (u uses) encode() []byte {
-	e := newEncoder()
+// encode writes them in the memory of e.
+func (u uses) encode(e *encoder) []byte {
 	for _, one := range u {
 		e.place = 0
 		e.entity(one.Subject)
