@@ -26,6 +26,26 @@ func New(kind string, now time.Time) string {
 	return kind + "_" + encoding.EncodeToString(b[:])
 }
 
+// Some returns n fresh identifiers of one kind and moment, each as New makes one.
+func Some(kind string, now time.Time, n int) []string {
+	random := make([]byte, 10*n)
+	rand.Read(random)
+	size := len(kind) + 1 + length
+	text := make([]byte, 0, n*size)
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], uint64(now.UnixMilli())<<16)
+	for i := range n {
+		copy(b[6:], random[10*i:])
+		text = append(append(text, kind...), '_')
+		text = encoding.AppendEncode(text, b[:])
+	}
+	whole, all := string(text), make([]string, n)
+	for i := range all {
+		all[i] = whole[i*size : (i+1)*size]
+	}
+	return all
+}
+
 // Valid reports whether s has the shape of an identifier of the given kind.
 func Valid(kind, s string) bool {
 	rest, ok := strings.CutPrefix(s, kind+"_")
