@@ -3,7 +3,6 @@ package authzen
 import (
 	"encoding/json"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/access/policy"
@@ -127,11 +126,11 @@ func name(b []byte, start int, key string) []byte {
 
 // quote writes a JSON string.
 func quote(b []byte, s string) []byte {
-	if strings.ContainsFunc(s, func(r rune) bool {
-		return r < 0x20 || r >= 0x7f || r == '"' || r == '\\' || r == '<' || r == '>' || r == '&'
-	}) {
-		text, _ := json.Marshal(s) // strings always have an encoding
-		return append(b, text...)
+	for i := range len(s) {
+		if x := s[i]; x < 0x20 || x >= 0x7f || x == '"' || x == '\\' || x == '<' || x == '>' || x == '&' {
+			text, _ := json.Marshal(s) // strings always have an encoding
+			return append(b, text...)
+		}
 	}
 	return append(append(append(b, '"'), s...), '"')
 }

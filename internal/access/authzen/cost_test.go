@@ -9,7 +9,7 @@ import (
 // it counts that often; and a search judges the same text for each candidate.
 func TestQuestionsCostTheirLength(t *testing.T) {
 	batch := func(shared, items int) error {
-		_, err := read(`{"subject":{"type":"user","id":"ada"},"action":{"name":"read"},"context":{"scopes":["` + strings.Repeat(`a","`, shared/4) + `"]},"evaluations":[` +
+		err := new(body).read(`{"subject":{"type":"user","id":"ada"},"action":{"name":"read"},"context":{"scopes":["` + strings.Repeat(`a","`, shared/4) + `"]},"evaluations":[` +
 			strings.TrimSuffix(strings.Repeat(`{"resource":{"type":"doc","id":"1"}},`, items), ",") + `]}`)
 		return err
 	}
@@ -22,7 +22,8 @@ func TestQuestionsCostTheirLength(t *testing.T) {
 		}
 	}
 	work := func(length int) int {
-		b, err := read(`{"subject":{"type":"user","id":"ada"},"action":{"name":"read"},"resource":{"type":"doc","properties":{"x":"` + strings.Repeat("x", length) + `"}}}`)
+		b := &body{}
+		err := b.read(`{"subject":{"type":"user","id":"ada"},"action":{"name":"read"},"resource":{"type":"doc","properties":{"x":"` + strings.Repeat("x", length) + `"}}}`)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package authzen
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/cardea-id/cardea/internal/access/journal"
 	"github.com/cardea-id/cardea/internal/access/policy"
@@ -32,24 +33,26 @@ func (s *Server) evaluation(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.single(w, q)
+	defer s.release(q)
+	return s.one(w, q)
 }
 
-func (s *Server) single(w http.ResponseWriter, q *request) error {
+func (s *Server) one(w http.ResponseWriter, q *request) error {
 	if p := q.body.problem(nothing); p != "" {
 		return invalid("%s", p)
 	}
 	if q.body.token != "" {
 		s.vouch(q, q.body.token)
 	}
-	var p prepared
-	if err := s.prepare(q, &q.body.asked, &p); err != nil {
+	p := &q.single
+	if err := s.prepare(q, &q.body.asked, p); err != nil {
 		return err
 	}
 	if err := s.open(q, &p.Question, false); err != nil {
 		return err
 	}
-	d := s.decide(q, &p)
+	q.left = 1
+	d := s.decide(q, p)
 	s.write(w, q, d.append(make([]byte, 0, 512), q))
 	return nil
 }
@@ -60,58 +63,68 @@ func (s *Server) evaluations(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if len(q.body.items) == 0 {
-		return s.single(w, q) // section 7.1
+	defer s.release(q)
+	items := q.body.items
+	if len(items) == 0 {
+		return s.one(w, q) // section 7.1
 	}
 	// All tokens are read first: the state must be as new as each.
 	if q.body.token != "" {
 		s.vouch(q, q.body.token)
 	}
-	for i := range q.body.items {
-		if token := q.body.items[i].token; token != "" {
+	for i := range items {
+		if token := items[i].token; token != "" {
 			s.vouch(q, token)
 		}
 	}
-	if err := s.open(q, nil, len(q.body.items) > 0); err != nil {
+	if err := s.open(q, nil, true); err != nil {
 		return err
 	}
-	b := append(make([]byte, 0, 256*len(q.body.items)), `{"evaluations":[`...)
-	var shared, p prepared // shared is of those who say nothing but the resource
-	defer func() { shared.end() }()
-	for i := range q.body.items {
-		sharing := q.body.items[i].shares()
-		item := q.body.items[i].over(&q.body.asked)
-		d := decision{problem: item.problem(nothing), status: http.StatusBadRequest}
-		if d.problem == "" {
-			switch {
-			case sharing && shared.ready:
-				p = shared.about(&item)
-			default:
-				if err := s.prepare(q, &item, &p); err != nil {
-					return err
-				}
-				if sharing {
-					p.begin(q)
-					shared = p
-				}
-			}
-			if q.apart {
-				if err := s.open(q, &p.Question, false); err != nil {
-					return err
-				}
-			}
-			d = s.decide(q, &p)
+	b := append(make([]byte, 0, 512), `{"evaluations":[`...)
+	for i := range items {
+		q.left = len(items) - i
+		d, err := s.item(q, &items[i])
+		if err != nil {
+			return err
 		}
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = d.append(b, q)
+		if b = d.append(b, q); i == 0 {
+			b = slices.Grow(b, len(b)*len(items)) // most say as much
+		}
 		if d.answer.Allowed && q.body.semantic == permitOnFirstPermit || !d.answer.Allowed && q.body.semantic == denyOnFirstDeny {
 			break
 		}
 	}
 	s.write(w, q, append(b, "]}"...))
 	return nil
+}
+
+// item answers one of many questions.
+func (s *Server) item(q *request, a *asked) (d decision, err error) {
+	sharing := a.shares()
+	a.inherit(&q.body.asked)
+	if problem := a.problem(nothing); problem != "" {
+		return decision{problem: problem, status: http.StatusBadRequest}, nil
+	}
+	p := &q.single
+	if sharing {
+		p = &q.all
+	}
+	if sharing && p.ready {
+		p.about(a)
+	} else if err = s.prepare(q, a, p); err != nil {
+		return d, err
+	} else if sharing {
+		p.begin(q)
+	}
+	if q.apart {
+		if err = s.open(q, &p.Question, false); err != nil {
+			return d, err
+		}
+	}
+	return s.decide(q, p), nil
 }
 
 // prepared is a question that is in order, with what is known of its person.
@@ -140,12 +153,9 @@ func (p *prepared) begin(q *request) {
 	}
 }
 
-// about is the same question about the resource of another item.
-func (p *prepared) about(a *asked) prepared {
-	next := *p
-	next.Resource, next.ResourceProperties = a.of(), a.resource.properties
-	next.size = a.size()
-	return next
+// about turns the question to the resource of another item.
+func (p *prepared) about(a *asked) {
+	p.Resource, p.ResourceProperties, p.size = a.of(), a.resource.properties, a.size()
 }
 
 func (p *prepared) end() {
@@ -163,14 +173,14 @@ func (p *prepared) decide(on *policy.Snapshot) policy.Answer {
 
 // decide answers one question, and notes what the answer rests on.
 func (s *Server) decide(q *request, p *prepared) decision {
-	d := decision{id: id.New(journal.Prefix, q.now)}
+	d := decision{id: q.nextID()}
 	switch {
 	case p.refused != "":
 		d.problem = p.refused
 	case q.late != "":
 		if q.behind && s.o.Upstream != nil {
 			var ok bool
-			if d.answer, d.elsewhere, ok = s.o.Upstream(q, &p.Question, p.token, q.min); ok {
+			if d.answer, d.elsewhere, ok = s.o.Upstream(q.Context, &p.Question, p.token, q.min); ok {
 				return d // whoever answered writes it down
 			}
 		}
@@ -198,13 +208,30 @@ func (s *Server) noteSearch(q *request, d *decision, kind string, p *policy.Ques
 
 // entry is what is written down of a decision.
 func (q *request) entry(d *decision, kind string, p *policy.Question, v *Vouched) *journal.Entry {
-	e := &journal.Entry{ID: d.id, At: q.now, Kind: kind, Question: *p, Answer: d.answer, Revision: q.revision, Refused: d.problem,
+	if len(q.entries) == 0 {
+		q.entries = make([]journal.Entry, q.lot())
+	}
+	e := &q.entries[0]
+	q.entries = q.entries[1:]
+	*e = journal.Entry{ID: d.id, At: q.now, Kind: kind, Question: *p, Answer: d.answer, Revision: q.revision, Refused: d.problem,
 		Client: q.caller.Client, Principal: q.caller.Principal, CallerToken: q.caller.Token, Request: q.id, Size: q.body.asked.size()}
 	if v != nil {
 		e.Token, e.Grant, e.Session, e.Application = v.Token, v.Grant, v.Session, v.Client
 	}
 	return e
 }
+
+func (q *request) nextID() string {
+	if len(q.ids) == 0 {
+		q.ids = id.Some(journal.Prefix, q.now, q.lot())
+	}
+	next := q.ids[0]
+	q.ids = q.ids[1:]
+	return next
+}
+
+// lot is of how many decisions what each needs is made at once.
+func (q *request) lot() int { return min(max(q.left, 1), 16) }
 
 func (s *Server) write(w http.ResponseWriter, q *request, b []byte) {
 	if q.snapshot != nil {

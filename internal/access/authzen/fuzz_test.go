@@ -18,7 +18,8 @@ func FuzzRead(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		b, err := read(text)
+		b := &body{}
+		err := b.read(text)
 		dec := json.NewDecoder(bytes.NewReader([]byte(text)))
 		dec.UseNumber()
 		var theirs struct {

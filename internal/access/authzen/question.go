@@ -48,29 +48,41 @@ type body struct {
 	wrong     string
 }
 
+// reset forgets everything but the memory that items take.
+func (b *body) reset() {
+	items := b.items[:0]
+	clear(b.items)
+	if cap(items) > mostKeptItems {
+		items = nil
+	}
+	*b = body{items: items}
+}
+
+// mostKeptItems is for how many items a body keeps memory for the next.
+const mostKeptItems = 128
+
 // page is which part of a search's results is asked for.
 type page struct {
 	token string
 	limit int // 0: as many as the service likes
 }
 
-// read reads a request's body. What is no JSON is an error; what is JSON of
+// read reads a request's body into an empty one. What is no JSON is an error; what is JSON of
 // another shape than it should have is noted where it was found, since one item
 // of a batch can be wrong without the others. Unknown names are passed over, and
 // held to be JSON all the same.
-func read(text string) (*body, error) {
+func (b *body) read(text string) error {
 	c := newScanner(text)
-	b := &body{}
 	if c.err == nil && c.peek() != '{' {
 		if c.i == len(text) {
-			return nil, invalid("the body is empty")
+			return invalid("the body is empty")
 		}
 		c.value()
 		c.end()
 		if c.err != nil {
-			return nil, c.err
+			return c.err
 		}
-		return nil, invalid("the body must be a JSON object")
+		return invalid("the body must be a JSON object")
 	}
 	c.open()
 	for n := 0; ; n++ {
@@ -93,9 +105,9 @@ func read(text string) (*body, error) {
 	}
 	c.end()
 	if c.err == nil && b.weight() > maxWeight {
-		return nil, invalid("what the evaluations share counts for each of them, and with it they have more than %d bytes; send several batches", maxWeight)
+		return invalid("what the evaluations share counts for each of them, and with it they have more than %d bytes; send several batches", maxWeight)
 	}
-	return b, c.err
+	return c.err
 }
 
 // take reads the member that is called name, if it is one of a question.
@@ -180,7 +192,7 @@ func (p *part) read(c *scanner, what, id string) {
 				p.wrong = what + ".properties must be an object"
 				continue
 			}
-			p.properties = c.properties()
+			p.properties = c.shared()
 		default:
 			c.value()
 		}
@@ -301,9 +313,9 @@ func (c *scanner) page(b *body) {
 	}
 }
 
-// over returns the item with the defaults of its batch: whole objects are
-// replaced, never merged.
-func (a asked) over(defaults *asked) asked {
+// inherit gives the item the defaults of its batch: whole objects are replaced,
+// never merged.
+func (a *asked) inherit(defaults *asked) {
 	if !a.subject.sent {
 		a.subject = defaults.subject
 	}
@@ -319,7 +331,6 @@ func (a asked) over(defaults *asked) asked {
 			a.wrong = defaults.wrong
 		}
 	}
-	return a
 }
 
 // shares reports whether an item takes all but its resource from its batch.
@@ -333,8 +344,20 @@ func (a *asked) size() int { return a.subject.size + a.action.size + a.resource.
 // judged and written down by itself.
 func (b *body) weight() (n int) {
 	for i := range b.items {
-		item := b.items[i].over(&b.asked)
+		item := &b.items[i]
 		n += item.size()
+		if !item.subject.sent {
+			n += b.subject.size
+		}
+		if !item.action.sent {
+			n += b.action.size
+		}
+		if !item.resource.sent {
+			n += b.resource.size
+		}
+		if !item.contextSent {
+			n += b.contextSize
+		}
 	}
 	return n
 }

@@ -36,6 +36,14 @@ type scanner struct {
 	depth  int
 	values int
 	err    error
+	before said
+}
+
+// said is an object of properties that was read, and how it was written.
+type said struct {
+	text          string
+	depth, values int
+	properties    policy.Properties
 }
 
 // newScanner returns a scanner of a body that is one JSON value.
@@ -327,6 +335,22 @@ func (c *scanner) properties() policy.Properties {
 		}
 		p[name] = c.value()
 	}
+}
+
+// shared is properties for those that nobody changes: written the same as those
+// before, as they often are in a batch, they are the same.
+func (c *scanner) shared() policy.Properties {
+	if b := &c.before; b.text != "" && b.depth == c.depth && c.values+b.values <= maxValues && strings.HasPrefix(c.s[c.i:], b.text) {
+		c.i += len(b.text)
+		c.values += b.values
+		return b.properties
+	}
+	start, values := c.i, c.values
+	p := c.properties()
+	if c.err == nil {
+		c.before = said{c.s[start:c.i], c.depth, c.values - values, p}
+	}
+	return p
 }
 
 func (c *scanner) twice(name string) {

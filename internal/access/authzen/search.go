@@ -156,7 +156,7 @@ func (f *found) ask(snapshot *policy.Snapshot, open sought, p *policy.Question, 
 
 // askApart searches a realm of which there is no state for all questions.
 func (s *Server) askApart(q *request, f *found, kind string, p *policy.Question, page policy.Page) error {
-	got, names, on, at, err := s.o.Search(q, q.realm.Name, kind, p, page)
+	got, names, on, at, err := s.o.Search(q.Context, q.realm.Name, kind, p, page)
 	f.names, q.snapshot, q.at, q.revision = names, on, at, at.String()
 	if err == nil && on == nil {
 		got.Reason = "the realm has no policies"

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/access/journal"
@@ -117,6 +118,7 @@ const (
 type Server struct {
 	o         Options
 	documents *cache.Cache[*document]
+	requests  sync.Pool // of *request
 }
 
 // New returns the door.
@@ -143,6 +145,22 @@ type request struct {
 	old      func(action string, token bool) (refused string, stale bool) // nil: nothing is
 
 	vouched map[string]vouching
+
+	// What answering needs memory for.
+	left        int // questions that are not answered yet, with the one at hand
+	ids         []string
+	entries     []journal.Entry
+	single, all prepared // a question, and those that say nothing but the resource
+}
+
+// release has the memory of a request used again. Nobody may hold it any more: what
+// is handed to others is the context in it, never q. The answer has memory of its own,
+// since HTTP/2 may still read what a reset stream was to send.
+func (s *Server) release(q *request) {
+	q.all.end()
+	q.body.reset()
+	*q = request{body: q.body}
+	s.requests.Put(q)
 }
 
 type vouching struct {
@@ -153,7 +171,11 @@ type vouching struct {
 // admit is what all questions share: who asks, not too often, in JSON of bounded
 // size and shape, on which state.
 func (s *Server) admit(w http.ResponseWriter, r *http.Request, class string, most int64) (*request, error) {
-	q := &request{Context: r.Context(), realm: realm.From(r.Context()), now: s.o.Now()}
+	q, _ := s.requests.Get().(*request)
+	if q == nil {
+		q = &request{body: &body{}}
+	}
+	q.Context, q.realm, q.now = r.Context(), realm.From(r.Context()), s.o.Now()
 	if q.realm == nil {
 		return nil, fault.New(fault.NotFound, "not_found", "there is nothing at this address")
 	}
@@ -187,7 +209,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, class string, mos
 	if err != nil {
 		return nil, err
 	}
-	if q.body, err = read(text); err != nil {
+	if err := q.body.read(text); err != nil {
 		return nil, err
 	}
 	if q.body.wrong != "" {
@@ -216,7 +238,7 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, rl *realm.
 // is one only; apart says that what is asked can do without one for all.
 func (s *Server) open(q *request, p *policy.Question, apart bool) error {
 	var err error
-	q.snapshot, q.at, err = s.o.Snapshot(q, q.realm.Name, q.min, p)
+	q.snapshot, q.at, err = s.o.Snapshot(q.Context, q.realm.Name, q.min, p)
 	if apart && fault.Code(err) == CodeTooMany {
 		q.apart = true
 		return nil
@@ -246,7 +268,7 @@ func (s *Server) vouch(q *request, token string) vouching {
 		return v
 	}
 	v := vouching{}
-	v.Vouched, v.err = s.o.Vouch(q, q.realm, q.caller, token)
+	v.Vouched, v.err = s.o.Vouch(q.Context, q.realm, q.caller, token)
 	if q.vouched == nil {
 		q.vouched = map[string]vouching{}
 	}
