@@ -31,10 +31,14 @@ func (s *Server) visitor(r *http.Request) (*visit, error) {
 	if enough, err := s.Pages.Suffices(r, current, signin.Flow{Return: r.URL.Path}); !enough || err != nil {
 		return nil, err
 	}
+	is, err := s.Pages.Stands(r, current, nil)
+	if err != nil {
+		return nil, err
+	}
 	v := &visit{Session: current}
 	rl := realm.From(r.Context())
 	v.Caller, err = s.API.Visit(r.Context(), api.Visitor{Realm: rl, By: signin.Actor(r, current),
-		ACR: s.Pages.Stands(r, current, nil).ACR, AuthTime: current.AuthTime})
+		ACR: is.ACR, AuthTime: current.AuthTime})
 	if err != nil {
 		return nil, err
 	}
@@ -140,8 +144,12 @@ func (s *Server) confirm(w http.ResponseWriter, r *http.Request) error {
 	if v == nil {
 		return s.signIn(w, r, f)
 	}
+	is, err := s.Pages.Stands(r, v.Session, nil)
+	if err != nil {
+		return err
+	}
 	old := v.Session.AuthTime.IsZero() || s.DB.Now().Sub(v.Session.AuthTime) > set.OperatorFresh
-	if old || !token.Meets(s.Pages.Stands(r, v.Session, nil).ACR, set.OperatorACR) {
+	if old || !token.Meets(is.ACR, set.OperatorACR) {
 		f.Reauth = old
 		return s.signIn(w, r, f)
 	}

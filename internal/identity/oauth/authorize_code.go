@@ -39,7 +39,10 @@ type codePayload struct {
 // giveCode ends an authorization request well. Consent that was just given is
 // remembered in the same transaction, so that neither is without the other.
 func (s *Server) giveCode(w http.ResponseWriter, r *http.Request, a *authorization, p progress) error {
-	stands := s.pages.Stands(r, p.session, a.client)
+	stands, err := s.pages.Stands(r, p.session, a.client)
+	if err != nil {
+		return err
+	}
 	payload, err := json.Marshal(codePayload{
 		Session: p.session.ID, Scopes: a.scopes, Audience: a.client.Audience(a.realm.Issuer, a.scopes, a.resources), Nonce: a.nonce, JKT: a.jkt, Details: a.details.String(),
 		Claims: a.claims.keep(func(scope string) bool { return slices.Contains(a.about, scope) }).text(), Consent: !a.client.FirstParty, ACR: a.told(stands.ACR), AMR: stands.AMR, AuthTime: p.session.AuthTime,

@@ -111,7 +111,10 @@ func (s *Server) signInMissing(r *http.Request, a *authorization, p progress, as
 	ask.Reauth = a.prompt.login && !p.Reauthenticated
 	ask.Select = a.prompt.selectAccount && !p.Selected
 	ask.Subject = a.principalHint()
-	unmet := s.levels(r, a, p, ask)
+	unmet, err := s.levels(r, a, p, ask)
+	if err != nil {
+		return nil, err
+	}
 	if p.session == nil {
 		return missing("login_required", "nobody is signed in"), nil
 	}
@@ -156,23 +159,25 @@ func (s *Server) signInMissing(r *http.Request, a *authorization, p progress, as
 
 // levels fills in which assurance the client demands and which it would like.
 // It reports whether the demand is one that nobody can meet here.
-func (s *Server) levels(r *http.Request, a *authorization, p progress, ask *signin.Flow) (unmet bool) {
+func (s *Server) levels(r *http.Request, a *authorization, p progress, ask *signin.Flow) (unmet bool, err error) {
 	reachable := s.pages.Reachable(a.realm)
-	reached := ""
+	var is signin.Standing
 	if p.session != nil {
-		reached = s.pages.Stands(r, p.session, a.client).For
+		if is, err = s.pages.Stands(r, p.session, a.client); err != nil {
+			return false, err
+		}
 	}
 	if want := a.claims.IDToken["acr"]; len(want.Values) > 0 {
-		if level, ok := wanted(want.Values, reached, reachable); want.Essential {
+		if level, ok := wanted(want.Values, is.For, reachable); want.Essential {
 			ask.ACR, unmet = level, !ok
 		} else if !p.Later {
 			ask.WishACR = level
 		}
 	}
-	if level, ok := wanted(a.acr, reached, reachable); ok && ask.WishACR == "" && !p.Later {
+	if level, ok := wanted(a.acr, is.For, reachable); ok && ask.WishACR == "" && !p.Later {
 		ask.WishACR = level
 	}
-	return unmet
+	return unmet, nil
 }
 
 // wanted is the level to ask for where any of values will do: "" if what is

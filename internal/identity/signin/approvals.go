@@ -153,7 +153,10 @@ func (s *Server) decideApproval(w http.ResponseWriter, r *http.Request) error {
 		}
 		return s.decided(w, r, "denied")
 	}
-	wish := s.wish(r, a, c, asked)
+	wish, err := s.wish(r, a, c, asked)
+	if err != nil {
+		return err
+	}
 	enough, err := s.Suffices(r, a.Session, Flow{Client: c.ID, WishACR: wish})
 	if err != nil {
 		return err
@@ -179,14 +182,14 @@ func (s *Server) decided(w http.ResponseWriter, r *http.Request, what string) er
 // wish is the assurance that is still to be asked for, "" for none: the session
 // reaches what the client asked for in acr_values, or its owner has signed in
 // since the client asked, which is as much as we can do. The ID token says which.
-func (s *Server) wish(r *http.Request, a account, c *client.Client, asked *approval.Request) string {
-	reached := s.Stands(r, a.Session, c).For
-	if !a.AuthTime.Before(asked.Created) || slices.ContainsFunc(asked.ACR, func(v string) bool { return token.Meets(reached, v) }) {
-		return ""
+func (s *Server) wish(r *http.Request, a account, c *client.Client, asked *approval.Request) (string, error) {
+	is, err := s.Stands(r, a.Session, c)
+	if err != nil || !a.AuthTime.Before(asked.Created) || slices.ContainsFunc(asked.ACR, func(v string) bool { return token.Meets(is.For, v) }) {
+		return "", err
 	}
 	reachable := s.Reachable(realm.From(r.Context()))
 	if i := slices.IndexFunc(asked.ACR, func(v string) bool { return slices.Contains(reachable, v) }); i >= 0 {
-		return asked.ACR[i]
+		return asked.ACR[i], nil
 	}
-	return ""
+	return "", nil
 }

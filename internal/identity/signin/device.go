@@ -182,7 +182,10 @@ func (s *Server) deviceDecided(w http.ResponseWriter, r *http.Request) error {
 // approve notes the answer, and remembers the consent with it, so that neither
 // is without the other.
 func (s *Server) approve(r *http.Request, by audit.Actor, id string, with *session.Session, scopes []string, remember bool) error {
-	stands := s.Stands(r, with, nil)
+	stands, err := s.Stands(r, with, nil)
+	if err != nil {
+		return err
+	}
 	return s.DB.Update(r.Context(), realm.From(r.Context()).Name, func(tx *db.Tx) error {
 		done, err := s.Approvals.ApproveTx(tx, by, id, approval.Answer{Principal: with.Principal, Session: with.ID, Scopes: scopes,
 			ACR: stands.ACR, AMR: stands.AMR, AuthTime: with.AuthTime})

@@ -75,7 +75,11 @@ func (s *Server) where(r *http.Request, f *flow, all []account) (spot, error) {
 		at.proofs = f.Proved
 	}
 	if own != nil && !f.Reauth {
-		at.proofs = merge(proofsOf(own.Session), at.proofs)
+		before, err := g.standing(own.Session)
+		if err != nil {
+			return at, err
+		}
+		at.proofs = merge(before, at.proofs)
 	}
 	if slices.ContainsFunc(at.fresh, func(p proof) bool { return p.Old }) {
 		return at, g.renewed(&at)
@@ -183,6 +187,22 @@ func (g gate) living(who string, proofs []proof) ([]proof, error) {
 			return nil, err
 		}
 		if err == nil && p.rests(life, c) {
+			list = append(list, p)
+		}
+	}
+	return list, nil
+}
+
+// standing are the proofs that a session rests on and whose credentials live: one
+// among several may be removed without ending it.
+func (g gate) standing(one *session.Session) ([]proof, error) {
+	var list []proof
+	for _, p := range proofsOf(one) {
+		_, err := g.Grants.Credentials.Live(g.r.Context(), g.re.Name, p.Credential)
+		if err != nil && !nobody(err) {
+			return nil, err
+		}
+		if err == nil {
 			list = append(list, p)
 		}
 	}
@@ -414,7 +434,7 @@ func (s *Server) Suffices(r *http.Request, one *session.Session, f Flow) (bool, 
 }
 
 // Standing is what a session counts for now: proofs grow too old, and factors stop
-// to count. Its time of authentication stays what it was.
+// to count or are removed. Its time of authentication stays what it was.
 type Standing struct {
 	ACR string   // in the realm
 	AMR []string // what that rests on
@@ -424,11 +444,15 @@ type Standing struct {
 
 // Stands tells what a session counts for in the realm, and for a client, which
 // may be nil. Tokens say this, and not what the session once reached.
-func (s *Server) Stands(r *http.Request, one *session.Session, c *client.Client) Standing {
+func (s *Server) Stands(r *http.Request, one *session.Session, c *client.Client) (Standing, error) {
 	g := gate{s, r, realm.From(r.Context()), &flow{}, s.DB.Now()}
-	here := slices.DeleteFunc(g.recent(proofsOf(one)), func(p proof) bool { return !g.allows(nil, p.Kind) })
+	all, err := g.standing(one)
+	if err != nil {
+		return Standing{}, err
+	}
+	here := slices.DeleteFunc(g.recent(all), func(p proof) bool { return !g.allows(nil, p.Kind) })
 	there := slices.DeleteFunc(slices.Clone(here), func(p proof) bool { return !g.allows(c, p.Kind) })
-	return Standing{level(here), amr(here), level(there)}
+	return Standing{level(here), amr(here), level(there)}, nil
 }
 
 // Enrolls are the kinds of factors that people can add in a realm.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -192,5 +193,42 @@ func TestAnEndedSessionChangesNoPassword(t *testing.T) {
 			t.Error("signed in again")
 		}
 		w.browser(t, dbtest.Realm).signIn("ada").isAt("/")
+	})
+}
+
+// A factor that is removed counts no more for those who are signed in by it, among
+// others: neither for the level nor to change factors.
+func TestARemovedFactorCountsNoMoreInASession(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ada := w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		app := w.mustApp(t, dbtest.Realm, ada)
+		b := w.browser(t, dbtest.Realm).signIn("ada").submit("code", app.code()).isAt("/")
+		one, r := b.sessions()[0], httptest.NewRequest("GET", b.base+"/signin", nil)
+		re, err := w.realms.ByName(t.Context(), dbtest.Realm)
+		must(t, err)
+		r = r.WithContext(realm.With(r.Context(), re))
+		stands := func() (acr string, managing bool) {
+			t.Helper()
+			managing, err := w.Suffices(r, one, Flow{Manage: true})
+			must(t, err)
+			is, err := w.Stands(r, one, nil)
+			must(t, err)
+			return is.ACR, managing
+		}
+		w.Clock.Advance(4 * time.Minute)
+		if acr, managing := stands(); acr != token.AAL2 || !managing {
+			t.Errorf("acr %q, %v", acr, managing)
+		}
+		w.mustApp(t, dbtest.Realm, ada) // another one, so that the strongest is one still
+		all, err := w.cores.Credentials.List(t.Context(), dbtest.Realm, ada.ID)
+		must(t, err)
+		for _, c := range all {
+			if c.Type == credential.TOTP && strings.Contains(one.Proofs, c.ID) {
+				must(t, w.cores.Credentials.Revoke(t.Context(), audittest.By, dbtest.Realm, c.ID, "stolen"))
+			}
+		}
+		if acr, managing := stands(); acr != token.AAL1 || managing {
+			t.Errorf("by a factor that there is not: acr %q, may change factors: %v", acr, managing)
+		}
 	})
 }
