@@ -178,11 +178,19 @@ func (s *Store) askSession(tx *db.Tx, n New, life func() (principal.Life, error)
 // started.
 func (s *Store) SetDormant(fn func(tx *db.Tx, id string) error) { s.dormant = fn }
 
-// proveAwake refuses a grant for a dormant account. Sign-in asks its owner, so
-// only a grant that comes of none, such as one by the word of another issuer, is
+// proveAwake refuses a grant for a dormant account, or one that acts. Sign-in asks
+// its owner, so only who comes by none, such as by the word of another issuer, is
 // left to ask about.
 func (s *Store) proveAwake(tx *db.Tx, g *Grant) error {
-	if g.Session != "" || g.Parent != "" || s.dormant == nil {
+	if s.dormant == nil {
+		return nil
+	}
+	if g.Actor != "" {
+		if err := s.dormant(tx, g.Actor); err != nil {
+			return err
+		}
+	}
+	if g.Session != "" || g.Parent != "" {
 		return nil
 	}
 	return s.dormant(tx, g.Principal)

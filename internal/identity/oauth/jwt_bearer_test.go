@@ -76,7 +76,12 @@ func TestNobodySpeaksForADormantAccount(t *testing.T) {
 		secret, api := d.app("worker", worker()), d.app("api", service(first))
 		l := d.trusts([]trust.Use{trust.JWTBearer, trust.TokenExchange})
 		l.link("s-1", d.ada.ID)
+		grace := d.Person(t, d.realm, "grace@example.com")
+		l.link("s-2", grace.ID)
 		ways := map[string]func() reply{
+			"acting for somebody": func() reply {
+				return d.exchange("api", api, l.says("JWT", "s-2"), "subject_token_type", typeJWT, "actor_token", l.says("JWT", "s-1"), "actor_token_type", typeJWT)
+			},
 			"jwt-bearer":     func() reply { return d.assert("worker", secret, l.says("JWT", "s-1")) },
 			"token exchange": func() reply { return d.exchange("api", api, l.says("JWT", "s-1"), "subject_token_type", typeJWT) },
 		}
