@@ -96,6 +96,39 @@ func TestStepUp(t *testing.T) {
 	})
 }
 
+// Whoever only adds a second factor to an old sign-in has not signed in again,
+// whatever led to that page (SE-09).
+func TestASecondFactorAloneIsNoNewSignIn(t *testing.T) {
+	run(t, func(d *door) {
+		secret, code := d.app("app"), d.totp(d.ada)
+		b := d.signedIn(d.signIn(d.ada))
+		d.Clock.Advance(10 * time.Minute)
+		page := b.open(request("app", "prompt", "select_account", "acr_values", "aal2", "max_age", "300"))
+		page = b.submit(page, "account", choice(page))
+		if !asked(page) {
+			d.Fatalf("not asked for the code: %d %s", page.Code, page.Body)
+		}
+		page = b.submit(page, "code", code())
+		if !strings.Contains(page.Body.String(), `name="password"`) {
+			d.Fatalf("no new sign-in: %d %v", page.Code, page.Header())
+		}
+		d.Clock.Advance(time.Minute) // that code is used
+		got := d.redeem("app", secret, d.answer(b.submit(b.password(page), "code", code())).Get("code"))
+		if m := d.claims(got.ID); m["acr"] != "aal2" || m["auth_time"] != float64(d.Clock.Now().Unix()) {
+			d.Errorf("%v", m)
+		}
+	})
+}
+
+// choice is the first account that a page has to choose from.
+func choice(w *httptest.ResponseRecorder) string {
+	m := regexp.MustCompile(`name="account" value="([^"]+)"`).FindStringSubmatch(w.Body.String())
+	if m == nil {
+		return ""
+	}
+	return m[1]
+}
+
 // An essential acr that is less than what was reached is told as it was asked
 // for (OpenID Connect Core, section 5.5.1.1).
 func TestEssentialACRIsTold(t *testing.T) {

@@ -6,12 +6,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/cardea-id/cardea/internal/app/apptest"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/identity/approval"
@@ -171,6 +173,43 @@ func TestDevicesAskForASignIn(t *testing.T) {
 		}
 		if got := d.device("tvset", "max_age", "soon"); got.Error != "invalid_request" {
 			d.Errorf("%+v", got)
+		}
+	})
+}
+
+// What a sign-in once reached and what another account's was is not what a device
+// asked for (SE-09).
+func TestDevicesAskWhoeverAgrees(t *testing.T) {
+	run(t, func(d *door) {
+		d.tv("tvset")
+		d.set("assurance_life", "1h")
+		code := d.totp(d.ada)
+		b := d.browser()
+		b.submit(b.password(b.send("GET", "/signin", "")), "code", code())
+		d.Clock.Advance(2 * time.Hour)
+		if page := b.typed(d.device("tvset", "acr_values", "aal2").UserCode); !asked(page) {
+			d.Errorf("the level of two hours ago will do: %d %s", page.Code, page.Body)
+		}
+		// Somebody else signs in beside, and the device is told of the first one.
+		grace := d.Person(d.T, d.realm, "grace@example.com")
+		page := b.send("GET", "/signin?other=1", "")
+		b.submit(page, "identifier", "grace@example.com", "password", apptest.Password)
+		got := d.device("tvset", "max_age", "300")
+		page = b.typed(got.UserCode)
+		flow := hiddenOf(page, "flow")
+		if !strings.Contains(page.Body.String(), `value="allow"`) {
+			d.Fatalf("%s was asked for more: %d %s", grace.ID, page.Code, page.Body)
+		}
+		page = b.send("GET", "/accounts?flow="+flow, "")
+		others := regexp.MustCompile(`name="account" value="([^"]+)"`).FindAllStringSubmatch(page.Body.String(), -1)
+		page = b.submit(page, "account", others[len(others)-1][1])
+		page = b.submit(page, "do", "allow")
+		if !strings.Contains(page.Body.String(), `name="password"`) {
+			d.Fatalf("no new sign-in: %d %s", page.Code, page.Body)
+		}
+		page = b.submit(b.submit(b.password(page), "code", code()), "do", "allow")
+		if m := d.claims(d.poll("tvset", got.Code).ID); m["sub"] != d.ada.ID || m["auth_time"] != float64(d.Clock.Now().Unix()) {
+			d.Errorf("%v: %s", m, page.Body)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/approval"
+	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -91,7 +92,14 @@ func (s *Server) checkCode(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	reauth, wish := s.asks(r, current, found.Request)
+	c, err := s.Clients.Live(r.Context(), re.Name, found.Client)
+	if err != nil {
+		return gone(err)
+	}
+	reauth, wish, err := s.asks(r, current, c, found.Request)
+	if err != nil {
+		return err
+	}
 	return s.Begin(w, r, Flow{Reauth: reauth, WishACR: wish, Return: pathDeviceDecided, Request: found.ID, Client: found.Client, Consent: found.Scopes, Details: found.Details, Resources: found.Resources,
 		Device: &Device{Code: approval.ShowCode(code), IP: found.IP, Asked: found.Created}})
 }
@@ -99,20 +107,27 @@ func (s *Server) checkCode(w http.ResponseWriter, r *http.Request) error {
 // asks is the sign-in that a device wants of whoever agrees: a newer one than the
 // present, if there is any, and a level that it would like (RFC 9470, section 4).
 // Its tokens say which it was.
-func (s *Server) asks(r *http.Request, current *session.Session, asked *approval.Request) (reauth bool, wish string) {
-	reached := ""
+func (s *Server) asks(r *http.Request, current *session.Session, c *client.Client, asked *approval.Request) (reauth bool, wish string, err error) {
+	var is Standing
 	if current != nil {
-		reached = current.ACR
+		if is, err = s.Stands(r, current, c); err != nil {
+			return false, "", err
+		}
 	}
-	reauth = asked.MaxAge != nil && (current == nil || s.DB.Now().Sub(current.AuthTime) >= time.Duration(*asked.MaxAge)*time.Second)
-	if slices.ContainsFunc(asked.ACR, func(v string) bool { return token.Meets(reached, v) }) && !reauth {
-		return reauth, ""
+	reauth = s.tooOld(current, asked)
+	if slices.ContainsFunc(asked.ACR, func(v string) bool { return token.Meets(is.For, v) }) && !reauth {
+		return reauth, "", nil
 	}
 	reachable := s.Reachable(realm.From(r.Context()))
 	if i := slices.IndexFunc(asked.ACR, func(v string) bool { return slices.Contains(reachable, v) }); i >= 0 {
 		wish = asked.ACR[i]
 	}
-	return reauth, wish
+	return reauth, wish, nil
+}
+
+// tooOld reports whether a device wants a newer sign-in than a session's.
+func (s *Server) tooOld(e *session.Session, asked *approval.Request) bool {
+	return asked.MaxAge != nil && (e == nil || s.DB.Now().Sub(e.AuthTime) >= time.Duration(*asked.MaxAge)*time.Second)
 }
 
 func wrongCode() error {
@@ -163,6 +178,16 @@ func (s *Server) deviceDecided(w http.ResponseWriter, r *http.Request) error {
 		by.Kind, by.ID, by.Session = "person", o.Session.Principal, o.Session.ID
 	}
 	allowed := o.Consented && !o.Denied && o.Session != nil
+	if allowed && !o.Reauthenticated {
+		asked, err := s.Approvals.ByID(r.Context(), realm.From(r.Context()).Name, f.Request)
+		if err != nil {
+			return gone(err)
+		}
+		if s.tooOld(o.Session, asked) { // another account was chosen than the one that was new enough
+			f.Reauth, f.Subject = true, o.Session.Principal
+			return s.Begin(w, r, *f)
+		}
+	}
 	if allowed {
 		err = s.approve(r, by, f.Request, o.Session, o.Scopes, !c.FirstParty)
 	} else {

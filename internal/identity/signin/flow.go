@@ -75,7 +75,7 @@ type Outcome struct {
 	// Session is whose account was used, nil when the person turned back before
 	// there was one. It is alive.
 	Session         *session.Session
-	Reauthenticated bool      // signed in within the flow
+	Reauthenticated bool      // signed in within the flow, by proofs of it alone
 	Selected        bool      // chose the account, or signed in
 	Consented       bool      // agreed to Scopes
 	Denied          bool      // turned back: signed in or not, the answer is no
@@ -225,9 +225,10 @@ func (s *Server) Resume(w http.ResponseWriter, r *http.Request) (*Flow, *Outcome
 	if outcome != once.OK {
 		return nil, nil, noFlow()
 	}
-	o := &Outcome{Reauthenticated: f.Fresh, Selected: f.Selected, Denied: f.Denied, Stuck: f.Stuck, Later: f.Later, Enrolled: f.Enrolled, Started: f.Started}
+	o := &Outcome{Selected: f.Selected, Denied: f.Denied, Stuck: f.Stuck, Later: f.Later, Enrolled: f.Enrolled, Started: f.Started}
 	if account != nil {
 		o.Session = account.Session
+		o.Reauthenticated = f.proved(account) && !below(level(f.Proved), account.ACR)
 		if o.Consented = f.agreed(account); o.Consented {
 			o.Scopes = f.Consent
 		}
