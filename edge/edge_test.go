@@ -869,16 +869,25 @@ func TestTokensThatAnEdgeCannotRead(t *testing.T) {
 // revision, finds it by the next sign of life, and asks for all of them anew.
 func TestAnEdgeThatDiffersStartsOver(t *testing.T) {
 	t.Parallel()
+	for name, types := range map[string][]string{"of the whole realm": nil, "of a slice": {"payment"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			differs(t, types)
+		})
+	}
+}
+
+func differs(t *testing.T, types []string) {
 	w := begin(t)
 	w.mustWrite(graph.Change{Set: status("p1", "canceled").Set, Add: []graph.Tuple{{Subject: user("ann"), Relation: "clerk", Object: payment("p1")}}})
 	c := w.config()
-	c.Dir, c.Audience = t.TempDir(), ""
+	c.Dir, c.Audience, c.Types = t.TempDir(), "", types
 	e := w.joined(w.open(c))
-	w.same(e)
+	w.reach(e)
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := edge.Forge(c.Dir, c.Issuer, status("p1", "active")); err != nil {
+	if err := edge.Forge(c.Dir, c.Issuer, types, status("p1", "active")); err != nil {
 		t.Fatal(err)
 	}
 	w.way.set(true)
@@ -893,12 +902,13 @@ func TestAnEdgeThatDiffersStartsOver(t *testing.T) {
 	troubles := make(chan error, 100)
 	c.OnError = func(err error) { troubles <- err }
 	e = w.joined(w.open(c))
-	w.same(e)
-	if a := e.Decide(t.Context(), refund(user("ann"), "p1")); a.Allowed {
-		t.Errorf("what was forged counts: %+v", a)
-	}
 	if err := <-troubles; !errors.Is(err, replica.ErrFacts) {
 		t.Errorf("the edge says %v", err)
+	}
+	w.mustWrite(status("p2", "active"))
+	w.reach(e)
+	if a := e.Decide(t.Context(), refund(user("ann"), "p1")); a.Allowed {
+		t.Errorf("what was forged counts: %+v", a)
 	}
 }
 

@@ -8,10 +8,10 @@ import (
 // Hasten has the edge wait for no revision.
 func (e *Edge) Hasten() { e.patience = 0 }
 
-// Forge changes the facts of the whole realm that a directory holds, at the revision
+// Forge changes the facts of the realm, or of a slice of it, that a directory holds, at the revision
 // that it holds.
-func Forge(dir, issuer string, c graph.Change) error {
-	k, s, err := openStore(dir, issuer, nil)
+func Forge(dir, issuer string, types []string, c graph.Change) error {
+	k, s, err := openStore(dir, issuer, types)
 	if err != nil {
 		return err
 	}

@@ -326,11 +326,7 @@ func (l *line) head(key *jose.Key) error {
 }
 
 func (l *line) sign(key *jose.Key, told facts, seq int64, chain replica.Chain, next *replica.Chain) ([]byte, error) {
-	sum := uint64(0)
-	if l.slice == nil {
-		sum = told.graph.Sum()
-	}
-	claims, err := json.Marshal(replica.Head{Facts: sum, Issuer: l.h.issuer, At: told.at.UnixMilli(), Line: l.id, Seq: seq,
+	claims, err := json.Marshal(replica.Head{Facts: l.slice.Sum(told.graph), Issuer: l.h.issuer, At: told.at.UnixMilli(), Line: l.id, Seq: seq,
 		Revision: told.revision, Chain: chain, Next: next, Policies: told.hash(), Types: l.types})
 	if err != nil {
 		return nil, err

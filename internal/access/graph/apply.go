@@ -126,6 +126,7 @@ type writer struct {
 	by      *edit
 	fell    []Node // nodes that lost what they were inside of
 	climbed []Node // nodes that are inside of more
+	summed  bool   // the sums are its own
 }
 
 func (w *writer) intern(e Entity) Node {
@@ -199,9 +200,9 @@ func (w *writer) add(t Tuple) error {
 	}
 	w.own(s).out.put(&w.base.out, s, edge{edgeKey(rel, o), t.Expires})
 	w.own(o).in.put(&w.base.in, o, edge{edgeKey(rel, s), t.Expires})
-	w.sum += w.hash(s, rel, o, t.Expires)
+	w.tellEdge(s, o, w.hash(s, rel, o, t.Expires))
 	if had {
-		w.sum -= w.hash(s, rel, o, old.ends)
+		w.tellEdge(s, o, -w.hash(s, rel, o, old.ends))
 		return nil
 	}
 	w.tuples++
@@ -214,6 +215,10 @@ func (w *writer) add(t Tuple) error {
 
 func (w *writer) hash(s Node, rel uint16, o Node, ends int64) uint64 {
 	return hashTuple(hashEntity(w.Entity(s)), hashName(w.rels.names[rel]), hashEntity(w.Entity(o)), ends)
+}
+
+func (w *writer) tellEdge(s, o Node, sum uint64) {
+	w.tell(w.Type(s), w.Type(o), sum)
 }
 
 func (w *writer) remove(t Tuple) {
@@ -230,7 +235,7 @@ func (w *writer) removeEdge(s Node, rel uint16, o Node) {
 	if !had {
 		return
 	}
-	w.sum -= w.hash(s, rel, o, old.ends)
+	w.tellEdge(s, o, -w.hash(s, rel, o, old.ends))
 	w.own(s).out.cut(&w.base.out, s, edgeKey(rel, o))
 	w.own(o).in.cut(&w.base.in, o, edgeKey(rel, s))
 	w.tuples--
@@ -252,7 +257,7 @@ func (w *writer) drop(e Entity) {
 	}
 	if f := w.Facts(n); f != nil {
 		w.attributes -= f.Len()
-		w.sum -= f.sum(hashEntity(e))
+		w.tell(e.Type, "", -f.sum(hashEntity(e)))
 		w.facts = w.facts.set(w.by, uint32(n), nil)
 	}
 }
@@ -269,7 +274,7 @@ func (w *writer) set(a Attribute) {
 func (w *writer) count(e Entity, old, now *Facts) {
 	w.attributes += now.Len() - old.Len()
 	h := hashEntity(e)
-	w.sum += now.sum(h) - old.sum(h)
+	w.tell(e.Type, "", now.sum(h)-old.sum(h))
 }
 
 func (w *writer) unset(e Entity, name string) {

@@ -68,12 +68,13 @@ func (b *base) id(n Node) string {
 	return b.ids[b.ends[n-1]:b.ends[n]]
 }
 
-func (b *base) typeOf(n Node) string {
-	i := 0
+func (b *base) typeOf(n Node) string { return b.types[b.typeNumber(n)] }
+
+func (b *base) typeNumber(n Node) (i int) {
 	for uint32(n) >= b.starts[i+1] {
 		i++
 	}
-	return b.types[i]
+	return i
 }
 
 // sum is where the search for an entity begins. It decides nothing: what is found
@@ -234,16 +235,18 @@ func (b *Builder) Graph() (*Graph, error) {
 		g.facts = g.facts.set(by, perm[n], newFacts(m))
 		g.attributes += len(m)
 	}
-	g.sum = g.sumAll()
+	g.sums = g.sumAll()
 	return g, g.checkAll()
 }
 
 // sumAll is the sum of a graph that was built at once.
-func (g *Graph) sumAll() (all uint64) {
+func (g *Graph) sumAll() sums {
+	types := g.base.types
+	facts, edges := make([]uint64, len(types)), make([]uint64, len(types)*len(types))
 	entities := make([]uint64, g.base.count())
 	for n := range Node(g.base.count()) {
 		entities[n] = hashEntity(g.Entity(n))
-		all += g.Facts(n).sum(entities[n])
+		facts[g.base.typeNumber(n)] += g.Facts(n).sum(entities[n])
 	}
 	relations := make([]uint64, len(g.rels.names))
 	for i, name := range g.rels.names {
@@ -251,8 +254,26 @@ func (g *Graph) sumAll() (all uint64) {
 	}
 	out := &g.base.out
 	for n := range Node(g.base.count()) {
-		for i, hi := out.row(n); i < hi; i++ {
-			all += hashTuple(entities[n], relations[out.rel[i]], entities[out.node[i]], out.expires.of(i))
+		i, hi := out.row(n)
+		if i == hi {
+			continue
+		}
+		from := g.base.typeNumber(n) * len(types)
+		for ; i < hi; i++ {
+			edges[from+g.base.typeNumber(out.node[i])] += hashTuple(entities[n], relations[out.rel[i]], entities[out.node[i]], out.expires.of(i))
+		}
+	}
+	all := sums{of: map[between]uint64{}}
+	for i, subject := range types {
+		all.all += facts[i]
+		if facts[i] != 0 {
+			all.of[between{subject, ""}] = facts[i]
+		}
+		for j, object := range types {
+			if sum := edges[i*len(types)+j]; sum != 0 {
+				all.all += sum
+				all.of[between{subject, object}] = sum
+			}
 		}
 	}
 	return all

@@ -9,11 +9,6 @@ import (
 // counts nothing.
 func (g *Graph) Count() int { return g.tuples + g.attributes }
 
-// Sum is a hash of all relations and attributes, the same wherever and in whatever
-// order they came to be, and kept beside every change. It finds what went wrong by
-// itself; against somebody who contrives facts of the same sum it is no protection.
-func (g *Graph) Sum() uint64 { return g.sum }
-
 // The hash of a graph is the sum of those of its facts, so that one can be taken away.
 
 func hashText(h uint64, s string) uint64 {

@@ -95,6 +95,12 @@ func agree(t *rapid.T, g *Graph, p *plain) {
 	if got, want := g.Sum(), p.Sum(); got != want {
 		t.Fatalf("sum: got %x, want %x", got, want)
 	}
+	for _, part := range []string{"u g", "u d", "u:a", "g d u:a", ""} {
+		has := func(typ string) bool { return slices.Contains(strings.Fields(part), typ) }
+		if got, want := g.SumOf(has), p.SumOf(has); got != want {
+			t.Fatalf("sum of %q: got %x, want %x", part, got, want)
+		}
+	}
 	for _, typ := range []string{"u", "g", "u:a", "d"} {
 		for _, after := range []string{"", "a", "b"} {
 			if got, want := slices.Collect(g.Known(typ, after)), slices.Collect(p.Known(typ, after)); !slices.Equal(got, want) {

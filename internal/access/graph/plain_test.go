@@ -159,12 +159,18 @@ func (g *plain) Size() Size {
 	return s
 }
 
-func (g *plain) Sum() (all uint64) {
+func (g *plain) Sum() (all uint64) { return g.SumOf(func(string) bool { return true }) }
+
+func (g *plain) SumOf(has func(typ string) bool) (all uint64) {
 	for t := range g.All() {
-		all += hashTuple(hashEntity(t.Subject), hashName(t.Relation), hashEntity(t.Object), t.Expires)
+		if has(t.Subject.Type) && has(t.Object.Type) {
+			all += hashTuple(hashEntity(t.Subject), hashName(t.Relation), hashEntity(t.Object), t.Expires)
+		}
 	}
 	for e, m := range g.attrs {
-		all += newFacts(m).sum(hashEntity(e))
+		if has(e.Type) {
+			all += newFacts(m).sum(hashEntity(e))
+		}
 	}
 	return all
 }

@@ -21,7 +21,7 @@ type Graph struct {
 	tuples  int
 
 	attributes int
-	sum        uint64
+	sums       sums
 }
 
 // patch is how the relations of one node differ from base.

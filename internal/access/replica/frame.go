@@ -60,7 +60,7 @@ type Head struct {
 	Chain    Chain    `json:"chain"`          // what was sent up to here
 	Next     *Chain   `json:"next,omitempty"` // at the end of a join: what the line goes on from
 	Policies string   `json:"policies"`       // hash of the policies, "" where there are none
-	Facts    uint64   `json:"facts,string"`   // the sum of those that the follower of a whole realm now has; 0 of a slice
+	Facts    uint64   `json:"facts,string"`   // the sum of those that the follower now has
 	Types    []string `json:"types,omitempty"`
 }
 

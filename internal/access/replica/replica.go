@@ -173,7 +173,7 @@ func (g *Stage) apply(h *Head) (*State, error) {
 		return nil, ErrChain
 	}
 	// Whatever goes wrong in telling what changed shows here sooner or later.
-	if len(g.types) == 0 && set != nil && h.Facts != now.Sum() {
+	if set != nil && h.Facts != now.Sum() {
 		return nil, ErrFacts
 	}
 	return next, nil

@@ -80,3 +80,11 @@ func (s *Slice) Fits(set *policy.Set, g *graph.Graph, e graph.Entity) bool {
 	}
 	return true
 }
+
+// Sum is that of the graph of a follower of the slice.
+func (s *Slice) Sum(g *graph.Graph) uint64 {
+	if s == nil {
+		return g.Sum()
+	}
+	return g.SumOf(s.Has)
+}
