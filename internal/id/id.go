@@ -30,35 +30,45 @@ func New(kind string, now time.Time) string {
 func Some(kind string, now time.Time, n int) []string {
 	random := make([]byte, 10*n)
 	rand.Read(random)
-	size := len(kind) + 1 + length
-	text := make([]byte, 0, n*size)
 	var b [16]byte
 	binary.BigEndian.PutUint64(b[:8], uint64(now.UnixMilli())<<16)
+	size := len(kind) + 1 + length
+	var text strings.Builder
+	text.Grow(n * size)
 	for i := range n {
 		copy(b[6:], random[10*i:])
-		text = append(append(text, kind...), '_')
-		text = encoding.AppendEncode(text, b[:])
+		var one [length]byte
+		encoding.Encode(one[:], b[:])
+		text.WriteString(kind)
+		text.WriteByte('_')
+		text.Write(one[:])
 	}
-	whole, all := string(text), make([]string, n)
+	all := make([]string, n)
 	for i := range all {
-		all[i] = whole[i*size : (i+1)*size]
+		all[i] = text.String()[i*size : (i+1)*size]
 	}
 	return all
 }
 
 // Valid reports whether s has the shape of an identifier of the given kind.
 func Valid(kind, s string) bool {
-	rest, ok := strings.CutPrefix(s, kind+"_")
-	if !ok || len(rest) != length {
+	if len(s) != len(kind)+1+length || s[:len(kind)] != kind || s[len(kind)] != '_' {
 		return false
 	}
-	for i := range len(rest) {
-		if strings.IndexByte(alphabet, rest[i]) < 0 {
+	for _, c := range []byte(s[len(kind)+1:]) {
+		if !inAlphabet[c] {
 			return false
 		}
 	}
 	return true
 }
+
+var inAlphabet = func() (set [256]bool) {
+	for _, c := range []byte(alphabet) {
+		set[c] = true
+	}
+	return set
+}()
 
 // Kind returns the kind that s names, or "" if it has none.
 func Kind(s string) string {

@@ -31,6 +31,14 @@ func parseBasic(header string) (id, secret string, present, ok bool) {
 	return id, secret, true, errID == nil && errSecret == nil
 }
 
+// inToken are the characters of a token (RFC 6750, section 2.1).
+var inToken = func() (set [256]bool) {
+	for _, c := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/=") {
+		set[c] = true
+	}
+	return set
+}()
+
 // parsePresented reads the token of an Authorization header (RFC 6750, section
 // 2.1; RFC 9449, section 7.1). present is whether it names one of the schemes.
 func parsePresented(header string) (p Presented, present bool) {
@@ -40,8 +48,7 @@ func parsePresented(header string) (p Presented, present bool) {
 	}
 	token = strings.TrimLeft(token, " ")
 	for i := 0; i < len(token); i++ {
-		c := token[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~+/=", c) >= 0) {
+		if !inToken[token[i]] {
 			return p, true
 		}
 	}
