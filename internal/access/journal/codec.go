@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -51,8 +52,19 @@ type encoder struct {
 	before []knownText // in the order of the entry before, which mostly says the same
 	place  int
 	last   int64 // milliseconds of the entry before
-	masks  []string
+	mask   string
+	masks  []string // in mask
 	masked bool
+	plain  int // texts that were written out
+	said   [4]said
+}
+
+// said is what an entry said in one of its parts. Where only numbers of texts were
+// written for it, they can be written again.
+type said struct {
+	where                    uintptr // no entry changes, and all stay until the segment is written
+	start, end, first, texts int
+	masked                   bool
 }
 
 type knownText struct {
@@ -62,19 +74,19 @@ type knownText struct {
 
 func newEncoder() *encoder { return &encoder{known: make(map[string]uint64, 256)} }
 
-// What an encoder keeps of its memory for the next segment: a busy second of most
-// realms.
+// What an encoder keeps of its memory for the next segment, as long as that is needed.
 const (
-	mostKept      = 1 << 20 // bytes
+	leastKept     = 1 << 16 // bytes
+	mostKept      = 1 << 22
 	mostKeptTexts = 1 << 12
 )
 
 // reset makes ready for another segment. Nothing of the one before stays.
 func (e *encoder) reset() {
-	e.b, e.last, e.place = e.b[:0], 0, 0
-	if cap(e.b) > mostKept {
+	if room := cap(e.b); room > mostKept || room > leastKept && len(e.b) < room/8 {
 		e.b = nil
 	}
+	e.b, e.last, e.place, e.said = e.b[:0], 0, 0, [4]said{}
 	if len(e.known) > mostKeptTexts {
 		e.known = make(map[string]uint64, 256)
 	}
@@ -115,6 +127,7 @@ func (e *encoder) text(s string) {
 
 // once writes a text that will not come again.
 func (e *encoder) once(mark uint64, s string) {
+	e.plain++
 	e.uint(mark)
 	e.uint(uint64(len(s)))
 	e.b = append(e.b, s...)
@@ -127,9 +140,9 @@ func (e *encoder) entity(x policy.Entity) {
 
 // entry writes an entry, without what is masked: names such as context.ip.
 func (e *encoder) entry(x *Entry, masks string) {
-	e.masks, e.masked, e.place = nil, false, 0
-	if masks != "" {
-		e.masks = strings.Fields(masks)
+	e.masked, e.place = false, 0
+	if masks != e.mask {
+		e.mask, e.masks, e.said = masks, strings.Fields(masks), [4]said{}
 	}
 	at := x.At.UnixMilli()
 	e.int(at - e.last)
@@ -140,10 +153,10 @@ func (e *encoder) entry(x *Entry, masks string) {
 	e.entity(q.Subject)
 	e.text(q.Action)
 	e.entity(q.Resource)
-	e.properties("subject", q.SubjectProperties)
-	e.properties("action", q.ActionProperties)
-	e.properties("resource", q.ResourceProperties)
-	e.properties("context", q.Context)
+	e.part(0, "subject", q.SubjectProperties)
+	e.part(1, "action", q.ActionProperties)
+	e.part(2, "resource", q.ResourceProperties)
+	e.part(3, "context", q.Context)
 	flags := uint64(0)
 	for i, set := range []bool{x.Answer.Allowed, e.masked, x.Answer.StepUp != nil} {
 		if set {
@@ -187,6 +200,29 @@ func (e *encoder) answer(a *policy.Answer) {
 	}
 }
 
+// part writes one of the four that callers fill. Those of a batch are mostly the
+// very same, and then so is what is written.
+func (e *encoder) part(i int, at string, p policy.Properties) {
+	if len(p) == 0 {
+		e.uint(0)
+		return
+	}
+	s, where := &e.said[i], reflect.ValueOf(p).Pointer()
+	if s.where == where && s.first == e.place {
+		e.b = append(e.b, e.b[s.start:s.end]...)
+		e.place += s.texts
+		e.masked = e.masked || s.masked
+		return
+	}
+	start, first, plain, masked := len(e.b), e.place, e.plain, e.masked
+	e.masked = false
+	e.properties(at, p)
+	if *s = (said{}); e.plain == plain {
+		*s = said{where, start, len(e.b), first, e.place - first, e.masked}
+	}
+	e.masked = e.masked || masked
+}
+
 func (e *encoder) properties(at string, p policy.Properties) {
 	e.uint(uint64(len(p)))
 	e.members(at, p)
@@ -195,7 +231,7 @@ func (e *encoder) properties(at string, p policy.Properties) {
 func (e *encoder) members(at string, p map[string]any) {
 	for name, v := range p {
 		e.text(name)
-		if e.masks == nil {
+		if len(e.masks) == 0 {
 			e.value("", v)
 			continue
 		}
