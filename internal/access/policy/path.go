@@ -48,11 +48,25 @@ func (v *view) granted(role int) []Step {
 				}
 			}
 			subject := int(h.Subject)
-			way := make([]Step, 0, v.subject.above.Steps(subject)+1+a.Steps(i))
+			way := v.room(v.subject.above.Steps(subject) + 1 + a.Steps(i))
 			way = g.Up(&v.subject.above, subject, way)
 			way = append(way, Step{Subject: g.Entity(v.subject.above.Node(subject)), Relation: g.Relations()[h.Relation], Object: g.Entity(a.Node(i)), Expires: h.Ends})
 			return g.Down(a, i, way)
 		}
 	}
 	return nil
+}
+
+// room is memory for a way of so many steps, which is the answer's. Of many answers it
+// is made for several at once.
+func (v *view) room(steps int) []Step {
+	if !v.many {
+		return make([]Step, 0, steps)
+	}
+	if cap(v.steps)-len(v.steps) < steps {
+		v.steps = make([]Step, 0, max(steps, 16))
+	}
+	from := len(v.steps)
+	v.steps = v.steps[:from+steps]
+	return v.steps[from : from : from+steps]
 }

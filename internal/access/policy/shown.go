@@ -53,16 +53,13 @@ func (v *view) attributes(e *end) *shown {
 	if e.known {
 		stored = v.snap.shown(e.node, e.shape)
 	}
-	props := v.saidOf(e)
-	if !e.shape.wants(props) {
+	said, err := e.shape.say(v.saidOf(e), e.said[:0])
+	switch e.said = said; {
+	case err == nil && len(said) == 0:
 		return stored
-	}
-	if stored.err == nil {
-		said, err := e.shape.say(props, e.said[:0])
-		if e.said = said; err == nil {
-			e.laid = shown{record: stored.record, tags: stored.tags, said: said}
-			return &e.laid
-		}
+	case err == nil && stored.err == nil:
+		e.laid = shown{record: stored.record, tags: stored.tags, said: said}
+		return &e.laid
 	}
 	return v.wholly(e)
 }

@@ -35,7 +35,8 @@ type view struct {
 	passed map[graph.Node]above
 	up     []graph.Node
 	walked int
-	lost   error // what is above the resource could not be found
+	steps  []Step // what is left of it is for the ways of further answers
+	lost   error  // what is above the resource could not be found
 
 	climbs bool                        // the policy that Cedar judges asks what is inside what
 	seen   map[graph.Node]types.Entity // what Cedar was shown while it climbed
@@ -77,7 +78,7 @@ func (s *Snapshot) look(q *Question) (*view, error) {
 func (v *view) done() {
 	clear(v.seen)
 	v.forget()
-	v.snap, v.q, v.plan, v.of, v.err, v.lost = nil, nil, nil, nil, nil, nil
+	v.snap, v.q, v.plan, v.of, v.err, v.lost, v.steps = nil, nil, nil, nil, nil, nil, nil
 	v.subject.done()
 	v.resource.done()
 	v.context, v.request = types.Record{}, types.Request{}
