@@ -213,8 +213,8 @@ func (q *request) entry(d *decision, kind string, p *policy.Question, v *Vouched
 	}
 	e := &q.entries[0]
 	q.entries = q.entries[1:]
-	*e = journal.Entry{ID: d.id, At: q.now, Kind: kind, Question: *p, Answer: d.answer, Revision: q.revision, Refused: d.problem,
-		Client: q.caller.Client, Principal: q.caller.Principal, CallerToken: q.caller.Token, Request: q.id, Size: q.body.asked.size()}
+	e.ID, e.At, e.Kind, e.Question, e.Answer, e.Revision, e.Refused = d.id, q.now, kind, *p, d.answer, q.revision, d.problem
+	e.Client, e.Principal, e.CallerToken, e.Request, e.Size = q.caller.Client, q.caller.Principal, q.caller.Token, q.id, q.body.asked.size()
 	if v != nil {
 		e.Token, e.Grant, e.Session, e.Application = v.Token, v.Grant, v.Session, v.Client
 	}
