@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,29 +104,25 @@ func propagation(t *testing.T, w *world, n int) {
 	}
 	runtime.GC()
 	var took []time.Duration
-	var mu sync.Mutex
+	knew := make([]time.Time, n)
 	for round := range 20 {
 		var wg sync.WaitGroup
-		var at atomic.Int64 // the acknowledgement
 		change := status("p1", fmt.Sprint("r", round))
 		before := w.at.Revision()
-		for _, e := range edges {
+		for i, e := range edges {
 			wg.Go(func() {
 				if _, _, err := e.At(t.Context(), before+1); err != nil {
 					t.Error(err)
 				}
-				now := time.Now().UnixNano()
-				for at.Load() == 0 {
-					runtime.Gosched()
-				}
-				mu.Lock()
-				took = append(took, time.Duration(max(0, now-at.Load())))
-				mu.Unlock()
+				knew[i] = time.Now()
 			})
 		}
 		w.mustWrite(change)
-		at.Store(time.Now().UnixNano())
+		acknowledged := time.Now()
 		wg.Wait()
+		for i := range knew {
+			took = append(took, max(0, knew[i].Sub(acknowledged)))
+		}
 		for _, e := range edges {
 			w.reach(e)
 		}

@@ -69,7 +69,7 @@ func TestARingForgetsTheOldestBeyondItsBounds(t *testing.T) {
 	_, _, more, _ := r.After(0)
 	var gone []int
 	push := func(size, at int) {
-		for _, f := range r.Push(make([]byte, size), at) {
+		for _, f := range r.Push(Frame[int]{make([]byte, size), at}) {
 			gone = append(gone, f.At)
 		}
 	}

@@ -32,13 +32,15 @@ func NewRing[T any](frames, bytes int) *Ring[T] {
 	return &Ring[T]{mostFrames: frames, mostBytes: bytes, more: make(chan struct{})}
 }
 
-// Push adds a frame, forgets the oldest beyond the bounds, which it returns, and
-// wakes everybody.
-func (r *Ring[T]) Push(wire []byte, at T) (forgotten []Frame[T]) {
+// Push adds frames, forgets the oldest beyond the bounds, which it returns, and wakes
+// everybody, once for all of them.
+func (r *Ring[T]) Push(frames ...Frame[T]) (forgotten []Frame[T]) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.frames = append(r.frames, Frame[T]{wire, at})
-	r.bytes += len(wire)
+	r.frames = append(r.frames, frames...)
+	for i := range frames {
+		r.bytes += len(frames[i].Wire)
+	}
 	drop := 0
 	for drop < len(r.frames)-1 && (len(r.frames)-drop > r.mostFrames || r.bytes > r.mostBytes) {
 		r.bytes -= len(r.frames[drop].Wire)

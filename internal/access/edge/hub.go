@@ -142,11 +142,7 @@ func (h *hub) advance(ctx context.Context) error {
 	}
 	refused(now.graph, seen)
 	for name, l := range h.lines {
-		err := l.advance(now, seen)
-		if err == nil {
-			err = l.head(key)
-		}
-		if err != nil { // followers come back and start over
+		if err := l.advance(now, seen, key); err != nil { // followers come back and start over
 			h.s.o.Logger.Info("a stream to edges starts over", "realm", h.Realm, "why", err)
 			l.stop()
 			delete(h.lines, name)
@@ -238,7 +234,8 @@ func (h *hub) line(ctx context.Context, types []string) (*line, error) {
 		}
 		l.slice = replica.NewSlice(now.set, now.graph, types)
 	}
-	l.push(nil, false)
+	l.add(nil, false)
+	l.push()
 	h.lines[name] = l
 	return l, nil
 }
@@ -257,6 +254,7 @@ type line struct {
 	told  facts
 	seq   int64
 	chain replica.Chain
+	made  []feed.Frame[mark] // and not in the ring yet
 }
 
 // mark is what the line knows a frame by: where it stands behind it.
@@ -269,13 +267,30 @@ type mark struct {
 // errOther says that a line cannot go on with what is known now.
 var errOther = fault.New(fault.Unavailable, "slice_changed", "other facts belong to the slice now")
 
-// advance tells how what is known of some entities has changed.
-func (l *line) advance(now facts, seen map[graph.Entity]bool) error {
+// advance tells how what is known of some entities has changed, and signs where the
+// line stands then: one signature for all who follow. The change and its head are
+// added at once, for each addition wakes all of them.
+func (l *line) advance(now facts, seen map[graph.Entity]bool, key *jose.Key) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if now.revision < l.told.revision {
-		return nil // later
+	if now.revision >= l.told.revision { // else later
+		if err := l.tell(now, seen); err != nil {
+			return err
+		}
 	}
+	text, err := l.sign(key, l.told, l.seq, l.chain, nil)
+	if err != nil {
+		return err
+	}
+	if l.h.s.o.Log.Live() == nil {
+		l.add(replica.AppendFrame(nil, replica.KindHead, text), false)
+	}
+	l.push()
+	return nil
+}
+
+// tell makes the parts that lead to what is known now. The caller holds mu.
+func (l *line) tell(now facts, seen map[graph.Entity]bool) error {
 	other := now.hash() != l.told.hash()
 	if other && (l.slice != nil || l.told.set == nil || now.set == nil) {
 		return errOther
@@ -298,6 +313,7 @@ func (l *line) advance(now facts, seen map[graph.Entity]bool) error {
 		}
 		if w.Full() {
 			l.part(w.Take())
+			l.push() // much of it need not wait
 		}
 	}
 	if !w.Empty() {
@@ -310,19 +326,7 @@ func (l *line) advance(now facts, seen map[graph.Entity]bool) error {
 func (l *line) part(payload []byte) {
 	l.seq++
 	l.chain = l.chain.Next(replica.KindPart, payload)
-	l.push(replica.AppendFrame(nil, replica.KindPart, payload), true)
-}
-
-// head signs where the line stands: one signature for all who follow.
-func (l *line) head(key *jose.Key) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	text, err := l.sign(key, l.told, l.seq, l.chain, nil)
-	if err != nil || l.h.s.o.Log.Live() != nil {
-		return err
-	}
-	l.push(replica.AppendFrame(nil, replica.KindHead, text), false)
-	return nil
+	l.add(replica.AppendFrame(nil, replica.KindPart, payload), true)
 }
 
 func (l *line) sign(key *jose.Key, told facts, seq int64, chain replica.Chain, next *replica.Chain) ([]byte, error) {
@@ -335,8 +339,16 @@ func (l *line) sign(key *jose.Key, told facts, seq int64, chain replica.Chain, n
 	return []byte(jws), err
 }
 
-// push adds a frame. The caller holds mu.
-func (l *line) push(wire []byte, part bool) { l.ring.Push(wire, mark{part, l.seq, l.chain}) }
+// add makes a frame of what is to be sent next. The caller holds mu.
+func (l *line) add(wire []byte, part bool) {
+	l.made = append(l.made, feed.Frame[mark]{Wire: wire, At: mark{part, l.seq, l.chain}})
+}
+
+// push sends what was made. The caller holds mu.
+func (l *line) push() {
+	l.ring.Push(l.made...)
+	l.made = nil
+}
 
 // resume finds where a follower goes on that stands at seq with this chain.
 func (l *line) resume(id string, seq int64, chain replica.Chain) (next int64, ok bool) {

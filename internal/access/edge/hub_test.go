@@ -1,11 +1,20 @@
 package edge
 
 import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"maps"
 	"testing"
+	"time"
 
 	"github.com/cardea-id/cardea/internal/access/graph"
+	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/access/replica"
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/jose"
 )
 
 // Followers hear of everybody who is refused with a group, though the event names
@@ -33,5 +42,66 @@ func TestWhoIsRefusedWithAGroupIsTold(t *testing.T) {
 		if !maps.Equal(c.seen, c.want) {
 			t.Errorf("%v, want %v", c.seen, c.want)
 		}
+	}
+}
+
+// watched is a log in which nothing happens, and that tells when it is asked.
+type watched struct {
+	still
+	asked func()
+}
+
+func (w *watched) Live() error {
+	w.asked()
+	return nil
+}
+
+// A change goes out together with the head that vouches for it: each addition wakes
+// a thousand followers.
+func TestAChangeAndItsHeadGoOutAtOnce(t *testing.T) {
+	set, err := policy.Compile(policy.Source{Schema: policy.File{Name: "schema.cedarschema", Text: []byte("entity user;")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := jose.ParseKey("k", jose.ES256, der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, revision := graph.Empty(), int64(1)
+	log := &watched{asked: func() {}}
+	s := New(Options{Log: log, Now: time.Now, Signer: func(context.Context, string) (*jose.Key, error) { return key, nil },
+		Snapshot: func(context.Context, string, audit.Position) (*policy.Snapshot, audit.Position, error) {
+			return policy.NewSnapshot(set, known, revision), audit.Position{}, nil
+		}})
+	h := newHub(s, "r", "https://r.example")
+	t.Cleanup(h.Stop)
+	l, err := h.line(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := l.ring.Next()
+	ada := graph.Entity{Type: "user", ID: "ada"}
+	if known, err = known.Apply(graph.Change{Set: []graph.Attribute{{Entity: ada, Name: "status", Value: "active"}}}); err != nil {
+		t.Fatal(err)
+	}
+	revision++
+	h.note(Touch{Seen: []graph.Entity{ada}}, audit.Position{})
+	log.asked = func() {
+		if got := l.ring.Next(); got != next {
+			t.Errorf("%d frames went out before their head", got-next)
+		}
+	}
+	h.carryOn()
+	frames, _, _, ok := l.ring.After(next)
+	if !ok || len(frames) != 2 || frames[0].Wire[0] != replica.KindPart || frames[1].Wire[0] != replica.KindHead {
+		t.Errorf("%d frames, want a part and a head", len(frames))
 	}
 }

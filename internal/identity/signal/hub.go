@@ -138,7 +138,7 @@ func whole(v any) int64 {
 
 // push adds a frame. The caller holds mu.
 func (h *hub) push(wire []byte, at mark) {
-	for _, old := range h.ring.Push(wire, at) {
+	for _, old := range h.ring.Push(feed.Frame[mark]{Wire: wire, At: at}) {
 		if old.At.delta {
 			h.base = old.At.pos
 		}
