@@ -201,15 +201,17 @@ func (f facts) hash() string {
 	return f.set.Hash()
 }
 
-// line returns the line of some types of resources, none for the whole realm.
+// line returns the line of some types of resources, none for the whole realm, to be
+// followed until leave.
 func (h *hub) line(ctx context.Context, types []string) (*line, error) {
 	h.making.Lock()
 	defer h.making.Unlock()
 	name := strings.Join(types, " ")
 	if l := h.lines[name]; l != nil {
+		l.followers++
 		return l, nil
 	}
-	if len(h.lines) >= maxLines {
+	if len(h.lines) >= maxLines && !h.makeRoom() {
 		return nil, feed.Unavailable("this node makes no further streams for slices of this realm")
 	}
 	// Whatever was noted before this moment is in the snapshot; what comes later
@@ -221,7 +223,7 @@ func (h *hub) line(ctx context.Context, types []string) (*line, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &line{h: h, id: rand.Text()[:16], types: types, told: now, ring: feed.NewRing[mark](keepFrames, keepBytes)}
+	l := &line{h: h, id: rand.Text()[:16], types: types, told: now, followers: 1, ring: feed.NewRing[mark](keepFrames, keepBytes)}
 	l.live, l.stop = context.WithCancel(h.Live)
 	if len(types) > 0 {
 		if now.set == nil {
@@ -240,6 +242,26 @@ func (h *hub) line(ctx context.Context, types []string) (*line, error) {
 	return l, nil
 }
 
+// leave ends what line began.
+func (h *hub) leave(l *line) {
+	h.making.Lock()
+	defer h.making.Unlock()
+	l.followers--
+}
+
+// makeRoom ends a line that nobody follows, and reports whether there was one. The
+// caller holds making.
+func (h *hub) makeRoom() bool {
+	for name, l := range h.lines {
+		if l.followers == 0 {
+			l.stop()
+			delete(h.lines, name)
+			return true
+		}
+	}
+	return false
+}
+
 // line is the stream of a realm or a slice of it.
 type line struct {
 	h     *hub
@@ -249,6 +271,8 @@ type line struct {
 	ring  *feed.Ring[mark]
 	live  context.Context // ends when the line does
 	stop  context.CancelFunc
+
+	followers int // guarded by hub.making
 
 	mu    sync.Mutex // held while frames are added
 	told  facts

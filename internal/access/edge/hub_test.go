@@ -6,7 +6,9 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"fmt"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/access/replica"
 	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/jose"
 )
 
@@ -103,5 +106,47 @@ func TestAChangeAndItsHeadGoOutAtOnce(t *testing.T) {
 	frames, _, _, ok := l.ring.After(next)
 	if !ok || len(frames) != 2 || frames[0].Wire[0] != replica.KindPart || frames[1].Wire[0] != replica.KindHead {
 		t.Errorf("%d frames, want a part and a head", len(frames))
+	}
+}
+
+// A node makes so many slices of a realm at once, not in all its life: one that
+// nobody follows any more makes room for another.
+func TestASliceThatNobodyFollowsMakesRoom(t *testing.T) {
+	var schema strings.Builder
+	schema.WriteString("entity user;\n")
+	for n := range maxLines + 1 {
+		fmt.Fprintf(&schema, "entity t%d; action a%d appliesTo { principal: user, resource: t%d };\n", n, n, n)
+	}
+	set, err := policy.Compile(policy.Source{Schema: policy.File{Name: "schema.cedarschema", Text: []byte(schema.String())}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(Options{Log: still{}, Now: time.Now, Snapshot: func(context.Context, string, audit.Position) (*policy.Snapshot, audit.Position, error) {
+		return policy.NewSnapshot(set, graph.Empty(), 1), audit.Position{}, nil
+	}})
+	h := newHub(s, "r", "https://r.example")
+	t.Cleanup(h.Stop)
+	follow := func(n int) (*line, error) { return h.line(t.Context(), []string{fmt.Sprint("t", n)}) }
+	var all []*line
+	for n := range maxLines {
+		l, err := follow(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, l)
+	}
+	if _, err := follow(maxLines); !fault.Is(err, fault.Unavailable) {
+		t.Fatalf("one more than can be made: %v", err)
+	}
+	if same, err := follow(3); err != nil || same != all[3] {
+		t.Fatalf("a second one who follows: %p %v, want %p", same, err, all[3])
+	}
+	h.leave(all[3])
+	h.leave(all[7])
+	if _, err := follow(maxLines); err != nil {
+		t.Errorf("where nobody follows one of them: %v", err)
+	}
+	if all[3].live.Err() != nil || all[7].live.Err() == nil {
+		t.Error("another slice than the one that nobody follows made room")
 	}
 }

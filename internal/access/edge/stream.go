@@ -91,6 +91,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	defer h.leave(l)
 	next, resumed := l.resume(at.line, at.seq, at.chain)
 	if !resumed {
 		select {
