@@ -17,7 +17,7 @@ import (
 const (
 	mediaBundle = "application/vnd.openpolicyagent.bundles"
 	maxWait     = 5 * time.Minute
-	maxWaiting  = 20_000
+	maxWaiting  = 20_000      // agents at a node
 	writeLimit  = time.Minute // for a bundle to be taken
 )
 
@@ -114,11 +114,10 @@ func (s *Server) await(w http.ResponseWriter, r *http.Request, a asked, wait tim
 	if b, err = get(r.Context(), a); b != nil || err != nil || wait == 0 {
 		return b, false, err
 	}
-	if s.waiting.Add(1) > maxWaiting {
-		s.waiting.Add(-1)
+	if !s.waiting.Take(a.realm.Name) {
 		return nil, false, fault.New(fault.Unavailable, "too_many_waiting", "too many agents wait at this node").WithRetry(10 * time.Second)
 	}
-	defer s.waiting.Add(-1)
+	defer s.waiting.Leave(a.realm.Name)
 	if err := patient(w); err != nil {
 		return nil, false, err
 	}

@@ -6,7 +6,6 @@ package opa
 import (
 	"context"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/access/agent"
@@ -46,12 +45,14 @@ const (
 // Server is the door.
 type Server struct {
 	o       Options
-	waiting atomic.Int64
+	waiting *Seats
 	closing chan struct{}
 }
 
 // New returns the door.
-func New(o Options) *Server { return &Server{o: o, closing: make(chan struct{})} }
+func New(o Options) *Server {
+	return &Server{o: o, waiting: NewSeats(maxWaiting), closing: make(chan struct{})}
+}
 
 // Close ends the waiting of all agents. Call it once.
 func (s *Server) Close() { close(s.closing) }

@@ -102,11 +102,10 @@ func (s *Server) pubsub(w http.ResponseWriter, r *http.Request) error {
 	if k.policy, k.facts, err = s.o.Plane.Tags(r.Context(), rl.Name, rl.Issuer); err != nil {
 		return err
 	}
-	if s.open.Add(1) > mostOpen {
-		s.open.Add(-1)
+	if !s.open.Take(rl.Name) {
 		return busy()
 	}
-	defer s.open.Add(-1)
+	defer s.open.Leave(rl.Name)
 	if k.socket, err = accept(w, r); err != nil {
 		if k.socket != nil {
 			return nil // the status has been sent

@@ -6,7 +6,6 @@ package opal
 import (
 	"encoding/json"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/access/agent"
@@ -36,12 +35,14 @@ type Options struct {
 // Server is the door.
 type Server struct {
 	o       Options
-	open    atomic.Int64
+	open    *opa.Seats
 	closing chan struct{}
 }
 
 // New returns the door.
-func New(o Options) *Server { return &Server{o: o, closing: make(chan struct{})} }
+func New(o Options) *Server {
+	return &Server{o: o, open: opa.NewSeats(mostOpen), closing: make(chan struct{})}
+}
 
 // Close ends all connections. Call it once.
 func (s *Server) Close() { close(s.closing) }
