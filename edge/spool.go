@@ -256,7 +256,7 @@ func (e *Edge) upload(ctx context.Context) {
 				wait = max(min(wait*2, longPause), min(after, mostPause))
 				break
 			}
-			e.log.done(s, err != nil)
+			e.log.done(s, err != nil && !errors.Is(err, errPartly))
 			wait = handIn
 		}
 	}
@@ -294,14 +294,31 @@ func (e *Edge) handIn(ctx context.Context, s segment) (again time.Duration, err 
 	defer res.Body.Close()
 	switch {
 	case res.StatusCode/100 == 2:
-		_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 4<<10))
+		text, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10))
 		e.log.tell(lost)
-		return done, nil
+		return done, e.log.partly(text)
 	case res.StatusCode == http.StatusBadRequest, res.StatusCode == http.StatusRequestEntityTooLarge:
 		return done, refused(res)
 	}
 	seconds, _ := strconv.ParseUint(res.Header.Get("Retry-After"), 10, 16) // without it: as soon as before
 	return time.Duration(seconds) * time.Second, refused(res)
+}
+
+// errPartly says that the server refused some of the decisions of a file.
+var errPartly = errors.New("edge: the server refuses decisions")
+
+// partly counts what the server refused of decisions that it took otherwise. It has
+// counted them as well.
+func (p *spool) partly(answer []byte) error {
+	var in replica.HandedIn
+	if len(answer) == 0 || json.Unmarshal(answer, &in) != nil || in.Refused <= 0 {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lost += int64(in.Refused)
+	p.told += int64(in.Refused)
+	return fmt.Errorf("%w: %d of %d: %s", errPartly, in.Refused, in.Taken+in.Refused, in.Why)
 }
 
 func (p *spool) untold() int64 {

@@ -25,6 +25,7 @@ type inbox struct {
 	tries  []time.Time
 	taken  int
 	lost   int
+	says   string // the answer
 }
 
 func (b *inbox) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -32,12 +33,12 @@ func (b *inbox) RoundTrip(r *http.Request) (*http.Response, error) {
 	defer b.mu.Unlock()
 	text, _ := io.ReadAll(r.Body)
 	b.tries = append(b.tries, time.Now())
-	if b.status == http.StatusNoContent {
+	if b.status/100 == 2 {
 		b.taken += strings.Count(string(text), "\n")
 		n, _ := strconv.Atoi(r.URL.Query().Get("lost"))
 		b.lost += n
 	}
-	return &http.Response{StatusCode: b.status, Header: http.Header{"Retry-After": {b.after}}, Body: io.NopCloser(strings.NewReader(""))}, nil
+	return &http.Response{StatusCode: b.status, Header: http.Header{"Retry-After": {b.after}}, Body: io.NopCloser(strings.NewReader(b.says))}, nil
 }
 
 func (b *inbox) become(status int, after string) {
@@ -143,4 +144,35 @@ func TestALineBeyondTheBoundIsNotKept(t *testing.T) {
 	if waiting, lost := p.state(); waiting == 0 || lost != 1 {
 		t.Errorf("and then: %d bytes wait, %d decisions are lost", waiting, lost)
 	}
+}
+
+// Decisions that the server refuses are lost, and both sides know of it; the others
+// are not sent again.
+func TestRefusedDecisionsAreCountedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, err := openSpool(t.TempDir(), leastLog)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &inbox{status: http.StatusOK, says: `{"taken":2,"refused":1,"why":"decision 1 is too old"}`}
+		var troubles []string
+		e := &Edge{c: Config{Credentials: verify.ClientSecret("edge", "s"), OnError: func(err error) { troubles = append(troubles, err.Error()) }},
+			issuer: "https://id.example", client: &http.Client{Transport: b}, log: p}
+		for range 3 {
+			p.put(&replica.Decision{ID: "dec_1"})
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { e.upload(ctx) })
+		<-time.After(time.Minute)
+		cancel()
+		running.Wait()
+		waiting, lost := p.state()
+		if waiting != 0 || lost != 1 || p.untold() != 0 || len(b.tries) != 1 || len(troubles) != 1 || !strings.Contains(troubles[0], "1 of 3: decision 1 is too old") {
+			t.Errorf("%d bytes wait, %d lost, %d untold after %d tries: %q", waiting, lost, p.untold(), len(b.tries), troubles)
+		}
+		if err := p.close(); err != nil {
+			t.Error(err)
+		}
+	})
 }

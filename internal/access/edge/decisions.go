@@ -2,6 +2,7 @@ package edge
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -24,7 +25,8 @@ const oldest = 30 * 24 * time.Hour
 // decisions takes what an edge decided, a JSON object a line. It is in order
 // whatever the realm keeps: an edge need not know. What there is no room for now
 // is a 503, and the edge keeps it and tries again. lost is how many there was no
-// room for at the edge since it was last asked.
+// room for at the edge since it was last asked. Those that are refused do not hold
+// up the others: they count as lost, and the edge is told.
 func (s *Server) decisions(w http.ResponseWriter, r *http.Request) error {
 	rl := realm.From(r.Context())
 	if rl == nil {
@@ -51,21 +53,45 @@ func (s *Server) decisions(w http.ResponseWriter, r *http.Request) error {
 	}
 	now := s.o.Now()
 	var all []*replica.Decision
-	dec := json.NewDecoder(strings.NewReader(text))
-	dec.UseNumber()
-	for dec.More() {
-		d := &replica.Decision{}
-		if err := dec.Decode(d); err != nil {
-			return fault.New(fault.Invalid, "decision_invalid", "decision %d is not one that an edge writes", len(all)+1)
+	refused, why := 0, ""
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
 		}
-		if d.At.After(now.Add(time.Minute)) || d.At.Before(now.Add(-oldest)) || !id.Valid(journal.Prefix, d.ID) {
-			return fault.New(fault.Invalid, "decision_invalid", "decision %d has no id such as dec_…, or is not of the last 30 days", len(all)+1)
+		d, problem := readDecision(line, now)
+		if problem == "" {
+			all = append(all, d)
+			continue
 		}
-		all = append(all, d)
+		if refused++; why == "" {
+			why = fmt.Sprintf("decision %d %s", len(all)+refused, problem)
+		}
 	}
-	if len(all) > 0 && !s.o.Note(rl, who.Client, all, int64(lost)) {
+	if len(all) == 0 && refused > 0 {
+		return fault.New(fault.Invalid, "decision_invalid", "%s; there is none that can be taken", why)
+	}
+	if len(all) > 0 && !s.o.Note(rl, who.Client, all, int64(lost)+int64(refused)) {
 		return fault.New(fault.Unavailable, "decisions_busy", "there is no room for decisions just now").WithRetry(5 * time.Second)
 	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	if refused == 0 {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	s.o.Logger.Warn("decisions of an edge were refused", "realm", rl.Name, "client", who.Client, "taken", len(all), "refused", refused, "why", why)
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(replica.HandedIn{Taken: len(all), Refused: refused, Why: why})
+}
+
+// readDecision reads one line, or says what is wrong with it.
+func readDecision(line string, now time.Time) (d *replica.Decision, problem string) {
+	d = &replica.Decision{}
+	dec := json.NewDecoder(strings.NewReader(line))
+	dec.UseNumber()
+	if dec.Decode(d) != nil || dec.More() {
+		return nil, "is not one that an edge writes"
+	}
+	if d.At.After(now.Add(time.Minute)) || d.At.Before(now.Add(-oldest)) || !id.Valid(journal.Prefix, d.ID) {
+		return nil, "has no id such as dec_…, or is not of the last 30 days"
+	}
+	return d, ""
 }

@@ -45,16 +45,29 @@ func TestDecisionsAreHandedIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Routes(m.Door("edge", Fail))
-	post := func(query string, at time.Time) *httptest.ResponseRecorder {
-		line := fmt.Sprintf(`{"id":%q,"at":%q}`+"\n", id.New(journal.Prefix, at), at.Format(time.RFC3339))
-		r := httptest.NewRequest("POST", Path+"/decisions"+query, strings.NewReader(line+line))
+	send := func(query, body string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("POST", Path+"/decisions"+query, strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/x-ndjson")
 		w := httptest.NewRecorder()
 		m.ServeHTTP(w, r.WithContext(realm.With(r.Context(), &realm.Realm{Name: "r", Issuer: "https://r.example"})))
 		return w
 	}
+	post := func(query string, at time.Time) *httptest.ResponseRecorder {
+		line := fmt.Sprintf(`{"id":%q,"at":%q}`+"\n", id.New(journal.Prefix, at), at.Format(time.RFC3339))
+		return send(query, line+line)
+	}
 	if w := post("?lost=3", now); w.Code != http.StatusNoContent || noted != 2 || lost != 3 {
 		t.Errorf("%d %s: %d noted, %d lost", w.Code, w.Body, noted, lost)
+	}
+	// One that is refused takes no other with it, and is counted.
+	one := func(at time.Time) string {
+		return fmt.Sprintf(`{"id":%q,"at":%q}`+"\n", id.New(journal.Prefix, at), at.Format(time.RFC3339))
+	}
+	noted, lost = 0, 0
+	old := now.Add(-31 * 24 * time.Hour)
+	w := send("?lost=1", one(now)+one(old)+"{]\n"+one(now)+one(old))
+	if w.Code != http.StatusOK || noted != 2 || lost != 4 || strings.TrimSpace(w.Body.String()) != `{"taken":2,"refused":3,"why":"decision 2 has no id such as dec_…, or is not of the last 30 days"}` {
+		t.Errorf("some of them too old: %d %s: %d noted, %d lost", w.Code, w.Body, noted, lost)
 	}
 	full = true
 	if w := post("?lost=0", now); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "5" || noted != 2 {

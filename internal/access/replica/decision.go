@@ -25,3 +25,10 @@ type Decision struct {
 	Session     string `json:"session,omitempty"`
 	Application string `json:"application,omitempty"`
 }
+
+// HandedIn is what a server says of decisions of which it took some only.
+type HandedIn struct {
+	Taken   int    `json:"taken"`
+	Refused int    `json:"refused"`
+	Why     string `json:"why"` // of the first
+}
