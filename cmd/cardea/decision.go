@@ -79,7 +79,10 @@ func because(refused string, a api.AccessAnswer) string {
 	}
 	var all []string
 	for _, r := range a.Reasons {
-		text := firstOf(r.Text, r.Error)
+		text := r.Text
+		if r.Error != "" {
+			text = strings.TrimPrefix(text+": "+r.Error, ": ")
+		}
 		if r.Policy != "" {
 			text = r.Policy + ": " + text
 		}

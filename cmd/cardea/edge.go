@@ -96,10 +96,18 @@ func (c *console) runEdge(ctx context.Context, b *beside) error {
 	}
 	handler, err := local.Handler(local.Options{Edge: e, Base: base, Detail: b.detail, Key: key, Now: time.Now})
 	if err == nil {
-		fmt.Fprintf(c.out, "cardea: edge on %s, at revision %s\n", b.listen, e.Health().Revision)
+		fmt.Fprintf(c.out, "cardea: edge on %s, %s\n", b.listen, begun(e.Health()))
 		err = web.NewServer(handler, nil, log).Serve(ctx, ln)
 	}
 	return errors.Join(err, e.Close())
+}
+
+// begun says what an edge decides by when it starts.
+func begun(h edge.Health) string {
+	if !h.Ready {
+		return "without facts: everything is denied until they have come from the server"
+	}
+	return "with the facts of revision " + h.Revision
 }
 
 func fileLine(path string) (string, error) {
