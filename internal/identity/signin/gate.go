@@ -256,6 +256,9 @@ func (g gate) usual(at *spot, reached string) (bool, error) {
 	if !g.f.Pending && !below(reached, least) {
 		return false, nil // and of its owner's wish it was when it began
 	}
+	if !below(reached, higher(least, token.AAL2)) {
+		return false, nil // and what factors there are is nothing to it
+	}
 	if err := g.hold(at); err != nil {
 		return false, err
 	}
