@@ -403,6 +403,21 @@ func TestAChallengeIsGoodForOneThingOnce(t *testing.T) {
 				t.Errorf("%s: %v", what, err)
 			}
 		}
+		// A challenge to make a passkey proves nobody. Leave the purpose out of
+		// challengeMAC to see it fail.
+		var making, asking map[string]any
+		for text, to := range map[*map[string]any][]byte{&making: e.creation(t, ada), &asking: e.request(t, confirm(ada))} {
+			if err := json.Unmarshal(to, text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		asking["challenge"] = making["challenge"]
+		mixed, err := json.Marshal(asking)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = e.assert(t, confirm(ada), a.Get(mixed))
+		e.refuses(t, "confirmed by what was to make one", err, "passkey_refused", "challenge")
 		// Options of one person do not make a passkey of another, nor in another realm.
 		_, err = e.register(t, bob, pk.New(site).Create(e.creation(t, ada)))
 		e.refuses(t, "registered as another", err, "passkey_refused", "challenge")
@@ -454,6 +469,45 @@ func TestOfManyAtOnceOneUsesAChallenge(t *testing.T) {
 		wait.Wait()
 		if opened != 1 {
 			t.Errorf("%d of 20 opened, want 1", opened)
+		}
+	})
+}
+
+// TestAUseHoldsForThePasskeyAsItWas: WA-10. What was found right is written down
+// only while the passkey is as it was found: of two answers that count alike one
+// opens something, and none of a passkey that is removed meanwhile. Leave
+// "data = $3" out of askUse to see it fail.
+func TestAUseHoldsForThePasskeyAsItWas(t *testing.T) {
+	run(t, func(t *testing.T, e env) {
+		a := pk.New(site)
+		a.Step = 1
+		c := e.passkey(t, a, e.person(t, "ada"))
+		look := func() *credential.PasskeyUse {
+			t.Helper()
+			_, use, err := e.passkeys.Evaluate(t.Context(), audittest.By, dbtest.Realm, credential.PasskeyAttempt{Ceremony: signIn(), Answer: a.Get(e.request(t, signIn()))})
+			if err != nil || use == nil {
+				t.Fatalf("%+v, %v", use, err)
+			}
+			return use
+		}
+		write := func(use *credential.PasskeyUse) error {
+			return e.DB.UpdateRC(t.Context(), dbtest.Realm, func(tx *db.Tx) error { return use.AskTx(tx)() })
+		}
+		first := look()
+		a.Keys[0].Count-- // a copy has the same count
+		second := look()
+		if err := write(first); err != nil {
+			t.Fatal(err)
+		}
+		if err := write(second); !credential.Refused(err) {
+			t.Errorf("the same count again: %v", err)
+		}
+		third := look()
+		if err := e.store.Revoke(t.Context(), audittest.By, dbtest.Realm, c.ID, "test"); err != nil {
+			t.Fatal(err)
+		}
+		if err := write(third); !credential.Refused(err) {
+			t.Errorf("of a removed one: %v", err)
 		}
 	})
 }
@@ -513,9 +567,12 @@ func TestACounterThatGoesBackIsAnEvent(t *testing.T) {
 		}
 		e.set(t, map[string]any{"passkey_regression": "report"})
 		a.Keys[0].Count = 1
-		if err := in(); err != nil || events() != 3 {
+		answer := a.Get(e.request(t, signIn()))
+		if _, err := e.assert(t, signIn(), answer); err != nil || events() != 3 {
 			t.Errorf("reported only: %v and %d events", err, events())
 		}
+		_, err := e.assert(t, signIn(), answer)
+		e.refuses(t, "the reported one again", err, "passkey_expired", "challenge_reused")
 		e.set(t, map[string]any{"passkey_regression": nil})
 		e.refuses(t, "the count is not lowered by a copy", in(), "passkey_refused", "counter_regression")
 		a.Keys[0].Count = 9

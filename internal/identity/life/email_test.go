@@ -2,12 +2,14 @@ package life_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/app/apptest"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -107,6 +109,39 @@ func TestAChangedAddressComesBack(t *testing.T) {
 		must(t, e.Desk.SetPassword(ctx, audit.System, realm.Default, string(password), secret.Text("another heron reads the paper")))
 		if signsIn(t, e, "ada@example.com", chosen) {
 			t.Error("the thief's password still opens the account")
+		}
+	})
+}
+
+// A change of address on its way is its person's alone, and dies with the
+// circumstances in which it was asked for: with the password, and with the era.
+func TestAChangeOfAddressDiesWithItsCircumstances(t *testing.T) {
+	apptest.Run(t, func(t *testing.T, e *apptest.Env) {
+		ctx := context.Background()
+		ada, grace := e.Person(t, realm.Default, "ada@example.com"), e.Person(t, realm.Default, "grace@example.com")
+		confirm := func(id, link string) error {
+			return e.Desk.Confirm(ctx, audit.System, realm.Default, id, link)
+		}
+		for what, change := range map[string]func() error{
+			"another password, with nobody signed out": func() error {
+				_, err := e.Passwords.Replace(ctx, audit.System, realm.Default, credential.Change{Principal: ada.ID, Current: secret.Text(apptest.Password), Next: "a heron on the other bank", Keep: true})
+				return err
+			},
+			"suspended and let in again": func() error {
+				must(t, e.Grants.SuspendPrincipal(ctx, audit.System, realm.Default, ada.ID, "test", nil))
+				return e.People.Activate(ctx, audit.System, realm.Default, ada.ID)
+			},
+		} {
+			to := strings.Fields(what)[0] + "@example.net"
+			must(t, e.Desk.AskChange(ctx, audit.System, realm.Default, ada.ID, to, "en"))
+			link := mailed(t, e, to, "/account/email/confirm")
+			if err := confirm(grace.ID, link); !fault.Is(err, fault.NotFound) {
+				t.Errorf("used by somebody else: %v", err)
+			}
+			must(t, change())
+			if err := confirm(ada.ID, link); !fault.Is(err, fault.NotFound) {
+				t.Errorf("%s: %v", what, err)
+			}
 		}
 	})
 }

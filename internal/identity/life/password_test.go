@@ -141,6 +141,10 @@ func TestLinkDiesWithItsCircumstances(t *testing.T) {
 		"an address less": func(e *apptest.Env, id string) error {
 			return e.People.RemoveEmail(ctx, audit.System, realm.Default, id, "ada@example.org")
 		},
+		"another password, with nobody signed out": func(e *apptest.Env, id string) error {
+			_, err := e.Passwords.Replace(ctx, audit.System, realm.Default, credential.Change{Principal: id, Current: secret.Text(apptest.Password), Next: "a heron on the other bank", Keep: true})
+			return err
+		},
 		"suspended and let in again": func(e *apptest.Env, id string) error {
 			if err := e.Grants.SuspendPrincipal(ctx, audit.System, realm.Default, id, "test", nil); err != nil {
 				return err
