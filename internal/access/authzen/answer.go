@@ -13,13 +13,57 @@ import (
 // tells the caller is the realm's setting: nothing but the decision's id and
 // revision, the reasons, or also the way through the relations.
 func (d *decision) append(b []byte, q *request) []byte {
-	detail := q.realm.Settings.DecisionDetail
 	b = strconv.AppendBool(append(b, `{"decision":`...), d.answer.Allowed)
 	b = append(b, `,"context":{`...)
 	start := len(b)
 	if d.id != "" {
 		b = member(b, start, "id", d.id)
 	}
+	what, usual := d.rests(q)
+	if t := &q.told; usual && t.from > 0 && t.what == what {
+		return append(b, b[t.from:t.to]...)
+	}
+	from := len(b)
+	b = d.appendRest(b, start, q)
+	if usual {
+		q.told = told{what, from, len(b)}
+	}
+	return b
+}
+
+// rest is what the answer behind its id follows from, for most: a yes or a no of the
+// same policies.
+type rest struct {
+	reasons     *policy.Reason
+	determining *string
+	said, by    int
+}
+
+// told is where in a batch an answer is written with such a rest.
+type told struct {
+	what     rest
+	from, to int
+}
+
+func (d *decision) rests(q *request) (r rest, usual bool) {
+	a := &d.answer
+	if d.id == "" || d.problem != "" || d.stale || d.elsewhere != "" || a.StepUp != nil || q.apart || len(a.Path) > 0 && q.realm.Settings.DecisionDetail == realm.DetailFull {
+		return r, false
+	}
+	return rest{first(a.Reasons), first(a.Determining), len(a.Reasons), len(a.Determining)}, true
+}
+
+// first is where a slice begins, nil if it is empty.
+func first[T any](all []T) *T {
+	if len(all) == 0 {
+		return nil
+	}
+	return &all[0]
+}
+
+// appendRest writes what follows the id.
+func (d *decision) appendRest(b []byte, start int, q *request) []byte {
+	detail := q.realm.Settings.DecisionDetail
 	switch {
 	case d.elsewhere != "":
 		b = member(b, start, "revision", d.elsewhere)

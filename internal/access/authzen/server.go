@@ -150,6 +150,7 @@ type request struct {
 	left        int // questions that are not answered yet, with the one at hand
 	ids         []string
 	entries     []journal.Entry
+	told        told
 	single, all prepared // a question, and those that say nothing but the resource
 }
 
