@@ -56,7 +56,7 @@ func (g *Graph) Apply(c Change) (*Graph, error) {
 		}
 		next = &w.Graph
 	}
-	if n := int(next.base.count()); next.Stale() && (n <= rebuildSmall || next.patched > rebuildAt+n) {
+	if n := int(next.base.count()); next.Stale() && (n <= rebuildSmall || next.changed() > rebuildAt+n) {
 		return next.rebuild(Change{})
 	}
 	return next, nil
@@ -65,7 +65,11 @@ func (g *Graph) Apply(c Change) (*Graph, error) {
 // Stale reports whether so much differs from the compact part that Compact is worth
 // its time. Apply calls it by itself only where that is short, or when there is more
 // that differs than not.
-func (g *Graph) Stale() bool { return g.patched > rebuildAt+int(g.base.count())/4 }
+func (g *Graph) Stale() bool { return g.changed() > rebuildAt+int(g.base.count())/4 }
+
+// changed is about how many nodes differ from the compact part: one whose relations
+// and attributes both do counts twice.
+func (g *Graph) changed() int { return g.patched + g.learned }
 
 // Compact returns the same graph, made compact.
 func (g *Graph) Compact() (*Graph, error) { return g.rebuild(Change{}) }
@@ -258,16 +262,27 @@ func (w *writer) drop(e Entity) {
 	if f := w.Facts(n); f != nil {
 		w.attributes -= f.Len()
 		w.tell(e.Type, "", -f.sum(hashEntity(e)))
-		w.facts = w.facts.set(w.by, uint32(n), nil)
+		w.learn(n, nil)
 	}
+}
+
+// learn puts what is known of a node in the place of what was.
+func (w *writer) learn(n Node, f *Facts) {
+	if _, ok := w.facts.get(uint32(n)); !ok {
+		w.learned++
+	}
+	w.facts = w.facts.set(w.by, uint32(n), f)
 }
 
 func (w *writer) set(a Attribute) {
 	n := w.intern(a.Entity)
 	old := w.Facts(n)
+	if old.says(a.Name, a.Value) {
+		return
+	}
 	f := old.with(a.Name, a.Value)
 	w.count(a.Entity, old, f)
-	w.facts = w.facts.set(w.by, uint32(n), f)
+	w.learn(n, f)
 }
 
 // count counts what is known of an entity now.
@@ -283,12 +298,15 @@ func (w *writer) unset(e Entity, name string) {
 		return
 	}
 	old := w.Facts(n)
+	if !old.has(name) {
+		return
+	}
 	f := old.without(name)
 	w.count(e, old, f)
 	if f.Len() == 0 {
 		f = nil
 	}
-	w.facts = w.facts.set(w.by, uint32(n), f)
+	w.learn(n, f)
 }
 
 // raise keeps the levels right below a new relation. A circle would raise them

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"cmp"
 	"fmt"
 	"hash/maphash"
 	"math"
@@ -31,7 +32,9 @@ type base struct {
 	slots  []uint32 // open hash table: node + 1
 	out    rows
 	in     rows
-	level  []uint8 // steps to the farthest that a node is inside of
+	level  []uint8  // steps to the farthest that a node is inside of
+	known  []uint32 // which of facts is about each node, plus one; nil: nothing is known
+	facts  []*Facts // no two of entities of one type say the same
 }
 
 // rows are the relations of all nodes in one direction: of node n those from
@@ -116,13 +119,18 @@ type Builder struct {
 	subject, object []uint32
 	rel             []uint16
 	expires         map[int]int64
-	facts           map[uint32]map[string]any
+
+	about, word []uint32 // attributes: of which node, and the number of their name
+	value       []any
+	words       map[string]uint32
+	named       []string
+	lately      [64]any // texts that were set last
 }
 
 // NewBuilder returns a builder that holds nothing.
 func NewBuilder() *Builder {
 	return &Builder{seed: maphash.MakeSeed(), types: map[string]uint32{}, rels: newRelations(), slots: make([]uint32, 1024),
-		expires: map[int]int64{}, facts: map[uint32]map[string]any{}}
+		expires: map[int]int64{}, words: map[string]uint32{}}
 }
 
 // Add adds a relation. Of two that differ only in their end, the later counts.
@@ -161,11 +169,28 @@ func (b *Builder) Set(a Attribute) error {
 	if err != nil {
 		return err
 	}
-	if b.facts[n] == nil {
-		b.facts[n] = map[string]any{}
+	w, ok := b.words[a.Name]
+	if !ok {
+		w = uint32(len(b.named))
+		b.words[a.Name] = w
+		b.named = append(b.named, a.Name)
 	}
-	b.facts[n][a.Name] = a.Value
+	b.about, b.word, b.value = append(b.about, n), append(b.word, w), append(b.value, b.shared(a.Value))
 	return nil
+}
+
+// shared returns a value as it was set before, if that was not long ago: a million
+// people are active.
+func (b *Builder) shared(v any) any {
+	text, ok := v.(string)
+	if !ok {
+		return v
+	}
+	at := &b.lately[maphash.String(b.seed, text)%uint64(len(b.lately))]
+	if *at != v {
+		*at = v
+	}
+	return *at
 }
 
 func (b *Builder) intern(e Entity) (uint32, error) {
@@ -226,17 +251,61 @@ func (b *Builder) Graph() (*Graph, error) {
 	for i := range b.subject {
 		b.subject[i], b.object[i] = perm[b.subject[i]], perm[b.object[i]]
 	}
+	for i, n := range b.about {
+		b.about[i] = perm[n]
+	}
 	fresh.out = b.rows(len(order), b.subject, b.object)
 	fresh.in = b.rows(len(order), b.object, b.subject)
 	g.tuples = len(fresh.out.node)
 	b.subject, b.object, b.rel, b.expires = nil, nil, nil, nil
-	by := &edit{}
-	for n, m := range b.facts {
-		g.facts = g.facts.set(by, perm[n], newFacts(m))
-		g.attributes += len(m)
-	}
+	g.attributes = b.know(fresh)
 	g.sums = g.sumAll()
 	return g, g.checkAll()
+}
+
+// know gives the nodes what was set, and counts it. Of equal names the last counts.
+func (b *Builder) know(f *base) (attributes int) {
+	if len(b.about) == 0 {
+		return 0
+	}
+	off, sorted := byNode(len(f.ends), b.about)
+	f.known = make([]uint32, len(f.ends))
+	said := &Facts{}
+	for t := range f.types {
+		first := map[uint64]uint32{} // of equal facts, by their sum
+		for n := f.starts[t]; n < f.starts[t+1]; n++ {
+			mine := sorted[off[n]:off[n+1]]
+			if len(mine) == 0 {
+				continue
+			}
+			b.gather(mine, said)
+			h := said.sum(0)
+			i, ok := first[h]
+			if !ok || !f.facts[i].equal(said) {
+				i = uint32(len(f.facts))
+				first[h] = i
+				f.facts = append(f.facts, said.clone())
+			}
+			f.known[n] = i + 1
+			attributes += said.Len()
+		}
+	}
+	b.about, b.word, b.value = nil, nil, nil
+	return attributes
+}
+
+// gather puts attributes of one node into facts, instead of what is there.
+func (b *Builder) gather(mine []uint32, into *Facts) {
+	slices.SortFunc(mine, func(i, j uint32) int {
+		return cmp.Or(strings.Compare(b.named[b.word[i]], b.named[b.word[j]]), cmp.Compare(i, j))
+	})
+	into.names, into.values = into.names[:0], into.values[:0]
+	for k, i := range mine {
+		if k+1 < len(mine) && b.word[mine[k+1]] == b.word[i] {
+			continue
+		}
+		into.names, into.values = append(into.names, b.named[b.word[i]]), append(into.values, b.value[i])
+	}
 }
 
 // sumAll is the sum of a graph that was built at once.
@@ -324,19 +393,7 @@ func (b *Builder) sort() (*base, []uint32) {
 // rows sorts the relations by one end. Of equal ones the last stays.
 func (b *Builder) rows(n int, near, far []uint32) rows {
 	r := rows{off: make([]uint32, n+1), node: make([]Node, 0, len(near)), rel: make([]uint16, 0, len(near))}
-	off := make([]uint32, n+1)
-	for _, x := range near {
-		off[x+1]++
-	}
-	for i := range n {
-		off[i+1] += off[i]
-	}
-	at := slices.Clone(off)
-	sorted := make([]uint32, len(near)) // numbers of relations, by near
-	for i, x := range near {
-		sorted[at[x]] = uint32(i)
-		at[x]++
-	}
+	off, sorted := byNode(n, near)
 	key := func(i uint32) uint64 { return edgeKey(b.rel[i], Node(far[i])) }
 	for x := range n {
 		mine := sorted[off[x]:off[x+1]]
@@ -368,4 +425,23 @@ func (b *Builder) rows(n int, near, far []uint32) rows {
 		}
 	}
 	return r
+}
+
+// byNode orders numbers by the node that they have: those of node x are sorted from
+// off[x] to off[x+1].
+func byNode(n int, of []uint32) (off, sorted []uint32) {
+	off = make([]uint32, n+1)
+	for _, x := range of {
+		off[x+1]++
+	}
+	for i := range n {
+		off[i+1] += off[i]
+	}
+	at := slices.Clone(off)
+	sorted = make([]uint32, len(of))
+	for i, x := range of {
+		sorted[at[x]] = uint32(i)
+		at[x]++
+	}
+	return off, sorted
 }

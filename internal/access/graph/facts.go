@@ -3,6 +3,7 @@ package graph
 import (
 	"iter"
 	"maps"
+	"reflect"
 	"slices"
 	"sync/atomic"
 )
@@ -23,6 +24,33 @@ func newFacts(m map[string]any) *Facts {
 		f.values = append(f.values, m[n])
 	}
 	return f
+}
+
+// equal reports whether both say the same, as values of the same types.
+func (f *Facts) equal(g *Facts) bool {
+	return slices.Equal(f.names, g.names) && reflect.DeepEqual(f.values, g.values)
+}
+
+func (f *Facts) clone() *Facts {
+	return &Facts{names: slices.Clone(f.names), values: slices.Clone(f.values)}
+}
+
+// has reports whether there is an attribute of the name.
+func (f *Facts) has(name string) bool {
+	if f == nil {
+		return false
+	}
+	_, ok := slices.BinarySearch(f.names, name)
+	return ok
+}
+
+// says reports whether an attribute has a value.
+func (f *Facts) says(name string, v any) bool {
+	if f == nil {
+		return false
+	}
+	i, ok := slices.BinarySearch(f.names, name)
+	return ok && reflect.DeepEqual(f.values[i], v)
 }
 
 // Len counts the attributes.

@@ -156,12 +156,8 @@ func (g *Graph) Attributes(e Entity) iter.Seq2[string, any] {
 
 // HasAttribute reports whether an entity has an attribute, whatever its value.
 func (g *Graph) HasAttribute(e Entity, name string) bool {
-	for known := range g.Attributes(e) {
-		if known == name {
-			return true
-		}
-	}
-	return false
+	n, ok := g.Find(e)
+	return ok && g.Facts(n).has(name)
 }
 
 func compareEntities(a, b Entity) int {

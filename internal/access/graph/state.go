@@ -17,7 +17,8 @@ type Graph struct {
 	index   trie[[]Node] // fresh nodes by the sum of their entity
 	patches trie[*patch] // what differs from base, by node
 	patched int
-	facts   trie[*Facts] // by node
+	facts   trie[*Facts] // what is known otherwise than in base, by node; nil: nothing
+	learned int          // nodes in facts
 	tuples  int
 
 	attributes int
@@ -85,8 +86,15 @@ func (g *Graph) Type(n Node) string {
 
 // Facts returns the attributes of a node, nil if there are none.
 func (g *Graph) Facts(n Node) *Facts {
-	f, _ := g.facts.get(uint32(n))
-	return f
+	if f, ok := g.facts.get(uint32(n)); ok {
+		return f
+	}
+	if int(n) < len(g.base.known) {
+		if i := g.base.known[n]; i > 0 {
+			return g.base.facts[i-1]
+		}
+	}
+	return nil
 }
 
 // Relations returns the names of all relations that the graph ever had, by
