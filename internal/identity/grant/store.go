@@ -157,18 +157,19 @@ const (
 	underActor      = killText + `SELECT id FROM grants WHERE realm = $3 AND actor = $4 AND actor <> '' AND revoked_at = 0 AND $5 = '' LIMIT $6` + killReturning
 	underConsent    = killText + `SELECT id FROM grants WHERE realm = $3 AND principal = $4 AND client = $5 AND consent AND revoked_at = 0 LIMIT $6` + killReturning
 
-	// Grants below grants. The first members may be dead themselves.
-	below = ` UNION SELECT g.id FROM grants g JOIN doomed ON g.parent = doomed.id WHERE g.realm = $3)
-		SELECT d.id FROM grants d JOIN doomed ON d.id = doomed.id WHERE d.realm = $3 AND d.revoked_at = 0 LIMIT $6`
+	// Grants below grants. The first members may be dead themselves. CROSS JOIN has
+	// SQLite keep the order of the tables; it begins at all grants of the realm else.
+	below = ` UNION SELECT g.id FROM doomed CROSS JOIN grants g WHERE g.realm = $3 AND g.parent = doomed.id)
+		SELECT d.id FROM doomed CROSS JOIN grants d WHERE d.realm = $3 AND d.id = doomed.id AND d.revoked_at = 0 LIMIT $6`
 	belowGrant   = killText + `WITH RECURSIVE doomed(id) AS (SELECT id FROM grants WHERE realm = $3 AND parent = $4 AND $5 = ''` + below + killReturning
-	belowConsent = killText + `WITH RECURSIVE doomed(id) AS (SELECT c.id FROM grants p JOIN grants c ON c.realm = p.realm AND c.parent = p.id
-		WHERE p.realm = $3 AND p.principal = $4 AND p.client = $5 AND p.consent` + below + killReturning
-	belowClient = killText + `WITH RECURSIVE doomed(id) AS (SELECT c.id FROM grants c JOIN grants p ON p.realm = c.realm AND p.id = c.parent
-		WHERE c.realm = $3 AND c.parent IS NOT NULL AND p.client = $4 AND $5 = ''` + below + killReturning
-	belowActor = killText + `WITH RECURSIVE doomed(id) AS (SELECT c.id FROM grants p JOIN grants c ON c.realm = p.realm AND c.parent = p.id
-		WHERE p.realm = $3 AND p.actor = $4 AND p.actor <> '' AND $5 = ''` + below + killReturning
-	belowCredential = killText + `WITH RECURSIVE doomed(id) AS (SELECT c.id FROM grants p JOIN grants c ON c.realm = p.realm AND c.parent = p.id
-		WHERE p.realm = $3 AND p.credential = $4 AND $5 = ''` + below + killReturning
+	belowConsent = killText + `WITH RECURSIVE doomed(id) AS (SELECT c.id FROM grants p CROSS JOIN grants c
+		WHERE c.realm = p.realm AND c.parent = p.id AND p.realm = $3 AND p.principal = $4 AND p.client = $5 AND p.consent` + below + killReturning
+	belowClient = killText + `WITH RECURSIVE doomed(id) AS (SELECT c.id FROM grants p CROSS JOIN grants c
+		WHERE c.realm = p.realm AND c.parent = p.id AND p.realm = $3 AND p.client = $4 AND $5 = ''` + below + killReturning
+	belowActor = killText + `WITH RECURSIVE doomed(id) AS (SELECT c.id FROM grants p CROSS JOIN grants c
+		WHERE c.realm = p.realm AND c.parent = p.id AND p.realm = $3 AND p.actor = $4 AND p.actor <> '' AND $5 = ''` + below + killReturning
+	belowCredential = killText + `WITH RECURSIVE doomed(id) AS (SELECT c.id FROM grants p CROSS JOIN grants c
+		WHERE c.realm = p.realm AND c.parent = p.id AND p.realm = $3 AND p.credential = $4 AND $5 = ''` + below + killReturning
 )
 
 func killUnder(tx *db.Tx, statement string, a ancestor, reason string, most int) ([]casualty, error) {
