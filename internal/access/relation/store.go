@@ -204,7 +204,7 @@ func insertBatch(tx *db.Tx, version int64, target, sender, key string, digest []
 }
 
 func batchByKey(tx *db.Tx, sender, key string) (batch, error) {
-	return db.One(tx, scanBatch, `SELECT target, digest FROM access_batches WHERE realm = $1 AND sender = $2 AND once_key = $3`, tx.Realm, sender, key)
+	return db.One(tx, scanBatch, `SELECT target, digest FROM access_batches WHERE realm = $1 AND sender = $2 AND once_key = $3 AND once_key <> ''`, tx.Realm, sender, key)
 }
 
 func batchUpTo(tx *db.Tx, version int64) (batch, error) {

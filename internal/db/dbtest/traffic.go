@@ -2,8 +2,13 @@ package dbtest
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"sync"
+	"testing"
+
+	"github.com/cardea-id/cardea/internal/db"
 )
 
 // Traffic is what one caller sends to the database.
@@ -49,6 +54,45 @@ func (t *Traffic) Commits() (n int) {
 		}
 	}
 	return n
+}
+
+// Whole is which steps of what was sent, as SQLite plans it, begin at all rows of a
+// realm: what costs more the more there are.
+func (t *Traffic) Whole(tb testing.TB, d *db.DB) (all []string) {
+	tb.Helper()
+	t.mu.Lock()
+	texts := slices.Concat(t.trips...)
+	t.mu.Unlock()
+	err := d.View(context.Background(), Realm, func(tx *db.Tx) error {
+		for _, text := range texts {
+			verb, _, _ := strings.Cut(strings.TrimSpace(text), " ")
+			if !slices.Contains([]string{"SELECT", "WITH", "UPDATE", "DELETE"}, verb) {
+				continue
+			}
+			var args []any
+			for strings.Contains(text, fmt.Sprintf("$%d", len(args)+1)) {
+				args = append(args, nil)
+			}
+			plan, err := db.All(tx, func(r db.Row) (step string, err error) {
+				var id, parent, unused int
+				err = r.Scan(&id, &parent, &unused, &step)
+				return step, err
+			}, "EXPLAIN QUERY PLAN "+text, args...)
+			if err != nil {
+				return err
+			}
+			for _, step := range plan {
+				if strings.HasSuffix(step, "(realm=?)") || strings.Contains(step, "AUTOMATIC") {
+					all = append(all, strings.Join(strings.Fields(text), " ")+": "+step)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return all
 }
 
 func (t *Traffic) String() string {

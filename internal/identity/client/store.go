@@ -133,6 +133,6 @@ func deleteOrigins(tx *db.Tx, id string) error {
 
 // originKnown reports whether an enabled client may call from origin.
 func originKnown(tx *db.Tx, origin string) (bool, error) {
-	return db.One(tx, db.Scalar[bool], `SELECT EXISTS (SELECT 1 FROM client_origins o JOIN clients c ON c.realm = o.realm AND c.id = o.client
-		WHERE o.realm = $1 AND o.origin = $2 AND c.enabled AND NOT c.deleted)`, tx.Realm, origin)
+	return db.One(tx, db.Scalar[bool], `SELECT EXISTS (SELECT 1 FROM client_origins o CROSS JOIN clients c
+		WHERE o.realm = $1 AND o.origin = $2 AND c.realm = o.realm AND c.id = o.client AND c.enabled AND NOT c.deleted)`, tx.Realm, origin)
 }

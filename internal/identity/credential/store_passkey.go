@@ -6,7 +6,7 @@ import "github.com/cardea-id/cardea/internal/db"
 // its owner's devices know them.
 func passkeyByHandle(tx *db.Tx, handle string) (passkeyCandidate, error) {
 	k, err := db.One(tx, scanCandidate, `SELECT `+columns+`, COALESCE((SELECT u.handle FROM passkey_users u WHERE u.realm = credentials.realm AND u.principal = credentials.principal), '')
-		FROM credentials WHERE realm = $1 AND handle = $2`, tx.Realm, handle)
+		FROM credentials WHERE realm = $1 AND handle = $2 AND handle <> ''`, tx.Realm, handle)
 	if db.Missing(err) {
 		return k, unknown(handle)
 	}
