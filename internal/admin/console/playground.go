@@ -204,23 +204,27 @@ func (v verdict) Covered() int {
 	return (all - v.Counts.Gaps) * 100 / all
 }
 
+// sketched is a picture with the words around it.
+type sketched struct {
+	*playgroundPage
+	Sketch *picture
+}
+
 // Sketched is a picture with the words around it.
-func (p *playgroundPage) Sketched(pic *picture) any {
-	return struct {
-		*playgroundPage
-		Sketch *picture
-	}{p, pic}
+func (p *playgroundPage) Sketched(pic *picture) sketched { return sketched{p, pic} }
+
+// effects are some effects with the words around them.
+type effects struct {
+	P    *playgroundPage
+	List []version.Effect
+	More int
 }
 
 // Effects are the first of some effects with the words around them, and how many
 // more there are.
-func (p *playgroundPage) Effects(all []version.Effect) any {
+func (p *playgroundPage) Effects(all []version.Effect) effects {
 	list := all[:min(len(all), mostEffects)]
-	return struct {
-		P    *playgroundPage
-		List []version.Effect
-		More int
-	}{p, list, len(all) - len(list)}
+	return effects{p, list, len(all) - len(list)}
 }
 
 // Failed are the first of the tests that failed.

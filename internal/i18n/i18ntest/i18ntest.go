@@ -2,20 +2,21 @@
 package i18ntest
 
 import (
-	"html/template"
 	"slices"
 	"testing"
 	"text/template/parse"
 
 	"github.com/cardea-id/cardea/internal/i18n"
+	"github.com/cardea-id/cardea/internal/web"
+	"github.com/cardea-id/cardea/internal/web/fill"
 )
 
 // Keys are the constant first arguments of the method T in all templates, such
 // as {{.T "signin.title"}} and {{$.T "signin.title"}}.
-func Keys(pages map[string]*template.Template) []string {
+func Keys(pages map[string]*fill.Template) []string {
 	var keys []string
 	for _, page := range pages {
-		for _, t := range page.Templates() {
+		for _, t := range page.Set().Templates() {
 			if t.Tree != nil && t.Tree.Root != nil {
 				walk(t.Tree.Root, &keys)
 			}
@@ -25,11 +26,15 @@ func Keys(pages map[string]*template.Template) []string {
 	return slices.Compact(keys)
 }
 
-// Check fails the test for each key that templates, or more by name, use and a
+// Check fails the test for each key that pages, or more by name, use and a
 // language lacks.
-func Check(t *testing.T, c *i18n.Catalogue, pages map[string]*template.Template, more ...string) {
+func Check(t *testing.T, c *i18n.Catalogue, pages *web.Pages, more ...string) {
 	t.Helper()
-	keys := Keys(pages)
+	all, err := pages.Templates()
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := Keys(all)
 	if len(keys) == 0 {
 		t.Error("the templates use no messages at all")
 	}

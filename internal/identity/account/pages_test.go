@@ -25,7 +25,7 @@ func TestTemplatesUseKnownWords(t *testing.T) {
 	for _, entry := range (frame{}).Menu() {
 		keys = append(keys, entry.Key)
 	}
-	i18ntest.Check(t, words, s.look.Pages().Templates(), keys...)
+	i18ntest.Check(t, words, s.look.Pages(), keys...)
 }
 
 // A passkey that nobody named is one of those whose heading is above it.

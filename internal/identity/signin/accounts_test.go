@@ -155,7 +155,7 @@ func TestTemplatesUseKnownWords(t *testing.T) {
 	must(t, err)
 	s, err := New(Options{Words: words, FormKey: make([]byte, 32)})
 	must(t, err)
-	i18ntest.Check(t, words, s.look.Pages().Templates())
+	i18ntest.Check(t, words, s.look.Pages())
 }
 
 func TestScopesAreToldInOrder(t *testing.T) {

@@ -68,7 +68,7 @@ func run(t *testing.T, fn func(t *testing.T, w *world)) {
 	audittest.Run(t, func(t *testing.T, e *audittest.Env) { fn(t, newWorld(t, e)) })
 }
 
-func newWorld(t *testing.T, e *audittest.Env) *world {
+func newWorld(t testing.TB, e *audittest.Env) *world {
 	t.Helper()
 	box, err := secret.NewBox(make([]byte, secret.MasterKeySize))
 	must(t, err)
@@ -110,7 +110,7 @@ func newWorld(t *testing.T, e *audittest.Env) *world {
 	return w
 }
 
-func (w *world) mount(t *testing.T, assets *web.Assets) {
+func (w *world) mount(t testing.TB, assets *web.Assets) {
 	t.Helper()
 	mux, err := web.NewMux(web.MuxOptions{Live: w.Log.Live})
 	must(t, err)

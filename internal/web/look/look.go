@@ -44,7 +44,7 @@ func New(pages fs.FS, assets *web.Assets, words *i18n.Catalogue) (*Look, error) 
 	if err != nil {
 		return nil, err
 	}
-	p, err := web.NewPages(layout, pages)
+	p, err := web.NewPages(layout, pages, words.Locales()...)
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +92,9 @@ func (l *Look) Page(w http.ResponseWriter, r *http.Request, site Site, asked, ac
 func (l *Look) Render(w http.ResponseWriter, status int, name string, data any) error {
 	return l.pages.Render(w, status, name, data)
 }
+
+// Speaks is the language of the page.
+func (p *Page) Speaks() *i18n.Locale { return p.Locale }
 
 // Asset is the URL of a file.
 func (p *Page) Asset(name string) string { return p.Site.Path + p.assets.URL(name) }
