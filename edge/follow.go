@@ -95,6 +95,7 @@ func (e *Edge) connect(ctx context.Context) (joined bool, err error) {
 	in := bufio.NewReaderSize(body, 64<<10)
 	clock := offset{now: e.c.Now, most: e.c.MaxStaleness}
 	var pending []byte // the frames since the last head
+	news := false      // facts are among them
 	for {
 		kind, payload, err := replica.ReadFrame(in)
 		if err != nil {
@@ -112,10 +113,13 @@ func (e *Edge) connect(ctx context.Context) (joined bool, err error) {
 			if e.kept != nil {
 				pending = replica.AppendFrame(pending, kind, payload)
 			}
-			err = e.doubt(stage.Part(payload))
+			news, err = true, e.doubt(stage.Part(payload))
 		case replica.KindHead:
+			if joined && replica.Superseded(in, news) {
+				break // who is late verifies the last signature, not all of them
+			}
 			if err = e.head(ctx, stage, payload, pending, &clock); err == nil {
-				joined, pending = true, pending[:0]
+				joined, pending, news = true, pending[:0], false
 			}
 		default:
 			err = errors.New("edge: the server sends what is not known here; is it newer?")

@@ -5,6 +5,7 @@
 package replica
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -87,6 +88,27 @@ func ReadFrame(r io.Reader) (kind byte, payload []byte, err error) {
 		return 0, nil, io.ErrUnexpectedEOF
 	}
 	return head[0], payload, nil
+}
+
+// Superseded reports whether the head that was just read from in need not be judged:
+// a later one is here already and vouches for all that this one does. news says that
+// parts came before this head. Where parts come behind it as well, it counts, since
+// what two heads tell is not one change. Only a stream that was joined may go on so.
+func Superseded(in *bufio.Reader, news bool) bool {
+	b, _ := in.Peek(in.Buffered()) // what is there can be looked at
+	for len(b) >= 5 {
+		n := binary.BigEndian.Uint32(b[1:])
+		switch {
+		case n > MaxFrame || int(n) > len(b)-5:
+			return false
+		case b[0] == KindHead:
+			return true
+		case b[0] != KindPart || news:
+			return false
+		}
+		b = b[5+n:]
+	}
+	return false
 }
 
 // epochShift is that of audit.Position.Revision.

@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -374,6 +376,68 @@ func TestASliceIsAllThatItsDecisionsRestOn(t *testing.T) {
 				t.Fatalf("the slice decides otherwise about %+v", q)
 			}
 		})
+	}
+}
+
+// Who is late verifies two of five signatures here, and has the state of the server:
+// what two heads tell is not made one change, in which the relation would stay.
+func TestAHeadThatALaterOneSupersedesNeedsNoLook(t *testing.T) {
+	l := &line{t: t, set: compiled(t, 0), graph: graph.Empty(), revision: 1, name: "a"}
+	s := NewStage("https://id.example", nil, nil, Empty())
+	l.join(s, ModeSnapshot, l.whole()...)
+	var wire []byte
+	head := func() { wire = AppendFrame(wire, KindHead, l.head(l.chain, nil)) }
+	change := func(c graph.Change) {
+		var w Writer
+		for _, x := range c.Add {
+			w.Add(x)
+		}
+		for _, x := range c.Remove {
+			w.Remove(x)
+		}
+		l.graph = apply(t, l.graph, c)
+		part := w.Take()
+		l.revision, l.seq, l.chain = l.revision+1, l.seq+1, l.chain.Next(KindPart, part)
+		wire = AppendFrame(wire, KindPart, part)
+		head()
+	}
+	both := []graph.Tuple{{Subject: graph.Entity{Type: "user", ID: "u1"}, Relation: "reader", Object: graph.Entity{Type: "document", ID: "d1"}}}
+	change(graph.Change{Add: both})
+	head()
+	head()
+	change(graph.Change{Remove: both})
+	half := len(wire) - 10 // the last head is not here as a whole
+	head()
+	for _, c := range []struct{ bytes, heads int }{{len(wire), 2}, {half, 1}} {
+		stage, in := *s, bufio.NewReaderSize(bytes.NewReader(wire[:c.bytes]), 64<<10)
+		news, heads := false, 0
+		for {
+			kind, payload, err := ReadFrame(in)
+			if err != nil {
+				break
+			}
+			if kind == KindPart {
+				if news = true; stage.Part(payload) != nil {
+					t.Fatal("a part is refused")
+				}
+				continue
+			}
+			if Superseded(in, news) {
+				continue
+			}
+			heads, news = heads+1, false
+			if _, err := stage.Head(payload); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if heads != c.heads {
+			t.Errorf("of %d bytes %d heads are looked at, want %d", c.bytes, heads, c.heads)
+		}
+		if c.bytes == len(wire) {
+			l.same(stage.State())
+		} else if r := stage.State().Revision; r != l.revision-1 {
+			t.Errorf("without the last head the revision is %d", r)
+		}
 	}
 }
 
