@@ -23,7 +23,9 @@ func New(kind string, now time.Time) string {
 	var b [16]byte
 	binary.BigEndian.PutUint64(b[:8], uint64(now.UnixMilli())<<16)
 	rand.Read(b[6:])
-	return kind + "_" + encoding.EncodeToString(b[:])
+	var one [length]byte
+	encoding.Encode(one[:], b[:])
+	return kind + "_" + string(one[:])
 }
 
 // Some returns n fresh identifiers of one kind and moment, each as New makes one.

@@ -222,6 +222,9 @@ func (q *request) entry(d *decision, kind string, p *policy.Question, v *Vouched
 }
 
 func (q *request) nextID() string {
+	if q.left == 1 && len(q.ids) == 0 {
+		return id.New(journal.Prefix, q.now)
+	}
 	if len(q.ids) == 0 {
 		q.ids = id.Some(journal.Prefix, q.now, q.lot())
 	}
