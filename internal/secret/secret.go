@@ -49,10 +49,14 @@ func New(prefix string) Text {
 
 // Encode gives bytes the outer form of a secret: prefix, base64url, checksum.
 func Encode(prefix string, b []byte) string {
-	size := len(prefix) + base64.RawURLEncoding.EncodedLen(len(b))
-	body := append(make([]byte, 0, size+checksumChars), prefix...)
-	body = base64.RawURLEncoding.AppendEncode(body, b)
-	return string(appendChecksum(body, body))
+	return string(AppendEncode(make([]byte, 0, len(prefix)+base64.RawURLEncoding.EncodedLen(len(b))+checksumChars), prefix, b))
+}
+
+// AppendEncode is Encode into memory of the caller's, who makes many.
+func AppendEncode(to []byte, prefix string, b []byte) []byte {
+	begin := len(to)
+	to = base64.RawURLEncoding.AppendEncode(append(to, prefix...), b)
+	return appendChecksum(to, to[begin:])
 }
 
 // Decode takes apart what Encode made and reports whether prefix, alphabet and
@@ -93,7 +97,8 @@ func appendChecksum(to, body []byte) []byte {
 // Hash returns the SHA-256 of s, which is what is stored: secrets made by New
 // have 256 random bits, so there is nothing to guess and no need to be slow.
 func Hash(s string) []byte {
-	h := sha256.Sum256([]byte(s))
+	var space [128]byte // those of the usual length are copied to the stack, not to the heap
+	h := sha256.Sum256(append(space[:0], s...))
 	return h[:]
 }
 

@@ -25,16 +25,25 @@ const opaqueV1, opaqueV2 = 1, 2
 // opaqueStep is what the length of the claims is filled up to a multiple of.
 const opaqueStep = 128
 
+// sealRoom has room for nearly all tokens, sealed and as text.
+type sealRoom struct {
+	sealed [4 * opaqueStep]byte
+	text   [6 * opaqueStep]byte
+}
+
 func (g *Gate) seal(ctx context.Context, t *Token) (string, error) {
 	sealer, err := g.Ring.Sealer(ctx, t.Realm)
 	if err != nil {
 		return "", err
 	}
-	plain, err := appendOpaque(make([]byte, keyring.SealHead, 4*opaqueStep), t)
+	room := g.rooms.Get().(*sealRoom) // sealed in place, so that no claim stays in it
+	defer g.rooms.Put(room)
+	plain, err := appendOpaque(room.sealed[:keyring.SealHead], t)
 	if err != nil {
 		return "", err
 	}
-	return secret.Encode(OpaquePrefix, sealer.Seal(plain, opaquePlace(t.Realm, t.Minted.Epoch)...)), nil
+	sealed := sealer.Seal(plain, opaquePlace(t.Realm, t.Minted.Epoch)...)
+	return string(secret.AppendEncode(room.text[:0], OpaquePrefix, sealed)), nil
 }
 
 // opaquePlace is what a sealed token is bound to: it opens in no other realm,

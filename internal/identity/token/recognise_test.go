@@ -1,6 +1,7 @@
 package token
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"reflect"
 	"strings"
@@ -231,6 +232,32 @@ func TestAnOpaqueTokenHasOneSpelling(t *testing.T) {
 		short, long := Request{Grant: n.mustStanding(t, c), Audience: []string{api}}, ask(n.mustStanding(t, c))
 		if a, b := n.mustIssue(t, short).Access, n.mustIssue(t, long).Access; len(a) != len(b) {
 			t.Errorf("%d and %d characters: the length tells the scope", len(a), len(b))
+		}
+	})
+}
+
+// Tokens are sealed in memory that was used before. Fill up with what lies there
+// instead of zeros to see it fail.
+func TestAnOpaqueTokenHoldsNothingOfTheOneBefore(t *testing.T) {
+	run(t, func(t *testing.T, n *node) {
+		sealer, err := n.Ring.Sealer(t.Context(), dbtest.Realm)
+		must(t, err)
+		token := func(audience string) string {
+			text, err := n.seal(t.Context(), &Token{Realm: dbtest.Realm, ID: "AAAAAAAAAAAAAAAAAAAAAA", Audience: []string{audience}, Issued: time.Unix(0, 0), Expires: time.Unix(0, 0)})
+			must(t, err)
+			return text
+		}
+		for range 10 {
+			token(strings.Repeat("x", 300))
+			sealed, ok := secret.Decode(OpaquePrefix, token("short"))
+			if !ok {
+				t.Fatal("not of the right form")
+			}
+			plain, err := sealer.Open(sealed, opaquePlace(dbtest.Realm, 0)...)
+			must(t, err)
+			if _, behind, found := bytes.Cut(plain, []byte("short")); !found || len(bytes.Trim(behind, "\x00")) > 0 {
+				t.Fatalf("behind all that the token says stands %q", behind)
+			}
 		}
 	})
 }

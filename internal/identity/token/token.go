@@ -10,6 +10,7 @@ package token
 
 import (
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
@@ -73,11 +74,13 @@ type Gate struct {
 	grants *grant.Store
 	grant.Cores
 	verified verified
+	rooms    sync.Pool // of *sealRoom
 }
 
 // NewGate returns the gate. It follows log: make it before log starts.
 func NewGate(d *db.DB, log *audit.Log, cores grant.Cores, grants *grant.Store) *Gate {
 	g := &Gate{db: d, log: log, grants: grants, Cores: cores, verified: newVerified()}
+	g.rooms.New = func() any { return new(sealRoom) }
 	log.Follow("tokens", g.follow, g.verified.DropAll)
 	return g
 }
