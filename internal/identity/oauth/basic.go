@@ -17,8 +17,8 @@ func parseBasic(header string) (id, secret string, present, ok bool) {
 	if len(header) < len(prefix) || !strings.EqualFold(header[:len(prefix)], prefix) {
 		return "", "", false, false
 	}
-	var space [256]byte
-	text, err := basicEncoding.AppendDecode(space[:0], []byte(strings.TrimLeft(header[len(prefix):], " ")))
+	var space, coded [256]byte // the usual lengths need no more
+	text, err := basicEncoding.AppendDecode(space[:0], append(coded[:0], strings.TrimLeft(header[len(prefix):], " ")...))
 	if err != nil {
 		return "", "", true, false
 	}

@@ -121,7 +121,7 @@ func (s *Server) pushedTokens(ctx context.Context, rl *realm.Realm, c *client.Cl
 	if err != nil {
 		return nil, err
 	}
-	body := answerTokens(p, issued)
+	body := appendTokens(nil, p, issued)
 	body = appendString(append(body[:len(body)-1], `,"auth_req_id":`...), kept.Code)
 	return append(body, '}'), nil
 }

@@ -27,6 +27,19 @@ func writeJSON(w http.ResponseWriter, body []byte) error {
 	return err
 }
 
+// answerRoom has room for the answers that are made most often. It is not larger
+// than what net/http copies into a buffer of its own: what it is handed beyond that
+// it may still send when the handler has returned.
+type answerRoom [2048]byte
+
+// room lends memory for an answer, until it is given back once that is written.
+func (s *Server) room() *answerRoom {
+	if r, ok := s.rooms.Get().(*answerRoom); ok {
+		return r
+	}
+	return new(answerRoom)
+}
+
 const hexDigits = "0123456789abcdef"
 
 // appendString appends s as a JSON string.

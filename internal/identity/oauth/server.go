@@ -10,6 +10,7 @@ package oauth
 
 import (
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
@@ -85,6 +86,7 @@ type Server struct {
 
 	fetched   fetchedSets
 	documents *cache.Cache[*document]
+	rooms     sync.Pool // of *answerRoom
 }
 
 // New returns the door. Call it before anything is started.

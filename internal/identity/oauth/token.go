@@ -121,7 +121,9 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, answerTokens(p, issued))
+	room := s.room()
+	defer s.rooms.Put(room)
+	return writeJSON(w, appendTokens(room[:0], p, issued))
 }
 
 // readForm reads the body of a request whose parameters belong nowhere else:
@@ -183,19 +185,8 @@ func (s *Server) issueWith(a *asking, p proved, more ...token.Claim) (token.Issu
 	return issued, err
 }
 
-// answerTokens is the body of RFC 6749, section 5.1.
-func answerTokens(p proved, issued token.Issued) []byte {
-	details := p.details.String()
-	size := 80 + len(issued.Access)
-	for _, s := range [...]string{issued.ID, string(p.refresh), p.issued, details} {
-		if s != "" {
-			size += 32 + len(s)
-		}
-	}
-	for _, scope := range p.scopes {
-		size += 1 + len(scope)
-	}
-	b := make([]byte, 0, size)
+// appendTokens is the body of RFC 6749, section 5.1.
+func appendTokens(b []byte, p proved, issued token.Issued) []byte {
 	b = append(append(append(b, `{"access_token":"`...), issued.Access...), `","token_type":"`...)
 	b = append(append(b, tokenType(issued.Token)...), `","expires_in":`...)
 	b = strconv.AppendInt(b, int64(issued.Expires/time.Second), 10)
@@ -209,7 +200,7 @@ func answerTokens(p proved, issued token.Issued) []byte {
 		b = append(append(append(b, `,"issued_token_type":"`...), p.issued...), '"')
 	}
 	if p.details != nil {
-		b = append(append(b, `,"authorization_details":`...), details...)
+		b = append(append(b, `,"authorization_details":`...), p.details.String()...)
 	}
 	b = append(b, `,"scope":"`...)
 	for i, scope := range p.scopes {

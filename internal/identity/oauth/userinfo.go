@@ -40,7 +40,9 @@ func (s *Server) userinfo(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return gone(rl, t, err)
 	}
-	b := appendString(append(make([]byte, 0, 512), `{"sub":`...), t.Subject)
+	room := s.room()
+	defer s.rooms.Put(room)
+	b := appendString(append(room[:0], `{"sub":`...), t.Subject)
 	b = appendClaims(b, person, t.Scopes, asked.UserInfo)
 	if c.UserInfoAlg == "" {
 		return writeJSON(w, append(b, '}'))
