@@ -41,6 +41,7 @@ type activity struct {
 	mu     sync.Mutex
 	realms map[string]*pendingSegment
 	usual  map[string]int // how many records the last segment of each had
+	spare  []Activity     // memory of a segment that was written, for one that begins
 	poke   chan struct{}
 }
 
@@ -51,8 +52,25 @@ type pendingSegment struct {
 	refused refusals
 }
 
-func newSegment(room int) *pendingSegment {
-	return &pendingSegment{records: make([]Activity, 0, min(room, segmentMax)), seen: map[flood]int{}, extra: map[flood]int{}, refused: refusals{}}
+// newSegment begins a segment with room for so many records, under mu.
+func (a *activity) newSegment(room int) *pendingSegment {
+	s := &pendingSegment{seen: map[flood]int{}, extra: map[flood]int{}, refused: refusals{}}
+	if room = min(room, segmentMax); cap(a.spare) >= room {
+		s.records, a.spare = a.spare, nil
+	} else {
+		s.records = make([]Activity, 0, room)
+	}
+	return s
+}
+
+// written takes the memory of a segment back, if others are as long.
+func (a *activity) written(s *pendingSegment) {
+	clear(s.records)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if n := cap(s.records); n > cap(a.spare) && n <= 2*len(s.records) {
+		a.spare = s.records[:0]
+	}
 }
 
 // flood groups what is counted: many refusals of the same kind from the same place.
@@ -69,7 +87,7 @@ func (l *Log) Activity(realm string, by Actor, a Activity) {
 	l.act.mu.Lock()
 	s := l.act.realms[realm]
 	if s == nil {
-		s = newSegment(l.act.usual[realm] * 5 / 4)
+		s = l.act.newSegment(l.act.usual[realm] * 5 / 4)
 		l.act.realms[realm] = s
 	}
 	s.refused.note(&a)
@@ -124,7 +142,9 @@ func (l *Log) FlushActivity(ctx context.Context) error {
 		if err := l.writeSegment(ctx, realm, s); err != nil {
 			failed = err
 			l.keepSegment(realm, s)
+			continue
 		}
+		l.act.written(s)
 	}
 	return failed
 }
@@ -160,11 +180,13 @@ func (l *Log) writeSegment(ctx context.Context, realm string, s *pendingSegment)
 		records = append(records, Activity{At: now, Action: f.action, Reason: f.reason, Actor: Actor{Kind: "anonymous", IP: f.ip}, Count: n})
 	}
 	var text strings.Builder
-	text.Grow(256 * len(records))
 	hash := sha256.New()
 	var line []byte
 	for i := range records {
 		line = records[i].append(line[:0])
+		if i == 0 {
+			text.Grow(len(records) * len(line) * 9 / 8) // they are much alike
+		}
 		text.Write(line)
 		hash.Write(line)
 	}
