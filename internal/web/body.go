@@ -166,17 +166,21 @@ func unescape(s string) (string, error) {
 }
 
 func mediaType(r *http.Request, want string) error {
-	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
+	if enc := r.Header["Content-Encoding"]; len(enc) > 0 && enc[0] != "" && enc[0] != "identity" {
 		return invalid("a compressed body is not read here")
 	}
-	got := r.Header.Get("Content-Type")
-	if got == want && len(r.Header["Content-Type"]) == 1 {
+	got := r.Header["Content-Type"]
+	if len(got) == 1 && got[0] == want {
 		return nil
 	}
-	t, params, err := mime.ParseMediaType(got)
+	other := invalid("the body must be of type %s, in UTF-8", want)
+	if len(got) != 1 {
+		return other
+	}
+	t, params, err := mime.ParseMediaType(got[0])
 	charset := params["charset"]
-	if err != nil || t != want || len(r.Header["Content-Type"]) != 1 || charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return invalid("the body must be of type %s, in UTF-8", want)
+	if err != nil || t != want || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return other
 	}
 	return nil
 }

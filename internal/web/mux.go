@@ -263,8 +263,18 @@ func notFound() error {
 // percent sign in disguise, which a proxy might read otherwise than we do.
 func cleanPath(u *url.URL) bool {
 	p := u.Path
-	if p == "" || p[0] != '/' || strings.Contains(p, "//") || strings.IndexByte(p, '\\') >= 0 || strings.IndexByte(p, 0) >= 0 {
+	if p == "" || p[0] != '/' {
 		return false
+	}
+	for i := range len(p) {
+		switch p[i] {
+		case '\\', 0:
+			return false
+		case '/':
+			if begin := p[i+1:]; begin != "" && (begin[0] == '/' || begin[0] == '.' && isDots(begin)) {
+				return false
+			}
+		}
 	}
 	if u.RawPath != "" {
 		raw := strings.ToLower(u.RawPath)
@@ -274,17 +284,13 @@ func cleanPath(u *url.URL) bool {
 			}
 		}
 	}
-	for rest := p; ; {
-		i := strings.Index(rest, "/.")
-		if i < 0 {
-			return true
-		}
-		seg, _, _ := strings.Cut(rest[i+1:], "/")
-		if seg == "." || seg == ".." {
-			return false
-		}
-		rest = rest[i+1:]
-	}
+	return true
+}
+
+// isDots reports whether a path begins with a segment that leads nowhere else.
+func isDots(path string) bool {
+	segment, _, _ := strings.Cut(path, "/")
+	return segment == "." || segment == ".."
 }
 
 // String names the route in reports.

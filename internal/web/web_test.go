@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -315,4 +316,33 @@ func TestClientAddress(t *testing.T) {
 			t.Errorf("%s %v: got %s, want %s", c.peer, c.xff, got, c.want)
 		}
 	}
+}
+
+// All paths of a few characters, by the definition of the shortest form.
+func TestOnlyPathsInTheirShortestFormAreClean(t *testing.T) {
+	const alphabet = "/.a\\\x00"
+	clean := func(p string) bool {
+		segments := strings.Split(p, "/")
+		if p == "" || segments[0] != "" || strings.ContainsAny(p, "\\\x00") {
+			return false
+		}
+		for i, s := range segments[1:] {
+			if s == "." || s == ".." || s == "" && i < len(segments)-2 {
+				return false
+			}
+		}
+		return true
+	}
+	var all func(p string)
+	all = func(p string) {
+		if got, want := cleanPath(&url.URL{Path: p}), clean(p); got != want {
+			t.Errorf("%q: %v, want %v", p, got, want)
+		}
+		if len(p) < 6 {
+			for _, c := range alphabet {
+				all(p + string(c))
+			}
+		}
+	}
+	all("")
 }
