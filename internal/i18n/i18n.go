@@ -35,6 +35,7 @@ type Catalogue struct {
 // Locale is one language. Its methods are safe for concurrent use.
 type Locale struct {
 	tag      language.Tag
+	name     string // of the tag
 	messages map[string]message
 }
 
@@ -104,7 +105,7 @@ func read(tree fs.FS, name string) (*Locale, error) {
 	if err := json.Unmarshal(data, &raw); err != nil {
 		return nil, err
 	}
-	l := &Locale{tag: tag, messages: make(map[string]message, len(raw))}
+	l := &Locale{tag: tag, name: tag.String(), messages: make(map[string]message, len(raw))}
 	for key, value := range raw {
 		m, err := parse(value)
 		if err != nil {
@@ -163,7 +164,7 @@ func (c *Catalogue) Match(wishes ...string) *Locale {
 }
 
 // Tag is the BCP 47 tag, as for the lang attribute of HTML.
-func (l *Locale) Tag() string { return l.tag.String() }
+func (l *Locale) Tag() string { return l.name }
 
 // Name is the language's name for itself.
 func (l *Locale) Name() string { return l.T("language.name") }
@@ -208,11 +209,21 @@ func (l *Locale) T(key string, args ...any) string {
 	if len(args) == 0 {
 		return text
 	}
+	if len(args) == 2 { // as most have it: a Replacer is made for many texts
+		return strings.ReplaceAll(text, "{"+shown(args[0])+"}", shown(args[1]))
+	}
 	pairs := make([]string, 0, len(args))
 	for i := 0; i+1 < len(args); i += 2 {
-		pairs = append(pairs, "{"+fmt.Sprint(args[i])+"}", fmt.Sprint(args[i+1]))
+		pairs = append(pairs, "{"+shown(args[i])+"}", shown(args[i+1]))
 	}
 	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+func shown(arg any) string {
+	if s, ok := arg.(string); ok {
+		return s
+	}
+	return fmt.Sprint(arg)
 }
 
 // form is the plural category of the argument "n".

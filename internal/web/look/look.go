@@ -122,11 +122,14 @@ type Language struct {
 
 // Languages are those to choose from, each with the address of this page in it.
 func (p *Page) Languages() []Language {
-	var all []Language
-	for _, l := range p.words.Locales() {
-		q := p.here.Query()
+	locales, here, q := p.words.Locales(), p.path(), url.Values{}
+	if p.here.RawQuery != "" {
+		q = p.here.Query()
+	}
+	all := make([]Language, len(locales))
+	for i, l := range locales {
 		q.Set("lang", l.Tag())
-		all = append(all, Language{l.Tag(), l.Name(), p.path() + "?" + q.Encode(), l.Tag() == p.Tag()})
+		all[i] = Language{l.Tag(), l.Name(), here + "?" + q.Encode(), l.Tag() == p.Tag()}
 	}
 	return all
 }
