@@ -82,6 +82,11 @@ func (d *Desk) Leaving(ctx context.Context, realm, id string) (due time.Time, er
 	return due, err
 }
 
+// AskLeaving asks for what Leaving tells, in a transaction and without waiting yet.
+func (d *Desk) AskLeaving(tx *db.Tx, id string) func() (due time.Time, err error) {
+	return askDeparture(tx, id)
+}
+
 // dormant refuses somebody whose account is to be deleted.
 func dormant(tx *db.Tx, id string) error {
 	due, err := departureOf(tx, id)

@@ -121,11 +121,18 @@ func scanDeparture(r db.Row) (d departure, err error) {
 }
 
 func departureOf(tx *db.Tx, person string) (due time.Time, err error) {
-	d, err := db.One(tx, scanDeparture, `SELECT principal, due_at FROM departures WHERE realm = $1 AND principal = $2`, tx.Realm, person)
-	if db.Missing(err) {
-		return time.Time{}, nil
+	return askDeparture(tx, person)()
+}
+
+func askDeparture(tx *db.Tx, person string) func() (due time.Time, err error) {
+	answer := db.Ask(tx, scanDeparture, `SELECT principal, due_at FROM departures WHERE realm = $1 AND principal = $2`, tx.Realm, person)
+	return func() (time.Time, error) {
+		d, err := answer.One()
+		if db.Missing(err) {
+			return time.Time{}, nil
+		}
+		return d.due, err
 	}
-	return d.due, err
 }
 
 func insertDeparture(tx *db.Tx, person string, due time.Time) error {

@@ -19,6 +19,8 @@ type SignIn struct {
 	Principal string
 	Browser   string // the mark in the browser's cookie, or ""
 	Password  bool   // they proved it by a password, which others can know
+	// Beside asks what the caller wants to know at the same time; nil is nothing.
+	Beside func(tx *db.Tx) (look func() error)
 }
 
 // Verdict is what a sign-in has to meet. The zero Verdict is nothing.
@@ -47,7 +49,14 @@ func (g *Guard) Assess(ctx context.Context, by audit.Actor, name string, in Sign
 		v, s.flagged, s.now = Verdict{}, nil, tx.Now
 		network := hashNetwork(g.Key, name, shown)
 		known, held, memory := credential.AskKnown(tx, in.Principal, in.Browser), holdsOn(tx, in.Principal, network), askPerson(tx, in.Principal)
+		beside := func() error { return nil }
+		if in.Beside != nil {
+			beside = in.Beside(tx)
+		}
 		if s.known, err = known(); err != nil {
+			return err
+		}
+		if err := beside(); err != nil {
 			return err
 		}
 		holds, err := held()

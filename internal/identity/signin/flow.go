@@ -115,6 +115,14 @@ type flow struct {
 	// use is the passkey's that was just proved. Whatever is written first of what
 	// comes of it writes it down too.
 	use *credential.PasskeyUse
+	// leaving was learnt in this request, when what was proved was assessed.
+	leaving leaving
+}
+
+// leaving is when somebody's account is to be deleted, zero for never.
+type leaving struct {
+	who string
+	due time.Time
 }
 
 // Begin takes over: it answers with a redirection to the first page. What the

@@ -22,7 +22,10 @@ const (
 // documents that are in force.
 func (g gate) outstanding(at *spot) (lacks bool, err error) {
 	if g.f.Pending && g.Desk != nil {
-		if at.due, err = g.Desk.Leaving(g.r.Context(), g.re.Name, at.who); err != nil {
+		if at.due = g.f.leaving.due; g.f.leaving.who != at.who {
+			at.due, err = g.Desk.Leaving(g.r.Context(), g.re.Name, at.who)
+		}
+		if err != nil {
 			return false, err
 		}
 		if !at.due.IsZero() {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/identity/token"
@@ -18,8 +19,18 @@ func (s *Server) assess(r *http.Request, f *flow, p proof) error {
 	}
 	by := actor(r)
 	by.Kind, by.ID = "person", p.Principal
-	v, err := s.Risk.Assess(r.Context(), by, realm.From(r.Context()).Name,
-		risk.SignIn{Principal: p.Principal, Browser: mark(r), Password: p.Kind == kindPassword})
+	in := risk.SignIn{Principal: p.Principal, Browser: mark(r), Password: p.Kind == kindPassword}
+	if s.Desk != nil {
+		in.Beside = func(tx *db.Tx) func() error {
+			due := s.Desk.AskLeaving(tx, p.Principal)
+			return func() error {
+				at, err := due()
+				f.leaving = leaving{p.Principal, at}
+				return err
+			}
+		}
+	}
+	v, err := s.Risk.Assess(r.Context(), by, realm.From(r.Context()).Name, in)
 	if err != nil {
 		return err
 	}
