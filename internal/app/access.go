@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,23 +58,28 @@ func directory() decide.Directory {
 			page, next, err := principal.FactsPageTx(tx, after, limit)
 			return entries(page), next, err
 		},
-		Of: func(tx *db.Tx, typ, after string, limit int) (ids []string, err error) {
+		Of: func(tx *db.Tx, typ, after string, limit int) ([]decide.Entry, error) {
 			kind, ok := replica.Kind(typ)
 			if !ok {
 				return nil, nil
 			}
 			page, _, err := principal.FactsPageTx(tx, max(after, kind+"_"), limit)
-			for _, f := range page {
-				if !strings.HasPrefix(f.ID, kind+"_") {
-					break
-				}
-				ids = append(ids, f.ID)
+			if n := slices.IndexFunc(page, func(f principal.Fact) bool { return !strings.HasPrefix(f.ID, kind+"_") }); n >= 0 {
+				page = page[:n]
 			}
-			return ids, err
+			return entries(page), err
 		},
 		Read: func(tx *db.Tx, ids []string) ([]decide.Entry, error) {
 			found, err := principal.FactsTx(tx, ids)
 			return entries(found), err
+		},
+		Inside: func(tx *db.Tx, ids []string, limit int) ([]graph.Tuple, error) {
+			found, err := principal.InsideTx(tx, ids, limit)
+			var all []graph.Tuple
+			for _, x := range entries(found) {
+				all = append(all, x.In...)
+			}
+			return all, err
 		},
 		Touched: touched,
 		Entity:  replica.Principal,

@@ -29,7 +29,7 @@ func (a *App) decisions(master []byte, protocol *oauth.Server, limiter *web.Limi
 		return nil, err
 	}
 	who := asking{tokens: a.Tokens, clients: a.Clients, grants: a.Grants, door: protocol}
-	return authzen.New(authzen.Options{Authenticate: who.authenticate, Vouch: who.vouch, Snapshot: a.snapshotFor, Search: a.search, Note: a.noteDecision,
+	return authzen.New(authzen.Options{Authenticate: who.authenticate, Vouch: who.vouch, Snapshot: a.snapshotFor, Search: a.search, Partial: a.partial, Note: a.noteDecision,
 		Signer: func(ctx context.Context, name string) (*jose.Key, error) {
 			return a.Ring.Signer(ctx, name, client.DefaultAlg)
 		},
@@ -62,6 +62,11 @@ func (a *App) snapshotFor(ctx context.Context, name string, min audit.Position, 
 func (a *App) search(ctx context.Context, name, kind string, q *policy.Question, p policy.Page) (policy.Found, []string, *policy.Snapshot, audit.Position, error) {
 	sought := map[string]decide.Sought{journal.SearchResource: decide.Resources, journal.SearchSubject: decide.Subjects, journal.SearchAction: decide.Actions}
 	return a.Snapshots.Search(ctx, name, sought[kind], q, p)
+}
+
+// partial answers which rows somebody may see, in such a realm.
+func (a *App) partial(ctx context.Context, name string, q *policy.Question, rows policy.Rows) (policy.Residual, *policy.Snapshot, audit.Position, error) {
+	return a.Snapshots.Partial(ctx, name, q, rows)
 }
 
 // noteDecision writes down a decision, where the realm keeps them.

@@ -53,7 +53,7 @@ func (s *Server) residual(w http.ResponseWriter, r *http.Request) error {
 	if q.body.token != "" {
 		s.vouch(q, q.body.token)
 	}
-	if err := s.open(q, nil, false); err != nil {
+	if err := s.open(q, nil, s.o.Partial != nil); err != nil {
 		return err
 	}
 	v, refused, err := s.trusted(q, &q.body.asked, &p)
@@ -70,7 +70,7 @@ func (s *Server) residual(w http.ResponseWriter, r *http.Request) error {
 	d := decision{id: id.New(journal.Prefix, q.now), problem: refused, stale: stale}
 	left := policy.Residual{When: policy.Condition{Op: policy.OpFalse}, Reason: refused}
 	if refused == "" {
-		if left, err = policy.Partial(q.snapshot, &p, table.Rows()); err != nil {
+		if left, err = s.left(q, &p, table.Rows()); err != nil {
 			return inexpressible(err)
 		}
 		d.answer = policy.Answer{Allowed: left.When.Op != policy.OpFalse, Determining: left.Policies, StepUp: left.StepUp, Revision: left.Revision, PolicyHash: left.PolicyHash}
@@ -90,6 +90,21 @@ func (s *Server) residual(w http.ResponseWriter, r *http.Request) error {
 	s.noteSearch(q, &d, journal.SearchResource, &p, v, 0)
 	s.write(w, q, b)
 	return nil
+}
+
+// left is what is left of the question, by what is held of the realm or, where that
+// is not all, by what the question needs.
+func (s *Server) left(q *request, p *policy.Question, rows policy.Rows) (left policy.Residual, err error) {
+	if !q.apart {
+		return policy.Partial(q.snapshot, p, rows)
+	}
+	if left, q.snapshot, q.at, err = s.o.Partial(q, q.realm.Name, p, rows); err != nil {
+		return left, err
+	}
+	if q.revision = q.at.String(); q.snapshot == nil {
+		return policy.Residual{When: policy.Condition{Op: policy.OpFalse}, Reason: "the realm has no policies"}, nil
+	}
+	return left, nil
 }
 
 func write(left policy.Residual, table residual.Mapping, dialect residual.Dialect, first int) (*filter, error) {

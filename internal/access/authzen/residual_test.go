@@ -1,14 +1,18 @@
 package authzen_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/cardea-id/cardea/internal/access/authzen"
 	"github.com/cardea-id/cardea/internal/access/graph"
 	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/app/apptest"
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/fault"
 )
 
 func ask(subject, action, table string) string {
@@ -89,6 +93,20 @@ func TestWhatNoFilterCanSayIsAnError(t *testing.T) {
 		// Nothing is stored about any record, so the forbid cannot be judged for any row.
 		m := d.post("/residual", ask("alice", "write", `{"dialect":"sqlite","id":"id"}`)).expect("tags that nobody knows", 200).json()
 		if m["decision"] != "none" {
+			t.Errorf("%v", m)
+		}
+	})
+}
+
+// A realm that has more facts than are held is asked by what the question needs; this
+// one has no policies of its own.
+func TestTablesOfLargeRealmsAreFiltered(t *testing.T) {
+	run(t, func(d *desk) {
+		d.Snapshot = func(context.Context, string, audit.Position) (*policy.Snapshot, audit.Position, error) {
+			return nil, audit.Position{}, fault.New(fault.Unavailable, authzen.CodeTooMany, "too many")
+		}
+		m := d.post("/residual", ask("alice", "write", `{"dialect":"sqlite","id":"id"}`)).expect("a large realm", 200).json()
+		if c := m["context"].(map[string]any); m["decision"] != "none" || m["sql"] != "1 = 0" || c["reason"] != "the realm has no policies" {
 			t.Errorf("%v", m)
 		}
 	})

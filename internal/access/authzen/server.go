@@ -83,6 +83,9 @@ type Options struct {
 	// Search answers a search, of one of the journal's kinds, in a realm of which
 	// Snapshot cannot hold everything. names are those of actions.
 	Search func(ctx context.Context, realm, kind string, q *policy.Question, p policy.Page) (f policy.Found, names []string, on *policy.Snapshot, at audit.Position, err error)
+	// Partial answers which rows somebody may see, in such a realm. The snapshot is nil
+	// for a realm without policies.
+	Partial func(ctx context.Context, realm string, q *policy.Question, rows policy.Rows) (left policy.Residual, on *policy.Snapshot, at audit.Position, err error)
 	// Note writes down a decision. It never waits.
 	Note func(rl *realm.Realm, e *journal.Entry)
 	// Signer is the key that signs a realm's metadata.

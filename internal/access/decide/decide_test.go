@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -540,6 +541,25 @@ func (d *directory) is() decide.Directory {
 			for _, id := range ids {
 				if x, ok := d.all.Load(id); ok {
 					all = append(all, x.(decide.Entry))
+				}
+			}
+			return all, nil
+		},
+		Of: func(_ *db.Tx, typ, after string, limit int) (all []decide.Entry, _ error) {
+			for _, x := range d.all.Range {
+				if x := x.(decide.Entry); x.Entity.Type == typ && x.Entity.ID > after {
+					all = append(all, x)
+				}
+			}
+			slices.SortFunc(all, func(a, b decide.Entry) int { return strings.Compare(a.Entity.ID, b.Entity.ID) })
+			return all[:min(limit, len(all))], nil
+		},
+		Inside: func(_ *db.Tx, ids []string, limit int) (all []graph.Tuple, _ error) {
+			for _, x := range d.all.Range {
+				for _, t := range x.(decide.Entry).In {
+					if slices.Contains(ids, t.Object.ID) && len(all) < limit {
+						all = append(all, t)
+					}
 				}
 			}
 			return all, nil

@@ -41,3 +41,6 @@ func (s *Snapshots) Held() int {
 
 // Reset is what happens when the log cannot say what was missed.
 func (s *Snapshots) Reset() { s.reset() }
+
+// Bound sets how much one residual may read by SQL, and look through.
+func (s *Snapshots) Bound(read, scanned int) { s.bounds = bounds{read, scanned} }

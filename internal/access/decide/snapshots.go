@@ -28,7 +28,8 @@ import (
 const CodeRevision = "revision_unreached"
 
 // CodeTooMany is the code of the error that a realm has more facts than are held,
-// so that only [Snapshots.For] has a snapshot, and [Snapshots.Search] searches.
+// so that only [Snapshots.For] has a snapshot, [Snapshots.Search] searches, and
+// [Snapshots.Partial] makes filters.
 const CodeTooMany = "facts_too_many"
 
 const (
@@ -43,10 +44,12 @@ type Directory struct {
 	// Page reads up to limit of them behind the id after, and the id to go on
 	// behind, "" at the end.
 	Page func(tx *db.Tx, after string, limit int) ([]Entry, string, error)
-	// Of reads the ids of those of a type behind the id after, in order.
-	Of func(tx *db.Tx, typ, after string, limit int) ([]string, error)
+	// Of reads those of a type behind the id after, in the order of ids.
+	Of func(tx *db.Tx, typ, after string, limit int) ([]Entry, error)
 	// Read reads some of them by id; one that there is not, or no longer, is left out.
 	Read func(tx *db.Tx, ids []string) ([]Entry, error)
+	// Inside reads who is directly in some of them, at most limit.
+	Inside func(tx *db.Tx, ids []string, limit int) ([]graph.Tuple, error)
 	// Touched names those about whom an event makes something wrong, and those that
 	// it ends.
 	Touched func(e audit.Record) (changed, ended []string)
@@ -104,6 +107,7 @@ type Snapshots struct {
 
 	compacting atomic.Bool // one realm at a time
 	stale      func(*graph.Graph) bool
+	bounds     bounds
 
 	mu     sync.RWMutex
 	realms map[string]*state
@@ -120,7 +124,7 @@ func New(o Options) *Snapshots {
 	if o.Directory.Owns == nil {
 		o.Directory.Owns = func(graph.Entity) bool { return false }
 	}
-	s := &Snapshots{o: o, work: make(chan struct{}, 1), stale: (*graph.Graph).Stale, realms: map[string]*state{}}
+	s := &Snapshots{o: o, work: make(chan struct{}, 1), stale: (*graph.Graph).Stale, bounds: bounds{40_000, 200_000}, realms: map[string]*state{}}
 	o.Log.Follow("access", s.follow, s.reset)
 	return s
 }

@@ -237,7 +237,9 @@ func (s *Snapshots) candidates(tx *db.Tx, set *policy.Set, typ, after string, mo
 			if err != nil {
 				return nil, err
 			}
-			ids = append(ids, own...)
+			for _, x := range own {
+				ids = append(ids, x.Entity.ID)
+			}
 			slices.SortFunc(ids, strings.Compare)
 			ids = slices.Compact(ids)
 		}

@@ -265,7 +265,7 @@ func (st *state) load(ctx context.Context, s *Snapshots) error {
 }
 
 // errTooLarge says that a realm has more facts than this node holds.
-var errTooLarge = fault.New(fault.Unavailable, CodeTooMany, "the realm has more facts than are held in memory (access.facts_in_memory): it can be asked and searched, but what looks at all facts at once, such as a filter, cannot be had")
+var errTooLarge = fault.New(fault.Unavailable, CodeTooMany, "the realm has more facts than are held in memory (access.facts_in_memory): it can be asked, searched and filtered for, but what looks at all facts at once, such as a stream to edges, cannot be had")
 
 // read builds the realm from its rows. What is noted while it reads is done
 // afterwards: the rows that no later batch has touched, together with the batches

@@ -48,13 +48,18 @@ var ErrInexpressible = errors.New("cannot be written as a condition on rows")
 // if what the row holds were stored. The id of the resource and its properties are
 // not read.
 func Partial(s *Snapshot, q *Question, rows Rows) (Residual, error) {
+	return partially(s, q, rows, nil)
+}
+
+// partially is Partial where the snapshot may have only a part of the facts.
+func partially(s *Snapshot, q *Question, rows Rows, have *part) (Residual, error) {
 	out := Residual{When: no, Revision: s.revision, PolicyHash: s.set.hash}
 	plan := s.set.plans[planKey{q.Action, q.Subject.Type, q.Resource.Type}]
 	if plan == nil {
 		out.Reason = s.set.why(q)
 		return out, nil
 	}
-	p := &partial{snap: s, q: q, plan: plan, typ: q.Resource.Type, shape: s.set.world.shapes[q.Resource.Type], rows: rows}
+	p := &partial{snap: s, q: q, plan: plan, typ: q.Resource.Type, shape: s.set.world.shapes[q.Resource.Type], rows: rows, have: have}
 	if err := p.checkRows(); err != nil {
 		return Residual{}, err
 	}
@@ -88,10 +93,11 @@ type partial struct {
 	shape *shape
 	rows  Rows
 
+	have    *part // nil: all facts
 	context types.Record
 	self    bool // the row is the subject itself
 	above   map[Entity]bool
-	held    map[Entity]*roleSet // what the subject holds anywhere
+	held    map[Entity]*roleSet // what the subject holds anywhere, once somebody asked
 	below   map[Entity]map[Entity]bool
 	facts   map[Entity]stored
 	visits  int
@@ -166,7 +172,6 @@ func (p *partial) begin() error {
 		}
 	}
 	p.above = p.climb(p.q.Subject)
-	p.held = p.roles()
 	return nil
 }
 

@@ -19,6 +19,12 @@ func (p *partial) Get(uid types.EntityUID) (types.Entity, bool) {
 	if e.Type == p.typ && (e != p.q.Subject || p.self) && len(p.rows.Attributes)+len(p.rows.Parents) > 0 {
 		p.fail("it asks about another %s than the row, whose own row is not at hand", p.typ)
 	}
+	if !p.hasUp(e) {
+		if p.bad == nil {
+			p.bad = errLacks
+		}
+		return types.Entity{UID: uid}, true
+	}
 	s := p.known(e)
 	if s.err != nil && p.bad == nil {
 		p.bad = fmt.Errorf("%s: %w", uid, s.err)
@@ -95,6 +101,9 @@ func (p *partial) read(e Entity) stored {
 
 // climb returns all that an entity is inside of, itself included.
 func (p *partial) climb(e Entity) map[Entity]bool {
+	if !p.hasUp(e) {
+		return map[Entity]bool{e: true}
+	}
 	return p.reach(e, func(x Entity, yield func(Entity)) {
 		for t := range p.snap.graph.From(x) {
 			if p.upward(t) {
@@ -108,6 +117,9 @@ func (p *partial) climb(e Entity) map[Entity]bool {
 func (p *partial) within(e Entity) map[Entity]bool {
 	if m, ok := p.below[e]; ok {
 		return m
+	}
+	if !p.hasMore(Need{Below: &e}) {
+		return map[Entity]bool{e: true}
 	}
 	m := p.reach(e, func(x Entity, yield func(Entity)) {
 		for t := range p.snap.graph.To(x) {
@@ -202,6 +214,12 @@ func (p *partial) bring(typ string, role int, to *roleSet) {
 // holds asks whether the subject holds a role on the row: granted there, or on
 // what the relations or the row say that it is inside of.
 func (p *partial) holds(role int) verdict {
+	if p.have != nil && !p.hasMore(Need{Roles: p.snap.set.bringing(role)}) {
+		return wrong
+	}
+	if p.held == nil {
+		p.held = p.roles()
+	}
 	var ids []any
 	above := map[string][]any{}
 	for e, s := range p.held {

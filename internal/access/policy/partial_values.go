@@ -224,7 +224,7 @@ func (p *partial) lookUp(f Field, typ types.EntityType, name types.String) cased
 	byValue := map[string]int{}
 	var out cased
 	var ids [][]any
-	p.named(f, typ, func(e Entity, s stored) {
+	p.named(f, typ, name, func(e Entity, s stored) {
 		v, ok := s.record.Get(name)
 		if s.err != nil || !ok {
 			return
@@ -245,10 +245,14 @@ func (p *partial) lookUp(f Field, typ types.EntityType, name types.String) cased
 	return out
 }
 
-// named visits every entity of a type about which something is stored.
-func (p *partial) named(f Field, typ types.EntityType, visit func(Entity, stored)) {
+// named visits every entity of a type about which something is stored that counts
+// for an attribute.
+func (p *partial) named(f Field, typ types.EntityType, name types.String, visit func(Entity, stored)) {
 	if f.Kind != FieldID && string(typ) == p.typ {
 		p.fail("it follows %q to other rows of type %q", f.Name, p.typ)
+		return
+	}
+	if !p.hasMore(Need{Known: &Known{string(typ), string(name)}}) {
 		return
 	}
 	seen := false
@@ -291,7 +295,7 @@ func (p *partial) has(c oneCase, name types.String) verdict {
 
 func (p *partial) lookFor(f Field, typ types.EntityType, name types.String) verdict {
 	var having, others []any
-	p.named(f, typ, func(e Entity, s stored) {
+	p.named(f, typ, name, func(e Entity, s stored) {
 		if s.err != nil {
 			others = append(others, e.ID)
 		} else if _, ok := s.record.Get(name); ok {

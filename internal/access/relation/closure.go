@@ -1,6 +1,8 @@
 package relation
 
 import (
+	"slices"
+
 	"github.com/cardea-id/cardea/internal/access/graph"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
@@ -56,4 +58,70 @@ func tooWide() error {
 // facts speak of, in the order of their bytes.
 func Candidates(tx *db.Tx, typ, after string, limit int) ([]string, error) {
 	return candidates(tx, typ, after, limit)
+}
+
+// Inside reads what is directly inside some entities at a time, by members and
+// parents, or by parents alone; at most limit.
+func Inside(tx *db.Tx, of []graph.Entity, parents bool, at int64, limit int) (all []graph.Tuple, err error) {
+	for some := range slices.Chunk(of, seedsAtOnce) {
+		rows, err := insideOf(tx, some, parents, at, limit-len(all))
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			all = append(all, r.Tuple)
+		}
+		if len(all) >= limit {
+			break
+		}
+	}
+	return all, nil
+}
+
+// Granted reads where some entities, and all that they are inside of, have roles of
+// some names at a time; at most limit.
+func Granted(tx *db.Tx, to []graph.Entity, names []string, at int64, limit int) (all []graph.Tuple, err error) {
+	rows, err := grantedTo(tx, to, names, at, limit)
+	for _, r := range rows {
+		all = append(all, r.Tuple)
+	}
+	return all, err
+}
+
+const seedsAtOnce = 500
+
+// AttributesOf reads what is known of the entities of a type, each with all that is,
+// in the order of their ids, and up to limit attributes. It reports false if there are more.
+func AttributesOf(tx *db.Tx, typ string, limit int, visit func([]graph.Attribute) error) (all bool, err error) {
+	var of []graph.Attribute
+	for from, read := (&AttributeRow{}), 0; ; {
+		page, err := attributesAfter(tx, typ, from, min(loadPage, limit+1-read))
+		if err != nil {
+			return false, err
+		}
+		for _, r := range page {
+			v, err := Value([]byte(r.Value))
+			if err != nil {
+				return false, err
+			}
+			if len(of) > 0 && of[0].Entity != r.Entity {
+				if err := visit(of); err != nil {
+					return false, err
+				}
+				of = nil
+			}
+			of = append(of, graph.Attribute{Entity: r.Entity, Name: r.Name, Value: v})
+		}
+		if read += len(page); read > limit {
+			return false, nil
+		}
+		if len(page) < min(loadPage, limit+1-read+len(page)) {
+			break
+		}
+		from = &page[len(page)-1]
+	}
+	if len(of) > 0 {
+		err = visit(of)
+	}
+	return err == nil, err
 }

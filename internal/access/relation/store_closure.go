@@ -77,3 +77,30 @@ func candidates(tx *db.Tx, typ, after string, limit int) ([]string, error) {
 		UNION SELECT id FROM (SELECT DISTINCT entity_id AS id FROM access_attributes WHERE realm = $1 AND entity_type = $2 AND entity_id > $3 ORDER BY entity_id LIMIT $4) a
 		ORDER BY id LIMIT $4`, tx.Realm, typ, []byte(after), limit)
 }
+
+// insideOf reads by the index of objects.
+func insideOf(tx *db.Tx, of []graph.Entity, parents bool, at int64, limit int) ([]Row, error) {
+	relations := "'member', 'parent'"
+	if parents {
+		relations = "'parent'"
+	}
+	text, args := upward(tx, [3][]graph.Entity{2: of}) // of which only the seeds are asked
+	args = append(args, at)
+	return db.All(tx, scanRow, text+fmt.Sprintf(`SELECT r.subject_type, r.subject_id, r.relation, r.object_type, r.object_id, r.expires_at, r.source
+		FROM seeds CROSS JOIN access_relations r WHERE r.realm = $1 AND r.object_type = seeds.type AND r.object_id = seeds.id AND r.relation IN (%s)
+		AND (r.expires_at = 0 OR r.expires_at > $%d) LIMIT %d`, relations, len(args), limit), args...)
+}
+
+func grantedTo(tx *db.Tx, to []graph.Entity, names []string, at int64, limit int) ([]Row, error) {
+	text, args := upward(tx, [3][]graph.Entity{to})
+	args = append(args, at)
+	now := len(args)
+	return db.All(tx, scanRow, text+fmt.Sprintf(`SELECT r.subject_type, r.subject_id, r.relation, r.object_type, r.object_id, r.expires_at, r.source
+		FROM ends CROSS JOIN access_relations r WHERE r.realm = $1 AND r.subject_type = ends.type AND r.subject_id = ends.id AND r.relation IN (%s)
+		AND (r.expires_at = 0 OR r.expires_at > $%d) LIMIT %d`, listOf(&args, names), now, limit), args...)
+}
+
+func attributesAfter(tx *db.Tx, typ string, from *AttributeRow, limit int) ([]AttributeRow, error) {
+	return db.All(tx, scanAttribute, `SELECT entity_type, entity_id, name, value, source FROM access_attributes
+		WHERE realm = $1 AND entity_type = $2 AND (entity_id, name) > ($3, $4) ORDER BY entity_id, name LIMIT $5`, tx.Realm, typ, []byte(from.Entity.ID), from.Name, limit)
+}

@@ -1,6 +1,7 @@
 package principal
 
 import (
+	"slices"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/db"
@@ -61,4 +62,19 @@ func FactsPageTx(tx *db.Tx, after string, limit int) (page []Fact, next string, 
 		next = page[limit-1].ID
 	}
 	return page, next, nil
+}
+
+// InsideTx reads who is directly in some containers, and nothing else that they are
+// in; at most limit.
+func InsideTx(tx *db.Tx, containers []string, limit int) (all []Fact, err error) {
+	for some := range slices.Chunk(containers, 500) {
+		found, err := insideOf(tx, some, limit-len(all))
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, found...); len(all) >= limit {
+			break
+		}
+	}
+	return all, nil
 }

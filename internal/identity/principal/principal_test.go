@@ -662,3 +662,36 @@ func TestErasNeverReturn(t *testing.T) {
 		}
 	})
 }
+
+// Whoever decides about access finds who is directly in some groups.
+func TestWhoIsInsideIsAFact(t *testing.T) {
+	run(t, func(t *testing.T, e env) {
+		staff, other := e.create(t, principal.New{Kind: principal.Group, Name: "staff"}), e.create(t, principal.New{Kind: principal.Group, Name: "other"})
+		ada, bob := e.person(t, "ada"), e.person(t, "bob")
+		for _, pair := range [][2]string{{staff.ID, ada.ID}, {staff.ID, bob.ID}, {other.ID, ada.ID}} {
+			if err := e.dir.AddMember(t.Context(), audittest.By, dbtest.Realm, pair[0], pair[1], ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, c := range []struct {
+			ids         []string
+			limit, want int
+		}{{[]string{staff.ID}, 10, 2}, {[]string{staff.ID, other.ID}, 10, 3}, {[]string{staff.ID, other.ID}, 2, 2}, {nil, 10, 0}, {[]string{ada.ID}, 10, 0}} {
+			err := e.DB.View(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+				found, err := principal.InsideTx(tx, c.ids, c.limit)
+				if len(found) != c.want {
+					t.Errorf("inside %v: %+v, want %d", c.ids, found, c.want)
+				}
+				for _, f := range found {
+					if len(f.In) != 1 || !slices.Contains(c.ids, f.In[0].Container) || f.In[0].Member != f.ID || f.Kind != principal.Person {
+						t.Errorf("inside %v: %+v", c.ids, f)
+					}
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

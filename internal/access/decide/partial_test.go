@@ -1,0 +1,126 @@
+package decide_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cardea-id/cardea/internal/access/graph"
+	"github.com/cardea-id/cardea/internal/access/policy"
+	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/audit/audittest"
+	"github.com/cardea-id/cardea/internal/db/dbtest"
+)
+
+const rowsSchema = `
+entity user in [team] { level?: Long, kind?: String };
+entity team in [team];
+entity folder in [folder];
+entity payment in [folder] { owner?: user, team?: team };
+action read, refund, close appliesTo { principal: user, resource: payment };
+`
+
+const rowsPolicies = `
+@id("granted") permit (principal, action == Action::"read", resource) when { principal in Role::"viewer" };
+@id("ours") permit (principal, action == Action::"refund", resource) when { resource has owner && resource.owner in team::"d_team1" };
+@id("high") permit (principal, action == Action::"close", resource) when { resource has owner && resource.owner has level && resource.owner.level > 3 };
+@id("robots") forbid (principal, action == Action::"close", resource) when { resource has owner && resource.owner has kind && resource.owner.kind == "robot" };
+`
+
+func rows(t *testing.T, w *world) {
+	t.Helper()
+	set, err := policy.Compile(policy.Source{Schema: policy.File{Name: "schema.cedarschema", Text: []byte(rowsSchema)},
+		Policies: []policy.File{{Name: "policies/all.cedar", Text: []byte(rowsPolicies)}}, Roles: roles})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.set = set
+}
+
+func (w *world) left(t *testing.T, subject, action string) (string, error) {
+	t.Helper()
+	left, snap, at, err := w.snaps.Partial(ctx, dbtest.Realm, &policy.Question{Subject: entity(subject), Action: action, Resource: entity("payment:x"), At: w.DB.Now()},
+		policy.Rows{Attributes: []string{"owner", "team"}, Parents: []string{"folder"}})
+	if err == nil && (snap == nil || at == audit.Position{}) {
+		t.Fatal("a residual without facts")
+	}
+	return values(left.When), err
+}
+
+// values are those that a condition names, sorted.
+func values(c policy.Condition) string {
+	var all []string
+	var visit func(c policy.Condition)
+	visit = func(c policy.Condition) {
+		for _, v := range c.Values {
+			all = append(all, fmt.Sprint(v))
+		}
+		for _, p := range c.Args {
+			visit(p)
+		}
+	}
+	visit(c)
+	slices.Sort(all)
+	return strings.Join(slices.Compact(all), " ")
+}
+
+// What the directory says of people and groups counts like what was written: the
+// groups that somebody is in, who is in a group, and what is known of everybody.
+func TestResidualsBySQLAskTheDirectory(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		var d directory
+		w := asleep(t, e, 1, d.is())
+		rows(t, w)
+		d.put("d_team1")
+		d.put("d_ann", "member team:d_team1")
+		d.put("d_bob", "member team:d_team2")
+		d.put("d_team2", "member team:d_team1")
+		w.write(t, graph.Change{Add: []graph.Tuple{tuple("team:d_team1 clerk folder:shop"), tuple("folder:till parent folder:shop"), tuple("payment:1 parent folder:till"), tuple("user:eve member team:mine"), tuple("team:mine viewer payment:2")},
+			Set: []graph.Attribute{{Entity: entity("user:d_ann"), Name: "level", Value: int64(5)}, {Entity: entity("user:eve"), Name: "level", Value: int64(2)}, {Entity: entity("user:zoe"), Name: "level", Value: "high"}}})
+		for _, c := range []struct{ subject, action, want string }{
+			{"user:d_bob", "read", "1 shop till"}, // a clerk views, by the group of the group
+			{"user:eve", "read", "2"},
+			{"user:nobody", "read", ""},
+			{"user:eve", "refund", "d_ann d_bob"}, // whoever is in the team
+		} {
+			if got, err := w.left(t, c.subject, c.action); got != c.want || err != nil {
+				t.Errorf("%s may %s where %q, want %q (%v)", c.subject, c.action, got, c.want, err)
+			}
+		}
+		// The level of zoe is none, so nothing of hers can be judged, and the forbid denies.
+		if got, err := w.left(t, "user:eve", "close"); !strings.Contains(got, "d_ann") || !strings.Contains(got, "zoe") || err != nil {
+			t.Errorf("close where %q (%v)", got, err)
+		}
+	})
+}
+
+// How large the realm is does not count, only what the answer takes; one that would
+// take too much is an error that says of what.
+func TestResidualsBySQLAreBoundedByTheirAnswer(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		w := open(t, e, 1)
+		rows(t, w)
+		c := graph.Change{Add: []graph.Tuple{tuple("user:ann clerk payment:1"), tuple("user:bob clerk folder:all")}}
+		for i := range 50 {
+			c.Add = append(c.Add, tuple(fmt.Sprintf("payment:p%d parent folder:all", i)))
+			c.Set = append(c.Set, graph.Attribute{Entity: entity(fmt.Sprintf("user:u%d", i)), Name: "level", Value: int64(i)})
+		}
+		w.write(t, c)
+		w.snaps.Bound(40, 200)
+		if got, err := w.left(t, "user:ann", "read"); got != "1" || err != nil {
+			t.Errorf("ann may read %q: %v", got, err)
+		}
+		if got, err := w.left(t, "user:bob", "read"); !errors.Is(err, policy.ErrInexpressible) || !strings.Contains(err.Error(), `what user "bob" has a role on`) {
+			t.Errorf("bob may read %q: %v", got, err)
+		}
+		w.snaps.Bound(200, 40)
+		if got, err := w.left(t, "user:bob", "read"); len(strings.Fields(got)) != 51 || err != nil {
+			t.Errorf("bob may read %q: %v", got, err)
+		}
+		if got, err := w.left(t, "user:bob", "close"); !errors.Is(err, policy.ErrInexpressible) || !strings.Contains(err.Error(), "of every user") {
+			t.Errorf("bob may close %q: %v", got, err)
+		}
+	})
+}
