@@ -17,7 +17,7 @@ import (
 // Bounds of a decision log that is handed over at once.
 const (
 	MaxLogPacked = 4 << 20  // bytes as they arrive
-	maxLog       = 64 << 20 // and unpacked
+	maxLog       = 64 << 20 // and unpacked, and as they are held until they are written
 	maxDecisions = 20_000
 	maxDecision  = 64 << 10 // bytes of one; what is larger is noted without its input
 	oldest       = 7 * 24 * time.Hour
@@ -55,7 +55,7 @@ func (p *Plane) Decided(realm, masks, client string, log io.Reader) (int, error)
 // readLog reads a decision log as what is noted of it.
 func readLog(log io.Reader, now time.Time, client string) (all []*journal.Entry, err error) {
 	bad := fault.New(fault.Invalid, "decision_log_invalid", "this is no decision log of OPA")
-	limited := &io.LimitedReader{R: log, N: maxLog}
+	limited, held := &io.LimitedReader{R: log, N: maxLog}, 0
 	dec := json.NewDecoder(limited)
 	if t, err := dec.Token(); err != nil || t != json.Delim('[') {
 		return nil, bad
@@ -75,7 +75,11 @@ func readLog(log io.Reader, now time.Time, client string) (all []*journal.Entry,
 		if len(all) == maxDecisions {
 			return nil, tooLong()
 		}
-		all = append(all, d.entry(now, client, len(raw)))
+		e := d.entry(now, client, len(raw))
+		if held += e.Size; held > maxLog {
+			return nil, tooLong()
+		}
+		all = append(all, e)
 	}
 	if _, err := dec.Token(); err != nil {
 		return nil, bad
@@ -95,7 +99,7 @@ func (d *decided) entry(now time.Time, client string, size int) *journal.Entry {
 		at = now
 	}
 	at = at.UTC()
-	e := &journal.Entry{ID: id.New(journal.Prefix, at), At: at, Kind: journal.Agent, Client: client, Request: said(d.ID, 256), Size: min(size, 2*maxDecision),
+	e := &journal.Entry{ID: id.New(journal.Prefix, at), At: at, Kind: journal.Agent, Client: client, Request: said(d.ID, 256),
 		Masked: len(d.Erased)+len(d.Masked) > 0 || size > maxDecision}
 	q := &e.Question
 	q.At = at
@@ -117,6 +121,7 @@ func (d *decided) entry(now time.Time, client string, size int) *journal.Entry {
 	if b, ok := d.Bundles[BundlePolicy]; ok {
 		q.Context["policy_version"] = said(b.Revision, 64)
 	}
+	e.Size = journal.Weight(q, &e.Answer)
 	return e
 }
 

@@ -3,10 +3,13 @@ package agent
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/cardea-id/cardea/internal/fault"
 )
 
 var seen = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -63,7 +66,7 @@ func FuzzReadLog(f *testing.F) {
 			if e.At.Before(seen.Add(-oldest)) || e.At.After(seen.Add(time.Minute)) || !q.At.Equal(e.At) {
 				t.Fatalf("%q: at %s", text, e.At)
 			}
-			if !plain(e.Request, 256) || !plain(q.Action, 1024) || len(q.Subject.Type)+len(q.Subject.ID)+len(q.Resource.Type)+len(q.Resource.ID) > 4096 || e.Size > 2*maxDecision {
+			if !plain(e.Request, 256) || !plain(q.Action, 1024) || len(q.Subject.Type)+len(q.Subject.ID)+len(q.Resource.Type)+len(q.Resource.ID) > 4096 || e.Size > 100*maxDecision {
 				t.Fatalf("%q: %+v", text, e)
 			}
 			for _, r := range e.Answer.Reasons {
@@ -76,4 +79,17 @@ func FuzzReadLog(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What a decision log is bounded by is what it becomes here: lists of small numbers
+// are thirty times as long.
+func TestADecisionLogIsBoundedByWhatIsHeldOfIt(t *testing.T) {
+	one := `{"path":"a/allow","input":{"list":[` + strings.Repeat("1,", 30_000) + `1]},"result":true},`
+	log := func(n int) io.Reader { return strings.NewReader("[" + strings.Repeat(one, n) + "{}]") }
+	if all, err := readLog(log(20), time.Now(), "client"); err != nil || len(all) != 21 {
+		t.Errorf("%d decisions of a little: %v", len(all), err)
+	}
+	if _, err := readLog(log(100), time.Now(), "client"); !fault.Is(err, fault.TooLarge) {
+		t.Errorf("of 6 MB that are 96 MB here: %v", err)
+	}
 }
