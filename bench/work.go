@@ -20,35 +20,41 @@ type work struct {
 
 const verifier = "0123456789abcdefghijklmnopqrstuvwxyz-0123456789"
 
-// works builds every work for a prepared installation.
+// works builds every work for a prepared installation. Both servers are sent the
+// same requests, at other addresses.
 func works(f *fixture) []work {
 	form := func(id, secret, path string, values url.Values) []byte {
 		return request(http.MethodPost, path, f.headers("Authorization", basic(id, secret)), values.Encode())
 	}
 	credentials := url.Values{"grant_type": {"client_credentials"}, "scope": {scope}}
-	introspect := form(f.api.id, f.api.secret, "/oauth2/introspect", url.Values{"token": {f.accessToken}})
-	userinfo := request(http.MethodGet, "/oauth2/userinfo", f.headers("Authorization", "Bearer "+f.userToken), "")
+	introspect := func(path string) func(int) unit {
+		return repeat(form(f.api.id, f.api.secret, path, url.Values{"token": {f.accessToken}}), 200)
+	}
+	token := func(a account, path string) func(int) unit {
+		return repeat(form(a.id, a.secret, path, credentials), 200)
+	}
+	userinfo := func(path string) func(int) unit {
+		return repeat(request(http.MethodGet, path, f.headers("Authorization", "Bearer "+f.userToken), ""), 200)
+	}
 	get := func(path string) func(int) unit {
 		return repeat(request(http.MethodGet, path, f.headers("Accept", "*/*"), ""), 200)
 	}
-	post := func(path, body string) func(int) unit {
-		return repeat(request(http.MethodPost, path, map[string]string{"Authorization": basic("limit", "limit")}, body), 200)
+	ask := func(path, body string) func(int) unit {
+		return repeat(asking(path, body, f.headers("Authorization", "Bearer "+f.askToken)), 200)
 	}
 	return []work{
 		{"discovery", 0.90, get("/.well-known/openid-configuration"), get("/discovery"), false},
 		{"JWKS", 0.90, get("/oauth2/jwks"), get("/jwks"), false},
-		{"client_credentials, JWT ES256", 0.80, repeat(form(f.jwt.id, f.jwt.secret, "/oauth2/token", credentials), 200), post("/jwt", credentials.Encode()), false},
-		{"client_credentials, opaque", 0.70, repeat(form(f.opaque.id, f.opaque.secret, "/oauth2/token", credentials), 200), post("/opaque", credentials.Encode()), false},
-		{"introspection", 0.70, repeat(introspect, 200), post("/active/introspect", "token="+f.accessToken), false},
-		{"userinfo", 0.70, repeat(userinfo, 200), get("/active/userinfo"), false},
-		{"decision, AuthZEN", 0.80, repeat(asking("/access/v1/evaluation", question, f.headers("Authorization", "Bearer "+f.askToken)), 200),
-			repeat(asking("/decide", question, map[string]string{"Authorization": "Bearer " + f.askToken}), 200), false},
-		{"20 decisions at once, AuthZEN", 0.80, repeat(asking("/access/v1/evaluations", many, f.headers("Authorization", "Bearer "+f.askToken)), 200),
-			repeat(asking("/decide-many", many, map[string]string{"Authorization": "Bearer " + f.askToken}), 200), false},
-		{"refresh with rotation", 0.60, f.refreshing, func(int) unit { return refreshingAtLimit() }, true},
-		{"code + PKCE, both requests", 0.50, f.signingIn, func(int) unit { return f.signingInAtLimit() }, true},
+		{"client_credentials, JWT ES256", 0.80, token(f.jwt, "/oauth2/token"), token(f.jwt, "/jwt"), false},
+		{"client_credentials, opaque", 0.70, token(f.opaque, "/oauth2/token"), token(f.opaque, "/opaque"), false},
+		{"introspection", 0.70, introspect("/oauth2/introspect"), introspect("/active/introspect"), false},
+		{"userinfo", 0.70, userinfo("/oauth2/userinfo"), userinfo("/active/userinfo"), false},
+		{"decision, AuthZEN", 0.80, ask("/access/v1/evaluation", question), ask("/decide", question), false},
+		{"20 decisions at once, AuthZEN", 0.80, ask("/access/v1/evaluations", many), ask("/decide-many", many), false},
+		{"refresh with rotation", 0.60, f.refreshing, func(int) unit { return f.refreshingAtLimit() }, true},
+		{"code + PKCE, both requests", 0.50, f.signingIn, f.signingInAtLimit, true},
 		{"PAR, code and token, DPoP", 0.50, f.bound(f.web, paths{"/oauth2/par", "/oauth2/authorize", "/oauth2/token", "request_uri"}),
-			f.bound(account{"limit", "limit"}, paths{"/push", "/authorize", "/bound", "refresh_token"}), true},
+			f.bound(f.web, paths{"/push", "/authorize", "/bound", "refresh_token"}), true},
 		{"passkey sign-in, page and session", 0.50, f.withPasskey("/signin", "/signin/passkey", ""),
 			f.withPasskey("/active/signin", "/passkey", fmt.Sprintf(`{"challenge":%q,"rpId":"localhost"}`, strings.Repeat("x", 75))), true},
 	}
@@ -123,11 +129,11 @@ func (f *fixture) refreshing(i int) unit {
 	}
 }
 
-func refreshingAtLimit() unit {
+func (f *fixture) refreshingAtLimit() unit {
 	token := "cdr_" + strings.Repeat("x", 49)
 	return func(c *conn) error {
 		form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}
-		status, _, body, err := c.send(request(http.MethodPost, "/refresh", map[string]string{"Authorization": basic("limit", "limit")}, form.Encode()))
+		status, _, body, err := c.send(request(http.MethodPost, "/refresh", f.headers("Authorization", basic(f.web.id, f.web.secret)), form.Encode()))
 		if err != nil || status != 200 {
 			return fmt.Errorf("limit answered %d %w", status, err)
 		}
@@ -148,9 +154,10 @@ func (f *fixture) signingIn(i int) unit {
 	return f.codeUnit(authorize, "/oauth2/token", f.web, f.redirectURI)
 }
 
-func (f *fixture) signingInAtLimit() unit {
-	authorize := request(http.MethodGet, "/authorize?response_type=code&client_id=limit&state=1234567890", f.headers("Cookie", "session="+strings.Repeat("x", 50)), "")
-	return f.codeUnit(authorize, "/refresh", account{"limit", "limit"}, "http://127.0.0.1/callback")
+func (f *fixture) signingInAtLimit(i int) unit {
+	_, query, _ := strings.Cut(f.authorizePath(), "?")
+	authorize := request(http.MethodGet, "/authorize?"+query, f.headers("Cookie", f.cookies[i%len(f.cookies)]), "")
+	return f.codeUnit(authorize, "/refresh", f.web, f.redirectURI)
 }
 
 func (f *fixture) codeUnit(authorize []byte, tokenPath string, a account, redirectURI string) unit {
