@@ -156,7 +156,9 @@ func (g *Guard) AskRemember(tx *db.Tx, principal string) (remember func(*session
 				return err
 			}
 		}
-		if !slices.Contains([]string{"aal2", "aal3"}, e.ACR) {
+		// Below the second level, two ways are a password and a code by mail, which is
+		// the proof of those who have no factor.
+		if !slices.Contains([]string{"aal2", "aal3"}, e.ACR) && len(e.AMR) < 2 {
 			return nil
 		}
 		return releaseSubject(tx, principal)

@@ -2,7 +2,6 @@ package risk
 
 import (
 	"context"
-	"slices"
 
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
@@ -14,7 +13,8 @@ import (
 // Disown is what somebody sets off who says that something at their account was
 // not them. By one commit every session and grant is dead, the password opens
 // nothing but its own replacement, no browser is believed any more, the next
-// sign-in asks for every factor, and an incident is open. first, which may be
+// sign-in asks for a factor, or a code by mail where there is none, and an incident
+// is open: whoever else knows the password does not replace it. first, which may be
 // nil, runs before in the same transaction: its error stops all.
 func (g *Guard) Disown(ctx context.Context, by audit.Actor, realm, person string, first func(tx *db.Tx) error) error {
 	err := g.DB.Update(ctx, realm, func(tx *db.Tx) error {
@@ -29,7 +29,7 @@ func (g *Guard) Disown(ctx context.Context, by audit.Actor, realm, person string
 		if err := credential.DisbelieveTx(tx, person); err != nil {
 			return err
 		}
-		if err := demandFactor(tx, person); err != nil {
+		if err := demandProof(tx, person, NotMe); err != nil {
 			return err
 		}
 		if err := principal.EndEraTx(tx, by, person, NotMe); err != nil {
@@ -50,13 +50,4 @@ func Restored(tx *db.Tx, by audit.Actor, person string) error {
 	}
 	_, err := Open(tx, by, Report{Principal: person, Finding: Finding{Detector: NotMe, Reason: "risk.restored", Args: map[string]string{}}})
 	return err
-}
-
-// demandFactor has the next sign-in prove a factor, if there is any to prove.
-func demandFactor(tx *db.Tx, person string) error {
-	all, err := credential.LivingTx(tx, person)
-	if err != nil || !slices.ContainsFunc(all, func(c credential.Credential) bool { return c.Type == credential.TOTP || c.Type == credential.Passkey }) {
-		return err
-	}
-	return demandProof(tx, person, NotMe)
 }

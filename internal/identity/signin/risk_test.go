@@ -112,6 +112,29 @@ func TestTheGateAsksForWhatRiskDemands(t *testing.T) {
 	})
 }
 
+// After an alarm, too, where there is no factor: whoever knows the password, which
+// opens nothing but its own replacement, must have the mailbox to replace it.
+// Have Disown demand no proof, or renewed not ask risky, to see it fail.
+func TestWhoKnowsThePasswordReplacesNoneAfterAnAlarm(t *testing.T) {
+	const next = "another long enough secret"
+	run(t, func(t *testing.T, w *world) {
+		ada := w.mustPerson(t, dbtest.Realm, "ada", "Ada Lovelace")
+		must(t, w.Risk.Disown(t.Context(), audittest.By, dbtest.Realm, ada.ID, nil))
+		thief := w.browser(t, dbtest.Realm).signIn("ada").isAt(pathMailed).shows(200, "Is it you?")
+		thief.get("/signin/renew?" + thief.at.RawQuery).isAt(pathMailed)
+		if w.opens(t, ada, next) || len(thief.sessions()) != 0 {
+			t.Fatal("the password was replaced by whoever knew it")
+		}
+		owner := w.browser(t, dbtest.Realm).signIn("ada").isAt(pathMailed).submit("do", "send")
+		code, _ := w.mailed(t, "ada@example.com")
+		owner.submit("code", code).isAt("/signin/renew").submit("password", password, "new", next).isAt("/")
+		if len(owner.sessions()) != 1 || !w.opens(t, ada, next) {
+			t.Error("the owner did not get in by their mailbox")
+		}
+		w.browser(t, dbtest.Realm).get("/signin").submit("identifier", "ada", "password", next).isAt("/") // it was shown
+	})
+}
+
 // After an alarm no browser is believed, the thief's own one least of all: what
 // it does is looked at as a stranger's. Leave DisbelieveTx out to see it fail.
 func TestNoBrowserIsBelievedAfterAnAlarm(t *testing.T) {
