@@ -132,14 +132,14 @@ type prepared struct {
 	policy.Question
 	vouched *Vouched
 	refused string // why it is not asked, "" if it is
-	size    int    // bytes it was sent in
+	held    int    // bytes it takes, about
 	token   string // the access token in it, "" if there is none
 	ready   bool
 	series  *policy.Series // that it is one of, nil if it is asked by itself
 }
 
 func (s *Server) prepare(q *request, a *asked, p *prepared) (err error) {
-	*p = prepared{Question: a.question(), size: a.size(), token: a.token, ready: true}
+	*p = prepared{Question: a.question(), held: a.held(), token: a.token, ready: true}
 	p.At = q.now
 	p.vouched, p.refused, err = s.trusted(q, a, &p.Question)
 	return err
@@ -155,7 +155,7 @@ func (p *prepared) begin(q *request) {
 
 // about turns the question to the resource of another item.
 func (p *prepared) about(a *asked) {
-	p.Resource, p.ResourceProperties, p.size = a.of(), a.resource.properties, a.size()
+	p.Resource, p.ResourceProperties, p.held = a.of(), a.resource.properties, a.held()
 }
 
 func (p *prepared) end() {
@@ -196,7 +196,7 @@ func (s *Server) decide(q *request, p *prepared) decision {
 
 func (s *Server) note(q *request, d *decision, p *prepared) {
 	e := q.entry(d, journal.Evaluation, &p.Question, p.vouched)
-	e.Size = p.size
+	e.Size = p.held
 	s.o.Note(q.realm, e)
 }
 
@@ -214,7 +214,7 @@ func (q *request) entry(d *decision, kind string, p *policy.Question, v *Vouched
 	e := &q.entries[0]
 	q.entries = q.entries[1:]
 	e.ID, e.At, e.Kind, e.Question, e.Answer, e.Revision, e.Refused = d.id, q.now, kind, *p, d.answer, q.revision, d.problem
-	e.Client, e.Principal, e.CallerToken, e.Request, e.Size = q.caller.Client, q.caller.Principal, q.caller.Token, q.id, q.body.asked.size()
+	e.Client, e.Principal, e.CallerToken, e.Request, e.Size = q.caller.Client, q.caller.Principal, q.caller.Token, q.id, q.body.asked.held()
 	if v != nil {
 		e.Token, e.Grant, e.Session, e.Application = v.Token, v.Grant, v.Session, v.Client
 	}
