@@ -22,6 +22,27 @@ async function open(path, options = {}, who = person) {
   return { context, page };
 }
 
+/** The address in the letter with a code, as the page of letters shows it. */
+async function mailedCode() {
+  const context = await browser.newContext({ locale: "en-GB" });
+  const letters = await context.newPage();
+  for (const end = Date.now() + 20_000; Date.now() < end; ) {
+    await letters.goto(`${cardea.issuer}/dev/mail`);
+    for (let i = 0; i < await letters.locator("a.pick").count(); i++) {
+      await letters.locator("a.pick").nth(i).click();
+      await letters.locator("pre.letter").waitFor();
+      const link = letters.locator('pre.letter a[href*="/signin/code/link?"]');
+      if (await link.count()) {
+        const href = await link.first().getAttribute("href");
+        await context.close();
+        return href;
+      }
+      await letters.goBack();
+    }
+  }
+  throw new Error(`no letter has a code\n${cardea.log()}`);
+}
+
 test("a device is ended, and dies", async () => {
   const lost = await open("/account", { userAgent: phone });
   const { context, page } = await open("/account/devices");
@@ -87,6 +108,11 @@ test("“this wasn’t me” locks everybody out and says what to do next", asyn
   await thief.page.waitForURL("**/signin**");
   await page.getByRole("link", { name: "Sign in and choose a new password" }).click();
   await signIn(page, { ...person, password: next });
+  await page.waitForURL("**/signin/mailed**"); // whoever knows the password shows the mailbox, too
+  await page.locator('button[value="send"]').click();
+  await page.waitForURL("**/signin/code**");
+  await page.goto(await mailedCode());
+  await page.locator('button[value="check"]').click();
   await page.getByRole("heading", { name: "Choose a new password" }).waitFor();
   await page.getByLabel("Current password").fill(next);
   await page.getByLabel("New password").fill(person.password);
