@@ -173,7 +173,8 @@ func (d *DB) View(ctx context.Context, realm string, fn func(*Tx) error) error {
 
 // Glance is View in a single round trip, with the time that UpdateHot takes: fn
 // asks everything with [Ask] and [AskAll] before it looks at the first answer.
-// What it asks after that fails. fn may run again.
+// What it asks after that fails. fn may run again. There is no transaction, so a
+// commit may fall between two questions: what must fit together is one question.
 func (d *DB) Glance(ctx context.Context, realm string, fn func(*Tx) error) error {
 	return outcome(d.engine.glance(ctx, realm, fn))
 }

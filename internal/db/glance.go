@@ -11,8 +11,8 @@ var (
 	errWrites  = errors.New("db: a glance only reads")
 )
 
-// glanced is a connection that sends all that is asked of it at once. What is
-// asked by itself is its own snapshot, and needs no transaction.
+// glanced is a connection that sends all that is asked of it at once, without a
+// transaction: each question is its own snapshot.
 type glanced struct {
 	run   func(ctx context.Context, queue []*asked)
 	queue []*asked
@@ -72,9 +72,6 @@ func (p *postgres) look(ctx context.Context, realm string, fn func(*Tx) error) e
 	defer giveBack(c)
 	conn := p.conn(c)
 	g := &glanced{run: func(ctx context.Context, queue []*asked) {
-		if len(queue) > 1 {
-			queue = append(append([]*asked{{query: beginReadOnly}}, queue...), &asked{query: rollback})
-		}
 		conn.queue = queue
 		conn.settle(ctx)
 	}}
@@ -95,20 +92,8 @@ func (l *lite) glance(ctx context.Context, realm string, fn func(*Tx) error) err
 	}
 	defer giveBack()
 	g := &glanced{run: func(ctx context.Context, queue []*asked) {
-		answer := func() error {
-			for _, a := range queue {
-				*a = *c.ask(ctx, a.query, a.args, a.read)
-			}
-			return nil
-		}
-		if len(queue) == 1 {
-			_ = answer()
-			return
-		}
-		if err := c.snapshot(ctx, answer); err != nil {
-			for _, a := range queue {
-				a.sent, a.err = true, err
-			}
+		for _, a := range queue {
+			*a = *c.ask(ctx, a.query, a.args, a.read)
 		}
 	}}
 	return fn(&Tx{Realm: realm, Now: l.db.clock.local(), ctx: ctx, conn: g, kind: SQLite})

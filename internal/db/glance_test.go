@@ -2,13 +2,14 @@ package db_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
 )
 
-// A glance is one round trip, on one snapshot, and nothing more can be asked.
+// A glance is one round trip, without a transaction, and nothing more can be asked.
 func TestAGlanceAsksEverythingAtOnce(t *testing.T) {
 	dbtest.Run(t, func(t *testing.T, e *dbtest.Env) {
 		table(t, e.DB)
@@ -23,6 +24,9 @@ func TestAGlanceAsksEverythingAtOnce(t *testing.T) {
 			}
 			if e.DB.Engine() == db.Postgres && sent.Trips() != 1 {
 				t.Errorf("%d round trips%s", sent.Trips(), sent)
+			}
+			if strings.Contains(sent.String(), "BEGIN") {
+				t.Errorf("a transaction%s", sent)
 			}
 		}
 		ids := func(tx *db.Tx) func() ([]string, error) {
