@@ -34,23 +34,38 @@ type PasskeyUse struct {
 // AskTx writes the use down, which uses up its challenge, in the transaction of
 // what comes of it, and does not wait yet. An error that [Refused] knows says that
 // the answer was sent before, or that the passkey changed since; then [Passkeys.Check]
-// tells which. A nil use is none.
-func (u *PasskeyUse) AskTx(tx *db.Tx) func() error {
+// tells which. The passkey that it returns is alive and held until the commit, as
+// that of [LiveTx]. A nil use is none.
+func (u *PasskeyUse) AskTx(tx *db.Tx) func() (Credential, error) {
 	if u == nil {
-		return func() error { return nil }
+		return func() (Credential, error) { return Credential{}, nil }
 	}
 	burnt, used := u.passkeys.askBurn(tx, u.challenge, u.until), askUse(tx, u.key.Credential, u.now.encode())
-	return func() error {
+	return func() (Credential, error) {
 		if err := burnt(); err != nil {
-			return err
+			return Credential{}, err
 		}
-		ok, err := used()
-		if err == nil && !ok {
+		c, err := used.One()
+		if db.Missing(err) || err == nil && !c.alive(tx.Now) {
 			// It was used or removed meanwhile; what was checked is no longer so.
-			err = refusal("passkey_changed")
+			return Credential{}, refusal("passkey_changed")
 		}
-		return err
+		return c, err
 	}
+}
+
+// Credential is the id of the passkey, "" for no use.
+func (u *PasskeyUse) Credential() string {
+	if u == nil {
+		return ""
+	}
+	return u.key.Credential.ID
+}
+
+// WriteTx is AskTx that waits.
+func (u *PasskeyUse) WriteTx(tx *db.Tx) error {
+	_, err := u.AskTx(tx)()
+	return err
 }
 
 // Refused reports whether an answer is wrong, as opposed to that nobody could
@@ -68,7 +83,7 @@ func Refused(err error) bool {
 func (p *Passkeys) Check(ctx context.Context, by audit.Actor, name string, a PasskeyAttempt) (PasskeyProof, error) {
 	proof, use, target, err := p.evaluate(ctx, by, name, a)
 	for again := 2; err == nil && use != nil; again-- {
-		err = p.db.UpdateHot(ctx, name, func(tx *db.Tx) error { return use.AskTx(tx)() })
+		err = p.db.UpdateHot(ctx, name, use.WriteTx)
 		if err != refusal("passkey_changed") || again == 0 {
 			break // else it was used in another window at the same time
 		}
@@ -236,7 +251,7 @@ func (u *PasskeyUse) regress(ctx context.Context, by audit.Actor, re *realm.Real
 		if refuses {
 			err = p.burn(tx, u.challenge, u.until)
 		} else {
-			err = u.AskTx(tx)()
+			err = u.WriteTx(tx)
 		}
 		if err != nil {
 			return err

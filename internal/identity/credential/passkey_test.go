@@ -491,7 +491,7 @@ func TestAUseHoldsForThePasskeyAsItWas(t *testing.T) {
 			return use
 		}
 		write := func(use *credential.PasskeyUse) error {
-			return e.DB.UpdateRC(t.Context(), dbtest.Realm, func(tx *db.Tx) error { return use.AskTx(tx)() })
+			return e.DB.UpdateRC(t.Context(), dbtest.Realm, use.WriteTx)
 		}
 		first := look()
 		a.Keys[0].Count-- // a copy has the same count

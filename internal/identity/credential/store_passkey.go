@@ -26,15 +26,11 @@ type wider struct {
 
 func (w wider) Scan(dest ...any) error { return w.Row.Scan(append(dest, w.last)...) }
 
-// askUse notes the use of a passkey, unless what is kept of it changed, and
-// reports a little later whether it did.
-func askUse(tx *db.Tx, c Credential, data string) func() (bool, error) {
-	changed := tx.AskExec(`UPDATE credentials SET data = $4, last_used_at = $5 WHERE realm = $1 AND id = $2 AND data = $3 AND revoked_at = 0`,
+// askUse notes the use of a passkey, unless what is kept of it changed: then its
+// answer is missing.
+func askUse(tx *db.Tx, c Credential, data string) *db.Answer[Credential] {
+	return db.Ask(tx, scan, `UPDATE credentials SET data = $4, last_used_at = $5 WHERE realm = $1 AND id = $2 AND data = $3 AND revoked_at = 0 RETURNING `+columns,
 		tx.Realm, c.ID, c.data, data, db.At(tx.Now))
-	return func() (bool, error) {
-		n, err := changed()
-		return n == 1, err
-	}
 }
 
 func rename(tx *db.Tx, id, name string) error {

@@ -31,6 +31,7 @@ type Verdict struct {
 	// Refuse says that this sign-in opens nothing. Whoever tried is to be told
 	// the same as about a wrong password; the person was told by letter.
 	Refuse   bool
+	Calm     bool // nothing was held against the person, so there is nothing to release
 	Findings []Finding
 }
 
@@ -63,7 +64,9 @@ func (g *Guard) Assess(ctx context.Context, by audit.Actor, name string, in Sign
 		if err != nil {
 			return err
 		}
+		v.Calm = true
 		for _, h := range holds {
+			v.Calm = v.Calm && h.subject == network
 			switch {
 			case h.subject == network:
 				s.flagged = append(s.flagged, h.detector)
@@ -89,7 +92,7 @@ func (g *Guard) Assess(ctx context.Context, by audit.Actor, name string, in Sign
 	}
 	ended := false
 	err = g.DB.UpdateRC(ctx, name, func(tx *db.Tx) error {
-		ended, v.Findings = false, nil
+		ended, v.Findings, v.Calm = false, nil, false
 		p, err := lockPerson(tx, in.Principal)
 		if err != nil {
 			return err
@@ -140,9 +143,10 @@ func (g *Guard) scene(now time.Time, k kind, by audit.Actor) *scene {
 
 // AskRemember remembers how somebody signed in, in the serializable transaction
 // that begins or renews their session, and releases what waited for a proof as
-// strong as theirs. It asks for what is known, without waiting yet; remember is
-// for when the session has begun.
-func (g *Guard) AskRemember(tx *db.Tx, principal string) (remember func(*session.Session) error) {
+// strong as theirs. Where the verdict on the sign-in was calm a moment ago, nothing
+// did; what is held since then stays. It asks for what is known, without waiting
+// yet; remember is for when the session has begun.
+func (g *Guard) AskRemember(tx *db.Tx, principal string, calm bool) (remember func(*session.Session) error) {
 	known := askPerson(tx, principal)
 	return func(e *session.Session) error {
 		s := g.scene(tx.Now, proved, audit.Actor{IP: e.IP, UserAgent: e.UserAgent})
@@ -158,7 +162,7 @@ func (g *Guard) AskRemember(tx *db.Tx, principal string) (remember func(*session
 		}
 		// Below the second level, two ways are a password and a code by mail, which is
 		// the proof of those who have no factor.
-		if !slices.Contains([]string{"aal2", "aal3"}, e.ACR) && len(e.AMR) < 2 {
+		if calm || !slices.Contains([]string{"aal2", "aal3"}, e.ACR) && len(e.AMR) < 2 {
 			return nil
 		}
 		return releaseSubject(tx, principal)

@@ -254,6 +254,44 @@ func TestLocksEnd(t *testing.T) {
 	})
 }
 
+// Where nothing was held when a sign-in was looked at, its proof releases nothing:
+// what came in between is not what it answered.
+func TestACalmSignInReleasesNothing(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ada := w.someone(t)
+		owner := w.browser(firefox, home)
+		_, s := w.signIn(t, owner, ada)
+		calm := func() bool { return w.assess(t, owner, ada, false).Calm }
+		strong := *s
+		strong.ACR = "aal2"
+		if !calm() {
+			t.Error("not calm where nothing is held")
+		}
+		must(t, w.Env.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+			return putHold(tx, hold{subject: ada, detector: "new_device", action: StepUp, until: tx.Now.Add(time.Hour)})
+		}))
+		if calm() {
+			t.Error("calm where the person has to prove more")
+		}
+		for calm, left := range map[bool]int64{true: 1, false: 0} {
+			must(t, w.Env.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+				if err := putHold(tx, hold{subject: ada, detector: "new_device", action: StepUp, until: tx.Now.Add(time.Hour)}); err != nil {
+					return err
+				}
+				return w.AskRemember(tx, ada, calm)(&strong)
+			}))
+			if n := w.count(t, `SELECT COUNT(*) FROM risk_holds WHERE realm = $1`); n != left {
+				t.Errorf("calm %v: %d holds are left, want %d", calm, n, left)
+			}
+		}
+		// What the sign-in itself raises is held as well.
+		w.set(t, map[string]any{"risk_new_device": "step_up"})
+		if w.assess(t, w.browser(iphone, away), ada, false).Calm {
+			t.Error("calm where the sign-in was found to be strange")
+		}
+	})
+}
+
 func TestRevokeEndsWhatTheAccountHasOpen(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.set(t, map[string]any{"risk_new_device": "revoke"})

@@ -27,6 +27,9 @@ func AskGround(tx *db.Tx, who, browser string, credentials ...string) *Ground {
 	return g
 }
 
+// Holds says that a credential is held already, and is what held returns.
+func (g *Ground) Holds(id string, held func() (credential.Credential, error)) { g.proofs[id] = held }
+
 func (g *Ground) ask(id string) func() (credential.Credential, error) {
 	if g.proofs[id] == nil {
 		g.proofs[id] = credential.AskLive(g.tx, id)

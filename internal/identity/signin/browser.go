@@ -2,6 +2,7 @@ package signin
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/cardea-id/cardea/internal/audit"
@@ -148,12 +149,16 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, all []a
 		if own != nil {
 			notes = "" // only where a session begins
 		}
-		ground := session.AskGround(tx, at.who, notes, credentialsOf(at.proofs, at.fresh)...)
+		held := f.use.Credential()
+		ground := session.AskGround(tx, at.who, notes, slices.DeleteFunc(credentialsOf(at.proofs, at.fresh), func(id string) bool { return id == held })...)
+		if held != "" {
+			ground.Holds(held, used)
+		}
 		remember := func(*session.Session) error { return nil }
 		if s.Risk != nil {
-			remember = s.Risk.AskRemember(tx, at.who)
+			remember = s.Risk.AskRemember(tx, at.who, f.calm == at.who)
 		}
-		if err := used(); err != nil {
+		if _, err := used(); err != nil {
 			return err
 		}
 		p := session.Proof{Credential: mainOf(at.proofs), ACR: level(at.proofs), AMR: amr(at.proofs), AuthTime: since(at.proofs), Proofs: proofs, IP: by.IP, UserAgent: r.UserAgent(), Ground: ground}

@@ -117,6 +117,9 @@ type flow struct {
 	use *credential.PasskeyUse
 	// leaving was learnt in this request, when what was proved was assessed.
 	leaving leaving
+	// calm is the person against whom nothing was held in this request, when what
+	// was proved was assessed.
+	calm string
 }
 
 // leaving is when somebody's account is to be deleted, zero for never.
@@ -151,7 +154,7 @@ func (s *Server) keep(w http.ResponseWriter, r *http.Request, f *flow) error {
 		if err != nil {
 			return err
 		}
-		if err := f.use.AskTx(tx)(); err != nil {
+		if err := f.use.WriteTx(tx); err != nil {
 			return err
 		}
 		return s.Once.Put(tx, text, once.Value{Purpose: flowPurpose, Binding: once.Bind(mark), Payload: payload, Expires: tx.Now.Add(flowLife)})
@@ -286,7 +289,7 @@ func (s *Server) save(r *http.Request, f *flow) error {
 	}
 	var saved bool
 	err = s.DB.UpdateRC(r.Context(), realm.From(r.Context()).Name, func(tx *db.Tx) (err error) {
-		if err = f.use.AskTx(tx)(); err == nil {
+		if err = f.use.WriteTx(tx); err == nil {
 			saved, err = s.Once.Amend(tx, f.text, s.use(r), f.version, payload)
 		}
 		return err

@@ -38,6 +38,9 @@ func (s *Server) assess(r *http.Request, f *flow, p proof) error {
 		return whyNot(credential.Result{}, nil)
 	}
 	f.Assessed, f.Risky = p.Principal, v.StepUp
+	if v.Calm {
+		f.calm = p.Principal
+	}
 	return nil
 }
 
