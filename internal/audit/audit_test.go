@@ -611,3 +611,59 @@ func TestReplayIsCompleteUpToItsPosition(t *testing.T) {
 		}
 	})
 }
+
+// A node that starts reads who is dead, and not everything else that happened.
+func TestADeathIsFoundAmongManyEvents(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		e.Start(t)
+		said := map[string]any{"deaths": "none", "text": `"deaths":{},"cut":{},"jti":{}`}
+		all := []audit.Event{
+			{Action: "a.b", Target: "0", Deaths: []audit.Bit{{List: "slt_1", Index: 7}}},
+			{Action: "a.b", Target: "1", Data: map[string]any{"text": said["text"]}},
+			{Action: "a.b", Target: "2", Deaths: []audit.Bit{{List: "slt_1", Index: 8}, {List: "slt_2", Index: 0}}},
+			{Action: "a.b", Target: "3", Cut: &audit.Cutoff{Kind: "principal", ID: "usr_1"}},
+			{Action: "a.b", Target: "4"},
+			{Action: "a.b", Target: "5", JTI: &audit.DeadToken{JTI: "x", Client: "cli_1", Expires: e.Clock.Now()}},
+			{Action: "status_list.retire", TargetType: "status_list", Target: "6"},
+			{Action: "status_lists.read", Target: "7"},
+		}
+		var middle audit.Position
+		for i, event := range all {
+			event.Invalidates = true
+			if err := change(e, dbtest.Neighbour, event); err != nil {
+				t.Fatal(err)
+			}
+			if err := change(e, dbtest.Realm, event); err != nil {
+				t.Fatal(err)
+			}
+			if i == 0 {
+				middle = e.Log.Applied()
+			}
+		}
+		var got []string
+		var last audit.Record
+		watched, traffic := dbtest.Watch(t.Context())
+		upTo, err := e.Log.ReplayDeaths(watched, dbtest.Realm, middle, func(r audit.Record) error {
+			got, last = append(got, r.Target), r
+			return nil
+		})
+		if err != nil || upTo != e.Log.Applied() || strings.Join(got, "") != "2356" || upTo.Before(last.Position) || last.Position.Before(middle) {
+			t.Errorf("ReplayDeaths = %v up to %s, %v", got, upTo, err)
+		}
+		for most, want := range map[int]int{3: 3, 10: 4} {
+			err := e.DB.View(watched, dbtest.Realm, func(tx *db.Tx) error {
+				n, err := audit.DeathsTx(tx, middle, most)
+				if n != want {
+					t.Errorf("%d deaths, of at most %d; want %d", n, most, want)
+				}
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		if plan := traffic.Plan(t, e.DB); e.DB.Engine() == db.SQLite && strings.Count(plan, "events_deaths (realm=? AND (epoch,position)>(?,?)") != 3 {
+			t.Errorf("the deaths are looked for by:%s", plan)
+		}
+	})
+}

@@ -106,6 +106,44 @@ func (l *Log) Replay(ctx context.Context, realm string, after Position, fn func(
 	}
 }
 
+// ReplayDeaths is Replay for the events that say who is dead: those with deaths, a
+// cut-off or a dead token, and those about status lists. However long the log is, it
+// reads little else.
+func (l *Log) ReplayDeaths(ctx context.Context, realm string, after Position, fn func(Record) error) (Position, error) {
+	var upTo head
+	for first := true; ; first = false {
+		var some []stored
+		err := l.db.View(ctx, realm, func(tx *db.Tx) (err error) {
+			if first {
+				if upTo, err = loadHead(tx, ""); err != nil {
+					return err
+				}
+			}
+			some, err = deathsAfter(tx, realm, after, upTo.Position, followBatch)
+			return err
+		})
+		if err != nil {
+			return Position{}, err
+		}
+		for _, s := range some {
+			r, err := decode(s.body)
+			if err != nil {
+				return Position{}, err
+			}
+			r.Position, r.Leaf, after = s.position, s.leaf, s.position
+			if err := fn(r); err != nil {
+				return Position{}, err
+			}
+		}
+		if len(some) < followBatch {
+			return upTo.Position, nil
+		}
+	}
+}
+
+// DeathsTx counts the events that ReplayDeaths would call fn with, up to most.
+func DeathsTx(tx *db.Tx, after Position, most int) (int, error) { return countDeaths(tx, after, most) }
+
 // HeadTx is the position of the log's head, as the transaction sees it.
 func HeadTx(tx *db.Tx) (Position, error) {
 	h, err := loadHead(tx, "")

@@ -106,6 +106,23 @@ func realmRecordsAfter(tx *db.Tx, realm string, leaf int64, limit int) ([]stored
 		WHERE realm = $1 AND leaf > $2 ORDER BY leaf LIMIT $3`, realm, leaf, limit)
 }
 
+// deathsAfter reads, of a realm's events after one position and up to another, those
+// that say who is dead. The last condition is that of the index, word for word.
+func deathsAfter(tx *db.Tx, realm string, after, upTo Position, limit int) ([]stored, error) {
+	return db.All(tx, scanStored, `SELECT epoch, position, leaf, body FROM events
+		WHERE realm = $1 AND (epoch, position) > ($2, $3) AND (epoch, position) <= ($4, $5)
+		AND (body LIKE '%"deaths":%' OR body LIKE '%"cut":%' OR body LIKE '%"jti":%' OR action LIKE 'status_list.%')
+		ORDER BY epoch, position LIMIT $6`, realm, after.Epoch, after.Seq, upTo.Epoch, upTo.Seq, limit)
+}
+
+// countDeaths counts those after a position, up to most.
+func countDeaths(tx *db.Tx, after Position, most int) (int, error) {
+	return db.One(tx, db.Scalar[int], `SELECT COUNT(*) FROM (SELECT position FROM events
+		WHERE realm = $1 AND (epoch, position) > ($2, $3)
+		AND (body LIKE '%"deaths":%' OR body LIKE '%"cut":%' OR body LIKE '%"jti":%' OR action LIKE 'status_list.%')
+		ORDER BY epoch, position LIMIT $4) AS deaths`, tx.Realm, after.Epoch, after.Seq, most)
+}
+
 // leafUpTo finds the last leaf of a realm at or before a position, or -1.
 func leafUpTo(tx *db.Tx, realm string, p Position) (int64, error) {
 	return db.One(tx, db.Scalar[int64], `SELECT COALESCE(MAX(leaf), -1) FROM events

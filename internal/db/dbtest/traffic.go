@@ -60,6 +60,26 @@ func (t *Traffic) Commits() (n int) {
 // realm: what costs more the more there are.
 func (t *Traffic) Whole(tb testing.TB, d *db.DB) (all []string) {
 	tb.Helper()
+	t.plan(tb, d, func(text, step string) {
+		if strings.HasSuffix(step, "(realm=?)") || strings.Contains(step, "AUTOMATIC") {
+			all = append(all, strings.Join(strings.Fields(text), " ")+": "+step)
+		}
+	})
+	return all
+}
+
+// Plan is how SQLite does what was sent, a step a line. It is empty elsewhere.
+func (t *Traffic) Plan(tb testing.TB, d *db.DB) string {
+	tb.Helper()
+	var b strings.Builder
+	if d.Engine() == db.SQLite {
+		t.plan(tb, d, func(_, step string) { b.WriteString("\n- " + step) })
+	}
+	return b.String()
+}
+
+func (t *Traffic) plan(tb testing.TB, d *db.DB, each func(text, step string)) {
+	tb.Helper()
 	t.mu.Lock()
 	texts := slices.Concat(t.trips...)
 	t.mu.Unlock()
@@ -82,9 +102,7 @@ func (t *Traffic) Whole(tb testing.TB, d *db.DB) (all []string) {
 				return err
 			}
 			for _, step := range plan {
-				if strings.HasSuffix(step, "(realm=?)") || strings.Contains(step, "AUTOMATIC") {
-					all = append(all, strings.Join(strings.Fields(text), " ")+": "+step)
-				}
+				each(text, step)
 			}
 		}
 		return nil
@@ -92,7 +110,6 @@ func (t *Traffic) Whole(tb testing.TB, d *db.DB) (all []string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return all
 }
 
 func (t *Traffic) String() string {
