@@ -302,7 +302,7 @@ func (a *App) Start(ctx context.Context) error {
 	if err := a.Log.Start(ctx); err != nil {
 		return err
 	}
-	a.closers = append(a.closers, a.Log.Close)
+	a.closers = append(a.closers, a.Log.Close, a.Grants.Status.Close)
 	if err := a.Realms.Ensure(ctx, audit.System); err != nil {
 		return fmt.Errorf("default realm: %w", err)
 	}

@@ -16,6 +16,7 @@ const activityKept = 90 * 24 * time.Hour
 func (a *App) tasks() []job.Task {
 	return []job.Task{
 		{Name: "status-pages", Every: 30 * time.Second, Run: job.Whole(a.Grants.Status.Flush)},
+		{Name: "status-checkpoints", Every: 10 * time.Minute, Run: a.everyRealm(a.Grants.Status.MoveOn)},
 		{Name: "key-rotation", Every: time.Hour, Run: a.everyRealm(func(ctx context.Context, name string) error {
 			r, err := a.Realms.ByName(ctx, name)
 			if err != nil {

@@ -27,12 +27,35 @@ type Status struct {
 	mu   sync.Mutex
 	of   map[string]*dead
 	near sync.Map // those of of that are loaded, for questions, which take no lock to find them
+
+	patience time.Duration
+	reading  func() // nil, but in tests: before a load
+	loads    sync.WaitGroup
+	open     context.Context // what loads run under
+	close    context.CancelFunc
 }
 
+// patience is how long a question waits for a realm that is being loaded.
+const patience = 5 * time.Second
+
 func newStatus(d *db.DB, log *audit.Log, realms *realm.Registry) *Status {
-	s := &Status{db: d, log: log, realms: realms, of: map[string]*dead{}}
+	s := unfollowed(d, log, realms)
 	log.Follow("status", s.apply, s.reset)
 	return s
+}
+
+func unfollowed(d *db.DB, log *audit.Log, realms *realm.Registry) *Status {
+	s := &Status{db: d, log: log, realms: realms, of: map[string]*dead{}, patience: patience}
+	s.open, s.close = context.WithCancel(context.Background())
+	return s
+}
+
+// Close ends what is being loaded. Nothing can be asked any more that is not known.
+func (s *Status) Close() {
+	s.mu.Lock()
+	s.close()
+	s.mu.Unlock()
+	s.loads.Wait()
 }
 
 // dead is what a node knows about one realm. mu guards everything but the bits

@@ -3,18 +3,42 @@ package grant
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
 )
 
-// realm returns what is dead in a realm. The first to ask loads it, the others
-// wait; a failed load is tried again by the next.
+// realm returns what is dead in a realm. The first to ask begins to load it, which
+// goes on when nobody waits any more; a failed load is tried again by the next.
 func (s *Status) realm(ctx context.Context, name string) (*dead, error) {
 	if d, loaded := s.near.Load(name); loaded {
 		return d.(*dead), nil
 	}
+	d, err := s.begin(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	enough := time.NewTimer(s.patience)
+	defer enough.Stop()
+	select {
+	case <-d.ready:
+		return d, d.err
+	case <-enough.C:
+		return nil, fault.New(fault.Unavailable, "realm_loading", "this node is still reading which tokens are dead; try again").WithRetry(2 * time.Second)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// begin has a realm loaded, once.
+func (s *Status) begin(ctx context.Context, name string) (*dead, error) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open.Err() != nil {
+		return nil, fault.New(fault.Unavailable, "closing", "this node is closing; try another")
+	}
 	d := s.of[name]
 	if d == nil {
 		d = newDead()
@@ -22,30 +46,32 @@ func (s *Status) realm(ctx context.Context, name string) (*dead, error) {
 	}
 	if !d.claimed {
 		d.claimed = true
-		s.mu.Unlock()
-		return d, s.load(ctx, name, d)
+		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		stop := context.AfterFunc(s.open, cancel)
+		s.loads.Go(func() {
+			defer cancel()
+			defer stop()
+			s.load(ctx, name, d)
+		})
 	}
-	s.mu.Unlock()
-	select {
-	case <-d.ready:
-		return d, d.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return d, nil
 }
 
 // load reads pages, then the log after them. d is registered already, so that
-// what happens meanwhile is kept for it. The waiters get the outcome.
-func (s *Status) load(ctx context.Context, name string, d *dead) error {
+// what happens meanwhile is kept for it. Those who wait get the outcome.
+func (s *Status) load(ctx context.Context, name string, d *dead) {
 	defer close(d.ready)
-	err := s.read(context.WithoutCancel(ctx), name, d)
+	if s.reading != nil {
+		s.reading()
+	}
+	err := s.read(ctx, name, d)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err == nil {
 		if s.of[name] == d {
 			s.near.Store(name, d)
 		}
-		return nil
+		return
 	}
 	d.err = err
 	if s.of[name] == d {
@@ -54,7 +80,6 @@ func (s *Status) load(ctx context.Context, name string, d *dead) error {
 		next.before = d.before
 		s.of[name] = next
 	}
-	return err
 }
 
 func (s *Status) read(ctx context.Context, name string, d *dead) error {
@@ -74,7 +99,7 @@ func (s *Status) read(ctx context.Context, name string, d *dead) error {
 		fresh.cut(c)
 	}
 	fresh.at = from.position
-	reached, err := s.log.Replay(ctx, name, from.position, func(r audit.Record) error {
+	reached, err := s.log.ReplayDeaths(ctx, name, from.position, func(r audit.Record) error {
 		fresh.follow(r)
 		return nil
 	})
@@ -147,6 +172,33 @@ func (s *Status) Flush(ctx context.Context) error {
 		errs = append(errs, s.flush(ctx, name, d))
 	}
 	return errors.Join(errs...)
+}
+
+// MoveOn stores what has died in a realm that this node does not hold, once that is
+// much: whichever node is asked about it next has little of the log to read.
+func (s *Status) MoveOn(ctx context.Context, name string) error {
+	if _, loaded := s.near.Load(name); loaded {
+		return nil // Flush does it
+	}
+	behind := 0
+	err := s.db.View(ctx, name, func(tx *db.Tx) error {
+		c, err := loadCheckpoint(tx)
+		if err == nil {
+			behind, err = audit.DeathsTx(tx, c.position, flushAfter)
+		}
+		return err
+	})
+	if db.Missing(err) || err == nil && behind < flushAfter {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	d := newDead()
+	if err := s.read(ctx, name, d); err != nil {
+		return err
+	}
+	return s.flush(ctx, name, d)
 }
 
 func (s *Status) flush(ctx context.Context, name string, d *dead) error {

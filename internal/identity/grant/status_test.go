@@ -17,8 +17,7 @@ import (
 
 // restart gives what a node knows after a start: nothing but the database.
 func (w *world) restart() *Status {
-	s := &Status{db: w.Env.DB, log: w.Log, realms: w.Realms, of: map[string]*dead{}}
-	return s
+	return unfollowed(w.Env.DB, w.Log, w.Realms)
 }
 
 // mustHistory makes deaths of every sort and returns what must be dead and
@@ -207,6 +206,82 @@ func TestAFailedLoadIsTriedAgain(t *testing.T) {
 		}
 		must(t, w.breakPages(t, ``))
 		mustKnow(t, "second attempt", s, dead, alive)
+	})
+}
+
+// Whoever asks while a realm is being read is told so before long, is never told yes,
+// and its going away does not end the reading.
+func TestALoadGoesOnWhenNobodyWaits(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		dead, alive := w.mustHistory(t)
+		s := w.restart()
+		let, loads := make(chan struct{}), 0
+		s.patience, s.reading = time.Millisecond, func() { loads++; <-let }
+		gone, leave := context.WithCancel(t.Context())
+		for range 3 {
+			refused, err := s.Refuses(gone, dbtest.Realm, alive[0])
+			var f *fault.Error
+			if !refused || !errors.As(err, &f) || f.Kind != fault.Unavailable || f.RetryAfter == 0 {
+				t.Fatalf("while it is read: refused = %v, %v", refused, err)
+			}
+		}
+		leave()
+		if refused, err := s.Refuses(gone, dbtest.Realm, alive[0]); !refused || err == nil {
+			t.Errorf("whoever is gone: refused = %v, %v", refused, err)
+		}
+		close(let)
+		s.loads.Wait()
+		mustKnow(t, "read meanwhile", s, dead, alive)
+		if loads != 1 {
+			t.Errorf("it was read %d times", loads)
+		}
+		closing := w.restart()
+		closing.Close()
+		if refused, err := closing.Refuses(t.Context(), dbtest.Realm, alive[0]); !refused || !fault.Is(err, fault.Unavailable) {
+			t.Errorf("closed: refused = %v, %v", refused, err)
+		}
+	})
+}
+
+// What has died in a realm that no node was asked about is stored as well, so that
+// who asks first need not wait for the log.
+func TestTheCheckpointMovesOnWhereNobodyAsks(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		dead, alive := w.mustHistory(t)
+		left := func() (n int) {
+			must(t, w.Env.DB.View(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+				c, err := loadCheckpoint(tx)
+				if err == nil {
+					n, err = audit.DeathsTx(tx, c.position, 2*flushAfter)
+				}
+				return err
+			}))
+			return n
+		}
+		few, s := left(), w.restart()
+		must(t, s.MoveOn(t.Context(), dbtest.Realm))
+		if n := left(); few == 0 || n != few {
+			t.Fatalf("%d deaths to read, and %d afterwards: few are no reason to write", few, n)
+		}
+		must(t, w.Env.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+			for range flushAfter {
+				audit.Append(tx, by, audit.Event{Action: "a.b", Deaths: []audit.Bit{dead[0].Bit}})
+			}
+			audit.Barrier(tx)
+			return nil
+		}))
+		must(t, s.MoveOn(t.Context(), dbtest.Realm))
+		if n := left(); n != 0 {
+			t.Errorf("%d deaths are left to read", n)
+		}
+		w.mustForgetLog(t)
+		mustKnow(t, "moved on", w.restart(), dead, alive)
+		if _, held := s.of[dbtest.Realm]; held {
+			t.Error("the realm is held in memory")
+		}
+		for _, other := range []string{dbtest.Neighbour, "nowhere"} {
+			must(t, s.MoveOn(t.Context(), other))
+		}
 	})
 }
 
