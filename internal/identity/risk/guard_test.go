@@ -512,6 +512,35 @@ func TestMemoriesAreBoundedAndCollected(t *testing.T) {
 	})
 }
 
+// A memory that is written again soon stays where the sweep's index has it, and no
+// memory is swept before its time.
+func TestMemoriesStayInTheirPlaceInTheIndex(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ada := w.someone(t)
+		type last struct{ person, source int64 }
+		seen := func() last {
+			w.signIn(t, w.browser(firefox, home), ada)
+			now := w.Clock.Now().UnixMilli()
+			at := last{w.count(t, `SELECT last_at FROM risk_people WHERE realm = $1`), w.count(t, `SELECT last_at FROM risk_sources WHERE realm = $1`)}
+			if at.person < now || at.source < now || at.person > now+personExact.Milliseconds() || at.source > now+sourceExact.Milliseconds() {
+				t.Errorf("at %d the last times are %+v", now, at)
+			}
+			return at
+		}
+		now := w.Clock.Now()
+		w.Clock.Advance(now.Truncate(personExact).Add(personExact).Sub(now)) // to midnight
+		first := seen()
+		w.Clock.Advance(sourceExact - time.Minute)
+		if second := seen(); second != first {
+			t.Errorf("moved from %+v to %+v", first, second)
+		}
+		w.Clock.Advance(personExact)
+		if third := seen(); third.person == first.person || third.source == first.source {
+			t.Errorf("stays at %+v", third)
+		}
+	})
+}
+
 // What strangers type is nowhere in the memories, nor is their address.
 func TestMemoriesHoldNothingOfStrangers(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {

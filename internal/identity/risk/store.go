@@ -29,10 +29,21 @@ func askPerson(tx *db.Tx, principal string) func() (*person, error) {
 	return func() (*person, error) { return orNew(answer.One()) }
 }
 
+// How exactly it is noted when a memory was written last. By that column the sweep
+// finds what is old, through an index that PostgreSQL needs not touch as long as
+// the value stays.
+const (
+	personExact = 24 * time.Hour
+	sourceExact = 10 * time.Minute
+)
+
+// lastAt is now, rounded up, so that nothing is swept early.
+func lastAt(now time.Time, exact time.Duration) db.Time { return db.At(now.Truncate(exact).Add(exact)) }
+
 // lockPerson makes the row if need be and keeps others from it until the commit.
 func lockPerson(tx *db.Tx, principal string) (*person, error) {
 	return db.One(tx, decoded[person], `INSERT INTO risk_people (realm, principal, memory, last_at) VALUES ($1, $2, '{}', $3)
-		ON CONFLICT (realm, principal) DO UPDATE SET last_at = excluded.last_at RETURNING memory`, tx.Realm, principal, db.At(tx.Now))
+		ON CONFLICT (realm, principal) DO UPDATE SET last_at = excluded.last_at RETURNING memory`, tx.Realm, principal, lastAt(tx.Now, personExact))
 }
 
 func writePerson(tx *db.Tx, principal string, p *person) error {
@@ -41,7 +52,7 @@ func writePerson(tx *db.Tx, principal string, p *person) error {
 		return err
 	}
 	return tx.Later(`INSERT INTO risk_people (realm, principal, memory, last_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (realm, principal) DO UPDATE SET memory = excluded.memory, last_at = excluded.last_at`, tx.Realm, principal, string(text), db.At(tx.Now))
+		ON CONFLICT (realm, principal) DO UPDATE SET memory = excluded.memory, last_at = excluded.last_at`, tx.Realm, principal, string(text), lastAt(tx.Now, personExact))
 }
 
 func forgetPerson(tx *db.Tx, principal string) error {
@@ -51,7 +62,7 @@ func forgetPerson(tx *db.Tx, principal string) error {
 
 func lockSource(tx *db.Tx, network string) (*source, error) {
 	return db.One(tx, decoded[source], `INSERT INTO risk_sources (realm, network, memory, last_at) VALUES ($1, $2, '{}', $3)
-		ON CONFLICT (realm, network) DO UPDATE SET last_at = excluded.last_at RETURNING memory`, tx.Realm, network, db.At(tx.Now))
+		ON CONFLICT (realm, network) DO UPDATE SET last_at = excluded.last_at RETURNING memory`, tx.Realm, network, lastAt(tx.Now, sourceExact))
 }
 
 func writeSource(tx *db.Tx, network string, s *source) error {
