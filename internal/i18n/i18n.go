@@ -231,6 +231,9 @@ func (l *Locale) form(args []any) plural.Form {
 	for i := 0; i+1 < len(args); i += 2 {
 		if args[i] == "n" {
 			if n, ok := args[i+1].(int); ok {
+				if n < 0 {
+					n = -n // the operands of plural rules have no sign (UTS #35, part 3)
+				}
 				return plural.Cardinal.MatchPlural(l.tag, n, 0, 0, 0, 0)
 			}
 		}

@@ -105,7 +105,7 @@ func TestT(t *testing.T) {
 	en, pl := c.Match("en"), c.Match("pl")
 	for got, want := range map[string]string{
 		en.T("hi", "name", "{other}", "other", "x"): "Hello {other}, x", // what an argument holds is not replaced again
-		en.T("left", "n", 1):                        "1 try", en.T("left", "n", 2): "2 tries",
+		en.T("left", "n", 1):                        "1 try", en.T("left", "n", 2): "2 tries", en.T("left", "n", -1): "-1 try",
 		pl.T("left", "n", 1): "1 próba", pl.T("left", "n", 3): "3 próby", pl.T("left", "n", 5): "5 prób",
 		en.T("nothing"): "nothing",
 	} {
