@@ -3,6 +3,7 @@ package decide_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -93,6 +94,65 @@ func asleep(t *testing.T, e *audittest.Env, most int, d decide.Directory) *world
 		Applied:  func(r audit.Record) bool { return r.Action == "policy.apply" }})
 	e.Start(t)
 	return w
+}
+
+// Whoever asks while the facts of a realm are being read is told so before long, is
+// never told yes, and its going away does not end the reading. So it is when a realm
+// is built anew.
+func TestALoadGoesOnWhenNobodyWaits(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		w := asleep(t, e, 0, decide.Directory{})
+		w.write(t, graph.Change{Add: []graph.Tuple{tuple("user:ann clerk payment:1")}})
+		let, loads := make(chan struct{}), 0
+		w.snaps.Loading(time.Millisecond, func() { loads++; <-let })
+		ask := func(ctx context.Context) error {
+			snap, _, err := w.snaps.At(ctx, dbtest.Realm, audit.Position{})
+			if err != nil && snap != nil {
+				t.Error("an error with a snapshot")
+			}
+			return err
+		}
+		gone, leave := context.WithCancel(ctx)
+		for range 3 {
+			var f *fault.Error
+			if err := ask(gone); !errors.As(err, &f) || f.Kind != fault.Unavailable || f.Code != decide.CodeLoading || f.RetryAfter == 0 {
+				t.Fatalf("while it is read: %v", err)
+			}
+		}
+		if a := w.may("user:ann", "read", "payment:1", audit.Position{}); a.Allowed || len(a.Reasons) != 1 || a.Reasons[0].Error == "" {
+			t.Errorf("while it is read: %+v", a)
+		}
+		leave()
+		close(let)
+		w.snaps.Loaded(dbtest.Realm)
+		if a := w.may("user:ann", "read", "payment:1", audit.Position{}); !a.Allowed || loads != 1 {
+			t.Errorf("%+v after %d loads", a, loads)
+		}
+
+		// A batch whose event went missing is a hole.
+		err := w.DB.Update(ctx, dbtest.Realm, func(tx *db.Tx) error {
+			_, err := tx.Exec(`UPDATE access_facts SET version = version + 1 WHERE realm = $1`, tx.Realm)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.write(t, graph.Change{Remove: []graph.Tuple{tuple("user:ann clerk payment:1")}})
+		let = make(chan struct{})
+		if err := ask(ctx); fault.Code(err) != decide.CodeLoading {
+			t.Errorf("while it is built anew: %v", err)
+		}
+		close(let)
+		w.snaps.Loaded(dbtest.Realm)
+		if a := w.may("user:ann", "read", "payment:1", audit.Position{}); a.Allowed || loads != 2 {
+			t.Errorf("%+v after %d loads", a, loads)
+		}
+		w.snaps.Reset()
+		w.snaps.Close()
+		if err := ask(ctx); !fault.Is(err, fault.Unavailable) || loads != 2 {
+			t.Errorf("closed: %v after %d loads", err, loads)
+		}
+	})
 }
 
 func (w *world) write(t testing.TB, c graph.Change) audit.Position {

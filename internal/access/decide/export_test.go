@@ -2,6 +2,7 @@ package decide
 
 import (
 	"context"
+	"time"
 
 	"github.com/cardea-id/cardea/internal/access/graph"
 )
@@ -44,3 +45,17 @@ func (s *Snapshots) Reset() { s.reset() }
 
 // Bound sets how much one residual may read by SQL, and look through.
 func (s *Snapshots) Bound(read, scanned int) { s.bounds = bounds{read, scanned} }
+
+// Loading sets how long a question waits for a load, and what is done before one.
+func (s *Snapshots) Loading(wait time.Duration, before func()) { s.wait, s.reading = wait, before }
+
+// Loaded waits for the load of a realm that is going on.
+func (s *Snapshots) Loaded(realm string) {
+	st := s.state(realm)
+	st.mu.Lock()
+	a := st.attempt
+	st.mu.Unlock()
+	if a != nil {
+		<-a.done
+	}
+}

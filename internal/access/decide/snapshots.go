@@ -32,8 +32,12 @@ const CodeRevision = "revision_unreached"
 // [Snapshots.Partial] makes filters.
 const CodeTooMany = "facts_too_many"
 
+// CodeLoading is the code of the error that a realm's facts are still being read.
+const CodeLoading = "realm_loading"
+
 const (
 	patience  = 300 * time.Millisecond // for a revision that this node has not reached
+	loadWait  = 5 * time.Second        // for facts that are being read
 	idleFor   = 15 * time.Minute       // then a realm is let go
 	sweepEach = time.Minute
 )
@@ -102,8 +106,12 @@ const DefaultMost = 12_000_000
 type Snapshots struct {
 	o      Options
 	work   chan struct{}
+	open   context.Context // what goes on without anybody who waits for it runs under it
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+
+	wait    time.Duration // loadWait, but in tests
+	reading func()        // nil, but in tests: before a load
 
 	compacting atomic.Bool // one realm at a time
 	stale      func(*graph.Graph) bool
@@ -124,15 +132,15 @@ func New(o Options) *Snapshots {
 	if o.Directory.Owns == nil {
 		o.Directory.Owns = func(graph.Entity) bool { return false }
 	}
-	s := &Snapshots{o: o, work: make(chan struct{}, 1), stale: (*graph.Graph).Stale, bounds: bounds{40_000, 200_000}, realms: map[string]*state{}}
+	s := &Snapshots{o: o, work: make(chan struct{}, 1), stale: (*graph.Graph).Stale, bounds: bounds{40_000, 200_000}, wait: loadWait, realms: map[string]*state{}}
+	s.open, s.cancel = context.WithCancel(context.Background())
 	o.Log.Follow("access", s.follow, s.reset)
 	return s
 }
 
 // Start begins to carry snapshots on when nobody asks, and to let idle ones go.
 func (s *Snapshots) Start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	s.cancel = cancel
+	ctx := s.open
 	s.wg.Go(func() {
 		t := time.NewTicker(sweepEach)
 		defer t.Stop()
@@ -149,12 +157,12 @@ func (s *Snapshots) Start() {
 	})
 }
 
-// Close stops what Start began.
+// Close stops what Start began, and what is being read.
 func (s *Snapshots) Close() {
-	if s.cancel != nil {
-		s.cancel()
-		s.wg.Wait()
-	}
+	s.mu.Lock()
+	s.cancel()
+	s.mu.Unlock()
+	s.wg.Wait()
 }
 
 // follow notes an event for its realm. It does no work: this is the log's goroutine.
@@ -254,6 +262,8 @@ func (s *Snapshots) Decide(ctx context.Context, realm string, min audit.Position
 		return policy.Answer{Reasons: []policy.Reason{{Text: "the revision that is asked for is not reached", Error: err.Error()}}, Revision: at.Revision()}
 	case fault.Code(err) == policy.CodeBroken:
 		return policy.Answer{Reasons: []policy.Reason{{Text: "the realm's policies cannot be used", Error: err.Error()}}, Revision: at.Revision()}
+	case fault.Code(err) == CodeLoading:
+		return policy.Answer{Reasons: []policy.Reason{{Text: "the facts are still being read", Error: err.Error()}}, Revision: at.Revision()}
 	case err != nil:
 		s.o.Logger.Error("a decision had no facts", "realm", realm, "err", err)
 		return policy.Answer{Reasons: []policy.Reason{{Text: "the facts cannot be had", Error: "something went wrong here"}}, Revision: at.Revision()}
@@ -301,7 +311,7 @@ func (s *Snapshots) carryOn(ctx context.Context) {
 		if st.pending.Load() == 0 {
 			continue
 		}
-		if _, err := st.at(ctx, s, s.o.Log.Applied()); err != nil && ctx.Err() == nil {
+		if _, err := st.at(ctx, s, s.o.Log.Applied()); err != nil && ctx.Err() == nil && fault.Code(err) != CodeLoading {
 			s.o.Logger.Warn("the facts of a realm are not carried on; it is tried again when somebody asks", "realm", st.realm, "err", err)
 		}
 	}

@@ -37,6 +37,7 @@ type state struct {
 	used    atomic.Int64 // milliseconds
 
 	mu      sync.Mutex
+	attempt *attempt // the load that is going on, if one is
 	noted   []audit.Record
 	pending atomic.Int64 // len(noted), and one more while what was taken is being done
 }
@@ -69,32 +70,122 @@ func (st *state) at(ctx context.Context, s *Snapshots, at audit.Position) (*poli
 		return nil, errTooLarge
 	}
 	if st.loaded.Load() && st.pending.Load() == 0 {
-		if snap, err := st.published(); snap == nil || snap.Revision() >= at.Revision() {
+		if p := st.current.Load(); p != nil && (p.snap == nil || p.snap.Revision() >= at.Revision()) {
+			return p.snap, p.broken
+		}
+	}
+	enough := time.NewTimer(s.wait)
+	defer enough.Stop()
+	for {
+		if !st.loaded.Load() {
+			a, err := st.begin(ctx, s)
+			if err != nil {
+				return nil, err
+			}
+			if err := st.await(ctx, a.done, enough.C); err != nil {
+				return nil, err
+			}
+			if a.err != nil {
+				return nil, a.err
+			}
+		}
+		if err := st.await(ctx, nil, enough.C); err != nil {
+			return nil, err
+		}
+		snap, err := st.carryOn(ctx, s, at)
+		<-st.turn
+		var hole *hole
+		if !errors.As(err, &hole) {
 			return snap, err
 		}
 	}
-	select {
-	case st.turn <- struct{}{}:
-		defer func() { <-st.turn }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+}
+
+// await blocks until something is done, or without that until it has the turn, and no
+// longer than is enough.
+func (st *state) await(ctx context.Context, done <-chan struct{}, enough <-chan time.Time) error {
+	turn := st.turn
+	if done != nil {
+		turn = nil
 	}
+	select {
+	case <-done:
+		return nil
+	case turn <- struct{}{}:
+		return nil
+	case <-enough:
+		return fault.New(fault.Unavailable, CodeLoading, "this node is still reading the facts of realm %q; try again", st.realm).WithRetry(2 * time.Second)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// carryOn does what was noted, and publishes. A hole has the realm loaded anew.
+func (st *state) carryOn(ctx context.Context, s *Snapshots, at audit.Position) (*policy.Snapshot, error) {
 	if !st.loaded.Load() {
-		if err := st.load(ctx, s); err != nil {
-			return nil, err
-		}
-	} else if err := st.catchUp(ctx, s); err != nil {
-		var hole *hole
-		if !errors.As(err, &hole) {
-			return nil, err
-		}
+		return nil, &hole{"somebody else found one"}
+	}
+	err := st.catchUp(ctx, s)
+	var hole *hole
+	if errors.As(err, &hole) {
 		s.o.Logger.Warn("building the facts of a realm anew", "realm", st.realm, "why", hole.why)
-		if err := st.load(ctx, s); err != nil {
-			return nil, err
-		}
+		st.loaded.Store(false)
+	}
+	if err != nil {
+		return nil, err
 	}
 	st.publish(s, at)
 	return st.published()
+}
+
+// attempt is one load of a realm, for which many may wait.
+type attempt struct {
+	done chan struct{}
+	err  error // set before done closes
+}
+
+// begin has the realm loaded, by nobody else at the time. That goes on when nobody
+// waits for it any more.
+func (st *state) begin(ctx context.Context, s *Snapshots) (*attempt, error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.attempt != nil {
+		return st.attempt, nil
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.open.Err() != nil {
+		return nil, fault.New(fault.Unavailable, "closing", "this node is closing; try another")
+	}
+	a := &attempt{done: make(chan struct{})}
+	st.attempt = a
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(s.open, cancel)
+	s.wg.Go(func() {
+		defer cancel()
+		defer stop()
+		if s.reading != nil {
+			s.reading()
+		}
+		at := s.o.Log.Applied()
+		st.inTurn(ctx, func() {
+			if st.loaded.Load() {
+				return
+			}
+			if a.err = st.load(ctx, s); a.err == nil {
+				st.publish(s, at)
+			}
+		})
+		if a.err == nil {
+			a.err = ctx.Err()
+		}
+		st.used.Store(s.o.DB.Now().UnixMilli())
+		st.mu.Lock()
+		st.attempt = nil
+		st.mu.Unlock()
+		close(a.done)
+	})
+	return a, nil
 }
 
 // published is what those who ask are given: a snapshot, nil if the realm has no
@@ -273,6 +364,7 @@ var errTooLarge = fault.New(fault.Unavailable, CodeTooMany, "the realm has more 
 // so that what does not fit is left out.
 func (st *state) read(ctx context.Context, s *Snapshots, apart bool) error {
 	st.loaded.Store(false)
+	st.current.Store(nil)
 	dropped := st.take()
 	st.pending.Add(-int64(len(dropped)))
 	version, _, err := s.o.Facts.Version(ctx, st.realm)
