@@ -255,7 +255,7 @@ func (a *App) cores(master []byte) (err error) {
 		a.Fetch = web.NewFetcher(web.FetchOptions{AllowHosts: a.Settings.Fetch.AllowHosts, Loopback: !a.Settings.Production(), Agent: "cardea"})
 	}
 	a.Passwords = credential.NewPasswords(a.DB, a.Log, a.Realms, credential.PasswordOptions{Breached: breached, Service: a.ranges(), Cheap: a.CheapPasswords})
-	a.Passkeys = credential.NewPasskeys(a.DB, a.Log, a.Realms, a.People, a.Once, secret.Derive(master, "cardea/passkeys/v1"))
+	a.Passkeys = credential.NewPasskeys(a.DB, a.Log, a.Realms, a.People, a.Credentials, a.Once, secret.Derive(master, "cardea/passkeys/v1"))
 	a.Sessions = session.NewStore(a.DB, a.Log, a.Realms, a.People, a.Credentials)
 	a.Clients = client.New(a.DB, a.Log, a.Credentials)
 	a.Trust = trust.New(a.DB, a.Log, a.Realms, a.Credentials)

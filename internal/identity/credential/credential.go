@@ -72,20 +72,26 @@ func (c Credential) alive(now time.Time) bool {
 // Store keeps the credentials of all realms. What clients prove themselves with
 // is held in memory and forgotten when an event says that it changed.
 type Store struct {
-	db    *db.DB
-	box   *secret.Box
-	byID  *cache.Cache[Credential]
-	byOwn *cache.Cache[*keychain] // by principal: its living secrets and keys
+	db       *db.DB
+	box      *secret.Box
+	byID     *cache.Cache[Credential]
+	byOwn    *cache.Cache[*keychain] // by principal: its living secrets and keys
+	byHandle *cache.Cache[whose]     // by handle: whose a passkey is
 }
+
+// whose is the credential that a handle belongs to, for ever, and the name by
+// which authenticators know its owner.
+type whose struct{ id, user string }
 
 // NewStore returns the store. Call it before the log is started. box seals the
 // secrets that clients sign with.
 func NewStore(d *db.DB, log *audit.Log, box *secret.Box) *Store {
 	s := &Store{db: d, box: box,
-		byID:  cache.New("credentials", 16<<20, 8<<20, func(c Credential) int { return 384 + len(c.data) }),
-		byOwn: cache.New("client credentials", 32<<20, 16<<20, func(k *keychain) int { return k.size() }),
+		byID:     cache.New("credentials", 16<<20, 8<<20, func(c Credential) int { return 384 + len(c.data) }),
+		byOwn:    cache.New("client credentials", 32<<20, 16<<20, func(k *keychain) int { return k.size() }),
+		byHandle: cache.New("passkeys", 16<<20, 8<<20, func(n whose) int { return 32 + len(n.id) + len(n.user) }),
 	}
-	log.Follow("credentials", s.follow, func() { s.byID.DropAll(); s.byOwn.DropAll() })
+	log.Follow("credentials", s.follow, func() { s.byID.DropAll(); s.byOwn.DropAll(); s.byHandle.DropAll() })
 	return s
 }
 
@@ -101,6 +107,7 @@ func (s *Store) follow(e audit.Record) {
 	case e.Action == "realm.delete":
 		s.byID.DropRealm(e.Target)
 		s.byOwn.DropRealm(e.Target)
+		s.byHandle.DropRealm(e.Target)
 	}
 }
 

@@ -28,6 +28,7 @@ type Passkeys struct {
 	log    *audit.Log
 	realms *realm.Registry
 	people *principal.Directory
+	store  *Store
 	once   *once.Store
 	key    []byte // of challenges; the same on all nodes
 
@@ -43,11 +44,11 @@ func (p *Passkeys) SetOnRegress(fn func(tx *db.Tx, by audit.Actor, rl *realm.Rea
 
 // NewPasskeys returns what registers and checks passkeys. key has at least 16
 // bytes and is the same on all nodes.
-func NewPasskeys(d *db.DB, log *audit.Log, realms *realm.Registry, people *principal.Directory, o *once.Store, key []byte) *Passkeys {
+func NewPasskeys(d *db.DB, log *audit.Log, realms *realm.Registry, people *principal.Directory, store *Store, o *once.Store, key []byte) *Passkeys {
 	if len(key) < 16 {
 		panic("credential: the key of challenges is too short")
 	}
-	return &Passkeys{db: d, log: log, realms: realms, people: people, once: o, key: key}
+	return &Passkeys{db: d, log: log, realms: realms, people: people, store: store, once: o, key: key}
 }
 
 // passkey is what is kept of a passkey besides the columns of all credentials.

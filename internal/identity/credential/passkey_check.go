@@ -40,12 +40,18 @@ func (u *PasskeyUse) AskTx(tx *db.Tx) func() (Credential, error) {
 	if u == nil {
 		return func() (Credential, error) { return Credential{}, nil }
 	}
-	burnt, used := u.passkeys.askBurn(tx, u.challenge, u.until), askUse(tx, u.key.Credential, u.now.encode())
-	return func() (Credential, error) {
+	data := u.now.encode()
+	burnt, used := u.passkeys.askBurn(tx, u.challenge, u.until), askUse(tx, u.key.Credential, data)
+	return func() (c Credential, err error) {
+		defer func() {
+			if err != nil || data != u.key.data { // memory has an older one
+				u.passkeys.store.byID.Drop(tx.Realm, u.key.Credential.ID)
+			}
+		}()
 		if err := burnt(); err != nil {
 			return Credential{}, err
 		}
-		c, err := used.One()
+		c, err = used.One()
 		if db.Missing(err) || err == nil && !c.alive(tx.Now) {
 			// It was used or removed meanwhile; what was checked is no longer so.
 			return Credential{}, refusal("passkey_changed")
@@ -161,18 +167,25 @@ func (p *Passkeys) evaluate(ctx context.Context, by audit.Actor, name string, a 
 	if err := d.check(rp, a.Purpose == ToSignIn || re.Settings.PasskeyVerification == realm.VerificationRequired); err != nil {
 		return proof, nil, "", err
 	}
-	known, who, err := p.passkeyCandidate(ctx, re.Name, id, ans.Response.UserHandle)
-	if err != nil {
-		return proof, nil, "", err
+	var wrong error
+	known, who, held := p.remembered(ctx, re.Name, id)
+	if held {
+		wrong = known.verify(a.Ceremony, who, ans, c, d, raw)
+	}
+	if !held || wrong != nil || known.regressed(d) {
+		// Memory may be old. That something is wrong only the database says.
+		if known, who, err = p.passkeyCandidate(ctx, re.Name, id, ans.Response.UserHandle); err != nil {
+			return proof, nil, "", err
+		}
+		wrong = known.verify(a.Ceremony, who, ans, c, d, raw)
 	}
 	target = known.Principal
 	now := known.passkey
 	now.BackedUp, now.Verified, now.Count = d.has(flagBackedUp), now.Verified || d.has(flagVerified), max(known.Count, d.count)
 	use = &PasskeyUse{p, known, now, c.Challenge, until}
-	err = known.verify(a.Ceremony, who, ans, c, d, raw)
 	switch {
-	case err != nil:
-		err = or(p.db.UpdateHot(ctx, re.Name, func(tx *db.Tx) error { return p.burn(tx, c.Challenge, until) }), err)
+	case wrong != nil:
+		err = or(p.db.UpdateHot(ctx, re.Name, func(tx *db.Tx) error { return p.burn(tx, c.Challenge, until) }), wrong)
 	case known.regressed(d):
 		err = use.regress(ctx, by, re, d)
 		use = nil
@@ -181,6 +194,24 @@ func (p *Passkeys) evaluate(ctx context.Context, by audit.Actor, name string, a 
 		return proof, nil, target, err
 	}
 	return PasskeyProof{Credential: known.Credential.ID, Principal: who, At: p.db.Now(), Verified: d.has(flagVerified), Synced: known.Backup, Attested: known.Attested}, use, target, nil
+}
+
+// remembered finds a passkey that was found before, and its owner, in memory. It
+// may be old, but the use of an old one is refused: see [askUse].
+func (p *Passkeys) remembered(ctx context.Context, name string, id []byte) (k passkeyCandidate, who *principal.Principal, ok bool) {
+	n, ok := p.store.byHandle.Peek(name, passkeyHandle(id))
+	if !ok {
+		return k, nil, false
+	}
+	c, err := p.store.Live(ctx, name, n.id)
+	if err == nil {
+		k.Credential, k.user = c, n.user
+		k.passkey, err = c.passkey()
+	}
+	if err == nil {
+		who, err = p.people.Cached(ctx, name, c.Principal)
+	}
+	return k, who, err == nil
 }
 
 // passkeyCandidate finds the passkey with a credential id and its owner. A device
@@ -210,6 +241,8 @@ func (p *Passkeys) passkeyCandidate(ctx context.Context, name string, id []byte,
 	if k.passkey, err = k.Credential.passkey(); err != nil {
 		return k, nil, err
 	}
+	// Only passkeys that exist are remembered, and a handle never means another.
+	_, _ = p.store.byHandle.Get(name, k.handle, func() (whose, error) { return whose{k.Credential.ID, k.user}, nil })
 	who, err = p.people.Cached(ctx, name, k.Principal)
 	return k, who, err
 }

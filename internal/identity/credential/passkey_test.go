@@ -384,7 +384,7 @@ func TestAChallengeIsGoodForOneThingOnce(t *testing.T) {
 		_, err := e.assert(t, signIn(), answer)
 		e.refuses(t, "again", err, "passkey_expired", "challenge_reused")
 		// As another node has it, or the same after a restart.
-		again := credential.NewPasskeys(e.DB, e.Log, e.realms, e.dir, once.New(e.DB, e.Log.Epoch), make([]byte, 32))
+		again := credential.NewPasskeys(e.DB, e.Log, e.realms, e.dir, e.store, once.New(e.DB, e.Log.Epoch), make([]byte, 32))
 		_, err = again.Check(t.Context(), audittest.By, dbtest.Realm, credential.PasskeyAttempt{Ceremony: signIn(), Answer: answer})
 		e.refuses(t, "again on another node", err, "passkey_expired", "challenge_reused")
 
@@ -508,6 +508,83 @@ func TestAUseHoldsForThePasskeyAsItWas(t *testing.T) {
 		}
 		if err := write(third); !credential.Refused(err) {
 			t.Errorf("of a removed one: %v", err)
+		}
+	})
+}
+
+// A passkey that was found before is found in memory, which may be old: that an
+// answer is right shows when it is written down, and that it is wrong only the
+// database says. Here it changes behind the back of this node.
+func TestAPasskeyInMemoryIsNotBelieved(t *testing.T) {
+	run(t, func(t *testing.T, e env) {
+		a := pk.New(site)
+		a.Step = 1
+		ada := e.person(t, "ada")
+		c := e.passkey(t, a, ada)
+		look := func(but ...pk.Change) (*credential.PasskeyUse, *dbtest.Traffic, error) {
+			t.Helper()
+			attempt := credential.PasskeyAttempt{Ceremony: signIn(), Answer: a.Get(e.request(t, signIn()), but...)}
+			ctx, sent := dbtest.Watch(t.Context())
+			_, use, err := e.passkeys.Evaluate(ctx, audittest.By, dbtest.Realm, attempt)
+			return use, sent, err
+		}
+		behind := func(change string, args ...any) {
+			t.Helper()
+			if err := e.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+				n, err := tx.Exec(`UPDATE credentials SET `+change+` WHERE realm = $1 AND id = $2`, append([]any{tx.Realm, c.ID}, args...)...)
+				if n != 1 {
+					t.Errorf("%d passkeys changed", n)
+				}
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		remember := func() {
+			t.Helper()
+			for range 2 { // the first one finds whose it is, the second one what it is
+				if _, _, err := look(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		remember()
+		if use, sent, err := look(); use == nil || err != nil || sent.Trips() != 0 {
+			t.Errorf("%+v, %v%s", use, err, sent)
+		}
+		for range 2 { // strangers fill no memory
+			_, sent, err := look(pk.Before(func(p *pk.Parts) { p.ID = []byte("unknown") }))
+			if fault.Code(err) != "passkey_removed" || sent.Trips() == 0 {
+				t.Errorf("one that is nobody's: %v%s", err, sent)
+			}
+		}
+		// Wrong by what is remembered, right by what is so.
+		if use, _, err := look(); err != nil || e.DB.UpdateRC(t.Context(), dbtest.Realm, use.WriteTx) != nil {
+			t.Fatalf("a use was not written: %v", err)
+		}
+		remember()
+		behind(`data = replace(data, $3, '"count":0')`, fmt.Sprintf(`"count":%d`, a.Keys[0].Count-2))
+		a.Keys[0].Count = 0
+		if _, err := e.assert(t, signIn(), a.Get(e.request(t, signIn()))); err != nil {
+			t.Errorf("refused for what memory had: %v", err)
+		}
+		// Right by what is remembered, and changed since: seen when it is written.
+		remember()
+		behind(`data = replace(data, '"verified":true', '"verified":false')`)
+		if _, err := e.assert(t, signIn(), a.Get(e.request(t, signIn()))); err != nil {
+			t.Errorf("refused though it is right: %v", err)
+		}
+		remember()
+		behind(`revoked_at = 1`)
+		use, _, err := look()
+		if err != nil {
+			t.Fatalf("not in memory: %v", err)
+		}
+		if err := e.DB.UpdateRC(t.Context(), dbtest.Realm, use.WriteTx); !credential.Refused(err) {
+			t.Errorf("the use of a removed one: %v", err)
+		}
+		if _, _, err := look(); fault.Code(err) != "passkey_removed" {
+			t.Errorf("a removed one that was refused: %v", err)
 		}
 	})
 }

@@ -55,7 +55,7 @@ func newEnvWith(t *testing.T, e *audittest.Env, o credential.PasswordOptions) en
 	}
 	n := env{Env: e, dir: principal.NewDirectory(e.DB, e.Log), realms: realms, store: credential.NewStore(e.DB, e.Log, box),
 		passwords: credential.NewPasswords(e.DB, e.Log, realms, o)}
-	n.passkeys = credential.NewPasskeys(e.DB, e.Log, realms, n.dir, once.New(e.DB, e.Log.Epoch), make([]byte, 32))
+	n.passkeys = credential.NewPasskeys(e.DB, e.Log, realms, n.dir, n.store, once.New(e.DB, e.Log.Epoch), make([]byte, 32))
 	e.Start(t)
 	return n
 }

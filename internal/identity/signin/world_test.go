@@ -98,7 +98,7 @@ func newWorld(t testing.TB, e *audittest.Env) *world {
 	w.Server, err = New(Options{Letters: letters, Jobs: w.jobs, DB: e.DB, Once: values, Sessions: c.Sessions, Risk: guard,
 		Passwords: passwords, Factors: credential.NewFactors(e.DB, e.Log, realms, box), People: c.Principals, Clients: c.Clients,
 		Grants: grants, Approvals: approval.NewStore(e.DB, e.Log, box), Words: words, Assets: assets, FormKey: []byte("0123456789abcdef"), SetUp: w.setup, Desk: w.desk, Terms: w.terms,
-		Passkeys: credential.NewPasskeys(e.DB, e.Log, realms, c.Principals, values, make([]byte, 32)), PasskeysAt: "/"})
+		Passkeys: credential.NewPasskeys(e.DB, e.Log, realms, c.Principals, c.Credentials, values, make([]byte, 32)), PasskeysAt: "/"})
 	must(t, err)
 	e.Start(t)
 	for _, name := range []string{dbtest.Realm, dbtest.Neighbour} {
