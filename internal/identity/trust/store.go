@@ -3,6 +3,8 @@ package trust
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
@@ -113,8 +115,12 @@ func listLinks(tx *db.Tx, issuer, after string, limit int) ([]*Link, error) {
 		tx.Realm, issuer, after, limit)
 }
 
+// linksOf are those of a principal, in the order of their ids. SQLite would rather read
+// a realm in that order than find the few and sort them.
 func linksOf(tx *db.Tx, principal string) ([]*Link, error) {
-	return db.All(tx, scanLink, `SELECT `+linkColumns+` FROM trusted_subjects WHERE realm = $1 AND principal = $2 ORDER BY credential`, tx.Realm, principal)
+	all, err := db.All(tx, scanLink, `SELECT `+linkColumns+` FROM trusted_subjects WHERE realm = $1 AND principal = $2`, tx.Realm, principal)
+	slices.SortFunc(all, func(a, b *Link) int { return strings.Compare(a.ID, b.ID) })
+	return all, err
 }
 
 func insertLink(tx *db.Tx, l *Link) error {
