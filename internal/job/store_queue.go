@@ -48,9 +48,10 @@ func insert(tx *db.Tx, j *Job, key string) (bool, error) {
 // realms taking turns, and up to most of all.
 func dueLanes(tx *db.Tx, perRealm, most int) ([]lane, error) {
 	return db.All(tx, func(r db.Row) (l lane, err error) { return l, r.Scan(&l.realm, &l.target) },
-		`SELECT realm, target FROM (
+		`WITH due AS MATERIALIZED (SELECT realm, target, due_at FROM jobs WHERE state = 'waiting' AND due_at <= $1)
+		SELECT realm, target FROM (
 			SELECT realm, target, min(due_at) AS due, row_number() OVER (PARTITION BY realm ORDER BY min(due_at), target) AS turn
-			FROM jobs WHERE state = 'waiting' AND due_at <= $1 GROUP BY realm, target) AS lanes
+			FROM due GROUP BY realm, target) AS lanes
 		WHERE turn <= $2 ORDER BY turn, due, realm LIMIT $3`, db.At(tx.Now), perRealm, most)
 }
 
@@ -58,8 +59,8 @@ func dueLanes(tx *db.Tx, perRealm, most int) ([]lane, error) {
 // has it: the others look at the condition again when they get the row.
 func claimDue(tx *db.Tx, target, node string, until time.Time, most int) ([]*Job, error) {
 	return db.All(tx, scanClaimed, `UPDATE jobs SET holder = $1, due_at = $2, attempts = attempts + 1, attempts_left = attempts_left - 1
-		WHERE realm = $3 AND state = 'waiting' AND due_at <= $4 AND id IN
-			(SELECT id FROM jobs WHERE realm = $3 AND target = $5 AND state = 'waiting' AND due_at <= $4 ORDER BY due_at, id LIMIT $6)
+		WHERE state = 'waiting' AND due_at <= $4 AND (realm, id) IN
+			(SELECT realm, id FROM jobs WHERE realm = $3 AND target = $5 AND state = 'waiting' AND due_at <= $4 ORDER BY due_at, id LIMIT $6)
 		RETURNING `+jobColumns+`, payload`, node, db.At(until), tx.Realm, db.At(tx.Now), target, most)
 }
 
