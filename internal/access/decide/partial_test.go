@@ -11,6 +11,7 @@ import (
 	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/audit/audittest"
+	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
 )
 
@@ -123,4 +124,75 @@ func TestResidualsBySQLAreBoundedByTheirAnswer(t *testing.T) {
 			t.Errorf("bob may close %q: %v", got, err)
 		}
 	})
+}
+
+// grown writes somebody's payment into two folders that came to be in thousands of
+// others each, so that it is inside more than a question looks at.
+func (w *world) grown(t *testing.T) {
+	t.Helper()
+	w.write(t, graph.Change{Add: []graph.Tuple{tuple("payment:both parent folder:a"), tuple("payment:both parent folder:b"), tuple("payment:one parent folder:a"), tuple("user:ann viewer folder:a1")}})
+	number := "CAST($2 || i AS BLOB)"
+	if w.DB.Engine() == db.Postgres {
+		number = "convert_to($2 || i, 'UTF8')"
+	}
+	for _, id := range []string{"a", "b"} {
+		err := w.DB.Update(ctx, dbtest.Realm, func(tx *db.Tx) error {
+			_, err := tx.Exec(`INSERT INTO access_relations (realm, subject_type, subject_id, relation, object_type, object_id, expires_at, version, source)
+				WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5100)
+				SELECT $1, 'folder', $3, 'parent', 'folder', `+number+`, 0, 1, '' FROM n`, tx.Realm, id, []byte(id))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A realm in which something came to be inside too much is held as before; what it
+// is about is denied, and shown by no filter.
+func TestWhatIsInsideTooMuchIsDeniedAlone(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		w := open(t, e, 0)
+		rows(t, w)
+		w.grown(t)
+		snap, _, err := w.snaps.At(ctx, dbtest.Realm, audit.Position{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := &policy.Question{Subject: entity("user:ann"), Action: "read", Resource: entity("payment:x"), At: w.DB.Now()}
+		left, err := policy.Partial(snap, q, policy.Rows{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id, want := range map[string]bool{"one": true, "both": false} {
+			q.Resource = entity("payment:" + id)
+			if a := w.snaps.Decide(ctx, dbtest.Realm, audit.Position{}, q); a.Allowed != want {
+				t.Errorf("payment %s: %+v", id, a)
+			}
+		}
+		if shown, _ := split(left.When); shown != "one" {
+			t.Errorf("shown are %q", shown)
+		}
+	})
+}
+
+// split are the ids that a condition lets in, and those that it does not.
+func split(c policy.Condition) (in, out string) {
+	var let, not []string
+	var visit func(c policy.Condition)
+	visit = func(c policy.Condition) {
+		for _, v := range c.Values {
+			if c.Op == policy.OpNotIn {
+				not = append(not, fmt.Sprint(v))
+			} else {
+				let = append(let, fmt.Sprint(v))
+			}
+		}
+		for _, p := range c.Args {
+			visit(p)
+		}
+	}
+	visit(c)
+	let = slices.DeleteFunc(let, func(id string) bool { return slices.Contains(not, id) })
+	return strings.Join(let, " "), strings.Join(not, " ")
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync/atomic"
 )
 
 // rebuildAt is how many nodes may differ from the compact part before a graph is
@@ -23,7 +24,7 @@ func (g *Graph) Apply(c Change) (*Graph, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	w := &writer{Graph: *g, by: &edit{}}
+	w := &writer{Graph: *g, by: &edit{}, wide: *g.narrow()}
 	w.rels = g.rels.clone()
 	for _, e := range c.Drop {
 		w.drop(e)
@@ -41,6 +42,9 @@ func (g *Graph) Apply(c Change) (*Graph, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := built.checkSubjects(c.Add); err != nil {
+			return nil, err
+		}
 		next = built
 	} else {
 		for _, t := range c.Add {
@@ -53,6 +57,10 @@ func (g *Graph) Apply(c Change) (*Graph, error) {
 		}
 		if err := w.checkClosures(); err != nil {
 			return nil, err
+		}
+		if len(w.climbed) > 0 {
+			w.width = new(atomic.Pointer[width])
+			w.width.Store(&w.wide)
 		}
 		next = &w.Graph
 	}
@@ -131,6 +139,7 @@ type writer struct {
 	fell    []Node // nodes that lost what they were inside of
 	climbed []Node // nodes that are inside of more
 	summed  bool   // the sums are its own
+	wide    width  // as it grows
 }
 
 func (w *writer) intern(e Entity) Node {
@@ -212,6 +221,7 @@ func (w *writer) add(t Tuple) error {
 	w.tuples++
 	if rel < firstRole {
 		w.climbed = append(w.climbed, s)
+		w.widen(s, o)
 		return w.raise(s, rel, o)
 	}
 	return nil
@@ -392,11 +402,33 @@ func (w *writer) checkClosures() error {
 	return nil
 }
 
-// checkAll computes the levels of a graph that was built at once and holds it to
-// the limits.
+// checkSubjects is checkClosures for a graph that was built at once.
+func (g *Graph) checkSubjects(added []Tuple) error {
+	if g.Roomy(1) {
+		return nil
+	}
+	var a Above
+	seen := map[Node]bool{}
+	for _, t := range added {
+		n, _ := g.Find(t.Subject)
+		if t.Relation != Member && t.Relation != Parent || seen[n] {
+			continue
+		}
+		seen[n] = true
+		if err := g.climb(n, Member, -1, &a, math.MaxInt); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkAll computes the levels of a graph that was built at once, holds it to the
+// limit of these and finds circles. What has too much above it is no error: it came
+// to be by changes of which none was, and is denied when it is asked about.
 func (g *Graph) checkAll() error {
 	b := g.base
 	b.level = make([]uint8, b.count())
+	w, direct, all := &width{}, 0, 0
 	waits := make([]uint32, b.count()) // relations upward that are not judged yet
 	above := make([]uint32, b.count()) // at most so many are above
 	var todo []Node
@@ -404,27 +436,28 @@ func (g *Graph) checkAll() error {
 		for i, hi := b.out.row(n); i < hi && b.out.rel[i] < firstRole; i++ {
 			waits[n]++
 		}
+		direct = max(direct, int(waits[n]))
 		if waits[n] == 0 {
 			todo = append(todo, n)
 		}
 	}
-	var a Above
 	done := uint32(0)
 	for ; len(todo) > 0; done++ {
 		n := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		if above[n] > MaxClosure {
-			if err := g.climb(n, Member, -1, &a, math.MaxInt); err != nil {
-				return err
-			}
+		lo, hi := b.in.row(n)
+		inner := lo < hi && b.in.rel[lo] < firstRole
+		if w.take(n, int(above[n]), inner); inner {
+			from, to := b.out.row(n)
+			all += int(b.out.search(from, to, firstRole<<48) - from)
 		}
-		for i, hi := b.in.row(n); i < hi && b.in.rel[i] < firstRole; i++ {
+		for i := lo; i < hi && b.in.rel[i] < firstRole; i++ {
 			below := b.in.node[i]
 			if b.level[below] = max(b.level[below], b.level[n]+1); b.level[below] > MaxDepth {
 				return fmt.Errorf("%w: %s is below more than %d levels", ErrDepth, g.Entity(below), MaxDepth)
 			}
-			if above[below] += min(above[n]+1, 1<<20); above[below] > 1<<20 {
-				above[below] = 1 << 20
+			if above[below] += min(above[n]+1, wayCap); above[below] > wayCap {
+				above[below] = wayCap
 			}
 			if waits[below]--; waits[below] == 0 {
 				todo = append(todo, below)
@@ -432,6 +465,8 @@ func (g *Graph) checkAll() error {
 		}
 	}
 	if done == b.count() {
+		w.all(direct, all)
+		g.width.Store(w)
 		return nil
 	}
 	n := Node(slices.IndexFunc(waits, func(w uint32) bool { return w > 0 }))

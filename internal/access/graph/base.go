@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync/atomic"
 )
 
 // Node is the number of an entity in one graph and those made from it by Apply
@@ -243,7 +244,7 @@ func (b *Builder) id(n uint32) []byte {
 // builder is used up.
 func (b *Builder) Graph() (*Graph, error) {
 	fresh, order := b.sort()
-	g := &Graph{rels: b.rels, base: fresh}
+	g := &Graph{rels: b.rels, base: fresh, width: new(atomic.Pointer[width])}
 	perm := make([]uint32, len(order)) // old number → new
 	for i, n := range order {
 		perm[n] = uint32(i)

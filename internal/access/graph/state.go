@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"iter"
 	"slices"
+	"sync/atomic"
 )
 
 // Graph is one state of all relations and attributes. It never changes; Apply
@@ -23,6 +24,7 @@ type Graph struct {
 
 	attributes int
 	sums       sums
+	width      *atomic.Pointer[width]
 }
 
 // patch is how the relations of one node differ from base.
@@ -49,7 +51,7 @@ type edit struct{ _ byte }
 
 // Empty returns the graph that holds nothing.
 func Empty() *Graph {
-	return &Graph{base: &base{seed: maphash.MakeSeed(), starts: []uint32{0}, out: rows{off: []uint32{0}}, in: rows{off: []uint32{0}}}, rels: newRelations()}
+	return &Graph{base: &base{seed: maphash.MakeSeed(), starts: []uint32{0}, out: rows{off: []uint32{0}}, in: rows{off: []uint32{0}}}, rels: newRelations(), width: new(atomic.Pointer[width])}
 }
 
 // Find returns the node of an entity that some relation or attribute spoke of.

@@ -73,6 +73,13 @@ func partially(s *Snapshot, q *Question, rows Rows, have *part) (Residual, error
 	if err != nil {
 		return Residual{}, err
 	}
+	if when.Op != OpFalse && have == nil {
+		room, err := p.narrow(s.graph, q.At.UnixMilli())
+		if err != nil {
+			return Residual{}, err
+		}
+		when = all(when, room)
+	}
 	out.When, out.Policies = when, used
 	if conditions, values := when.Size(); conditions > MaxConditions || values > MaxValues {
 		return Residual{}, fmt.Errorf("%w: it would take %d conditions and %d values; at most %d and %d are written", ErrInexpressible, conditions, values, MaxConditions, MaxValues)
