@@ -3,6 +3,7 @@ package risk
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"net/netip"
 	"slices"
 	"time"
@@ -47,9 +48,9 @@ func (g *Guard) Assess(ctx context.Context, by audit.Actor, name string, in Sign
 	shown := networkOf(by.IP)
 	var found []Finding
 	err = g.DB.Glance(ctx, name, func(tx *db.Tx) error {
-		v, s.flagged, s.now = Verdict{}, nil, tx.Now
+		v, s.flagged, s.person, s.now = Verdict{}, nil, &person{}, tx.Now
 		network := hashNetwork(g.Key, name, shown)
-		known, held, memory := credential.AskKnown(tx, in.Principal, in.Browser), holdsOn(tx, in.Principal, network), askPerson(tx, in.Principal)
+		known, held := credential.AskKnown(tx, in.Principal, in.Browser), askHeld(tx, in.Principal, network)
 		beside := func() error { return nil }
 		if in.Beside != nil {
 			beside = in.Beside(tx)
@@ -60,7 +61,7 @@ func (g *Guard) Assess(ctx context.Context, by audit.Actor, name string, in Sign
 		if err := beside(); err != nil {
 			return err
 		}
-		holds, err := held()
+		holds, memory, err := held()
 		if err != nil {
 			return err
 		}
@@ -81,7 +82,7 @@ func (g *Guard) Assess(ctx context.Context, by audit.Actor, name string, in Sign
 			return nil
 		}
 		s.near = hashNetwork(g.Key, name, nearOf(by.IP))
-		if s.person, err = memory(); err != nil {
+		if err := json.Unmarshal([]byte(memory), s.person); err != nil {
 			return err
 		}
 		found = s.look(g.limits)

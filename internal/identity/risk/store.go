@@ -115,6 +115,22 @@ func holdsOn(tx *db.Tx, principal, network string) func() ([]hold, error) {
 		WHERE realm = $1 AND subject IN ($2, $3) AND subject <> '' AND until_at > $4 ORDER BY subject, detector`, tx.Realm, principal, network, db.At(tx.Now))
 }
 
+// askHeld asks in one question for what holds now against a person and a network,
+// and for what is remembered of the person, which comes as if it were held against
+// nobody.
+func askHeld(tx *db.Tx, principal, network string) func() (holds []hold, memory string, err error) {
+	answer := db.AskAll(tx, scanHold, `SELECT subject, detector, action, incident, until_at FROM risk_holds
+			WHERE realm = $1 AND subject IN ($2, $3) AND subject <> '' AND until_at > $4
+		UNION ALL SELECT '', memory, 0, '', 0 FROM risk_people WHERE realm = $1 AND principal = $2 ORDER BY 1, 2`, tx.Realm, principal, network, db.At(tx.Now))
+	return func() ([]hold, string, error) {
+		holds, err := answer()
+		if err != nil || len(holds) == 0 || holds[0].subject != "" {
+			return holds, "{}", err
+		}
+		return holds[1:], holds[0].detector, nil
+	}
+}
+
 // putHold holds for at least as long and as hard as before.
 func putHold(tx *db.Tx, h hold) error {
 	_, err := tx.Exec(`INSERT INTO risk_holds (realm, subject, detector, action, incident, since_at, until_at, next_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 0)
