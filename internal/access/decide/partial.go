@@ -78,6 +78,8 @@ func (x *excerpt) read(n policy.Need) error {
 		return x.roles(n.Roles)
 	case n.Known != nil:
 		return x.known(n.Known)
+	case n.Wide != nil:
+		return x.wide(n.Wide)
 	}
 	return nil
 }

@@ -108,6 +108,9 @@ func TestResidualsBySQLAreBoundedByTheirAnswer(t *testing.T) {
 			c.Add = append(c.Add, tuple(fmt.Sprintf("payment:p%d parent folder:all", i)))
 			c.Set = append(c.Set, graph.Attribute{Entity: entity(fmt.Sprintf("user:u%d", i)), Name: "level", Value: int64(i)})
 		}
+		for i := range 30 {
+			c.Set = append(c.Set, graph.Attribute{Entity: entity(fmt.Sprintf("user:v%d", i)), Name: "level", Value: int64(1)})
+		}
 		w.write(t, c)
 		w.snaps.Bound(40, 200)
 		if got, err := w.left(t, "user:ann", "read"); got != "1" || err != nil {
@@ -116,7 +119,7 @@ func TestResidualsBySQLAreBoundedByTheirAnswer(t *testing.T) {
 		if got, err := w.left(t, "user:bob", "read"); !errors.Is(err, policy.ErrInexpressible) || !strings.Contains(err.Error(), `what user "bob" has a role on`) {
 			t.Errorf("bob may read %q: %v", got, err)
 		}
-		w.snaps.Bound(200, 40)
+		w.snaps.Bound(200, 60)
 		if got, err := w.left(t, "user:bob", "read"); len(strings.Fields(got)) != 51 || err != nil {
 			t.Errorf("bob may read %q: %v", got, err)
 		}
@@ -130,7 +133,7 @@ func TestResidualsBySQLAreBoundedByTheirAnswer(t *testing.T) {
 // others each, so that it is inside more than a question looks at.
 func (w *world) grown(t *testing.T) {
 	t.Helper()
-	w.write(t, graph.Change{Add: []graph.Tuple{tuple("payment:both parent folder:a"), tuple("payment:both parent folder:b"), tuple("payment:one parent folder:a"), tuple("user:ann viewer folder:a1")}})
+	w.write(t, graph.Change{Add: []graph.Tuple{tuple("payment:both parent folder:a"), tuple("payment:both parent folder:b"), tuple("payment:one parent folder:c"), tuple("folder:c parent folder:a1"), tuple("user:ann viewer folder:a1")}})
 	number := "CAST($2 || i AS BLOB)"
 	if w.DB.Engine() == db.Postgres {
 		number = "convert_to($2 || i, 'UTF8')"
@@ -195,4 +198,39 @@ func split(c policy.Condition) (in, out string) {
 	visit(c)
 	let = slices.DeleteFunc(let, func(id string) bool { return slices.Contains(not, id) })
 	return strings.Join(let, " "), strings.Join(not, " ")
+}
+
+// The same where facts are read by SQL: rows that a condition names by their ids are
+// asked about alone, and all of their type where any could meet it.
+func TestWhatIsInsideTooMuchIsNotShownBySQL(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		w := open(t, e, 1)
+		rows(t, w)
+		w.grown(t)
+		w.write(t, graph.Change{Add: []graph.Tuple{tuple("user:eve viewer folder:a1"), tuple("payment:none parent folder:z")}, Set: []graph.Attribute{{Entity: entity("user:eve"), Name: "level", Value: int64(5)}}})
+		ask := func(action string, rows policy.Rows) (policy.Condition, error) {
+			left, _, _, err := w.snaps.Partial(ctx, dbtest.Realm, &policy.Question{Subject: entity("user:eve"), Action: action, Resource: entity("payment:x"), At: w.DB.Now()}, rows)
+			return left.When, err
+		}
+		for id, want := range map[string]bool{"one": true, "both": false} {
+			if a := w.may("user:eve", "read", "payment:"+id, audit.Position{}); a.Allowed != want {
+				t.Errorf("payment %s: %+v", id, a)
+			}
+		}
+		when, err := ask("read", policy.Rows{})
+		if shown, _ := split(when); shown != "one" || err != nil {
+			t.Errorf("read where %q (%v)", shown, err)
+		}
+		when, err = ask("close", policy.Rows{Attributes: []string{"owner"}})
+		if shown, not := split(when); !strings.Contains(shown, "eve") || not != "both" || err != nil {
+			t.Errorf("close where %q and not %q (%v)", shown, not, err)
+		}
+		if when, err = ask("read", policy.Rows{Parents: []string{"folder"}}); !errors.Is(err, policy.ErrInexpressible) || !strings.Contains(err.Error(), `is inside so many others`) {
+			t.Errorf("with folders in rows: %+v %v", when, err)
+		}
+		w.snaps.Bound(40_000, 5000)
+		if when, err = ask("close", policy.Rows{Attributes: []string{"owner"}}); !errors.Is(err, policy.ErrInexpressible) || !strings.Contains(err.Error(), "whether every payment is inside more") {
+			t.Errorf("where it would take too much: %+v %v", when, err)
+		}
+	})
 }

@@ -73,8 +73,8 @@ func partially(s *Snapshot, q *Question, rows Rows, have *part) (Residual, error
 	if err != nil {
 		return Residual{}, err
 	}
-	if when.Op != OpFalse && have == nil {
-		room, err := p.narrow(s.graph, q.At.UnixMilli())
+	if when.Op != OpFalse && p.hasWide(when) {
+		room, err := p.narrow()
 		if err != nil {
 			return Residual{}, err
 		}

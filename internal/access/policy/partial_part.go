@@ -14,6 +14,16 @@ type Need struct {
 	Below *Entity  // what is inside of this, by members and parents
 	Roles []string // where the subject and what it is inside of have roles of these names, and what has those as parents, at any distance
 	Known *Known
+	Wide  *Wide
+}
+
+// Wide asks how much can be above rows: of some entities, or of all of some types.
+type Wide struct {
+	Rows  []Entity
+	Types []string
+	// Graph is put there: all members and parents that lead up from these, those that
+	// have ended, too. Nobody looks at anything else in it.
+	Graph *graph.Graph
 }
 
 // Known are the entities of a type that have an attribute, and those of which what
@@ -47,6 +57,7 @@ type part struct {
 	up, below map[Entity]bool
 	roles     map[string]bool
 	known     map[Known]bool
+	wide      *Wide
 	lacks     *Need
 }
 
@@ -69,6 +80,9 @@ func (h *part) take(n Need, g *graph.Graph) {
 	}
 	for _, name := range n.Roles {
 		h.roles[name] = true
+	}
+	if n.Wide != nil {
+		h.wide = n.Wide
 	}
 	if n.Known != nil {
 		h.known[*n.Known] = true

@@ -6,7 +6,11 @@ import (
 
 // narrow is true of the rows that are not inside of more than Decide looks at. Whatever
 // the policies ask, it denies those that are.
-func (p *partial) narrow(g *graph.Graph, at int64) (Condition, error) {
+func (p *partial) narrow() (Condition, error) {
+	g, at := p.snap.graph, p.q.At.UnixMilli()
+	if p.have != nil {
+		g, at = p.have.wide.Graph, -1 // a question reads what has ended as well
+	}
 	together := 1 + len(p.rows.Parents) // a row has what is above it, and what is above its parents
 	if g.Roomy(together) {
 		return yes, nil
@@ -42,4 +46,57 @@ func (p *partial) narrow(g *graph.Graph, at int64) (Condition, error) {
 		}
 	}
 	return when, nil
+}
+
+// hasWide reports whether it is at hand how much can be above the rows of which a
+// condition may be true. Where only some ids can be met, and no parents lie in the
+// rows, that is asked of these alone.
+func (p *partial) hasWide(when Condition) bool {
+	h := p.have
+	if h == nil {
+		return true
+	}
+	if h.lacks != nil || h.wide != nil {
+		return h.lacks == nil
+	}
+	w := &Wide{}
+	if ids, some := when.ids(); some && len(p.rows.Parents) == 0 {
+		for _, id := range ids {
+			if text, ok := id.(string); ok {
+				w.Rows = append(w.Rows, Entity{Type: p.typ, ID: text})
+			}
+		}
+	} else {
+		w.Types = append([]string{p.typ}, p.rows.Parents...)
+	}
+	h.lacks = &Need{Wide: w}
+	return false
+}
+
+// ids are those that rows must have of which the condition is true; false if rows of
+// any id can meet it.
+func (c Condition) ids() (ids []any, some bool) {
+	switch {
+	case c.Op == OpFalse:
+		return nil, true
+	case c.Op == OpIn && c.Field.Kind == FieldID:
+		return c.Values, true
+	case c.Op == OpAll:
+		for _, a := range c.Args {
+			if these, ok := a.ids(); ok && (!some || len(these) < len(ids)) {
+				ids, some = these, true
+			}
+		}
+		return ids, some
+	case c.Op == OpAny:
+		for _, a := range c.Args {
+			these, ok := a.ids()
+			if !ok {
+				return nil, false
+			}
+			ids = append(ids, these...)
+		}
+		return distinct(ids), true
+	}
+	return nil, false
 }

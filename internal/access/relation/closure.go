@@ -78,6 +78,34 @@ func Inside(tx *db.Tx, of []graph.Entity, parents bool, at int64, limit int) (al
 	return all, nil
 }
 
+// Above reads what some entities are directly inside of, whether it has ended or not;
+// at most limit.
+func Above(tx *db.Tx, of []graph.Entity, limit int) (all []graph.Tuple, err error) {
+	for some := range slices.Chunk(of, seedsAtOnce) {
+		rows, err := aboveAll(tx, some, limit-len(all))
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			all = append(all, r.Tuple)
+		}
+		if len(all) >= limit {
+			break
+		}
+	}
+	return all, nil
+}
+
+// From reads the relations of which entities of a type are the subjects, at most
+// limit.
+func From(tx *db.Tx, typ string, limit int) (all []graph.Tuple, err error) {
+	rows, err := fromType(tx, typ, limit)
+	for _, r := range rows {
+		all = append(all, r.Tuple)
+	}
+	return all, err
+}
+
 // Granted reads where some entities, and all that they are inside of, have roles of
 // some names at a time; at most limit.
 func Granted(tx *db.Tx, to []graph.Entity, names []string, at int64, limit int) (all []graph.Tuple, err error) {

@@ -91,6 +91,18 @@ func insideOf(tx *db.Tx, of []graph.Entity, parents bool, at int64, limit int) (
 		AND (r.expires_at = 0 OR r.expires_at > $%d) LIMIT %d`, relations, len(args), limit), args...)
 }
 
+// aboveAll reads by the primary key.
+func aboveAll(tx *db.Tx, of []graph.Entity, limit int) ([]Row, error) {
+	text, args := upward(tx, [3][]graph.Entity{2: of}) // of which only the seeds are asked
+	return db.All(tx, scanRow, text+fmt.Sprintf(`SELECT r.subject_type, r.subject_id, r.relation, r.object_type, r.object_id, r.expires_at, r.source
+		FROM seeds CROSS JOIN access_relations r WHERE r.realm = $1 AND r.subject_type = seeds.type AND r.subject_id = seeds.id AND r.relation IN ('member', 'parent') LIMIT %d`, limit), args...)
+}
+
+func fromType(tx *db.Tx, typ string, limit int) ([]Row, error) {
+	return db.All(tx, scanRow, `SELECT subject_type, subject_id, relation, object_type, object_id, expires_at, source
+		FROM access_relations WHERE realm = $1 AND subject_type = $2 LIMIT $3`, tx.Realm, typ, limit)
+}
+
 func grantedTo(tx *db.Tx, to []graph.Entity, names []string, at int64, limit int) ([]Row, error) {
 	text, args := upward(tx, [3][]graph.Entity{to})
 	args = append(args, at)
