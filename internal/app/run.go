@@ -73,12 +73,32 @@ func (a *App) Run(ctx context.Context, ready func(net.Addr)) error {
 	if ready != nil {
 		ready(ln.Addr())
 	}
-	wg.Go(debug.FreeOSMemory) // what only the start needed
+	wg.Go(func() {
+		a.Prepare(ctx)
+		debug.FreeOSMemory() // what only the start needed
+	})
 	wg.Wait()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil
+}
+
+// lately is how much of the end of the log says which realms are in use.
+const lately = 1000
+
+// Prepare reads what the first requests for the realms in use would wait for. What
+// it cannot read they read, and say what is wrong.
+func (a *App) Prepare(ctx context.Context) {
+	realms, err := a.Log.Lately(ctx, lately)
+	for _, name := range realms {
+		if a.live(ctx, name) {
+			err = errors.Join(err, a.Grants.Status.Prepare(ctx, name), a.Snapshots.Prepare(ctx, name))
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		a.slog.Warn("not all is read that first requests need; they read it", "err", err)
+	}
 }
 
 // tuneMemory lets the heap grow further between collections than Go does by

@@ -667,3 +667,23 @@ func TestADeathIsFoundAmongManyEvents(t *testing.T) {
 		}
 	})
 }
+
+func TestTheEndOfTheLogSaysWhichRealmsAreInUse(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		e.Start(t)
+		for _, name := range []string{dbtest.Neighbour, dbtest.Realm, dbtest.Realm} {
+			if err := change(e, name, audit.Event{Action: "a.b", Invalidates: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for last, want := range map[int]string{2: dbtest.Realm, 3: dbtest.Neighbour + " " + dbtest.Realm} {
+			watched, traffic := dbtest.Watch(t.Context())
+			if got, err := e.Log.Lately(watched, last); err != nil || strings.Join(got, " ") != want {
+				t.Errorf("of the last %d: %v, %v; want %s", last, got, err, want)
+			}
+			if plan := traffic.Plan(t, e.DB); e.DB.Engine() == db.SQLite && !strings.Contains(plan, "events USING INDEX events_position") {
+				t.Error(plan)
+			}
+		}
+	})
+}

@@ -144,6 +144,16 @@ func (l *Log) ReplayDeaths(ctx context.Context, realm string, after Position, fn
 // DeathsTx counts the events that ReplayDeaths would call fn with, up to most.
 func DeathsTx(tx *db.Tx, after Position, most int) (int, error) { return countDeaths(tx, after, most) }
 
+// Lately lists the realms in which something happened lately: those of the last so
+// many events. Activity is among them, a segment an event.
+func (l *Log) Lately(ctx context.Context, last int) (realms []string, err error) {
+	err = l.db.SystemView(ctx, func(tx *db.Tx) (err error) {
+		realms, err = realmsOf(tx, last)
+		return err
+	})
+	return realms, err
+}
+
 // HeadTx is the position of the log's head, as the transaction sees it.
 func HeadTx(tx *db.Tx) (Position, error) {
 	h, err := loadHead(tx, "")

@@ -123,6 +123,11 @@ func countDeaths(tx *db.Tx, after Position, most int) (int, error) {
 		ORDER BY epoch, position LIMIT $4) AS deaths`, tx.Realm, after.Epoch, after.Seq, most)
 }
 
+// realmsOf lists the realms of the last events of all.
+func realmsOf(tx *db.Tx, last int) ([]string, error) {
+	return db.All(tx, db.Scalar[string], `SELECT DISTINCT realm FROM (SELECT realm FROM events ORDER BY epoch DESC, position DESC LIMIT $1) AS lately ORDER BY realm`, last)
+}
+
 // leafUpTo finds the last leaf of a realm at or before a position, or -1.
 func leafUpTo(tx *db.Tx, realm string, p Position) (int64, error) {
 	return db.One(tx, db.Scalar[int64], `SELECT COALESCE(MAX(leaf), -1) FROM events

@@ -155,6 +155,31 @@ func TestALoadGoesOnWhenNobodyWaits(t *testing.T) {
 	})
 }
 
+// A realm is loaded before anybody asks, if it has policies.
+func TestARealmIsPreparedOnce(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		w := asleep(t, e, 0, decide.Directory{})
+		loads := 0
+		w.snaps.Loading(time.Minute, func() { loads++ })
+		set := w.set
+		w.set = nil
+		if err := w.snaps.Prepare(ctx, dbtest.Realm); err != nil || w.snaps.Held() != 0 || loads != 0 {
+			t.Errorf("without policies: %v, %d held", err, w.snaps.Held())
+		}
+		w.set = set
+		w.write(t, graph.Change{Add: []graph.Tuple{tuple("user:ann clerk payment:1")}})
+		for range 2 {
+			if err := w.snaps.Prepare(ctx, dbtest.Realm); err != nil {
+				t.Fatal(err)
+			}
+		}
+		watched, traffic := dbtest.Watch(ctx)
+		if snap, _, err := w.snaps.At(watched, dbtest.Realm, audit.Position{}); err != nil || snap == nil || loads != 1 || traffic.Trips() != 0 {
+			t.Errorf("prepared: %v after %d loads:%s", err, loads, traffic)
+		}
+	})
+}
+
 func (w *world) write(t testing.TB, c graph.Change) audit.Position {
 	t.Helper()
 	done, err := w.facts.Write(ctx, audittest.By, dbtest.Realm, relation.Batch{Change: c})

@@ -281,6 +281,36 @@ func (s *Snapshots) For(ctx context.Context, realm string, min audit.Position, q
 	return snap, at, err
 }
 
+// Prepare loads a realm that has policies before anybody asks.
+func (s *Snapshots) Prepare(ctx context.Context, realm string) error {
+	var set *policy.Set
+	err := s.o.DB.View(ctx, realm, func(tx *db.Tx) (err error) {
+		set, _, err = s.policies(tx)
+		return err
+	})
+	if err != nil || set == nil {
+		return err
+	}
+	st := s.state(realm)
+	st.used.Store(s.o.DB.Now().UnixMilli())
+	if st.loaded.Load() || st.large.Load() {
+		return nil
+	}
+	a, err := st.begin(ctx, s)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-a.done:
+		if errors.Is(a.err, errTooLarge) {
+			return nil
+		}
+		return a.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 func (s *Snapshots) state(realm string) *state {
 	s.mu.RLock()
 	st := s.realms[realm]

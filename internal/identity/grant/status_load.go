@@ -32,6 +32,20 @@ func (s *Status) realm(ctx context.Context, name string) (*dead, error) {
 	}
 }
 
+// Prepare loads a realm before anybody asks.
+func (s *Status) Prepare(ctx context.Context, name string) error {
+	d, err := s.begin(ctx, name)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-d.ready:
+		return d.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // begin has a realm loaded, once.
 func (s *Status) begin(ctx context.Context, name string) (*dead, error) {
 	s.mu.Lock()
