@@ -49,11 +49,19 @@ func (w *writer) widen(s, o Node) {
 
 // inside is 0, 1, or 2 for more: how many are directly inside of a node.
 func (g *Graph) inside(n Node) (few int) {
-	for x := range g.edges(n, false) {
-		if few == 2 || keyRel(x.key) >= firstRole {
-			break
+	p, in := g.patch(n), &g.base.in
+	for i, hi := in.row(n); i < hi && in.rel[i] < firstRole && few < 2; i++ {
+		if p == nil || !p.in.deleted(in.key(i)) {
+			few++
 		}
-		few++
+	}
+	if p != nil {
+		for _, x := range p.in.add {
+			if few == 2 || keyRel(x.key) >= firstRole {
+				break
+			}
+			few++
+		}
 	}
 	return few
 }
