@@ -8,12 +8,15 @@ func (d *DB) Advice(ctx context.Context) (advice []string, err error) {
 	if d.kind != Postgres {
 		return nil, nil
 	}
-	var standbys, pages string
+	var standbys, pages, scans string
 	err = d.SystemView(ctx, func(tx *Tx) (err error) {
 		if standbys, err = One(tx, Scalar[string], `SELECT current_setting('synchronous_standby_names')`); err != nil {
 			return err
 		}
-		pages, err = One(tx, Scalar[string], `SELECT current_setting('full_page_writes')`)
+		if pages, err = One(tx, Scalar[string], `SELECT current_setting('full_page_writes')`); err != nil {
+			return err
+		}
+		scans, err = One(tx, Scalar[string], `SELECT current_setting('enable_seqscan')`)
 		return err
 	})
 	if err != nil {
@@ -24,6 +27,9 @@ func (d *DB) Advice(ctx context.Context) (advice []string, err error) {
 	}
 	if pages != "on" {
 		advice = append(advice, "full_page_writes is off: a crash can tear pages, unless the file system writes them whole")
+	}
+	if scans != "off" {
+		advice = append(advice, "the pooler in front of the database hides that small tables are to be read by their indexes, so that changes at the same time are in each other's way: ALTER ROLE … SET enable_seqscan = off; ALTER ROLE … SET jit = off")
 	}
 	return advice, nil
 }

@@ -3,6 +3,7 @@ package db_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -75,6 +76,56 @@ func TestOnlyOneOfManyWins(t *testing.T) {
 		wg.Wait()
 		if wins.Load() != 1 {
 			t.Errorf("%d won, want 1", wins.Load())
+		}
+	})
+}
+
+// Two who read and write different rows of a small table are not in each other's way.
+// Without the parameters of planning PostgreSQL reads all of it for one row, and one of
+// the two runs again.
+func TestRowsOfASmallTableAreWrittenSideBySide(t *testing.T) {
+	dbtest.Run(t, func(t *testing.T, e *dbtest.Env) {
+		if e.DB.Engine() != db.Postgres {
+			t.Skip("SQLite has one writer")
+		}
+		table(t, e.DB)
+		if err := e.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+			for i := range 64 {
+				if _, err := tx.Exec(`INSERT INTO things (realm, id, used) VALUES ($1, $2, FALSE)`, tx.Realm, fmt.Sprint(i)); err != nil {
+					return err
+				}
+			}
+			_, err := tx.Exec(`ANALYZE things`)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		var runs atomic.Int32
+		var both, wg sync.WaitGroup
+		both.Add(2)
+		for i := range 2 {
+			wg.Go(func() {
+				first := true
+				if err := e.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+					runs.Add(1)
+					if _, err := db.One(tx, db.Scalar[bool], `SELECT used FROM things WHERE realm = $1 AND id = $2`, tx.Realm, fmt.Sprint(i)); err != nil {
+						return err
+					}
+					if first {
+						first = false
+						both.Done()
+						both.Wait()
+					}
+					_, err := tx.Exec(`UPDATE things SET used = TRUE WHERE realm = $1 AND id = $2`, tx.Realm, fmt.Sprint(i))
+					return err
+				}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if runs.Load() != 2 {
+			t.Errorf("two changes ran %d times", runs.Load())
 		}
 	})
 }

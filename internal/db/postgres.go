@@ -52,6 +52,9 @@ func openPostgres(ctx context.Context, d *DB, o Options) (engine, error) {
 	clock := readClock
 	if o.DirectURL == "" {
 		cfg.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = idleLimit
+		for name, value := range planning {
+			cfg.ConnConfig.RuntimeParams[name] = value
+		}
 	} else {
 		clock = readClockPooled
 	}

@@ -13,6 +13,14 @@ import (
 // and then read a whole realm for one row. Its own look comes up to a minute
 // later; in a busy minute that is too late.
 
+// planning has PostgreSQL go by an index wherever there is one. Of a small table it
+// would rather read all pages, which a serializable transaction pays for: it then
+// has read the whole table, so that all who write to it at the same time are in each
+// other's way (PostgreSQL, 13.2.3). What has no index is read as ever; the price that
+// is put on it must not have its plans compiled. Poolers refuse parameters that they
+// do not know, see Advice.
+var planning = map[string]string{"enable_seqscan": "off", "jit": "off"}
+
 // studyEvery is how often the sizes of the tables are looked at.
 const studyEvery = 5 * time.Second
 
