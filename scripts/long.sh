@@ -16,7 +16,7 @@ races() {
 
 kills() {
   build_binary
-  CARDEA_BIN=$PWD/bin/cardea CARDEA_TEST_KILLS=200 CARDEA_TEST_CRASHES=5 scripts/postgres.sh go test -count=1 -timeout 15m ./e2e/kill
+  CARDEA_BIN=$PWD/bin/cardea CARDEA_TEST_KILLS=200 CARDEA_TEST_CRASHES=5 scripts/postgres.sh go test -count=1 -timeout 25m ./e2e/kill
 }
 
 soak() {
