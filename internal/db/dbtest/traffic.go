@@ -68,6 +68,22 @@ func (t *Traffic) Whole(tb testing.TB, d *db.DB) (all []string) {
 	return all
 }
 
+// Narrow holds what fn asks of SQLite to beginning at no whole realm.
+func Narrow(tb testing.TB, fn func(tx *db.Tx) error) {
+	tb.Helper()
+	d := Open(tb, db.SQLite).DB
+	ctx, traffic := Watch(context.Background())
+	if err := d.Update(ctx, Realm, fn); err != nil {
+		tb.Fatal(err)
+	}
+	if traffic.Trips() == 0 {
+		tb.Fatal("nothing was sent")
+	}
+	for _, step := range traffic.Whole(tb, d) {
+		tb.Error(step)
+	}
+}
+
 // Plan is how SQLite does what was sent, a step a line. It is empty elsewhere.
 func (t *Traffic) Plan(tb testing.TB, d *db.DB) string {
 	tb.Helper()
