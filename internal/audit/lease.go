@@ -61,7 +61,9 @@ func (l *Log) renewLease(ctx context.Context) error {
 		return nil
 	}
 	at := l.Applied()
-	err = l.ctl.SystemRC(ctx, func(tx *db.Tx) error {
+	write, cancel := context.WithTimeout(ctx, 2*leaseLife) // later it is worth nothing
+	defer cancel()
+	err = l.ctl.SystemRC(write, func(tx *db.Tx) error {
 		ok, err := renewNode(tx, l.node, at)
 		if err == nil && !ok {
 			err = errLapsed

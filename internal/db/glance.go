@@ -50,26 +50,27 @@ func (p *postgres) glance(ctx context.Context, realm string, fn func(*Tx) error)
 	}
 	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
 	defer cancel()
-	ctx, stop := p.watched(ctx)
+	w, stop := p.watched(ctx)
 	defer stop()
 	var err error
 	for range p.size + 1 {
-		if err = p.look(ctx, realm, fn); !errors.Is(err, errUnbegun) {
+		if err = p.look(w, realm, fn); !errors.Is(err, errUnbegun) {
 			break
 		}
 	}
-	return orSilent(ctx, repanic(err))
+	return orSilent(w, repanic(err))
 }
 
 // look glances over one connection, which may turn out to be broken.
-func (p *postgres) look(ctx context.Context, realm string, fn func(*Tx) error) error {
+func (p *postgres) look(ctx *waiting, realm string, fn func(*Tx) error) error {
 	acquire, cancel := context.WithTimeout(ctx, acquireTimeout)
 	defer cancel()
 	c, err := p.pool.Acquire(acquire)
 	if err != nil {
 		return err
 	}
-	defer giveBack(c)
+	defer p.giveBack(ctx, c)
+	ctx.hold(c)
 	conn := p.conn(c)
 	g := &glanced{run: func(ctx context.Context, queue []*asked) {
 		conn.queue = queue

@@ -65,7 +65,7 @@ func openPostgres(ctx context.Context, d *DB, o Options) (engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to PostgreSQL: %w", err)
 	}
-	p := &postgres{db: d, pool: pool, size: cfg.MaxConns, clock: clock, canary: &canary{config: cfg.ConnConfig.Copy()}}
+	p := &postgres{db: d, pool: pool, size: cfg.MaxConns, clock: clock, canary: &canary{config: cfg.ConnConfig.Copy(), pooled: o.DirectURL != ""}}
 	if err := p.safe(ctx); err != nil {
 		pool.Close()
 		return nil, err
@@ -132,21 +132,21 @@ const (
 func (p *postgres) update(ctx context.Context, m mode, realm string, fn func(*Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, txTimeout)
 	defer cancel()
-	ctx, stop := p.watched(ctx)
+	w, stop := p.watched(ctx)
 	defer stop()
 	begin := beginSerializable
 	if m == readCommitted || m == hot {
 		begin = beginReadCommitted
 	}
 	for attempt := 1; ; attempt++ {
-		err := p.try(ctx, begin, realm, fn, m >= hot && attempt == 1, true)
+		err := p.try(w, begin, realm, fn, m >= hot && attempt == 1, true)
 		if errors.Is(err, errUnbegun) && attempt < maxAttempts {
 			continue
 		}
 		if !conflict(err) || attempt == maxAttempts {
-			return orSilent(ctx, repanic(err))
+			return orSilent(w, repanic(err))
 		}
-		if err := pause(ctx, attempt); err != nil {
+		if err := pause(w, attempt); err != nil {
 			return err
 		}
 	}
@@ -168,9 +168,9 @@ func pause(ctx context.Context, attempt int) error {
 func (p *postgres) view(ctx context.Context, realm string, fn func(*Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
 	defer cancel()
-	ctx, stop := p.watched(ctx)
+	w, stop := p.watched(ctx)
 	defer stop()
-	return orSilent(ctx, repanic(p.try(ctx, beginReadOnly, realm, fn, false, false)))
+	return orSilent(w, repanic(p.try(w, beginReadOnly, realm, fn, false, false)))
 }
 
 // errUnbegun says that a connection turned out to be broken before anything was
@@ -179,12 +179,12 @@ var errUnbegun = errors.New("db: the connection was broken")
 
 // try runs fn once. A transaction that is put off begins with its first
 // statement.
-func (p *postgres) try(ctx context.Context, begin, realm string, fn func(*Tx) error, putOff, commit bool) error {
+func (p *postgres) try(ctx *waiting, begin, realm string, fn func(*Tx) error, putOff, commit bool) error {
 	c, conn, now, err := p.start(ctx, begin, putOff)
 	if err != nil {
 		return err
 	}
-	defer giveBack(c)
+	defer p.giveBack(ctx, c)
 	tx := &Tx{Realm: realm, Now: now, ctx: ctx, conn: conn, kind: Postgres, fresh: begin == beginReadCommitted}
 	err = guarded(fn, tx)
 	if err != nil && putOff && c.Conn().IsClosed() && ctx.Err() == nil {
@@ -216,7 +216,7 @@ const idle = 'I'
 
 // start begins a transaction, or puts that off where the database's time is
 // known without asking.
-func (p *postgres) start(ctx context.Context, begin string, putOff bool) (*pgxpool.Conn, *pgConn, time.Time, error) {
+func (p *postgres) start(ctx *waiting, begin string, putOff bool) (*pgxpool.Conn, *pgConn, time.Time, error) {
 	now, known := p.db.clock.known()
 	if !putOff || !known {
 		c, now, err := p.open(ctx, begin)
@@ -231,6 +231,7 @@ func (p *postgres) start(ctx context.Context, begin string, putOff bool) (*pgxpo
 	if err != nil {
 		return nil, nil, now, err
 	}
+	ctx.hold(c)
 	conn := p.conn(c)
 	conn.ask(ctx, begin, nil, nil)
 	return c, conn, now, nil
@@ -240,18 +241,19 @@ func (p *postgres) conn(c *pgxpool.Conn) *pgConn { return &pgConn{Conn: c.Conn()
 
 // open begins a transaction. A connection that turns out to be broken is no
 // failure while there are others: a server that restarted breaks them all.
-func (p *postgres) open(ctx context.Context, begin string) (c *pgxpool.Conn, now time.Time, err error) {
+func (p *postgres) open(ctx *waiting, begin string) (c *pgxpool.Conn, now time.Time, err error) {
 	acquire, cancel := context.WithTimeout(ctx, acquireTimeout)
 	defer cancel()
 	for range p.size + 1 {
 		if c, err = p.pool.Acquire(acquire); err != nil {
 			return nil, now, err
 		}
+		ctx.hold(c)
 		if now, err = p.begin(ctx, p.conn(c), begin); err == nil {
 			return c, now, nil
 		}
 		broken := c.Conn().IsClosed()
-		giveBack(c)
+		p.giveBack(ctx, c)
 		if !broken || ctx.Err() != nil {
 			break
 		}

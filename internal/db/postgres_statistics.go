@@ -47,6 +47,8 @@ func (p *postgres) studyForever(ctx context.Context) {
 }
 
 func (p *postgres) study(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, txTimeout) // a server that went silent must not hold it
+	defer cancel()
 	rows, err := p.pool.Query(ctx, outgrown)
 	if err != nil {
 		return err

@@ -60,6 +60,69 @@ func TestAbandonedTransactionsLoseTheirLocks(t *testing.T) {
 	}
 }
 
+// A network that comes back has forgotten the connections that were open. The
+// server has not: what waited for a lock at the time gets it later, one after
+// the other, and nobody is there who would give it back.
+func TestLocksOfLostConnectionsAreFreed(t *testing.T) {
+	t.Parallel()
+	network, address := dbtest.NewLink(t, dbtest.Open(t, db.Postgres).URL)
+	d, err := db.Open(t.Context(), db.Options{URL: address, MaxConns: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	defer network.Set(dbtest.Whole)
+	table(t, d)
+	if err := put(d, t.Context(), "x"); err != nil {
+		t.Fatal(err)
+	}
+	take := func(then func()) error {
+		return d.UpdateRC(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+			_, err := tx.Exec(`UPDATE things SET used = NOT used WHERE realm = $1 AND id = 'x'`, tx.Realm)
+			then()
+			return err
+		})
+	}
+	waiting := func() (n int) {
+		if err := d.View(t.Context(), dbtest.Realm, func(tx *db.Tx) (err error) {
+			n, err = db.One(tx, db.Scalar[int], `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	const queue = 4
+	locked, left := make(chan struct{}), make(chan struct{})
+	ended := make(chan error, queue+1)
+	go func() { ended <- take(func() { close(locked); <-left }) }()
+	<-locked
+	for range queue {
+		go func() { ended <- take(func() {}) }()
+	}
+	for waiting() < queue {
+		<-time.After(10 * time.Millisecond)
+	}
+	network.Set(dbtest.Hole)
+	close(left)
+	for range queue + 1 {
+		if err := <-ended; !fault.Is(err, fault.Unavailable) {
+			t.Errorf("in the silence a transaction ended with %v", err)
+		}
+	}
+	<-time.After(300 * time.Millisecond) // for what is sent to call them off, which is lost too
+	network.Set(dbtest.Whole)
+	began := time.Now()
+	for {
+		if err = take(func() {}); err == nil || !fault.Is(err, fault.Unavailable) || time.Since(began) > 30*time.Second {
+			break
+		}
+	}
+	if took := time.Since(began); err != nil || took > 5*time.Second {
+		t.Errorf("the lock came free after %v: %v", took, err)
+	}
+}
+
 // A busy server that does not greet at once is waited for when a node starts.
 func TestStartsWaitForTheDatabase(t *testing.T) {
 	t.Parallel()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/db/dbtest"
 	"github.com/cardea-id/cardea/internal/realm"
 )
 
@@ -41,21 +42,21 @@ func TestEveryNoStaysANo(t *testing.T) {
 	ask("whole")
 	for _, s := range []struct {
 		name  string
-		state linkState
-	}{{"cut", cut}, {"silent", hole}} {
-		l.set(s.state)
+		state dbtest.LinkState
+	}{{"cut", dbtest.Cut}, {"silent", dbtest.Hole}} {
+		l.Set(s.state)
 		ask("just " + s.name)
 		waitFor(t, w, http.StatusServiceUnavailable)
 		ask(s.name)
-		l.set(whole)
+		l.Set(dbtest.Whole)
 		ask("back from " + s.name)
 		waitFor(t, w, http.StatusOK)
 		ask("ready after " + s.name)
 	}
 	for i := range 5 {
-		l.set(cut)
+		l.Set(dbtest.Cut)
 		ask(fmt.Sprintf("flap %d, cut", i))
-		l.set(whole)
+		l.Set(dbtest.Whole)
 		ask(fmt.Sprintf("flap %d, whole", i))
 	}
 	waitFor(t, w, http.StatusOK)

@@ -1,13 +1,27 @@
 package apptest
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"runtime"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/db/dbtest"
 )
+
+// startBehind starts a program whose PostgreSQL is behind a link.
+func startBehind(t testing.TB) (*Env, *dbtest.Link) {
+	t.Helper()
+	l, address := dbtest.NewLink(t, dbtest.URL(t, db.Postgres))
+	e := &Env{Clock: dbtest.NewClock(), url: address, key: bytes.Repeat([]byte{7}, 32), Outside: newOutside(t), more: map[string]string{"CARDEA_RATES_ADMIN_WRITE": "600000/1m"}}
+	e.App = e.start(t)
+	t.Cleanup(func() { l.Set(dbtest.Whole) }) // so that the program can take its leave
+	return e, l
+}
 
 // The bounds of P-16, and how far a busy machine may stretch them in a test.
 const (
@@ -23,8 +37,8 @@ func stretched(d time.Duration) time.Duration { return d * 3 / 2 }
 func TestTheDatabaseMayBeAway(t *testing.T) {
 	for _, s := range []struct {
 		name  string
-		state linkState
-	}{{"cut", cut}, {"silent", hole}} {
+		state dbtest.LinkState
+	}{{"cut", dbtest.Cut}, {"silent", dbtest.Hole}} {
 		t.Run(s.name, func(t *testing.T) {
 			e, l := startBehind(t)
 			w := settle(t, e)
@@ -44,7 +58,7 @@ func TestTheDatabaseMayBeAway(t *testing.T) {
 			openDocuments(t, w) // they are kept in memory from the first time on
 			var wave sync.WaitGroup
 			caughtInTheAct(t, w, ada, &wave)
-			l.set(s.state)
+			l.Set(s.state)
 			began := time.Now()
 			for name, do := range calls {
 				wave.Go(func() { refusedInTime(t, name, do()) })
@@ -63,7 +77,7 @@ func TestTheDatabaseMayBeAway(t *testing.T) {
 			goroutinesStay(t, before)
 			openDocuments(t, w)
 
-			l.set(whole)
+			l.Set(dbtest.Whole)
 			healed := time.Now()
 			for w.ask("GET", "/readyz", nil, nil).Code != http.StatusOK {
 				if time.Since(healed) > stretched(returnWithin) {
@@ -86,6 +100,51 @@ func TestTheDatabaseMayBeAway(t *testing.T) {
 			t.Logf("full service after %v", time.Since(healed))
 		})
 	}
+}
+
+// A network that comes back before anybody noticed has forgotten the connections
+// that were open: the server is there, and they are dead all the same.
+func TestTheNetworkMayBeShortlyAway(t *testing.T) {
+	e, l := startBehind(t)
+	w := settle(t, e)
+	w.Person(t, "default", "ada@example.com")
+	ada := w.visitor()
+	ada.mustSignIn(t, "ada@example.com")
+	var wave sync.WaitGroup
+	workers := make([]func() (string, call), 12)
+	for i := range workers {
+		workers[i] = w.worker(t, ada, i)
+		wave.Go(func() { workers[i]() }) // so that as many connections are open
+	}
+	wave.Wait()
+	l.Set(dbtest.Hole)
+	for i := range workers {
+		wave.Go(func() {
+			name, c := workers[i]()
+			if c.took > stretched(failWithin) {
+				t.Errorf("%s was answered %d after %v", name, c.Code, c.took)
+			}
+		})
+	}
+	<-time.After(200 * time.Millisecond)
+	l.Set(dbtest.Whole)
+	healed := time.Now()
+	wave.Wait()
+	for {
+		busy := 0
+		for i := range workers {
+			if _, c := workers[i](); c.Code >= 400 {
+				busy++
+			}
+		}
+		if busy == 0 && w.ask("GET", "/readyz", nil, nil).Code == http.StatusOK {
+			break
+		}
+		if time.Since(healed) > stretched(returnWithin) {
+			t.Fatalf("%v after the network came back %d of %d are refused: %s", time.Since(healed), busy, len(workers), w.ask("GET", "/readyz", nil, nil).Body)
+		}
+	}
+	t.Logf("full service after %v", time.Since(healed))
 }
 
 // caughtInTheAct has requests that change things in flight at any time, so that

@@ -1,34 +1,32 @@
-package apptest
+package dbtest
 
 import (
-	"bytes"
 	"io"
 	"net"
 	"net/url"
 	"sync"
 	"testing"
-
-	"github.com/cardea-id/cardea/internal/db"
-	"github.com/cardea-id/cardea/internal/db/dbtest"
 )
 
-// A link is the network between a node and its PostgreSQL, to be taken away
+// A Link is the network between a node and its PostgreSQL, to be taken away
 // and given back.
-type link struct {
+type Link struct {
 	ln     net.Listener
 	server string
 
 	mu    sync.Mutex
-	state linkState
+	state LinkState
 	pipes map[*pipe]bool
 }
 
-type linkState int
+// LinkState says what becomes of what is sent.
+type LinkState int
 
+// The states of a link.
 const (
-	whole linkState = iota
-	cut             // connections are reset, new ones too
-	hole            // connections stand, new ones are accepted, and nobody ever answers
+	Whole LinkState = iota
+	Cut             // connections are reset, new ones too
+	Hole            // connections stand, new ones are accepted, and nobody ever answers
 )
 
 // A pipe is one connection through the link. What was in a hole stays there.
@@ -38,9 +36,9 @@ type pipe struct {
 	swallows  bool
 }
 
-// newLink puts a link before the PostgreSQL server of a database address, and
+// NewLink puts a link before the PostgreSQL server of a database address, and
 // gives the address that leads through it.
-func newLink(t testing.TB, address string) (*link, string) {
+func NewLink(t testing.TB, address string) (*Link, string) {
 	t.Helper()
 	u, err := url.Parse(address)
 	if err != nil {
@@ -50,38 +48,29 @@ func newLink(t testing.TB, address string) (*link, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &link{ln: ln, server: u.Host, pipes: map[*pipe]bool{}}
+	l := &Link{ln: ln, server: u.Host, pipes: map[*pipe]bool{}}
 	go l.accept()
-	t.Cleanup(func() { ln.Close(); l.set(cut) })
+	t.Cleanup(func() { ln.Close(); l.Set(Cut) })
 	u.Host = ln.Addr().String()
 	return l, u.String()
 }
 
-// startBehind starts a program whose PostgreSQL is behind a link.
-func startBehind(t testing.TB) (*Env, *link) {
-	t.Helper()
-	l, address := newLink(t, dbtest.URL(t, db.Postgres))
-	e := &Env{Clock: dbtest.NewClock(), url: address, key: bytes.Repeat([]byte{7}, 32), Outside: newOutside(t), more: map[string]string{"CARDEA_RATES_ADMIN_WRITE": "600000/1m"}}
-	e.App = e.start(t)
-	t.Cleanup(func() { l.set(whole) }) // so that the program can take its leave
-	return e, l
-}
-
-func (l *link) set(s linkState) {
+// Set changes the network, for the connections that are open too.
+func (l *Link) Set(s LinkState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.state = s
 	for p := range l.pipes {
 		switch s {
-		case cut:
+		case Cut:
 			p.close()
-		case hole:
+		case Hole:
 			p.swallow()
 		}
 	}
 }
 
-func (l *link) accept() {
+func (l *Link) accept() {
 	for {
 		near, err := l.ln.Accept()
 		if err != nil {
@@ -89,13 +78,13 @@ func (l *link) accept() {
 		}
 		l.mu.Lock()
 		switch l.state {
-		case cut:
+		case Cut:
 			near.Close()
-		case hole:
+		case Hole:
 			p := &pipe{near: near, swallows: true}
 			l.pipes[p] = true
 			go l.copy(p, near, nil)
-		case whole:
+		case Whole:
 			far, err := net.Dial("tcp", l.server)
 			if err != nil {
 				near.Close()
@@ -110,7 +99,7 @@ func (l *link) accept() {
 	}
 }
 
-func (l *link) copy(p *pipe, from, to net.Conn) {
+func (l *Link) copy(p *pipe, from, to net.Conn) {
 	defer func() {
 		if p.gone() {
 			from.Close() // the other end never hears of it
