@@ -35,19 +35,25 @@ func (c *console) admin(opts ...client.Option) (*client.Client, error) {
 	if issuer == "" {
 		return nil, errors.New("no server is named: run cardea login ISSUER, or give --issuer")
 	}
-	opts = append(opts, client.WithUserAgent("cardea-cli/"+version))
 	if token := firstOf(c.remote.token, c.getenv("CARDEA_TOKEN")); token != "" {
-		return client.New(issuer, append(opts, client.WithToken(token))...)
+		return client.New(issuer, append(opts, agent(), client.WithToken(token))...)
 	}
 	if _, ok := store.Logins[issuer]; !ok {
 		return nil, fmt.Errorf("you are not logged in at %s: run cardea login %s", issuer, issuer)
 	}
-	return client.New(issuer, append(opts, client.WithTokenSource(func(ctx context.Context) (string, error) {
+	return c.adminAt(issuer, opts...)
+}
+
+// adminAt is admin by the login at an issuer, which there is.
+func (c *console) adminAt(issuer string, opts ...client.Option) (*client.Client, error) {
+	return client.New(issuer, append(opts, agent(), client.WithTokenSource(func(ctx context.Context) (string, error) {
 		return c.freshToken(ctx, issuer)
 	}), client.WithStepUp(func(ctx context.Context, least client.StepUp) error {
 		return c.stepUp(ctx, issuer, least)
 	}))...)
 }
+
+func agent() client.Option { return client.WithUserAgent("cardea-cli/" + version) }
 
 // stepUp logs in once more, as an operation takes it, and replaces the login. A
 // login that was made on another device is made there again.

@@ -56,8 +56,7 @@ For automation give a token in CARDEA_TOKEN instead.`,
 			if err := c.keepLogin(ctx, issuer, got); err != nil {
 				return err
 			}
-			fmt.Fprintf(c.out, "You are logged in at %s.\n", issuer)
-			return nil
+			return c.sayLogin(ctx, issuer)
 		},
 	}
 	cmd.Flags().BoolVar(&device, "device", false, "use a browser on another device, by a code")
@@ -65,6 +64,28 @@ For automation give a token in CARDEA_TOKEN instead.`,
 	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "how long to wait for the browser")
 	cmd.MarkFlagsMutuallyExclusive("device", "no-browser")
 	return cmd
+}
+
+// sayLogin tells as whom somebody is logged in now: a browser may be signed in as
+// somebody else than its owner thinks, and as somebody who administers nothing.
+func (c *console) sayLogin(ctx context.Context, issuer string) error {
+	cl, err := c.adminAt(issuer)
+	if err != nil {
+		return err
+	}
+	me, err := cl.Operators.Me(ctx)
+	var no *client.Problem
+	switch {
+	case err == nil:
+		fmt.Fprintf(c.out, "You are logged in at %s as %s, %s.\n", issuer, cell(firstOf(me.Name, me.Principal)), me.Role)
+	case errors.As(err, &no) && no.Code == "not_an_operator":
+		fmt.Fprintf(c.out, "You are logged in at %s.\n", issuer)
+		fmt.Fprintf(c.err, "But the account that your browser used administers nothing there, so other commands will be refused.\n"+
+			"Choose another at %s/accounts and log in again.\n", issuer)
+	default:
+		fmt.Fprintf(c.out, "You are logged in at %s.\n", issuer)
+	}
+	return nil
 }
 
 // keepLogin notes a login as the one to use. The one that it takes the place of

@@ -7,6 +7,7 @@ import (
 	"html"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -132,6 +133,9 @@ func TestFirstAdministratorSetsUpAndLogsIn(t *testing.T) {
 	if err := root.ExecuteContext(context.Background()); err != nil {
 		t.Fatalf("login: %v\n%s", err, errs.String())
 	}
+	if !strings.Contains(out.String(), s.issuer+" as Ada Lovelace, owner.") {
+		t.Errorf("login says %s", out.String())
+	}
 	file := filepath.Join(s.env["CARDEA_HOME"], "logins.json")
 	info, err := os.Stat(file)
 	if err != nil || info.Mode().Perm() != 0o600 {
@@ -182,6 +186,29 @@ func TestFirstAdministratorSetsUpAndLogsIn(t *testing.T) {
 }
 
 // Only the answer to our question, from the server we asked, is taken.
+// A browser may be signed in as somebody who administers nothing: whoever logs in
+// by it hears so at once.
+func TestLoginAsSomebodyWhoAdministersNothing(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusForbidden)
+		io.WriteString(w, `{"code": "not_an_operator", "detail": "only operators of this realm may ask"}`)
+	}))
+	defer server.Close()
+	home := t.TempDir()
+	var out, errs bytes.Buffer
+	c := &console{out: &out, err: &errs, getenv: func(name string) string { return map[string]string{"CARDEA_HOME": home}[name] }}
+	if err := c.keepLogin(t.Context(), server.URL, login{Access: "x", Expires: time.Now().Add(time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.sayLogin(t.Context(), server.URL); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "logged in at "+server.URL) || !strings.Contains(errs.String(), server.URL+"/accounts") {
+		t.Errorf("login says %s%s", out.String(), errs.String())
+	}
+}
+
 func TestCallbackTakesOnlyItsOwnAnswer(t *testing.T) {
 	answers := make(chan answer, 1)
 	h := callback("https://id.example.com", "the-state", answers)

@@ -102,6 +102,9 @@ func explain(err error) string {
 	if errors.As(err, &p) && p.Status == 401 {
 		return err.Error() + " (run: cardea login)"
 	}
+	if p != nil && p.Code == "not_an_operator" {
+		return err.Error() + " (this account is none: choose another in the browser, at /accounts of the server, and run cardea login)"
+	}
 	var f *fault.Error
 	if errors.As(err, &f) {
 		return f.Detail

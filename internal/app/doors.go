@@ -162,7 +162,6 @@ func (o operatorToken) read(w http.ResponseWriter, r *http.Request, rl *realm.Re
 // setUp is the operators' registry as the sign-in pages know it.
 type setUp struct{ *operator.Registry }
 
-func (s setUp) Setup(ctx context.Context, by audit.Actor, realm, link string, p signin.FirstPerson) error {
-	_, err := s.Registry.Setup(ctx, by, realm, link, p.Name, p.Username, p.Email, p.Password)
-	return err
+func (s setUp) Setup(ctx context.Context, by audit.Actor, realm, link string, p signin.FirstPerson) (string, error) {
+	return s.Registry.Setup(ctx, by, realm, link, p.Name, p.Username, p.Email, p.Password)
 }

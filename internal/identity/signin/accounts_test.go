@@ -131,6 +131,26 @@ func TestSetUp(t *testing.T) {
 	})
 }
 
+// Whoever sets a realm up may be signed in as somebody else, such as the person
+// of the demonstration: that account neither stands for the new one nor gets its passkey.
+func TestSetUpHasTheNewPersonSignIn(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "bob", "Bob")
+		b := w.browser(t, dbtest.Realm).signIn("bob")
+		ada := w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		w.setup.open, w.setup.principal = "good", ada.ID
+		b.get("/setup?link=good")
+		b.submit("name", "Ada", "email", "ada@example.com", "username", "ada", "password", password).isAt("/signin").shows(200, `value="ada"`)
+		b.submit("identifier", "bob", "password", password)
+		b.isAt("/signin")
+		b.submit("identifier", "ada", "password", password).isAt("/signin/enrol").shows(200, "ada@example.com")
+		b.submit("do", "later")
+		if all := b.sessions(); len(all) != 2 || all[0].Principal != ada.ID {
+			t.Errorf("signed in afterwards: %+v", all)
+		}
+	})
+}
+
 func TestLinksSetAPasswordAndSignNobodyIn(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		b := w.browser(t, dbtest.Realm)

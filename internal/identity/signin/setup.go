@@ -2,6 +2,7 @@ package signin
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -56,7 +57,7 @@ func (s *Server) doSetup(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	re := realm.From(r.Context())
-	err = s.SetUp.Setup(r.Context(), actor(r), re.Name, p.Token,
+	first, err := s.SetUp.Setup(r.Context(), actor(r), re.Name, p.Token,
 		FirstPerson{Name: p.Name, Username: p.Username, Email: p.Email, Password: secret.Text(form.Get("password"))})
 	if e, ok := asFault(err); ok && (e.Kind == fault.Invalid || e.Kind == fault.Conflict) && len(e.Fields) > 0 {
 		p.Wrong = s.fieldProblems(w, r, e)
@@ -69,21 +70,21 @@ func (s *Server) doSetup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return badLink(err)
 	}
-	return s.afterSetup(w, r)
+	return s.afterSetup(w, r, first, identifierOf(strings.TrimSpace(p.Username), strings.TrimSpace(p.Email)))
 }
 
-// afterSetup leads the first administrator to sign in, and then to a passkey,
-// which can be put off: whoever may do everything should not hang on a password.
-func (s *Server) afterSetup(w http.ResponseWriter, r *http.Request) error {
+// afterSetup leads the first administrator to sign in, whoever else is signed in
+// with this browser, and then to a passkey, which can be put off: whoever may do
+// everything should not hang on a password.
+func (s *Server) afterSetup(w http.ResponseWriter, r *http.Request, first, identifier string) error {
 	offers, err := s.offersPasskey(r, nil)
 	if err != nil {
 		return err
 	}
-	if !offers {
-		web.See(w, realm.From(r.Context()).Path+"/signin")
-		return nil
+	f := &flow{Flow: Flow{Return: "/", Subject: first, LoginHint: identifier}}
+	if offers {
+		f.Enrol, f.Offered = kindPasskey, true
 	}
-	f := &flow{Flow: Flow{Return: "/", Enrol: kindPasskey}, Offered: true}
 	if err := s.keep(w, r, f); err != nil {
 		return err
 	}

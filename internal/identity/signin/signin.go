@@ -82,9 +82,9 @@ type Options struct {
 type SetUp interface {
 	// SetupOpen reports whether a link is still good: nil, or fault.NotFound.
 	SetupOpen(ctx context.Context, realm, link string) error
-	// Setup uses the link. fault.Invalid with Fields (name, username, email,
-	// password) leaves it unused.
-	Setup(ctx context.Context, by audit.Actor, realm, link string, p FirstPerson) error
+	// Setup uses the link and gives the id of whom it made. fault.Invalid with
+	// Fields (name, username, email, password) leaves it unused.
+	Setup(ctx context.Context, by audit.Actor, realm, link string, p FirstPerson) (principal string, err error)
 }
 
 // FirstPerson is who wants to administer a realm first.

@@ -372,6 +372,8 @@ type fakeSetUp struct {
 	open string // the link that is good
 	made *FirstPerson
 	err  error
+	// principal is whom setting up is said to make.
+	principal string
 }
 
 func (f *fakeSetUp) SetupOpen(_ context.Context, _, link string) error {
@@ -381,13 +383,13 @@ func (f *fakeSetUp) SetupOpen(_ context.Context, _, link string) error {
 	return nil
 }
 
-func (f *fakeSetUp) Setup(ctx context.Context, _ audit.Actor, realm, link string, p FirstPerson) error {
+func (f *fakeSetUp) Setup(ctx context.Context, _ audit.Actor, realm, link string, p FirstPerson) (string, error) {
 	if err := f.SetupOpen(ctx, realm, link); err != nil {
-		return err
+		return "", err
 	}
 	if f.err != nil {
-		return f.err
+		return "", f.err
 	}
 	f.open, f.made = "", &p
-	return nil
+	return f.principal, nil
 }
