@@ -48,10 +48,14 @@ func (f *Forms) Mark(w http.ResponseWriter, r *http.Request) string {
 	return browser
 }
 
-// Check reports whether token was made for this browser and purpose.
+// Check reports whether token was made for this browser and purpose. A browser
+// that keeps no cookies is told so: it could try for ever.
 func (f *Forms) Check(r *http.Request, purpose, token string) error {
 	browser := Cookie(r, f.cookie)
 	got, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if browser == "" {
+		return fault.New(fault.Forbidden, "cookies_missing", "the cookie of this page did not come along: allow cookies for this site, reload the page and try again")
+	}
 	if err != nil || !secret.Valid(formPrefix, browser) || !secret.Equal(got, f.mac(browser, purpose)) {
 		return fault.New(fault.Forbidden, "form_expired", "this form is no longer valid, reload the page and try again")
 	}

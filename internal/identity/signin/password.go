@@ -239,6 +239,8 @@ func (s *Server) problem(w http.ResponseWriter, r *http.Request, f *flow, err er
 		return http.StatusTooManyRequests, l.T("problem.letters_limited"), true
 	case "form_expired":
 		return http.StatusForbidden, l.T("problem.expired"), true
+	case "cookies_missing":
+		return http.StatusForbidden, l.T("problem.cookies"), true
 	case "password_too_long", "password_invalid":
 		return http.StatusBadRequest, l.T("problem." + code), true
 	}

@@ -144,6 +144,10 @@ func TestFormsOfOthersAreRefused(t *testing.T) {
 			b.send("POST", b.base+"/signin", url.Values{"form": {form}, "identifier": {"ada"}, "password": {password}})
 			b.shows(http.StatusForbidden, "open for too long")
 		}
+		// Whoever keeps no cookies would read for ever that the page is too old.
+		forgetful := w.browser(t, dbtest.Realm)
+		forgetful.send("POST", b.base+"/signin", url.Values{"form": {token}, "identifier": {"ada"}, "password": {password}})
+		forgetful.shows(http.StatusForbidden, "Allow cookies")
 		own := regexp.MustCompile(`name="form" value="([^"]*)"`).FindStringSubmatch(b.get("/signin").body)[1]
 		b.send("POST", strings.Replace(b.base, "/test", "/neighbour", 1)+"/signin", url.Values{"form": {own}, "identifier": {"ada"}, "password": {password}})
 		b.shows(http.StatusForbidden)
