@@ -27,7 +27,7 @@ type factorPage struct {
 	Others     []choiceOf // what may be proved or added in its place
 	Days       int        // for which the device can be remembered; 0: it cannot
 	Skip       bool       // it can be put off
-	Cancel     bool       // somebody waits for an answer
+	Cancel     bool       // there is somewhere to turn back to
 	Problem    string
 	Busy       bool // the problem is not what was entered
 }
@@ -81,7 +81,7 @@ func (s *Server) factorForm(r *http.Request, q *question, kind string) string {
 
 // factorPage fills in what all pages of factors show.
 func (s *Server) factorPage(w http.ResponseWriter, r *http.Request, q *question, kind, problem string, status int) (p factorPage, err error) {
-	p = factorPage{Flow: q.flow.text, Kind: kind, Who: person(q.who.Principal), Skip: q.at.skip, Cancel: q.flow.Request != "" && !q.flow.Offered,
+	p = factorPage{Flow: q.flow.text, Kind: kind, Who: person(q.who.Principal), Skip: q.at.skip, Cancel: q.flow.turnsBack() && !q.flow.Offered,
 		Problem: problem, Busy: status == http.StatusTooManyRequests || status == http.StatusForbidden || status == http.StatusConflict}
 	p.Page = s.page(w, r, q.flow, q.who.Locale)
 	if p.Client, err = s.clientName(r, q.flow); err != nil {

@@ -28,7 +28,8 @@ const (
 type Flow struct {
 	// Return is the path within the realm where the browser goes at the end,
 	// with ?flow=… added: Resume there. A flow without a Request ends by itself and
-	// the browser goes to the bare path, home if the person turned back.
+	// the browser goes to the bare path, home if the person turned back from anything
+	// but adding a factor.
 	Return  string `json:"return"`
 	Request string `json:"request,omitempty"` // the caller's own, at most 8 KiB
 	Client  string `json:"client,omitempty"`  // client id, for its name on pages
@@ -191,6 +192,13 @@ func (s *Server) Browser(r *http.Request) string {
 // MarkBrowser is Browser for a browser that gets a mark if it has none.
 func (s *Server) MarkBrowser(w http.ResponseWriter, r *http.Request) string {
 	return once.Bind("browser", s.forms.Mark(w, r))
+}
+
+// turnsBack reports whether somebody who would rather not go on can be led back:
+// to who waits for an answer, or to their own account, where they began to
+// change it. Once they did, there is nothing left to cancel.
+func (f *flow) turnsBack() bool {
+	return f.Request != "" || (f.Manage || f.Enrol != "") && !f.Enrolled
 }
 
 func (f *flow) encode() (json.RawMessage, error) {

@@ -265,7 +265,7 @@ func (s *Server) showMailCode(w http.ResponseWriter, r *http.Request, f *flow, s
 		return err
 	}
 	p.Page = s.page(w, r, f, "")
-	p.Title, p.Flow, p.To, p.Cancel = p.T("mailcode.title"), f.text, f.MailTo, f.Request != ""
+	p.Title, p.Flow, p.To, p.Cancel = p.T("mailcode.title"), f.text, f.MailTo, f.turnsBack()
 	p.Known = f.Pending
 	p.Form = s.forms.Token(w, r, s.purpose(r, "mailcode "+f.Mail))
 	f.allow(w)

@@ -61,7 +61,7 @@ func (s *Server) askMailed(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) showMailed(w http.ResponseWriter, r *http.Request, f *flow, who *holder, status int, problem string) (err error) {
-	p := mailedPage{Flow: f.text, Who: person(who.Principal), To: who.Email().Address, Problem: problem, Cancel: f.Request != ""}
+	p := mailedPage{Flow: f.text, Who: person(who.Principal), To: who.Email().Address, Problem: problem, Cancel: f.turnsBack()}
 	if p.Client, err = s.clientName(r, f); err != nil {
 		return err
 	}

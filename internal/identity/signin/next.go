@@ -169,7 +169,7 @@ func (s *Server) lead(w http.ResponseWriter, r *http.Request, f *flow, at spot) 
 			return err
 		}
 	}
-	if f.Denied {
+	if f.Denied && f.Enrol == "" { // what takes a proof would only ask for it again
 		web.See(w, re.Path+"/")
 		return nil
 	}

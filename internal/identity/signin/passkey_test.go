@@ -253,6 +253,28 @@ func TestAddingAPasskeyTakesAFreshProof(t *testing.T) {
 	})
 }
 
+// Whoever came to add a factor on their own may think better of it, at the proof
+// that this takes too, and is where they began. Offers are put off instead.
+func TestAddingAPasskeyCanBeCancelled(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		first := pk.New(here)
+		b := w.browser(t, dbtest.Realm).signIn("ada")
+		w.Clock.Advance(6 * time.Minute)
+		b.get(pathNewPasskey).isAt("/signin").submit("do", "cancel").isAt(w.PasskeysAt)
+		b.signIn("ada").get(pathNewPasskey).isAt(pathEnrol).submit("do", "cancel").isAt(w.PasskeysAt)
+		if n := len(b.sessions()); n != 1 {
+			t.Errorf("signed in %d times", n)
+		}
+		b.enrol(first)
+		if strings.Contains(b.body, `value="cancel"`) {
+			t.Errorf("what was done can be cancelled:\n%s", b.body)
+		}
+		w.Clock.Advance(6 * time.Minute)
+		b.get(pathNewPasskey).isAt(pathFactor).submit("do", "cancel").isAt(w.PasskeysAt)
+	})
+}
+
 // A device is told to forget a passkey only if it was one of ours.
 func TestARemovedPasskeyIsForgotten(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {

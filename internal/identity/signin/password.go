@@ -19,6 +19,7 @@ type signInPage struct {
 	words
 	Form, Flow string
 	Client     string // name of the application, if any
+	Cancel     bool   // there is somewhere to turn back to
 	Who        *who   // who is to confirm; nil: anybody
 	Identifier string
 	Others     bool        // there are accounts to choose from
@@ -82,6 +83,7 @@ func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, f *flow, sta
 	if p.Client, err = s.clientName(r, f); err != nil {
 		return err
 	}
+	p.Cancel = p.Client != "" || p.Who != nil && f.turnsBack() && !f.Offered
 	p.Page = s.page(w, r, f, locale)
 	if re := realm.From(r.Context()); s.Desk != nil {
 		p.Forgot, p.Register = s.Desk.OffersReset(re), s.Desk.Registers(re)
