@@ -138,7 +138,8 @@ func (f *flow) note(p proof, using *account) {
 		return // the dispatcher asks again
 	}
 	same := len(f.Proved) > 0 && f.Proved[0].Principal == p.Principal
-	if !same { // nor what they chose on its pages
+	here := same || len(f.Proved) == 0 && using != nil && using.Principal == p.Principal
+	if !here { // nor what they chose on its pages
 		f.Draft, f.Remember, f.Later, f.Enrolled = "", false, false, false
 	}
 	if !same || !f.Pending && (using == nil || using.Principal != p.Principal) {
