@@ -38,12 +38,16 @@ func main() {
 	flag.StringVar(&o.engine, "engine", "", "measure on sqlite or on postgres only; empty measures on both")
 	flag.Float64Var(&o.seconds, "seconds", 3, "length of a round")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds per work; the median is printed")
-	flag.IntVar(&o.principals, "principals", 0, "fill the database with so many people and grants before")
+	flag.IntVar(&o.principals, "principals", 0, "measure an installation with so many people and grants beside one without, instead of beside the limit server")
 	flag.IntVar(&o.verifiers, "verifiers", 1000, "connected verifiers for the revocation latency; 0 leaves it out")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := bench(ctx, o, os.Stdout); err != nil {
+	measured := bench
+	if o.principals > 0 {
+		measured = grown
+	}
+	if err := measured(ctx, o, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -84,11 +88,6 @@ func measure(ctx context.Context, w io.Writer, o options, engine, database strin
 	server, err := live.Install(ctx, live.Options{Binary: o.binary, Dir: dir, Database: ours, Env: []string{"CARDEA_TRUSTED_PROXIES=127.0.0.1"}})
 	if err != nil {
 		return err
-	}
-	if o.principals > 0 {
-		if err := fill(ctx, w, server, o.principals); err != nil {
-			return err
-		}
 	}
 	if err := govern(ctx, server); err != nil {
 		return fmt.Errorf("policies: %w", err)
@@ -147,7 +146,7 @@ func measure(ctx context.Context, w io.Writer, o options, engine, database strin
 		}
 		rows = append(rows, r)
 	}
-	printRows(w, rows)
+	printRows(w, rows, "Cardea", "limit")
 	var slow error // told at the end: the rest is worth knowing all the same
 	if engine == "SQLite" {
 		if slow = checkYardstick(w, o, limit); slow != nil && !errors.Is(slow, errSlowYardstick) {

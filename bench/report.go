@@ -22,8 +22,9 @@ func (r row) ratio() float64 { return r.cardea.perSecond / r.limit.perSecond }
 
 func (r row) reached() bool { return r.ratio() >= r.target }
 
-func printRows(w io.Writer, rows []row) {
-	fmt.Fprintln(w, "| work | connections | Cardea: per second | p50 | p99 | CPU | limit: per second | p50 | p99 | CPU | ratio | CPU ratio | to reach | |")
+// printRows prints a table of what was measured of one server and of another.
+func printRows(w io.Writer, rows []row, one, other string) {
+	fmt.Fprintf(w, "| work | connections | %s: per second | p50 | p99 | CPU | %s: per second | p50 | p99 | CPU | ratio | CPU ratio | to reach | |\n", one, other)
 	fmt.Fprintln(w, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|")
 	for _, r := range rows {
 		verdict := "yes"

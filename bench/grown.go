@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cardea-id/cardea/e2e/live"
+)
+
+// withinGrowth is how much of its speed an installation keeps with many people.
+const withinGrowth = 0.90
+
+// measureGrown runs all works on an installation with many people and grants
+// beside one without, in alternating rounds: everything on SQLite, and what
+// writes on PostgreSQL.
+func measureGrown(ctx context.Context, w io.Writer, o options, engine, database string) error {
+	dir, err := os.MkdirTemp("", "cardea-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	fmt.Fprintf(w, "\n## %s, with %d people and without\n", engine, o.principals)
+	var servers [2]*live.Server
+	var lists [2][]work
+	for i, people := range []int{0, o.principals} {
+		server, err := installed(ctx, w, o, filepath.Join(dir, fmt.Sprint(people)), database, people)
+		if err != nil {
+			return err
+		}
+		defer server.Stop()
+		f, err := prepare(ctx, server, slices.Max(o.conns))
+		if err != nil {
+			return err
+		}
+		servers[i], lists[i] = server, append(works(f), besides(f)...)
+	}
+	var rows []row
+	for i, work := range lists[0] {
+		if !strings.Contains(work.name, o.only) || database != "" && !work.durable {
+			continue
+		}
+		without := &process{address: servers[0].Listen, pid: servers[0].PID()}
+		work.target, work.limit, work.cardea = withinGrowth, work.cardea, lists[1][i].cardea
+		for _, conns := range o.conns {
+			r, err := compare(o, servers[1], without, work, conns)
+			if err != nil {
+				return fmt.Errorf("%s with %d connections: %w", work.name, conns, err)
+			}
+			rows = append(rows, r)
+		}
+	}
+	fmt.Fprintln(w)
+	printRows(w, rows, "with", "without")
+	var held [2]int64
+	for i, s := range servers {
+		held[i], err = resident(s.PID())
+		if err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(w, "\nIn the end they hold %d and %d MiB.\n", held[1]>>20, held[0]>>20)
+	return nil
+}
+
+// installed starts a new installation with so many people.
+func installed(ctx context.Context, w io.Writer, o options, dir, database string, people int) (*live.Server, error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if database != "" {
+		var err error
+		if database, err = newDatabase(ctx, database, "cardea"); err != nil {
+			return nil, err
+		}
+	}
+	server, err := live.Install(ctx, live.Options{Binary: o.binary, Dir: dir, Database: database, Env: []string{"CARDEA_TRUSTED_PROXIES=127.0.0.1"}})
+	if err != nil {
+		return nil, err
+	}
+	if people > 0 {
+		if err := fill(ctx, w, server, people); err != nil {
+			return nil, err
+		}
+	}
+	if err := govern(ctx, server); err != nil {
+		return nil, fmt.Errorf("policies: %w", err)
+	}
+	began := time.Now()
+	if err := server.Start(ctx); err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(w, "\nReady %d ms after the start with %d people.\n", time.Since(began).Milliseconds(), people)
+	return server, nil
+}
+
+// grown measures on the engines that are asked for.
+func grown(ctx context.Context, o options, w io.Writer) error {
+	printMachine(w)
+	var failed error
+	if o.engine != "postgres" {
+		failed = measureGrown(ctx, w, o, "SQLite", "")
+	}
+	if o.engine != "sqlite" && o.postgres != "" {
+		failed = errors.Join(failed, measureGrown(ctx, w, o, "PostgreSQL", o.postgres))
+	}
+	return failed
+}
