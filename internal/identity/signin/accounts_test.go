@@ -161,7 +161,7 @@ func TestLinksSetAPasswordAndSignNobodyIn(t *testing.T) {
 		must(t, err)
 		b.get("/set-password?link="+string(link)).shows(200, "Choose your password", "Ada")
 		b.submit("password", "short").shows(422, "Use at least 15 characters", "Ada")
-		b.submit("password", "a heron reads the morning paper").isAt("/signin")
+		b.submit("password", "a heron reads the morning paper").isAt("/signin").shows(200, "Your password is saved", `value="ada"`)
 		if len(b.sessions()) != 0 {
 			t.Error("the link signed somebody in")
 		}

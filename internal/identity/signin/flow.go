@@ -105,6 +105,7 @@ type flow struct {
 	Stuck    bool    `json:"stuck,omitempty"`    // turned back at stepStuck
 	Enrolled bool    `json:"enrolled,omitempty"` // what Enrol names was added
 	Offered  bool    `json:"offered,omitempty"`  // Enrol is our idea, and can be put off
+	Chose    bool    `json:"chose,omitempty"`    // a password was chosen right before, and is to be shown to be known
 	Draft    string  `json:"draft,omitempty"`    // of a factor that is being added
 	Assessed string  `json:"assessed,omitempty"` // whose sign-in package risk has looked at
 	Risky    bool    `json:"risky,omitempty"`    // and found to need a second factor

@@ -48,6 +48,10 @@ func (s *Server) setNewPassword(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	re := realm.From(r.Context())
+	known, err := s.Desk.OpenPassword(r.Context(), re.Name, p.Token)
+	if err != nil {
+		return badLink(err)
+	}
 	err = s.Desk.SetPassword(r.Context(), actor(r), re.Name, p.Token, secret.Text(form.Get("password")))
 	if e, ok := asFault(err); ok && e.Fields["password"] != "" {
 		p.Wrong = map[string]string{"password": s.passwordProblem(w, r, nil, e)}
@@ -60,6 +64,9 @@ func (s *Server) setNewPassword(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return badLink(err)
 	}
-	web.See(w, re.Path+"/signin")
-	return nil
+	f := &flow{Flow: Flow{Return: "/", Subject: known.ID, LoginHint: identifierOf(known.Name, known.Email().Address), Reauth: true}, Chose: true}
+	if err := s.keep(w, r, f); err != nil {
+		return err
+	}
+	return s.next(w, r, f)
 }

@@ -20,6 +20,7 @@ type signInPage struct {
 	Form, Flow string
 	Client     string // name of the application, if any
 	Cancel     bool   // there is somewhere to turn back to
+	Chose      bool   // the password that is asked for was chosen right before
 	Who        *who   // who is to confirm; nil: anybody
 	Identifier string
 	Others     bool        // there are accounts to choose from
@@ -80,6 +81,7 @@ func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, f *flow, sta
 	if f != nil && p.Identifier == "" {
 		p.Identifier = f.LoginHint
 	}
+	p.Chose = f != nil && f.Chose
 	if p.Client, err = s.clientName(r, f); err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ func (s *Server) afterSetup(w http.ResponseWriter, r *http.Request, first, ident
 	if err != nil {
 		return err
 	}
-	f := &flow{Flow: Flow{Return: "/", Subject: first, LoginHint: identifier}}
+	f := &flow{Flow: Flow{Return: "/", Subject: first, LoginHint: identifier}, Chose: true}
 	if offers {
 		f.Enrol, f.Offered = kindPasskey, true
 	}
