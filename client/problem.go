@@ -35,6 +35,7 @@ func (p *Problem) Error() string {
 		return text
 	}
 	slices.Sort(fields)
+	text = strings.TrimSuffix(text, "; see errors") // they follow
 	return text + " (" + strings.Join(fields, "; ") + ")"
 }
 

@@ -23,6 +23,9 @@ func TestARequestIsSentAgainAfterASignIn(t *testing.T) {
 			_, _ = w.Write([]byte(`{"code":"insufficient_user_authentication","detail":"sign in again"}`))
 			return
 		}
+		if want := "/api/v1/users/usr_x/credentials/crd_x"; r.URL.Path != want {
+			t.Errorf("asked %s, want %s", r.URL.Path, want)
+		}
 		w.WriteHeader(http.StatusNoContent)
 	}))
 	defer server.Close()

@@ -94,7 +94,7 @@ func (u Users) Credentials(ctx context.Context, id string) (api.Page[api.Credent
 // RevokeCredential takes a passkey or another factor from a user and ends what was
 // obtained with it.
 func (u Users) RevokeCredential(ctx context.Context, id, credential string) error {
-	return u.c.call(ctx, http.MethodDelete, at("services", id, "credentials", credential), nil, 0)
+	return u.c.call(ctx, http.MethodDelete, at("users", id, "credentials", credential), nil, 0)
 }
 
 // Memberships walks the groups and organizations a user is directly in.

@@ -124,9 +124,15 @@ func (n welcomes) finish(s *Server) web.Handler {
 			return badInvitation(err)
 		}
 		if f == nil {
-			return s.Begin(w, r, Flow{Return: "/", LoginHint: who.Address})
+			if err := s.Admit(r); err != nil {
+				return err
+			}
+			f = &flow{Flow: Flow{Return: "/"}}
 		}
-		f.LoginHint = who.Address
-		return s.saveAndNext(w, r, f)
+		f.LoginHint, f.Chose = who.Address, true
+		if err := s.keep(w, r, f); err != nil {
+			return err
+		}
+		return s.next(w, r, f)
 	}
 }
