@@ -288,6 +288,10 @@ func TestPeopleEndApplications(t *testing.T) {
 		v.mustSignIn(t, "ada@example.com")
 		access, refresh := v.tokens(t)
 		page := v.open("GET", "/account/applications", nil).expect(t, "the list", 200, "Photo &lt;Book&gt;", "See your email address", "has not verified", "Stay connected", ">App<")
+		// What has a consent and no grant, such as after it ended that itself, is said to be apart.
+		if body := page.Body.String(); strings.Count(body, "Not connected now") != 1 || strings.Contains(body, "Only while you are signed in") {
+			t.Error("the list does not tell which applications are connected")
+		}
 		if strings.Contains(page.Body.String(), "<Book>") {
 			t.Error("the name is markup")
 		}

@@ -34,7 +34,7 @@ type app struct {
 	Verified bool   // whoever runs the realm answers for it
 	Scopes   []signin.Scope
 	Offline  bool // also while its owner is away
-	Here     int  // how many connections it has
+	Here     int  // how many connections it has: none where it ended them, or where they ended with a session
 	Since    moment
 
 	first time.Time
