@@ -24,7 +24,6 @@ Exit codes: 0, 1 if there are problems, 2 if the command was called wrongly.`
   cardea policy plan policies/ --days 30
   cardea policy apply policies/ --plan 3f1c… --message "viewers may comment"
   cardea policy follow --git https://git.example.com/acme/policies.git --branch main`
-	usage(cmd)
 	return cmd
 }
 

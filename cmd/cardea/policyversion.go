@@ -18,7 +18,7 @@ func (c *console) policyList() *cobra.Command {
 	columns := []column[api.PolicyVersion]{
 		{"VERSION", func(v api.PolicyVersion) string { return fmt.Sprint(v.Number) }},
 		{"HASH", func(v api.PolicyVersion) string { return v.Hash[:min(12, len(v.Hash))] }},
-		{"TESTS", func(v api.PolicyVersion) string { return fmt.Sprint(v.Tests) }},
+		{"QUESTIONS", func(v api.PolicyVersion) string { return fmt.Sprint(v.Tests) }},
 		{"BY", func(v api.PolicyVersion) string { return strings.TrimSpace(v.By.Kind + " " + v.By.ID) }},
 		{"APPLIED", func(v api.PolicyVersion) string { return moment(v.CreatedAt) }},
 		{"MESSAGE", func(v api.PolicyVersion) string { return firstOf(v.Message, v.Origin) }},
@@ -76,7 +76,7 @@ func (c *console) saveFolder(dir string, v api.PolicyVersion) error {
 
 func (c *console) showVersion(v api.PolicyVersion) error {
 	return c.write(v, func(w io.Writer) {
-		facts(w, "version", fmt.Sprint(v.Number), "hash", v.Hash, "files", fmt.Sprint(v.Files), "tests", fmt.Sprint(v.Tests), "message", v.Message,
+		facts(w, "version", fmt.Sprint(v.Number), "hash", v.Hash, "files", fmt.Sprint(v.Files), "questions", fmt.Sprint(v.Tests), "message", v.Message,
 			"origin", v.Origin, "plan", v.Plan, "by", strings.TrimSpace(v.By.Kind+" "+v.By.ID), "applied", moment(v.CreatedAt))
 		for _, f := range v.Contents {
 			fmt.Fprintf(w, "\n==> %s\n%s", cell(f.Path), lines(strings.ReplaceAll(f.Text, "\t", "    ")))

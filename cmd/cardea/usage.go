@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -11,29 +12,47 @@ type errUsage struct{ error }
 
 func (e errUsage) Unwrap() error { return e.error }
 
-// usage has a command and those below it tell wrong calls from problems.
+// usage has a command and those below it tell wrong calls from problems, and say
+// how to call them. What is no command ends so, too: with help and 0, a script
+// would take a typo for something done.
 func usage(cmd *cobra.Command) {
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return errUsage{err} })
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return errUsage{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+	})
 	for _, sub := range cmd.Commands() {
-		if args := sub.Args; args != nil {
-			sub.Args = func(cmd *cobra.Command, given []string) error {
-				if err := args(cmd, given); err != nil {
-					return errUsage{err}
-				}
-				return nil
-			}
-		}
 		usage(sub)
 	}
-	if args := cmd.Args; args != nil && cmd.HasSubCommands() {
-		cmd.Args = func(_ *cobra.Command, given []string) error {
-			if len(given) > 0 {
-				return errUsage{fmt.Errorf("there is no command %q; see cardea policy --help", given[0])}
+	if cmd.HasSubCommands() {
+		cmd.SuggestionsMinimumDistance = 2
+		cmd.Args = noSuchCommand
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		return
+	}
+	if args := cmd.Args; args != nil {
+		cmd.Args = func(cmd *cobra.Command, given []string) error {
+			if err := args(cmd, given); err != nil {
+				return errUsage{fmt.Errorf("%w; the call is %s", err, cmd.UseLine())}
 			}
 			return nil
 		}
-		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	}
+}
+
+func noSuchCommand(cmd *cobra.Command, given []string) error {
+	if len(given) == 0 {
+		return nil
+	}
+	advice := "see " + cmd.CommandPath() + " --help"
+	if close := cmd.SuggestionsFor(given[0]); len(close) > 0 {
+		advice = "is it " + strings.Join(close, " or ") + "?"
+	}
+	return errUsage{fmt.Errorf("there is no command %q; %s", cmd.CommandPath()+" "+given[0], advice)}
+}
+
+// onlyCommands leaves the line out of help that calls a command which is but a
+// name for those below it.
+func onlyCommands(template string) string {
+	return strings.Replace(template, "{{if .Runnable}}", "{{if and .Runnable (not .HasAvailableSubCommands)}}", 1)
 }
 
 // failUnless ends with 1 after the problems have been said.
