@@ -58,6 +58,8 @@ func (c *console) accessCommand() *cobra.Command {
 
 func verdict(d api.Decision) string {
 	switch {
+	case d.Kind == "search.resource" && d.Results == 0 && d.Answer.Allowed:
+		return "some rows" // a filter for a table, which finds nothing itself
 	case d.Kind != "evaluation" && d.Kind != "agent" && d.Kind != "administration":
 		return strconv.Itoa(d.Results) + " found"
 	case d.Answer.Allowed:

@@ -33,6 +33,20 @@ func TestTheReasonNamesTheAttributeThatIsMissing(t *testing.T) {
 	}
 }
 
+// A filter for a table permits without finding anything; "0 found" would be a no.
+func TestAFilterIsNoSearchThatFoundNothing(t *testing.T) {
+	for want, d := range map[string]api.Decision{
+		"some rows": {Kind: "search.resource", Answer: api.AccessAnswer{Allowed: true}},
+		"0 found":   {Kind: "search.resource"},
+		"2 found":   {Kind: "search.resource", Results: 2, Answer: api.AccessAnswer{Allowed: true}},
+		"yes":       {Kind: "evaluation", Answer: api.AccessAnswer{Allowed: true}},
+	} {
+		if got := verdict(d); got != want {
+			t.Errorf("%+v is told as %q, want %q", d, got, want)
+		}
+	}
+}
+
 func TestAnEdgeSaysByWhatItDecidesWhenItStarts(t *testing.T) {
 	if got := begun(edge.Health{Revision: "0.0"}); strings.Contains(got, "0.0") || !strings.Contains(got, "denied") {
 		t.Errorf("at its first start: %s", got)

@@ -34,7 +34,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	err := wrongFlags(root.ExecuteContext(ctx))
 	if err != nil && !errors.Is(err, errSaid) {
 		fmt.Fprintln(stderr, "cardea: "+explain(err))
 	}

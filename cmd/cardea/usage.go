@@ -49,6 +49,15 @@ func noSuchCommand(cmd *cobra.Command, given []string) error {
 	return errUsage{fmt.Errorf("there is no command %q; %s", cmd.CommandPath()+" "+given[0], advice)}
 }
 
+// wrongFlags tells a wrong call that cobra finds after parsing, when flags are
+// missing or contradict each other; its errors have no type.
+func wrongFlags(err error) error {
+	if err != nil && (strings.HasPrefix(err.Error(), "required flag(s) ") || strings.HasPrefix(err.Error(), "if any flags in the group ")) {
+		return errUsage{err}
+	}
+	return err
+}
+
 // onlyCommands leaves the line out of help that calls a command which is but a
 // name for those below it.
 func onlyCommands(template string) string {

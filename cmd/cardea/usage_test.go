@@ -18,6 +18,7 @@ func TestWrongCallsSayWhatWouldBeRight(t *testing.T) {
 		"user --output json x": `there is no command "cardea user x"; see cardea user --help`,
 		"user list --nope":     "unknown flag: --nope; see cardea user list --help",
 		"user show":            "accepts 1 arg(s), received 0; the call is cardea user show USER",
+		"edge":                 `required flag(s) "client"`,
 		"relation add a b":     "the call is cardea relation add SUBJECT RELATION OBJECT",
 	} {
 		var out, errs bytes.Buffer
