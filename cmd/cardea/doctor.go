@@ -46,7 +46,7 @@ it brings up to date. On SQLite it runs while the server does not, or with
 		if !offline {
 			more, err := examine(cmd.Context(), cfg)
 			if err != nil {
-				return err
+				return fmt.Errorf("%w (--config-only looks at the configuration alone)", err)
 			}
 			findings = append(findings, more...)
 		}

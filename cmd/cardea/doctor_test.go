@@ -47,6 +47,12 @@ func TestDoctorListsWhatIsRelaxed(t *testing.T) {
 	if _, err := a.Clients.Create(ctx, audit.System, "acme", client.Draft{ID: "old-app", Settings: relaxed}); err != nil {
 		t.Fatal(err)
 	}
+	if out, errs, err := s.run("doctor"); err == nil || !strings.Contains(errs, "is in use") || !strings.Contains(errs, "--config-only") {
+		t.Errorf("beside a server: %v %s %s", err, out, errs)
+	}
+	if out, errs, err := s.run("doctor", "--config-only"); err != nil || !strings.Contains(out, "plain http") {
+		t.Errorf("of the configuration: %v %s %s", err, out, errs)
+	}
 	a.Close()
 
 	out, errs, err := s.run("doctor")
