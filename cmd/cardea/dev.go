@@ -127,6 +127,7 @@ func (c *console) present(ctx context.Context, a *app.App, cfg *config.Config, f
 	if a.Postbox != nil {
 		fmt.Fprintf(c.out, "mail            %s%s (shown there instead of sent)\n", cfg.Issuer, postbox.Path)
 	}
+	fmt.Fprintf(c.out, "playground      %s/console/playground (policies, for whoever administers)\n", cfg.Issuer)
 	password, err := c.demoPerson(ctx, a, f)
 	if err != nil {
 		return nil, fmt.Errorf("demo person: %w", err)

@@ -31,7 +31,7 @@ type app struct {
 	ID       string
 	Who      look.Who
 	Host     string // of its own pages, "" if they are not known
-	Verified bool   // whoever runs the realm answers for it
+	Verified bool   // whoever runs the realm answers for it, or it is Cardea's own
 	Scopes   []signin.Scope
 	Offline  bool // also while its owner is away
 	Here     int  // how many connections it has: none where it ended them, or where they ended with a session
@@ -98,7 +98,7 @@ func (s *Server) appsOf(ctx context.Context, v *visit) (apps []app, more bool, e
 		if err != nil {
 			return nil, false, err
 		}
-		a.Who, a.Verified, a.Host = signin.Application(known), known.FirstParty, host(known)
+		a.Who, a.Verified, a.Host = signin.Application(known), known.FirstParty || known.BuiltIn, host(known)
 		apps = append(apps, *a)
 	}
 	slices.SortFunc(apps, func(a, b app) int {
