@@ -207,6 +207,9 @@ func (x *excerpt) roles(names []string) error {
 // known looks through what is known of the entities of a type.
 func (x *excerpt) known(k *policy.Known) error {
 	what := fmt.Sprintf("the attribute %s of every %s", k.Attribute, k.Type)
+	if k.Attribute == "" {
+		what = fmt.Sprintf("what is stored about every %s and is not what the schema says", k.Type)
+	}
 	counts := func(all []graph.Attribute) bool {
 		return slices.ContainsFunc(all, func(a graph.Attribute) bool { return a.Name == k.Attribute || x.set.Misfit(a) })
 	}
@@ -223,6 +226,9 @@ func (x *excerpt) known(k *policy.Known) error {
 	}
 	if !ended {
 		return x.tooMany(what)
+	}
+	if k.Attribute == "" {
+		return nil // the directory says the same kinds of things of everybody
 	}
 	return x.directoryKnown(k.Type, what, counts)
 }

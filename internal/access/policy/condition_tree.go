@@ -168,9 +168,24 @@ func some(args ...Condition) Condition { return join(OpAny, no, yes, args) }
 // join flattens, leaves out what says nothing or is said twice, and makes one
 // list of several about the same field.
 func join(op Op, neutral, deciding Condition, args []Condition) Condition {
+	var only *Condition
+	counts := 0
+	for i, a := range args {
+		if a.Op == deciding.Op {
+			return deciding
+		}
+		if a.Op != neutral.Op {
+			only = &args[i]
+			counts++
+		}
+	}
+	if counts == 1 {
+		return *only
+	}
 	var out []Condition
 	seen := map[string]bool{}
 	lists := map[Field]int{}
+	merged := map[int]bool{}
 	var add func(c Condition) bool
 	add = func(c Condition) bool {
 		switch {
@@ -187,7 +202,11 @@ func join(op Op, neutral, deciding Condition, args []Condition) Condition {
 			return true
 		case op == OpAny && c.Op == OpIn || op == OpAll && c.Op == OpNotIn:
 			if i, ok := lists[c.Field]; ok {
-				out[i].Values = distinct(slices.Concat(out[i].Values, c.Values))
+				if !merged[i] {
+					merged[i] = true
+					out[i].Values = slices.Clip(out[i].Values)
+				}
+				out[i].Values = append(out[i].Values, c.Values...)
 				return true
 			}
 			lists[c.Field] = len(out)
@@ -204,6 +223,9 @@ func join(op Op, neutral, deciding Condition, args []Condition) Condition {
 		if !add(a) {
 			return deciding
 		}
+	}
+	for i := range merged {
+		out[i].Values = distinct(out[i].Values)
 	}
 	if out = withoutPlain(op, out); out == nil {
 		return neutral

@@ -107,6 +107,7 @@ type partial struct {
 	held    map[Entity]*roleSet // what the subject holds anywhere, once somebody asked
 	below   map[Entity]map[Entity]bool
 	facts   map[Entity]stored
+	spoilt  *[]any // see unreadable
 	visits  int
 	bad     error // what Cedar could not be shown
 	cannot  error // the first thing that cannot be expressed
@@ -169,8 +170,13 @@ func (p *partial) begin() error {
 	if p.context, err = p.plan.contextOf(p.q); err != nil {
 		return fmt.Errorf("context: %w", err)
 	}
-	if sh := p.snap.set.world.shapes[p.q.Subject.Type]; sh.enum != nil && !sh.enum[p.q.Subject.ID] {
+	sh := p.snap.set.world.shapes[p.q.Subject.Type]
+	if sh.enum != nil && !sh.enum[p.q.Subject.ID] {
 		return fmt.Errorf("subject: the schema does not list this id for type %q", p.q.Subject.Type)
+	}
+	// Which rows would make Decide read it is not to be said for all of them.
+	if _, err := sh.say(p.q.SubjectProperties, nil); err != nil {
+		return fmt.Errorf("subject: %w", err)
 	}
 	p.facts, p.below = map[Entity]stored{}, map[Entity]map[Entity]bool{}
 	if n, known := p.snap.graph.Find(p.q.Subject); known { // within the bounds of Decide
@@ -488,13 +494,15 @@ func (p *partial) choose(c verdict, a, b func() verdict) verdict {
 
 // sum puts together what f says of each case.
 func (p *partial) sum(v cased, f func(oneCase) verdict) verdict {
-	out := verdict{no, no, v.total}
+	// Joined once: there may be thousands of cases, of many values each.
+	var yes, no []Condition
+	total := v.total
 	for _, c := range v.cases {
 		t := f(c)
-		out.yes, out.no = some(out.yes, all(c.when, t.yes)), some(out.no, all(c.when, t.no))
-		out.total = out.total && t.total
+		yes, no = append(yes, all(c.when, t.yes)), append(no, all(c.when, t.no))
+		total = total && t.total
 	}
-	return out
+	return verdict{some(yes...), some(no...), total}
 }
 
 func (p *partial) each(n ast.IsNode, f func(oneCase) verdict) verdict { return p.sum(p.value(n), f) }

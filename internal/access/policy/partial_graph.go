@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
@@ -52,12 +53,12 @@ func (p *partial) known(e Entity) stored {
 	if s, ok := p.facts[e]; ok {
 		return s
 	}
-	s := p.read(e)
+	s := p.read(e, nil)
 	p.facts[e] = s
 	return s
 }
 
-func (p *partial) read(e Entity) stored {
+func (p *partial) read(e Entity, without []string) stored {
 	sh := p.snap.set.world.shapes[e.Type]
 	if sh == nil {
 		return stored{}
@@ -73,7 +74,7 @@ func (p *partial) read(e Entity) stored {
 		if !ok {
 			typ = sh.tags
 		}
-		if fact == nil || typ == nil || ok && a.request && props[name] != nil {
+		if fact == nil || typ == nil || ok && a.request && props[name] != nil || slices.Contains(without, name) {
 			continue
 		}
 		v, err := value(fact, typ)
@@ -297,12 +298,13 @@ func (p *partial) in(left, right ast.IsNode) verdict {
 
 func (p *partial) isInside(x, y oneCase) verdict {
 	if set, ok := y.value.(types.Set); ok {
-		out := never
+		var yes, no []Condition
+		total := true
 		for e := range set.All() {
 			t := p.isInside(x, oneCase{value: e})
-			out = verdict{some(out.yes, t.yes), all(out.no, t.no), out.total && t.total}
+			yes, no, total = append(yes, t.yes), append(no, t.no), total && t.total
 		}
-		return out
+		return verdict{some(yes...), all(no...), total}
 	}
 	subject := x.row && p.self || x.value != nil && x.value.Equal(uidOf(p.q.Subject)) && !x.row
 	to, known := y.value.(types.EntityUID)
@@ -337,13 +339,29 @@ func (p *partial) isInside(x, y oneCase) verdict {
 			return wrong
 		}
 		f, typ := p.fieldOf(y), p.typeOf(y)
-		var ids []any
+		var ids, near []any
+		readable := true
 		for e := range p.climb(entityOf(from)) {
+			readable = readable && p.known(e).err == nil
 			if e.Type == string(typ) {
 				ids = append(ids, e.ID)
 			}
 		}
-		return verdict{isIn(f, ids), notIn(f, ids), true}
+		if readable {
+			return verdict{isIn(f, ids), notIn(f, ids), true}
+		}
+		// On the way up Decide reads everything but what it finds at the first step.
+		if from.Type == typ {
+			near = append(near, string(from.ID))
+		}
+		if p.known(entityOf(from)).err == nil {
+			for t := range p.snap.graph.From(entityOf(from)) {
+				if p.upward(t) && t.Object.Type == string(typ) {
+					near = append(near, t.Object.ID)
+				}
+			}
+		}
+		return verdict{yes: isIn(f, near), no: no}
 	}
 	p.fail("it asks whether one thing that a row says is inside another")
 	return wrong

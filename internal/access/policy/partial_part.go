@@ -28,6 +28,7 @@ type Wide struct {
 
 // Known are the entities of a type that have an attribute, and those of which what
 // is stored is not what the schema says (see [Set.Misfit]); with all their attributes.
+// No attribute: the latter alone, as far as they were written and not the directory's.
 type Known struct{ Type, Attribute string }
 
 // PartialBy is Partial for facts that lie elsewhere: more adds what is needed, as

@@ -156,13 +156,13 @@ func (p *partial) attribute(c oneCase, name types.String) cased {
 	switch {
 	case c.row && p.says(name) != "":
 		if sent, ok := p.sent(name); ok {
-			return is(sent)
+			return cased{[]oneCase{{when: p.readable(), value: sent}}, len(p.unreadable()) == 0}
 		}
 		f, typ, ok := p.column(name)
 		if !ok {
 			return cased{}
 		}
-		return cased{cases: []oneCase{{when: present(f), field: f, typ: typ}}}
+		return cased{cases: []oneCase{{when: all(present(f), p.readable()), field: f, typ: typ}}}
 	case c.row:
 		return p.lookUp(p.id(), types.EntityType(p.typ), name)
 	case c.field.Of == ValueID:
@@ -255,34 +255,67 @@ func (p *partial) named(f Field, typ types.EntityType, name types.String, visit 
 	if !p.hasMore(Need{Known: &Known{string(typ), string(name)}}) {
 		return
 	}
+	known := p.known
+	if f.Kind == FieldID {
+		known = p.row
+	}
 	seen := false
 	for e := range p.snap.graph.Known(string(typ), "") {
 		if !p.visit() {
 			return
 		}
 		seen = seen || e == p.q.Subject
-		visit(e, p.known(e))
+		visit(e, known(e))
 	}
 	if !seen && string(typ) == p.q.Subject.Type {
-		visit(p.q.Subject, p.known(p.q.Subject))
+		visit(p.q.Subject, known(p.q.Subject))
 	}
 }
+
+// row is what is stored about a row beside what it says itself.
+func (p *partial) row(e Entity) stored { return p.read(e, p.rows.Attributes) }
+
+// unreadable are the ids of the rows about which something is stored that is not
+// what the schema says: to Decide, whatever asks for their attributes is an error,
+// also where it asks for what the row says.
+func (p *partial) unreadable() []any {
+	if p.spoilt != nil {
+		return *p.spoilt
+	}
+	var ids []any
+	storable := p.shape.tags != nil
+	for name := range p.shape.attrs {
+		storable = storable || !slices.Contains(p.rows.Attributes, name)
+	}
+	if storable && p.hasMore(Need{Known: &Known{Type: p.typ}}) {
+		for e := range p.snap.graph.Known(p.typ, "") {
+			if p.row(e).err != nil {
+				ids = append(ids, e.ID)
+			}
+		}
+	}
+	p.spoilt = &ids
+	return ids
+}
+
+func (p *partial) readable() Condition { return notIn(p.id(), p.unreadable()) }
 
 // has asks for an attribute without being an error where it is missing.
 func (p *partial) has(c oneCase, name types.String) verdict {
 	switch {
 	case c.row && p.says(name) != "":
+		read, total := p.readable(), len(p.unreadable()) == 0
 		if _, ok := p.sent(name); ok {
-			return always
+			return verdict{read, no, total}
 		}
 		f, _, ok := p.column(name)
 		if !ok {
 			return wrong
 		}
-		return verdict{present(f), absent(f), true}
+		return verdict{all(present(f), read), all(absent(f), read), total}
 	case c.row:
 		if _, ok := p.shape.attrs[string(name)]; !ok {
-			return never
+			return verdict{no, p.readable(), len(p.unreadable()) == 0}
 		}
 		return p.lookFor(p.id(), types.EntityType(p.typ), name)
 	case c.field.Of == ValueID:

@@ -30,7 +30,7 @@ func mariadb(t *testing.T) engine {
 	// The collation takes letters of either case and with accents for the same, and
 	// does not see blanks at the end: none of this must widen anything.
 	text := "varchar(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
-	types := map[string]string{"text": text, "integer": "bigint", "boolean": "boolean"}
+	types := map[string]string{"text": text, "integer": "bigint", "boolean": "boolean", "uuid": "char(36)"}
 	var b strings.Builder
 	b.WriteString("CREATE TEMPORARY TABLE docs (id " + text)
 	for _, name := range columns() {

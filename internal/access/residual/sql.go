@@ -70,7 +70,7 @@ func (w *writer) condition(c policy.Condition) (string, error) {
 	name := w.quote(col.Name)
 	switch c.Op {
 	case policy.OpPresent:
-		return name + " IS NOT NULL", nil
+		return w.present(col, name), nil
 	case policy.OpAbsent:
 		return name + " IS NULL", nil
 	case policy.OpIn, policy.OpNotIn:
@@ -84,7 +84,7 @@ func (w *writer) condition(c policy.Condition) (string, error) {
 			if col.Type == Seconds {
 				n = seconds(n, c.Op == policy.OpLess || c.Op == policy.OpAtLeast)
 			}
-			return name + comparison[c.Op] + w.value(Integer, n), nil
+			return w.typed(name+comparison[c.Op]+w.value(Integer, n), col.Type, name), nil
 		}
 	case policy.OpLike, policy.OpUnlike:
 		return w.like(c, name), nil
@@ -120,16 +120,55 @@ func (w *writer) columns(c policy.Condition, col Column, name string) (string, e
 		return "", fmt.Errorf("%w: %s is %s and %s is %s; a policy compares them", ErrMapping, col.Name, col.Type, other.Name, other.Type)
 	}
 	against := w.quote(other.Name)
-	if col.Type == Text {
+	if w.textual(col.Type) {
 		return w.exact(name) + comparison[c.Op] + w.exact(against), nil
 	}
-	return name + comparison[c.Op] + against, nil
+	return w.typed(name+comparison[c.Op]+against, col.Type, name, against), nil
 }
+
+// present is that a row holds a value that its column is for.
+func (w *writer) present(col Column, name string) string {
+	if t := w.ofType(col.Type, name); t != "" {
+		return t
+	}
+	return name + " IS NOT NULL"
+}
+
+// ofType is true of values of the type where the database does not see to that
+// itself, or "". SQLite keeps in a column whatever was put there, and takes any text
+// for greater than any number; its booleans are numbers, as MySQL's are.
+func (w *writer) ofType(t Type, name string) string {
+	switch {
+	case t == Boolean && w.d != PostgreSQL:
+		return name + " IN (TRUE, FALSE)"
+	case w.d == SQLite && (t == Integer || t == Seconds || t == Milliseconds):
+		return "typeof(" + name + ") = 'integer'"
+	}
+	return ""
+}
+
+// typed is a comparison of columns that hold values of their type.
+func (w *writer) typed(compares string, t Type, names ...string) string {
+	var b strings.Builder
+	for _, name := range names {
+		if of := w.ofType(t, name); of != "" {
+			b.WriteString(of + " AND ")
+		}
+	}
+	if b.Len() == 0 {
+		return compares
+	}
+	return "(" + b.String() + compares + ")"
+}
+
+// textual reports whether columns of the type hold texts: UUIDs do wherever the
+// database does not compare them as such.
+func (w *writer) textual(t Type) bool { return t == Text || t == UUID && w.d != PostgreSQL }
 
 func (w *writer) list(c policy.Condition, col Column, name string) (string, error) {
 	not := c.Op == policy.OpNotIn
 	if col.Type == Boolean {
-		return booleans(c.Values, name, not), nil
+		return w.booleans(c.Values, col, name, not), nil
 	}
 	var values []any
 	for _, v := range c.Values {
@@ -145,18 +184,19 @@ func (w *writer) list(c policy.Condition, col Column, name string) (string, erro
 	}
 	switch {
 	case len(values) == 0 && not:
-		return name + " IS NOT NULL", nil
+		return w.present(col, name), nil
 	case len(values) == 0:
 		return sqlFalse, nil
 	}
-	if col.Type != Text {
-		return name + w.among(values, col.Type, not), nil
+	if !w.textual(col.Type) {
+		return w.typed(name+w.among(values, col.Type, not), col.Type, name), nil
 	}
 	exact := w.exact(name) + w.among(values, Text, not)
 	if not {
 		return exact, nil
 	}
-	// The plain comparison lets an index be used; the exact one decides.
+	// The plain comparison lets an index be used; the exact one decides. UUIDs of
+	// MySQL are compared as texts in both.
 	if w.d != PostgreSQL {
 		w.args = append(w.args, values...)
 		return "(" + name + membership(len(values), not, func(int) string { return "?" }) + " AND " + exact + ")", nil
@@ -189,7 +229,7 @@ func membership(n int, not bool, value func(int) string) string {
 	return b.String() + ")"
 }
 
-func booleans(values []any, name string, not bool) string {
+func (w *writer) booleans(values []any, col Column, name string, not bool) string {
 	var has [2]bool
 	for _, v := range values {
 		if b, ok := v.(bool); ok && b {
@@ -200,7 +240,7 @@ func booleans(values []any, name string, not bool) string {
 	}
 	switch yes, no := has[1] != not, has[0] != not; {
 	case yes && no:
-		return name + " IS NOT NULL"
+		return w.present(col, name)
 	case yes:
 		return name + " = TRUE"
 	case no:
@@ -268,7 +308,9 @@ func (w *writer) placeholder(v any) string {
 func (w *writer) exact(name string) string {
 	switch w.d {
 	case PostgreSQL:
-		return name + ` COLLATE "C"`
+		// A type of its own, such as citext, has operators of its own; char(n) is
+		// compared without the blanks that fill it, and matched with them.
+		return "CAST(" + name + ` AS text) COLLATE "C"`
 	case SQLite:
 		// A column of numbers would take 01 for 1.
 		return "CAST(" + name + " AS TEXT) COLLATE BINARY"
@@ -300,10 +342,13 @@ func (w *writer) like(c policy.Condition, name string) string {
 	}
 	pattern := b.String()
 	if !utf8.ValidString(pattern) || w.d != MySQL && strings.Contains(pattern, "\x00") {
-		if not != "" && w.d == PostgreSQL && utf8.ValidString(pattern) {
-			return name + " IS NOT NULL"
+		switch {
+		case not == "" || !utf8.ValidString(pattern):
+			return sqlFalse
+		case w.d == SQLite:
+			return "instr(" + name + ", char(0)) = 0"
 		}
-		return sqlFalse
+		return name + " IS NOT NULL"
 	}
 	if w.d == SQLite {
 		return "(instr(" + name + ", char(0)) = 0 AND " + name + " " + not + "GLOB " + w.placeholder(pattern) + ")"
