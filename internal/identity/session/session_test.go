@@ -614,3 +614,25 @@ func FuzzCookie(f *testing.F) {
 		}
 	})
 }
+
+// A node that is cut off may remember a session that ended elsewhere, and says so
+// instead of answering from memory. Let FromSecret go on without a lease to see it fail.
+func TestANodeWithoutALeaseKnowsNobody(t *testing.T) {
+	run(t, func(t *testing.T, e env) {
+		ada := e.person(t, dbtest.Realm, "ada")
+		b := e.begin(t, dbtest.Realm, ada, "")
+		node := e.Node(t)
+		other := newEnv(t, node)
+		if _, err := other.sessions.FromSecret(t.Context(), dbtest.Realm, string(b.Secret)); err != nil {
+			t.Fatal(err)
+		}
+		node.DB.Close() // as if its network were cut
+		if err := e.sessions.End(t.Context(), audittest.By, dbtest.Realm, b.ID, "test"); err != nil {
+			t.Fatal(err)
+		}
+		e.expectDead(t, "ended", b)
+		if got, err := other.sessions.FromSecret(t.Context(), dbtest.Realm, string(b.Secret)); !fault.Is(err, fault.Unavailable) {
+			t.Errorf("a silent node answers %+v, %v", got, err)
+		}
+	})
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/cardea-id/cardea/internal/audit/audittest"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
+	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/session"
@@ -230,5 +231,78 @@ func TestARemovedFactorCountsNoMoreInASession(t *testing.T) {
 		if acr, managing := stands(); acr != token.AAL1 || managing {
 			t.Errorf("by a factor that there is not: acr %q, may change factors: %v", acr, managing)
 		}
+	})
+}
+
+// What is noticed only once the session is to begin: somebody raised the alarm between
+// the look at the flow and the transaction. Let settle do without rests to see it fail.
+func TestWhatEndsWhileASessionBeginsCountsNoMore(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		re, err := w.realms.ByName(t.Context(), dbtest.Realm)
+		must(t, err)
+		for _, alarm := range alarms {
+			p := w.mustPerson(t, dbtest.Realm, alarm.who, alarm.who)
+			r := httptest.NewRequest("GET", "/signin", nil)
+			r = r.WithContext(realm.With(r.Context(), re))
+			var c credential.Credential
+			must(t, w.Env.DB.View(t.Context(), dbtest.Realm, func(tx *db.Tx) (err error) {
+				c, err = credential.PasswordTx(tx, p.ID)
+				return err
+			}))
+			life, err := w.People.Live(t.Context(), dbtest.Realm, p.ID)
+			must(t, err)
+			f := &flow{Flow: Flow{Return: "/"}, Pending: true, Proved: []proof{{Principal: p.ID, Credential: c.ID, Era: life.Era, Kind: kindPassword, At: w.Clock.Now(), AMR: []string{"pwd"}, Alone: token.AAL1}}}
+			at, err := w.where(r, f, nil)
+			must(t, err)
+			if at.step != stepSettle {
+				t.Fatalf("%s: step %v", alarm.who, at.step)
+			}
+			must(t, alarm.what(w, p.ID))
+			if _, err := w.settle(httptest.NewRecorder(), r, f, nil, at); fault.Code(err) != codeProofOver {
+				t.Errorf("%s: %v, want %s", alarm.who, err, codeProofOver)
+			}
+			open, _, err := w.Sessions.List(t.Context(), dbtest.Realm, session.Filter{Principal: p.ID, Live: true}, "", 10)
+			must(t, err)
+			if len(open) != 0 {
+				t.Errorf("%s: a session began", alarm.who)
+			}
+		}
+	})
+}
+
+// A flow for one person is nobody else's to sign in by. Let note take proofs of anybody
+// to see it fail.
+func TestAFlowForOneSignsNobodyElseIn(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ada := w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		w.mustPerson(t, dbtest.Realm, "bob", "Bob")
+		w.toPhotoBook(noConsent, func(f *Flow) { f.Subject = ada.ID })
+		b := w.browser(t, dbtest.Realm).get("/go").isAt("/signin").submit("identifier", "bob", "password", password).isAt("/signin")
+		if all := b.sessions(); len(all) != 0 {
+			t.Errorf("a session of %s began in a flow for ada", all[0].Principal)
+		}
+		b.submit("identifier", "ada", "password", password).isAt("/back")
+		if all := b.sessions(); len(all) != 1 || all[0].Principal != ada.ID {
+			t.Errorf("%d sessions", len(all))
+		}
+	})
+}
+
+// Whoever takes an account up after another one was chosen did not sign in within
+// the flow, though its owner did. Let proved do without Fresh to see it fail.
+func TestASignInIsNotLentToWhoeverChoosesTheAccountAgain(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		w.mustPerson(t, dbtest.Realm, "bob", "Bob")
+		b := w.browser(t, dbtest.Realm)
+		b.signIn("bob").isAt("/")
+		bob := b.sessions()[0].ID
+		w.toPhotoBook(func(f *Flow) { f.Reauth = true })
+		b.get("/go").isAt("/signin").submit("identifier", "ada", "password", password).isAt("/consent")
+		ada := b.sessions()[0].ID
+		flow := b.at.Query().Get("flow")
+		b.get("/accounts?flow="+flow).submit("account", bob)
+		b.get("/accounts?flow="+flow).submit("account", ada)
+		b.isAt("/signin")
 	})
 }
