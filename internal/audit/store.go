@@ -128,10 +128,21 @@ func realmsOf(tx *db.Tx, last int) ([]string, error) {
 	return db.All(tx, db.Scalar[string], `SELECT DISTINCT realm FROM (SELECT realm FROM events ORDER BY epoch DESC, position DESC LIMIT $1) AS lately ORDER BY realm`, last)
 }
 
-// leafUpTo finds the last leaf of a realm at or before a position, or -1.
+// leafUpTo finds the last leaf of a realm at or before a position, or -1. The leaves
+// of a realm are counted without gaps and in the order of positions, so it halves
+// what is left to look at; a leaf that is there no more was before everything.
 func leafUpTo(tx *db.Tx, realm string, p Position) (int64, error) {
-	return db.One(tx, db.Scalar[int64], `SELECT COALESCE(MAX(leaf), -1) FROM events
-		WHERE realm = $1 AND leaf IS NOT NULL AND (epoch < $2 OR epoch = $2 AND position <= $3)`, realm, p.Epoch, p.Seq)
+	leaf, err := db.One(tx, db.Scalar[int64], `WITH RECURSIVE search(low, high) AS (
+		SELECT CAST(-1 AS BIGINT), seq - 1 FROM log_heads WHERE realm = $1
+		UNION ALL
+		SELECT CASE WHEN e.leaf IS NULL OR e.epoch < $2 OR e.epoch = $2 AND e.position <= $3 THEN (low + high + 1) / 2 ELSE low END,
+			CASE WHEN e.leaf IS NULL OR e.epoch < $2 OR e.epoch = $2 AND e.position <= $3 THEN high ELSE (low + high + 1) / 2 - 1 END
+		FROM search LEFT JOIN events e ON e.realm = $1 AND e.leaf = (low + high + 1) / 2 WHERE low < high)
+		SELECT low FROM search WHERE low >= high`, realm, p.Epoch, p.Seq)
+	if db.Missing(err) {
+		return -1, nil // nothing ever happened in it
+	}
+	return leaf, err
 }
 
 func loadTree(tx *db.Tx, realm string) (*tree, error) {

@@ -114,14 +114,21 @@ func byID(tx *db.Tx, id string) (*Job, error) {
 
 // list reads jobs from the newest to the oldest.
 func list(tx *db.Tx, f Filter, before string, limit int) ([]*Job, error) {
-	query, args := `SELECT `+jobColumns+` FROM jobs WHERE realm = $1 AND (id < $2 OR $2 = '')`, []any{tx.Realm, before, limit}
+	query, args := `SELECT `+jobColumns+` FROM jobs WHERE realm = $1`, []any{tx.Realm, limit}
+	if before != "" {
+		args = append(args, before)
+		query += ` AND id < $3`
+	}
+	if f.State != "" && f.State != Done {
+		query += ` AND state <> 'done'` // as the index has it
+	}
 	for _, c := range []struct{ column, value string }{{"state", string(f.State)}, {"kind", f.Kind}, {"target", f.Target}, {"subject", f.Subject}} {
 		if c.value != "" {
 			args = append(args, c.value)
 			query += fmt.Sprintf(` AND %s = $%d`, c.column, len(args))
 		}
 	}
-	return db.All(tx, scanJob, query+` ORDER BY id DESC LIMIT $3`, args...)
+	return db.All(tx, scanJob, query+` ORDER BY id DESC LIMIT $2`, args...)
 }
 
 func depth(tx *db.Tx) (waiting, dead int, err error) {

@@ -27,7 +27,7 @@ var beneath = map[string][]string{
 	"session":    {underSession},
 	"credential": {underCredential, belowCredential},
 	"consent":    {underConsent, belowConsent},
-	"client":     {belowClient}, // what was granted to it directly died with the cut-off
+	"client":     {belowClient}, // in parts: what was granted to it directly died with the cut-off
 	"grant":      {belowGrant},
 }
 
@@ -56,11 +56,18 @@ func (s *Store) endBelow(ctx context.Context, by audit.Actor, realm string, a an
 func (s *Store) killBelow(ctx context.Context, by audit.Actor, realm string, a ancestor, reason string) (int, error) {
 	var sofar toll
 	for _, statement := range beneath[a.Kind] {
+		after := "" // of the client's grants
 		for more := true; more; {
 			var killed []casualty
 			var now toll
+			var rest string
 			err := s.db.UpdateRC(ctx, realm, func(tx *db.Tx) (err error) {
-				if killed, err = killUnder(tx, statement, a, reason, s.chunk); err != nil || len(killed) == 0 {
+				if statement == belowClient {
+					killed, rest, err = killUnderClient(tx, a.ID, after, reason, s.chunk)
+				} else {
+					killed, err = killUnder(tx, statement, a, reason, s.chunk)
+				}
+				if err != nil || len(killed) == 0 {
 					return err
 				}
 				now = sofar.with(killed)
@@ -73,7 +80,9 @@ func (s *Store) killBelow(ctx context.Context, by audit.Actor, realm string, a a
 			if len(killed) > 0 {
 				sofar = now
 			}
-			more = len(killed) == s.chunk
+			if more = len(killed) == s.chunk; !more && rest != "" {
+				more, after = true, rest
+			}
 		}
 	}
 	return sofar.count, nil

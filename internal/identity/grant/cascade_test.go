@@ -21,7 +21,7 @@ func TestAnEndReadsNoMoreThanHangsOnIt(t *testing.T) {
 					var id, parent, unused int
 					err = r.Scan(&id, &parent, &unused, &step)
 					return step, err
-				}, "EXPLAIN QUERY PLAN "+statement, db.At(tx.Now), "", tx.Realm, "x", "", 10)
+				}, "EXPLAIN QUERY PLAN "+statement, []any{db.At(tx.Now), "", tx.Realm, "x", "", 10, "y"}[:6+strings.Count(statement, "$7")]...)
 				return err
 			})
 			if err != nil {

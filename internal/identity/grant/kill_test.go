@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -171,6 +172,36 @@ func TestALargeKillGoesInChunks(t *testing.T) {
 		must(t, err)
 		if fmt.Sprint(counts) != "[4 8 10]" || bits != 10 {
 			t.Errorf("counts %v, %d bits; want 4 8 10 and 10 bits", counts, bits)
+		}
+	})
+}
+
+// Most of what a client was granted has nothing below it. Its end looks through that in
+// parts, so that nobody who writes waits for all of it.
+func TestTheEndOfAClientGoesInParts(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.chunk = 4
+		p, c, other := w.mustPerson(t, dbtest.Realm), w.mustClient(t, dbtest.Realm), w.mustClient(t, dbtest.Realm)
+		var children []*Grant
+		for i := range 10 {
+			g, _ := w.mustGrant(t, dbtest.Realm, grantFor(p, c))
+			if i == 0 || i == 9 {
+				slot, err := w.Reserve(t.Context(), dbtest.Realm, ForGrants)
+				must(t, err)
+				must(t, w.Env.DB.UpdateRC(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+					child, _, err := w.CreateTx(tx, by, slot, childOf("parent", p, other, g))
+					children = append(children, child)
+					return err
+				}))
+			}
+		}
+		ctx, traffic := dbtest.Watch(t.Context())
+		must(t, w.DisableClient(ctx, by, dbtest.Realm, c.ID, 0, nil))
+		for _, g := range children {
+			w.mustBe(t, g, true)
+		}
+		if n := strings.Count(traffic.String(), "client = $4 AND p.id > $5 AND p.id <= $7"); n != 3 {
+			t.Errorf("%d parts of 4 for 10 grants, want 3", n)
 		}
 	})
 }

@@ -146,7 +146,7 @@ func scanCasualty(now time.Time) func(db.Row) (casualty, error) {
 
 // The statements below each kill one chunk of the living grants under an
 // ancestor. They take: now, reason, realm, the ancestor, its client if it is a
-// consent, and how many at most.
+// consent, and how many at most; belowClient between which of the client's grants.
 const (
 	killText      = `UPDATE grants SET revoked_at = $1, reason = $2, version = version + 1 WHERE realm = $3 AND revoked_at = 0 AND id IN (`
 	killReturning = `) RETURNING id, list, idx, moved_list, moved_idx, moved_until, earlier`
@@ -165,7 +165,7 @@ const (
 	belowConsent = killText + `WITH RECURSIVE doomed(id) AS (SELECT c.id FROM grants p CROSS JOIN grants c
 		WHERE c.realm = p.realm AND c.parent = p.id AND p.realm = $3 AND p.principal = $4 AND p.client = $5 AND p.consent` + below + killReturning
 	belowClient = killText + `WITH RECURSIVE doomed(id) AS (SELECT c.id FROM grants p CROSS JOIN grants c
-		WHERE c.realm = p.realm AND c.parent = p.id AND p.realm = $3 AND p.client = $4 AND $5 = ''` + below + killReturning
+		WHERE c.realm = p.realm AND c.parent = p.id AND p.realm = $3 AND p.client = $4 AND p.id > $5 AND p.id <= $7` + below + killReturning
 	belowActor = killText + `WITH RECURSIVE doomed(id) AS (SELECT c.id FROM grants p CROSS JOIN grants c
 		WHERE c.realm = p.realm AND c.parent = p.id AND p.realm = $3 AND p.actor = $4 AND p.actor <> '' AND $5 = ''` + below + killReturning
 	belowCredential = killText + `WITH RECURSIVE doomed(id) AS (SELECT c.id FROM grants p CROSS JOIN grants c
@@ -174,6 +174,22 @@ const (
 
 func killUnder(tx *db.Tx, statement string, a ancestor, reason string, most int) ([]casualty, error) {
 	return db.All(tx, scanCasualty(tx.Now), statement, db.At(tx.Now), reason, tx.Realm, a.ID, a.Client, most)
+}
+
+// killUnderClient is killUnder for one part of a client's grants: as many as may be
+// killed at once, behind the id after. A client may have a million, and few have any
+// below them. rest is behind which id to go on, or "".
+func killUnderClient(tx *db.Tx, client, after, reason string, most int) (killed []casualty, rest string, err error) {
+	ids, err := db.All(tx, db.Scalar[string], `SELECT id FROM grants WHERE realm = $1 AND client = $2 AND id > $3 ORDER BY id LIMIT $4`, tx.Realm, client, after, most)
+	if err != nil || len(ids) == 0 {
+		return nil, "", err
+	}
+	last := ids[len(ids)-1]
+	killed, err = db.All(tx, scanCasualty(tx.Now), belowClient, db.At(tx.Now), reason, tx.Realm, client, after, most, last)
+	if len(ids) == most {
+		rest = last
+	}
+	return killed, rest, err
 }
 
 func listByPrincipal(tx *db.Tx, f Filter, most int) ([]*Grant, error) {

@@ -1,0 +1,4 @@
+-- Owner: internal/job
+
+-- The jobs of a kind, as they are listed.
+CREATE INDEX jobs_kind ON jobs (realm, kind, id);
