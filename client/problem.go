@@ -35,7 +35,9 @@ func (p *Problem) Error() string {
 		return text
 	}
 	slices.Sort(fields)
-	text = strings.TrimSuffix(text, "; see errors") // they follow
+	for _, promise := range []string{"; see errors", "; see the fields"} { // which follow
+		text = strings.TrimSuffix(text, promise)
+	}
 	return text + " (" + strings.Join(fields, "; ") + ")"
 }
 

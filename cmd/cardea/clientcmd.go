@@ -289,7 +289,7 @@ func (c *console) showClient(x api.ClientWithSecret, changed bool) error {
 	return c.write(v, func(w io.Writer) {
 		facts(w, "id", k.ID, "name", k.Name, "type", k.Type, "profile", k.Profile, "source", k.Source, "enabled", yes(k.Enabled), "authenticates", k.TokenEndpointAuthMethod,
 			"secret", x.Secret, "redirect", words(k.RedirectURIs), "sign-out", words(k.PostLogoutRedirectURIs), "told of sign-outs", words(slices.DeleteFunc([]string{k.BackChannelLogoutURI, k.FrontChannelLogoutURI}, func(uri string) bool { return uri == "" })), "grants", words(k.GrantTypes), "scopes", words(k.Scopes),
-			"resources", words(k.Resources), "answers to", words(k.Identifiers), "tokens", k.AccessTokenFormat, "relaxed", strings.Join(k.Relaxed, "; "),
+			"resources", words(k.Resources), "answers to", words(k.Identifiers), "tokens", k.AccessTokenFormat, "least level", k.LeastACR, "factors", words(k.Factors), "relaxed", strings.Join(k.Relaxed, "; "),
 			"created", moment(k.CreatedAt), "updated", moment(k.UpdatedAt))
 		if x.Secret != "" {
 			fmt.Fprintln(c.err, "The secret is shown this once.")
