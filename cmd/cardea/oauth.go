@@ -48,7 +48,13 @@ func discover(ctx context.Context, issuer string) (endpoints, error) {
 	if err != nil {
 		return e, err
 	}
-	if err := fetchJSON(req, &e); err != nil {
+	err = fetchJSON(req, &e)
+	var elsewhere unexpected
+	var noJSON *json.SyntaxError
+	if errors.As(err, &elsewhere) && elsewhere.status == http.StatusNotFound || errors.As(err, &noJSON) {
+		return e, fmt.Errorf("%s is no issuer: nothing at %s describes one", issuer, req.URL)
+	}
+	if err != nil {
 		return e, fmt.Errorf("%s: %w", issuer, err)
 	}
 	if e.Issuer != issuer {
@@ -190,6 +196,14 @@ type refused struct{ code, text string }
 
 func (r *refused) Error() string { return r.text }
 
+// unexpected is an answer that is neither what was asked for nor a refusal.
+type unexpected struct {
+	status int
+	text   string
+}
+
+func (u unexpected) Error() string { return "the server answered " + u.text }
+
 // fetchJSON sends req and decodes the answer into out. A refusal in the words
 // of RFC 6749 is a *refused.
 func fetchJSON(req *http.Request, out any) error {
@@ -212,7 +226,7 @@ func fetchJSON(req *http.Request, out any) error {
 		if json.Unmarshal(data, &refusal) == nil && refusal.Error != "" {
 			return &refused{refusal.Error, cell(firstOf(refusal.Description, refusal.Error))}
 		}
-		return fmt.Errorf("the server answered %s", res.Status)
+		return unexpected{res.StatusCode, res.Status}
 	}
 	if out == nil {
 		return nil

@@ -79,6 +79,20 @@ func TestMetadataCannotLeadElsewhere(t *testing.T) {
 	}
 }
 
+// Whoever logs in at an application instead of its issuer is told so.
+func TestAnAddressThatIsNoIssuer(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"nothing there": http.NotFound,
+		"a page":        func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<!doctype html>") },
+	} {
+		server := httptest.NewServer(answer)
+		if _, err := discover(t.Context(), server.URL); err == nil || !strings.Contains(err.Error(), server.URL+" is no issuer") {
+			t.Errorf("%s: %v", name, err)
+		}
+		server.Close()
+	}
+}
+
 func TestIssuersAreEncryptedOrHere(t *testing.T) {
 	for _, issuer := range []string{"http://id.example.com", "ftp://id.example.com", "id.example.com", "http://localhost.example.com", "https://ada@id.example.com", "https://id.example.com?x", "https://id.example.com#x", "https:///x"} {
 		// The context has ended: whatever asks the network fails otherwise.
