@@ -43,7 +43,7 @@ func (a *app) callback(w http.ResponseWriter, r *http.Request) {
 	}
 	if code := q.Get("error"); code != "" {
 		a.sessions.end(w, r)
-		a.show(w, http.StatusOK, view{Issuer: a.issuer, APIURL: a.apiURL, Problem: "Cardea answered " + code + ". " + q.Get("error_description")})
+		a.show(w, http.StatusOK, view{Issuer: a.issuer, APIURL: a.apiURL, Problem: declined(code, q.Get("error_description"))})
 		return
 	}
 	signedIn, err := a.finish(r, q.Get("code"), s.pending)
@@ -55,6 +55,15 @@ func (a *app) callback(w http.ResponseWriter, r *http.Request) {
 	a.sessions.end(w, r)
 	a.sessions.begin(w, signedIn)
 	http.Redirect(w, r, a.url+"/", http.StatusSeeOther)
+}
+
+// declined puts an error of the authorization endpoint into words (RFC 6749,
+// section 4.1.2.1).
+func declined(code, description string) string {
+	if code == "access_denied" {
+		return "You did not agree, so this application got nothing."
+	}
+	return "Cardea answered " + code + ": " + description + "."
 }
 
 // finish turns a code into a signed-in session.
