@@ -104,6 +104,30 @@ func TestPeopleEndTheirSessions(t *testing.T) {
 // People see who tried to be them in vain, each try on one page only, and it
 // goes with them. Names that are nobody's leave nothing behind. Leave Tell out of
 // the trace to see it fail.
+// Who asks for a link without being signed in is told by where they were, as who
+// fails to sign in is; an operator is not.
+func TestPeopleSeeWhereLinksWereAskedFor(t *testing.T) {
+	Run(t, func(t *testing.T, e *Env) {
+		w := settle(t, e)
+		ada := e.Person(t, realm.Default, "ada@example.com")
+		for _, by := range []audit.Actor{{Kind: "anonymous", IP: "203.0.113.7"}, {Kind: "person", ID: "usr_operator", IP: "203.0.113.8"}, {Kind: "system", IP: "203.0.113.9"}} {
+			err := e.DB.Update(t.Context(), realm.Default, func(tx *db.Tx) error {
+				audit.Append(tx, by, audit.Event{Action: "principal.password_link", TargetType: "person", Target: ada.ID})
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		v := w.visitor()
+		v.mustSignIn(t, "ada@example.com")
+		page := v.open("GET", "/account/activity", nil).expect(t, "the history", 200, "203.0.113.7", "By an administrator", "By the system").Body.String()
+		if strings.Contains(page, "203.0.113.8") || strings.Contains(page, "203.0.113.9") {
+			t.Error("the history tells where an operator or the server was")
+		}
+	})
+}
+
 func TestPeopleSeeFailedAttempts(t *testing.T) {
 	Run(t, func(t *testing.T, e *Env) {
 		w := settle(t, e)

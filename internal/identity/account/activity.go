@@ -186,10 +186,10 @@ func (s *Server) tell(ctx context.Context, f frame, v *visit, e audit.Record) (h
 		about = s.appName(ctx, v, client)
 	}
 	h := s.happened(f, icon, f.T(key, "app", about), e.At, e.Actor.IP, e.Actor.UserAgent)
-	if e.Actor.ID != v.Principal {
+	if e.Actor.ID != v.Principal && e.Actor.Kind != "anonymous" { // who may have been they, or somebody who would like to be
 		// Who it was is for the operators to say, and so is where they are.
 		h.By, h.Device, h.IP, h.Place = f.T("event.by.operator"), "", "", ""
-		if e.Actor.Kind == "system" || e.Actor.Kind == "anonymous" {
+		if e.Actor.Kind == "system" {
 			h.By = f.T("event.by.system")
 		}
 	}
