@@ -83,7 +83,7 @@ func (s *server) serve(t *testing.T, want string) string {
 	ctx, stop := context.WithCancel(context.Background())
 	ready := &waiter{want: want, found: make(chan struct{})}
 	ended := make(chan error, 1)
-	go func() { ended <- run(ctx, []string{"serve"}, s.getenv, strings.NewReader(""), ready, io.Discard) }()
+	go func() { ended <- run(ctx, []string{"serve"}, nil, s.getenv, strings.NewReader(""), ready, io.Discard) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
@@ -108,7 +108,7 @@ func (s *server) getenv(name string) string { return s.env[name] }
 // run runs one command in the server's environment.
 func (s *server) run(args ...string) (stdout, stderr string, err error) {
 	var out, errs bytes.Buffer
-	err = run(context.Background(), args, s.getenv, strings.NewReader(""), &out, &errs)
+	err = run(context.Background(), args, nil, s.getenv, strings.NewReader(""), &out, &errs)
 	return out.String(), errs.String(), err
 }
 

@@ -37,7 +37,7 @@ func (s *server) dev(t *testing.T) (printed string, stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	out := &waiter{want: "cardea: ready on", found: make(chan struct{})}
 	ended := make(chan error, 1)
-	go func() { ended <- run(ctx, []string{"dev"}, s.getenv, strings.NewReader(""), out, io.Discard) }()
+	go func() { ended <- run(ctx, []string{"dev"}, nil, s.getenv, strings.NewReader(""), out, io.Discard) }()
 	select {
 	case <-out.found:
 	case err := <-ended:
@@ -173,7 +173,7 @@ func TestDevSaysWhichPortIsInUse(t *testing.T) {
 			var out, errs bytes.Buffer
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
-			err = run(ctx, []string{"dev"}, s.getenv, strings.NewReader(""), &out, &errs)
+			err = run(ctx, []string{"dev"}, nil, s.getenv, strings.NewReader(""), &out, &errs)
 			ln.Close()
 			if said := errs.String(); err == nil || !strings.Contains(said, s.env[setting]) || !strings.Contains(said, "address already in use") || !strings.Contains(said, flag) {
 				t.Errorf("%v: %s; want the address and %s", err, said, flag)

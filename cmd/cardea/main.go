@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -16,7 +17,12 @@ var version, commit = "dev", ""
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr)
+	var names []string
+	for _, one := range os.Environ() {
+		name, _, _ := strings.Cut(one, "=")
+		names = append(names, name)
+	}
+	err := run(ctx, os.Args[1:], names, os.Getenv, os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	var called errUsage
 	switch {
@@ -28,8 +34,8 @@ func main() {
 }
 
 // run is the whole program. The error has already been written to stderr.
-func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) error {
-	root := newRoot(&console{getenv: getenv, in: stdin, out: stdout, err: stderr, openBrowser: openBrowser})
+func run(ctx context.Context, args, environment []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) error {
+	root := newRoot(&console{getenv: getenv, environment: environment, in: stdin, out: stdout, err: stderr, openBrowser: openBrowser})
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)

@@ -15,7 +15,7 @@ import (
 func policyRun(t *testing.T, args ...string) (string, int) {
 	t.Helper()
 	var out, errs strings.Builder
-	err := run(context.Background(), append([]string{"policy"}, args...), func(string) string { return "" }, strings.NewReader(""), &out, &errs)
+	err := run(context.Background(), append([]string{"policy"}, args...), nil, func(string) string { return "" }, strings.NewReader(""), &out, &errs)
 	var called errUsage
 	switch {
 	case errors.As(err, &called):

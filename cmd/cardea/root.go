@@ -18,6 +18,7 @@ type console struct {
 	getenv      func(string) string
 	in          io.Reader
 	out, err    io.Writer
+	environment []string // the names in the environment
 	openBrowser func(url string) error
 
 	remote remote // how to reach a server, for the administering commands
@@ -91,7 +92,7 @@ func (c *console) load(cmd *cobra.Command, s *settings) (*config.Config, error) 
 			given[name] = *value
 		}
 	}
-	return config.Load(config.Input{File: s.file, Getenv: c.getenv, Flags: given})
+	return config.Load(config.Input{File: s.file, Getenv: c.getenv, Names: c.environment, Flags: given})
 }
 
 // explain words an error for the terminal.

@@ -22,7 +22,7 @@ func TestWrongCallsSayWhatWouldBeRight(t *testing.T) {
 		"relation add a b":     "the call is cardea relation add SUBJECT RELATION OBJECT",
 	} {
 		var out, errs bytes.Buffer
-		err := run(context.Background(), strings.Fields(call), func(string) string { return "" }, strings.NewReader(""), &out, &errs)
+		err := run(context.Background(), strings.Fields(call), nil, func(string) string { return "" }, strings.NewReader(""), &out, &errs)
 		var called errUsage
 		if !errors.As(err, &called) || !strings.Contains(errs.String(), says) || out.Len() > 0 {
 			t.Errorf("cardea %s: %v\n got %s%s\nwant %s", call, err, out.String(), errs.String(), says)
@@ -30,7 +30,7 @@ func TestWrongCallsSayWhatWouldBeRight(t *testing.T) {
 	}
 	for _, call := range []string{"", "user", "policy", "help user", "user --help"} {
 		var out, errs bytes.Buffer
-		err := run(context.Background(), strings.Fields(call), func(string) string { return "" }, strings.NewReader(""), &out, &errs)
+		err := run(context.Background(), strings.Fields(call), nil, func(string) string { return "" }, strings.NewReader(""), &out, &errs)
 		if err != nil || !strings.Contains(out.String(), "Usage:\n  cardea") || strings.Contains(out.String(), "cardea user [flags]") || strings.Contains(out.String(), "cardea policy [flags]") {
 			t.Errorf("cardea %s: %v\n%s%s", call, err, out.String(), errs.String())
 		}

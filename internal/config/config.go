@@ -86,7 +86,8 @@ type Config struct {
 	// The demonstration that cardea dev starts beside the server.
 	Demo Demo `key:"demo"`
 
-	origins map[string]string
+	origins   map[string]string
+	strangers []string // of the environment: see strangers
 }
 
 // Database says where state is kept.

@@ -95,6 +95,23 @@ fetch:
 	}
 }
 
+// A mistyped variable says nothing by itself; it is told with what is relaxed.
+func TestMistypedVariablesAreTold(t *testing.T) {
+	c, err := Load(Input{Names: []string{"PATH", "CARDEA_TRUSTED_PROXY", "CARDEA_LISTEN", "CARDEA_MASTER_KEY_FILE", "CARDEA_TOKEN", "CARDEA_PORT_8080_TCP", "CARDEA_SERVICE_HOST", "CARDEA_LISTEN_FILE"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := strings.Join(c.Relaxed(), "\n")
+	for _, name := range []string{"CARDEA_TRUSTED_PROXY is set", "CARDEA_LISTEN_FILE is set"} {
+		if !strings.Contains(all, name) {
+			t.Errorf("%q is not told:\n%s", name, all)
+		}
+	}
+	if n := strings.Count(all, "no setting has that name"); n != 2 {
+		t.Errorf("%d are told:\n%s", n, all)
+	}
+}
+
 func TestIssuers(t *testing.T) {
 	for issuer, fine := range map[string]bool{
 		"https://id.example.com": true, "http://localhost:8080": true, "http://127.0.0.1:1": true, "http://[::1]:8080": true,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"errors"
@@ -19,6 +20,7 @@ const maxFile = 1 << 20
 type Input struct {
 	File   string                   // the file that was asked for; empty: cardea.yaml if there is one
 	Getenv func(name string) string // nil: no environment
+	Names  []string                 // of the whole environment, to find those that are mistyped
 	Flags  map[string]string        // the flags that were given, by name without dashes
 }
 
@@ -66,12 +68,35 @@ func Load(in Input) (*Config, error) {
 		c.readEnv(f, getenv, report)
 		c.readFlags(f, in.Flags, report)
 	}
+	c.strangers = strangers(in.Names)
 	c.validate(report)
 
 	if len(problems) > 0 {
 		return nil, problems
 	}
 	return c, nil
+}
+
+// strangers are names that look like those of settings and are none. What the
+// commands themselves take, tests, and what Kubernetes tells of a service that
+// is called cardea are not among them.
+func strangers(names []string) (list []string) {
+	known := []string{"CARDEA_CONFIG", "CARDEA_HOME", "CARDEA_TOKEN", "CARDEA_DEMO_PASSWORD"}
+	for _, f := range Fields() {
+		known = append(known, f.Env)
+		if f.Secret {
+			known = append(known, f.Env+"_FILE")
+		}
+	}
+	for _, name := range names {
+		rest, ours := strings.CutPrefix(name, "CARDEA_")
+		if !ours || slices.Contains(known, name) || strings.HasPrefix(rest, "TEST_") || strings.HasPrefix(rest, "SERVICE_") || strings.HasPrefix(rest, "PORT") {
+			continue
+		}
+		list = append(list, name)
+	}
+	slices.Sort(list)
+	return list
 }
 
 type reporter func(where, format string, args ...any)

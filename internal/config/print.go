@@ -83,6 +83,9 @@ func (c *Config) Relaxed() []string {
 		out = append(out, "log.level debug writes more about requests than production needs")
 	}
 	out = append(out, c.Mail.relaxed()...)
+	for _, name := range c.strangers {
+		out = append(out, name+" is set, but no setting has that name: it changes nothing")
+	}
 	if q := string(c.Database.URL); c.Postgres() && strings.Contains(q, "sslmode=disable") && !localDatabase(q) {
 		out = append(out, "database.url has sslmode=disable: secrets cross the network in the clear")
 	}
