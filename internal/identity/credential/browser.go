@@ -29,18 +29,26 @@ func BrowserHash(mark string) string {
 
 // RememberTx notes that the browser with a mark signs in to an account, so that
 // its guesses are counted apart from strangers'. Call it where a session begins.
-func RememberTx(tx *db.Tx, principal, mark string) error { return AskRemember(tx, principal, mark)() }
+func RememberTx(tx *db.Tx, principal, mark string) error {
+	_, note := AskRemember(tx, principal, mark)
+	return note()
+}
 
-// AskRemember is RememberTx that does not wait yet.
-func AskRemember(tx *db.Tx, principal, mark string) func() error {
+// AskRemember is RememberTx that does not wait yet. It also tells whether the browser
+// had signed in to the account before.
+func AskRemember(tx *db.Tx, principal, mark string) (known func() (bool, error), note func() error) {
 	hash := BrowserHash(mark)
 	if hash == "" {
-		return func() error { return nil }
+		return func() (bool, error) { return false, nil }, func() error { return nil }
 	}
 	seen := seenBrowser(tx, principal, hash)
-	return func() error {
+	known = func() (bool, error) {
 		n, err := seen()
-		if err != nil || n > 0 {
+		return n > 0, err
+	}
+	return known, func() error {
+		before, err := known()
+		if err != nil || before {
 			return err
 		}
 		if err := noteBrowser(tx, principal, hash); err != nil {

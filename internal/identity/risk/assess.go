@@ -44,18 +44,16 @@ func (g *Guard) Assess(ctx context.Context, by audit.Actor, name string, in Sign
 	if err != nil {
 		return v, err
 	}
-	s := g.scene(g.DB.Now(), proved, by)
 	shown := networkOf(by.IP)
 	var found []Finding
 	err = g.DB.Glance(ctx, name, func(tx *db.Tx) error {
-		v, s.flagged, s.person, s.now = Verdict{}, nil, &person{}, tx.Now
-		network := hashNetwork(g.Key, name, shown)
-		known, held := credential.AskKnown(tx, in.Principal, in.Browser), askHeld(tx, in.Principal, network)
+		known, held := credential.AskKnown(tx, in.Principal, in.Browser), askHeld(tx, in.Principal, hashNetwork(g.Key, name, shown))
 		beside := func() error { return nil }
 		if in.Beside != nil {
 			beside = in.Beside(tx)
 		}
-		if s.known, err = known(); err != nil {
+		familiar, err := known()
+		if err != nil {
 			return err
 		}
 		if err := beside(); err != nil {
@@ -65,28 +63,11 @@ func (g *Guard) Assess(ctx context.Context, by audit.Actor, name string, in Sign
 		if err != nil {
 			return err
 		}
-		v.Calm = true
-		for _, h := range holds {
-			v.Calm = v.Calm && h.subject == network
-			switch {
-			case h.subject == network:
-				s.flagged = append(s.flagged, h.detector)
-			case s.known: // strangers' doings are no matter of the owner's browser
-				v.StepUp = v.StepUp || h.action == StepUp
-			case h.action >= StepUp:
-				v.StepUp = true
-				v.Refuse = v.Refuse || h.action >= Lock && in.Password
-			}
-		}
-		if s.known {
-			return nil
-		}
-		s.near = hashNetwork(g.Key, name, nearOf(by.IP))
-		if err := json.Unmarshal([]byte(memory), s.person); err != nil {
-			return err
-		}
-		found = s.look(g.limits)
-		return nil
+		v, found, err = g.judge(tx, by, in.Password, familiar, holds, func() (*person, error) {
+			p := new(person)
+			return p, json.Unmarshal([]byte(memory), p)
+		})
+		return err
 	})
 	if err != nil || len(found) == 0 {
 		return v, err
@@ -125,6 +106,51 @@ func (g *Guard) Assess(ctx context.Context, by audit.Actor, name string, in Sign
 	return v, err
 }
 
+// judge tells what a sign-in has to meet, and what looks wrong about it.
+func (g *Guard) judge(tx *db.Tx, by audit.Actor, password, known bool, holds []hold, memory func() (*person, error)) (v Verdict, found []Finding, err error) {
+	s := g.scene(tx.Now, proved, by)
+	s.known = known
+	network := hashNetwork(g.Key, tx.Realm, networkOf(by.IP))
+	v.Calm = true
+	for _, h := range holds {
+		v.Calm = v.Calm && h.subject == network
+		switch {
+		case h.subject == network:
+			s.flagged = append(s.flagged, h.detector)
+		case known: // strangers' doings are no matter of the owner's browser
+			v.StepUp = v.StepUp || h.action == StepUp
+		case h.action >= StepUp:
+			v.StepUp = true
+			v.Refuse = v.Refuse || h.action >= Lock && password
+		}
+	}
+	if known {
+		return v, nil, nil
+	}
+	s.near = hashNetwork(g.Key, tx.Realm, nearOf(by.IP))
+	if s.person, err = memory(); err != nil {
+		return v, nil, err
+	}
+	return v, s.look(g.limits), nil
+}
+
+// AskQuiet asks ahead, in the transaction that is to begin a session, for what is
+// held against a sign-in. quiet reports whether nothing is, and nothing looks wrong
+// either, so that [Guard.Assess] would do nothing and say nothing; else Assess has to
+// be asked, before there is a session. known says whether the browser has signed in
+// to the account before.
+func (g *Guard) AskQuiet(tx *db.Tx, by audit.Actor, in SignIn) (quiet func(m *Memory, known bool) (bool, error)) {
+	held := holdsOn(tx, in.Principal, hashNetwork(g.Key, tx.Realm, networkOf(by.IP)))
+	return func(m *Memory, known bool) (bool, error) {
+		holds, err := held()
+		if err != nil {
+			return false, err
+		}
+		v, found, err := g.judge(tx, by, in.Password, known, holds, m.person)
+		return v.Calm && !v.StepUp && !v.Refuse && len(found) == 0, err
+	}
+}
+
 // hardestFirst has what most is done about before the rest, so that the person
 // gets one letter, about the thing that matters.
 func hardestFirst(s realm.Settings, found []Finding) []Finding {
@@ -142,32 +168,42 @@ func (g *Guard) scene(now time.Time, k kind, by audit.Actor) *scene {
 	return s
 }
 
-// AskRemember remembers how somebody signed in, in the serializable transaction
-// that begins or renews their session, and releases what waited for a proof as
-// strong as theirs. Where the verdict on the sign-in was calm a moment ago, nothing
-// did; what is held since then stays. It asks for what is known, without waiting
-// yet; remember is for when the session has begun.
-func (g *Guard) AskRemember(tx *db.Tx, principal string, calm bool) (remember func(*session.Session) error) {
-	known := askPerson(tx, principal)
-	return func(e *session.Session) error {
-		s := g.scene(tx.Now, proved, audit.Actor{IP: e.IP, UserAgent: e.UserAgent})
-		p, err := known()
-		if err != nil {
+// Memory is what is remembered of a person, in the serializable transaction that
+// begins or renews a session of theirs.
+type Memory struct {
+	guard     *Guard
+	tx        *db.Tx
+	principal string
+	person    func() (*person, error)
+}
+
+// AskMemory asks for what is remembered of a person, without waiting yet.
+func (g *Guard) AskMemory(tx *db.Tx, principal string) *Memory {
+	return &Memory{g, tx, principal, askPerson(tx, principal)}
+}
+
+// Remember remembers how somebody signed in, when the session has begun, and
+// releases what waited for a proof as strong as theirs. Where the verdict on the
+// sign-in was calm a moment ago, nothing did; what is held since then stays.
+func (m *Memory) Remember(e *session.Session, calm bool) error {
+	g, tx := m.guard, m.tx
+	s := g.scene(tx.Now, proved, audit.Actor{IP: e.IP, UserAgent: e.UserAgent})
+	p, err := m.person()
+	if err != nil {
+		return err
+	}
+	if p.note(tx.Now, s.device, hashNetwork(g.Key, tx.Realm, nearOf(e.IP)), s.place) {
+		// That others write it too is a conflict, so nothing that they remember gets lost.
+		if err := writePerson(tx, m.principal, p); err != nil {
 			return err
 		}
-		if p.note(tx.Now, s.device, hashNetwork(g.Key, tx.Realm, nearOf(e.IP)), s.place) {
-			// That others write it too is a conflict, so nothing that they remember gets lost.
-			if err := writePerson(tx, principal, p); err != nil {
-				return err
-			}
-		}
-		// Below the second level, two ways are a password and a code by mail, which is
-		// the proof of those who have no factor.
-		if calm || !slices.Contains([]string{"aal2", "aal3"}, e.ACR) && len(e.AMR) < 2 {
-			return nil
-		}
-		return releaseSubject(tx, principal)
 	}
+	// Below the second level, two ways are a password and a code by mail, which is
+	// the proof of those who have no factor.
+	if calm || !slices.Contains([]string{"aal2", "aal3"}, e.ACR) && len(e.AMR) < 2 {
+		return nil
+	}
+	return releaseSubject(tx, m.principal)
 }
 
 // Place tells where an address is, for people to read.

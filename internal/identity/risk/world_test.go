@@ -145,7 +145,7 @@ func (w *world) begin(t testing.TB, b browser, who, credential, acr string) *ses
 	begun, err := w.Cores.Sessions.Begin(t.Context(), b.actor(), dbtest.Realm, session.New{Principal: who, Credential: credential, ACR: acr, AMR: []string{"pwd"},
 		Browser: b.mark, IP: b.ip, UserAgent: b.agent})
 	must(t, err)
-	must(t, w.Env.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error { return w.AskRemember(tx, who, false)(begun.Session) }))
+	must(t, w.Env.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error { return w.AskMemory(tx, who).Remember(begun.Session, false) }))
 	return begun.Session
 }
 

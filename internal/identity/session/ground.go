@@ -13,6 +13,7 @@ type Ground struct {
 	who      string
 	life     func() (principal.Life, error)
 	proofs   map[string]func() (credential.Credential, error)
+	known    func() (bool, error)
 	remember func() error
 }
 
@@ -23,7 +24,7 @@ func AskGround(tx *db.Tx, who, browser string, credentials ...string) *Ground {
 	for _, id := range credentials {
 		g.ask(id)
 	}
-	g.remember = credential.AskRemember(tx, who, browser)
+	g.known, g.remember = credential.AskRemember(tx, who, browser)
 	return g
 }
 
@@ -42,6 +43,10 @@ func (g *Ground) Life() (principal.Life, error) { return g.life() }
 
 // Credential is one that was asked for, as credential.LiveTx.
 func (g *Ground) Credential(id string) (credential.Credential, error) { return g.ask(id)() }
+
+// Known reports whether the browser that was noted had signed in to the account
+// before.
+func (g *Ground) Known() (bool, error) { return g.known() }
 
 // of returns the ground that was asked for in this transaction for a principal, or
 // asks for it.

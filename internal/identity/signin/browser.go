@@ -9,6 +9,7 @@ import (
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -145,6 +146,10 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, all []a
 	var begun session.Begun
 	err = s.DB.UpdateHotSerializable(ctx, re.Name, func(tx *db.Tx) (err error) {
 		*f = asked
+		unless := func(*session.Ground, *risk.Memory) error { return nil }
+		if f.unassessed != nil {
+			unless = s.askQuiet(tx, r, f)
+		}
 		used, notes := f.use.AskTx(tx), mark
 		if own != nil {
 			notes = "" // only where a session begins
@@ -154,9 +159,9 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, all []a
 		if held != "" {
 			ground.Holds(held, used)
 		}
-		remember := func(*session.Session) error { return nil }
+		var memory *risk.Memory
 		if s.Risk != nil {
-			remember = s.Risk.AskRemember(tx, at.who, f.calm == at.who)
+			memory = s.Risk.AskMemory(tx, at.who)
 		}
 		if _, err := used(); err != nil {
 			return err
@@ -165,6 +170,12 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, all []a
 		begun = session.Begun{}
 		if err := rests(ground, at.fresh); err != nil {
 			return err
+		}
+		if err := unless(ground, memory); err != nil {
+			return err
+		}
+		if f.unassessed != nil {
+			f.Assessed, f.calm, f.unassessed = at.who, at.who, nil
 		}
 		if own != nil {
 			begun, err = session.RenewTx(tx, by, re.Settings, own.ID, p)
@@ -182,8 +193,10 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, all []a
 				return err
 			}
 		}
-		if err := remember(begun.Session); err != nil {
-			return err
+		if memory != nil {
+			if err := memory.Remember(begun.Session, f.calm == at.who); err != nil {
+				return err
+			}
 		}
 		if f.Remember && re.Settings.RememberDevice > 0 && !below(p.ACR, token.AAL2) {
 			if err := credential.RememberDeviceTx(tx, at.who, mark, tx.Now.Add(re.Settings.RememberDevice)); err != nil {
@@ -223,6 +236,7 @@ const (
 	codeFlowChanged = "flow_changed"
 	codeSessionOver = "session_over"
 	codeProofOver   = "proof_over"
+	codeUnassessed  = "unassessed"
 )
 
 // rests finds out whether what proofs of a flow were made by is still there. The

@@ -122,6 +122,9 @@ type flow struct {
 	// calm is the person against whom nothing was held in this request, when what
 	// was proved was assessed.
 	calm string
+	// unassessed was proved in this request, and package risk is to be asked about it
+	// where the session begins.
+	unassessed *proof
 }
 
 // leaving is when somebody's account is to be deleted, zero for never.

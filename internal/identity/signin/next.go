@@ -71,6 +71,14 @@ func (s *Server) goOn(w http.ResponseWriter, r *http.Request, f *flow, all []acc
 			return s.goOn(w, r, f, left, at)
 		}
 		return s.keepAndLead(w, r, f, at)
+	case codeUnassessed:
+		if at, err = s.assessed(r, f, all); err != nil {
+			return err
+		}
+		if at.step == stepSettle {
+			return s.goOn(w, r, f, all, at)
+		}
+		return s.keepAndLead(w, r, f, at)
 	case codeProofOver:
 		return s.keepAndLead(w, r, f, spot{step: stepSignIn})
 	}
@@ -123,12 +131,27 @@ func (s *Server) take(r *http.Request, f *flow, p proof) (*flow, []account, spot
 	p.Era = life.Era // of who may not act nothing counts: see living
 	f.note(p, f.using(all))
 	if f.Pending && f.Proved[0].Principal == p.Principal {
-		if err := s.assess(r, f, p); err != nil {
+		if s.putsOff(f, all, p) {
+			f.unassessed, f.leaving = &p, leaving{who: p.Principal}
+		} else if err := s.assess(r, f, p); err != nil {
 			return f, nil, spot{}, err
 		}
 	}
 	at, err := s.where(r, f, all)
+	if err == nil && f.unassessed != nil && at.step != stepSettle {
+		at, err = s.assessed(r, f, all)
+	}
 	return f, all, at, err
+}
+
+// assessed asks package risk what was put off, and tells where the flow leads.
+func (s *Server) assessed(r *http.Request, f *flow, all []account) (spot, error) {
+	p := *f.unassessed
+	f.unassessed, f.leaving = nil, leaving{}
+	if err := s.assess(r, f, p); err != nil {
+		return spot{}, err
+	}
+	return s.where(r, f, all)
 }
 
 // note adds a proof to those of the flow. What somebody else proved in it, and

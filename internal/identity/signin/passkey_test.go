@@ -108,7 +108,7 @@ func TestASignInByPasskeyAsksLittleOfTheDatabase(t *testing.T) {
 		}
 		in() // fills memories
 		in()
-		most := map[db.Engine]int{db.SQLite: 12, db.Postgres: 3}[w.Env.DB.Engine()]
+		most := map[db.Engine]int{db.SQLite: 12, db.Postgres: 2}[w.Env.DB.Engine()]
 		if sent.Trips() > most || sent.Commits() != 1 {
 			t.Errorf("%d trips to the database and %d commits, want at most %d and one%s", sent.Trips(), sent.Commits(), most, sent)
 		}

@@ -6,10 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/audit/audittest"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
 	"github.com/cardea-id/cardea/internal/identity/credential"
+	pk "github.com/cardea-id/cardea/internal/identity/credential/passkeytest"
 	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/realm"
 )
@@ -154,6 +156,45 @@ func TestNoBrowserIsBelievedAfterAnAlarm(t *testing.T) {
 		must(t, w.Risk.Disown(t.Context(), audittest.By, dbtest.Realm, ada.ID, nil))
 		if known() {
 			t.Error("the thief's browser is still believed")
+		}
+	})
+}
+
+// What somebody shows by a passkey alone is looked at in the transaction that begins
+// their session. Have askQuiet find everything quiet to see this fail.
+func TestASignInByPasskeyIsLookedAtAllTheSame(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.decides(t, map[string]any{"risk_dormant_account": "inform"})
+		ada, a := w.mustPerson(t, dbtest.Realm, "ada", "Ada Lovelace"), pk.New(here)
+		owner := w.browser(t, dbtest.Realm).signIn("ada").enrol(a)
+		signals := func() int {
+			all, _, err := w.Env.Log.Query(t.Context(), dbtest.Realm, audit.Filter{Action: "risk.signal", Limit: 10})
+			must(t, err)
+			return len(all)
+		}
+		w.Clock.Advance(awake)
+		if owner.signInBy(a).isAt("/"); signals() != 0 || len(owner.sessions()) != 1 {
+			t.Errorf("%d signals and %d sessions of a browser that is known", signals(), len(owner.sessions()))
+		}
+		w.Clock.Advance(awake)
+		stranger := w.browser(t, dbtest.Realm).signInBy(a).isAt("/")
+		if signals() != 1 || len(stranger.sessions()) != 1 {
+			t.Errorf("%d signals and %d sessions of an unknown browser after a long time, want one each", signals(), len(stranger.sessions()))
+		}
+		if again := w.browser(t, dbtest.Realm).signInBy(a).isAt("/"); signals() != 1 || len(again.sessions()) != 1 {
+			t.Errorf("%d signals and %d sessions right after, want one each", signals(), len(again.sessions()))
+		}
+
+		re, err := w.realms.ByName(t.Context(), dbtest.Realm)
+		must(t, err)
+		_, err = w.desk.Leave(t.Context(), audittest.By, re, ada.ID)
+		must(t, err)
+		back := w.browser(t, dbtest.Realm).signInBy(a).isAt("/signin/keep")
+		if len(back.sessions()) != 0 {
+			t.Fatal("signed in to an account that is to be deleted")
+		}
+		if back.submit("do", "yes").isAt("/"); len(back.sessions()) != 1 {
+			t.Errorf("%d sessions at %s", len(back.sessions()), back.at)
 		}
 	})
 }
