@@ -66,16 +66,24 @@ func (s *Store) EndAll(ctx context.Context, by audit.Actor, name, principal, exc
 // EndBorn ends every session that was born of a credential, and returns their
 // ids. Revoke the credential before.
 func (s *Store) EndBorn(ctx context.Context, by audit.Actor, name, credential, reason string) ([]string, error) {
-	return s.endMany(ctx, by, name, "credential", credential, reason, func(tx *db.Tx) ([]string, error) {
-		return openBornOf(tx, credential, chunk)
+	c, err := s.creds.ByID(ctx, name, credential)
+	if err != nil {
+		return nil, err
+	}
+	return s.endMany(ctx, by, name, "credential", c.ID, reason, func(tx *db.Tx) ([]string, error) {
+		return openBornOf(tx, c, chunk)
 	})
 }
 
 // BornOf lists the sessions that were born of a credential and have not expired,
 // ended ones too.
 func (s *Store) BornOf(ctx context.Context, name, credential string) (ids []string, err error) {
+	c, err := s.creds.ByID(ctx, name, credential)
+	if err != nil {
+		return nil, err
+	}
 	err = s.db.View(ctx, name, func(tx *db.Tx) error {
-		ids, err = bornOf(tx, credential)
+		ids, err = bornOf(tx, c)
 		return err
 	})
 	return ids, err

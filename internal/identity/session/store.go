@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/identity/credential"
 )
 
 const columns = `id, principal, credential, era, secret_hash, acr, amr, auth_time, created_at, last_seen_at, idle_until, expires_at, ended_at, reason, ip, user_agent, browser, proofs`
@@ -121,17 +122,18 @@ func openOf(tx *db.Tx, principal, except string, limit int) ([]string, error) {
 		AND idle_until > $4 AND expires_at > $4 ORDER BY id LIMIT $5`, tx.Realm, principal, except, db.At(tx.Now.Add(-overdue)), limit)
 }
 
-// openBornOf is openOf for a credential.
-func openBornOf(tx *db.Tx, credential string, limit int) ([]string, error) {
-	return db.All(tx, db.Scalar[string], `SELECT id FROM sessions WHERE realm = $1 AND credential = $2 AND ended_at = 0
-		AND idle_until > $3 AND expires_at > $3 ORDER BY id LIMIT $4`, tx.Realm, credential, db.At(tx.Now.Add(-overdue)), limit)
+// openBornOf is openOf for a credential. The sessions that were born of one are its
+// owner's, by whom they are found.
+func openBornOf(tx *db.Tx, c credential.Credential, limit int) ([]string, error) {
+	return db.All(tx, db.Scalar[string], `SELECT id FROM sessions WHERE realm = $1 AND principal = $2 AND credential = $3 AND ended_at = 0
+		AND idle_until > $4 AND expires_at > $4 ORDER BY id LIMIT $5`, tx.Realm, c.Principal, c.ID, db.At(tx.Now.Add(-overdue)), limit)
 }
 
 // bornOf finds the sessions of a credential that could live now if nobody had
 // ended them, and so all that living grants can hang on.
-func bornOf(tx *db.Tx, credential string) ([]string, error) {
-	return db.All(tx, db.Scalar[string], `SELECT id FROM sessions WHERE realm = $1 AND credential = $2 AND expires_at > $3 ORDER BY id`,
-		tx.Realm, credential, db.At(tx.Now))
+func bornOf(tx *db.Tx, c credential.Credential) ([]string, error) {
+	return db.All(tx, db.Scalar[string], `SELECT id FROM sessions WHERE realm = $1 AND principal = $2 AND credential = $3 AND expires_at > $4 ORDER BY id`,
+		tx.Realm, c.Principal, c.ID, db.At(tx.Now))
 }
 
 // sweep deletes up to limit sessions that could not have lived past the given
