@@ -3,6 +3,7 @@ package credential
 import (
 	"context"
 	"encoding/base64"
+	"time"
 
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/identity/principal"
@@ -15,6 +16,9 @@ const BrowserPrefix = "cdb_"
 // maxBrowsers is how many browsers of an account have attempts of their own;
 // the one not seen for longest gives way.
 const maxBrowsers = 10
+
+// seenExact is how exactly it is noted when a browser signed in last.
+const seenExact = time.Hour
 
 // NewBrowser returns the mark for a browser that has none yet.
 func NewBrowser() secret.Text { return secret.New(BrowserPrefix) }
@@ -41,17 +45,17 @@ func AskRemember(tx *db.Tx, principal, mark string) (known func() (bool, error),
 	if hash == "" {
 		return func() (bool, error) { return false, nil }, func() error { return nil }
 	}
-	seen := seenBrowser(tx, principal, hash)
+	seen := askSeen(tx, principal, hash)
 	known = func() (bool, error) {
-		n, err := seen()
-		return n > 0, err
+		at, err := seen()
+		return !at.IsZero(), err
 	}
 	return known, func() error {
-		before, err := known()
-		if err != nil || before {
+		at, err := seen()
+		if err != nil || !at.IsZero() && tx.Now.Sub(at) < seenExact {
 			return err
 		}
-		if err := noteBrowser(tx, principal, hash); err != nil {
+		if err := noteBrowser(tx, principal, hash); err != nil || !at.IsZero() {
 			return err
 		}
 		return forgetBrowsers(tx, principal, maxBrowsers)

@@ -56,10 +56,17 @@ func askKnown(tx *db.Tx, principal, hash string) *db.Answer[string] {
 	return db.Ask(tx, db.Scalar[string], `SELECT browser FROM browsers WHERE realm = $1 AND principal = $2 AND browser = $3`, tx.Realm, principal, hash)
 }
 
-// seenBrowser notes that a browser signed in once more, and tells a little later
-// for how many rows that was true: none if it never had before.
-func seenBrowser(tx *db.Tx, principal, hash string) func() (int64, error) {
-	return tx.AskExec(`UPDATE browsers SET last_seen_at = $4 WHERE realm = $1 AND principal = $2 AND browser = $3`, tx.Realm, principal, hash, db.At(tx.Now))
+// askSeen asks when a browser signed in to an account, to the precision of
+// seenExact: the zero time if it never did.
+func askSeen(tx *db.Tx, principal, hash string) func() (time.Time, error) {
+	answer := db.Ask(tx, db.Scalar[db.Time], `SELECT last_seen_at FROM browsers WHERE realm = $1 AND principal = $2 AND browser = $3`, tx.Realm, principal, hash)
+	return func() (time.Time, error) {
+		at, err := answer.One()
+		if db.Missing(err) {
+			return time.Time{}, nil
+		}
+		return at.Time, err
+	}
 }
 
 func noteBrowser(tx *db.Tx, principal, hash string) error {
