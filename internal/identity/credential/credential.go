@@ -65,7 +65,7 @@ type Credential struct {
 }
 
 // alive reports whether c proves anything at now.
-func (c Credential) alive(now time.Time) bool {
+func (c *Credential) alive(now time.Time) bool {
 	return c.ID != "" && c.RevokedAt.IsZero() && (c.ExpiresAt.IsZero() || now.Before(c.ExpiresAt))
 }
 

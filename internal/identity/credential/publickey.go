@@ -150,7 +150,7 @@ func (s *Store) KeySet(ctx context.Context, realm, principal string) (Credential
 
 // keychain is what a client may authenticate with.
 type keychain struct {
-	secrets []Credential
+	secrets []hashedSecret
 	shared  []SharedSecret
 	public  []RegisteredKey
 	keySet  Credential
@@ -168,7 +168,11 @@ func (s *Store) keychain(ctx context.Context, realm, principal string) (*keychai
 		for _, c := range all {
 			switch c.Type {
 			case ClientSecret:
-				chain.secrets = append(chain.secrets, c)
+				hashed, err := readHashed(c)
+				if err != nil {
+					return nil, err
+				}
+				chain.secrets = append(chain.secrets, hashed)
 			case SealedSecret:
 				shared, err := s.open(realm, c)
 				if err != nil {

@@ -66,6 +66,20 @@ func addSecret(tx *db.Tx, by audit.Actor, c Credential, ttl time.Duration, keep 
 // to guess.
 func hashed(text string) string { return base64.RawURLEncoding.EncodeToString(secret.Hash(text)) }
 
+// hashedSecret is a client secret as it is held in memory.
+type hashedSecret struct {
+	Credential
+	hash []byte
+}
+
+func readHashed(c Credential) (hashedSecret, error) {
+	hash, err := base64.RawURLEncoding.DecodeString(c.data)
+	if err != nil {
+		return hashedSecret{}, fault.New(fault.Internal, "secret_unreadable", "the hash of secret %s cannot be read", c.ID)
+	}
+	return hashedSecret{c, hash}, nil
+}
+
 // maxSecretText bounds what is hashed to be compared. A secret of another shape
 // than ours has no hash among the stored ones.
 const maxSecretText = 256
@@ -83,10 +97,10 @@ func (s *Store) CheckSecret(ctx context.Context, realm, principal string, text s
 	if err != nil {
 		return Credential{}, err
 	}
-	given, now := []byte(hashed(string(text))), s.db.Now()
-	for _, c := range keys.secrets {
-		if secret.Equal([]byte(c.data), given) && c.alive(now) {
-			return c, nil
+	given, now := secret.Hash(string(text)), s.db.Now()
+	for i := range keys.secrets {
+		if c := &keys.secrets[i]; secret.Equal(c.hash, given) && c.alive(now) {
+			return c.Credential, nil
 		}
 	}
 	return Credential{}, wrong()
