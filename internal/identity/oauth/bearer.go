@@ -141,7 +141,7 @@ func badToken(rl *realm.Realm, p Presented) *Error {
 // tooLittle is the answer to a token without the scope that is needed.
 func tooLittle(rl *realm.Realm, t *token.Token, scope string) *Error {
 	return &Error{Status: http.StatusForbidden, Code: "insufficient_scope", Description: "the access token lacks a scope",
-		Challenge: challenge(rl, tokenType(t), "error", "insufficient_scope", "scope", scope)}
+		Challenge: challenge(rl, tokenType(t.Bound), "error", "insufficient_scope", "scope", scope)}
 }
 
 // challenged adds to a refusal of ours what RFC 6750, section 3 and RFC 9449,

@@ -112,7 +112,7 @@ func (s *Server) pushedTokens(ctx context.Context, rl *realm.Realm, c *client.Cl
 	if err != nil {
 		return nil, err
 	}
-	a := &asking{request: nobody, realm: rl, caller: caller{Client: c, instance: r.Instance}, bound: bound}
+	a := &asking{presented: presented{request: nobody, realm: rl}, caller: caller{Client: c, instance: r.Instance}, bound: bound}
 	p, err := s.pushedGrant(a, r, kept)
 	if err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (s *Server) pushedTokens(ctx context.Context, rl *realm.Realm, c *client.Cl
 	if err != nil {
 		return nil, err
 	}
-	body := appendTokens(nil, p, issued)
+	body := a.appendTokens(nil, p, issued)
 	body = appendString(append(body[:len(body)-1], `,"auth_req_id":`...), kept.Code)
 	return append(body, '}'), nil
 }

@@ -60,23 +60,29 @@ var clientAuths = [...]clientAuth{
 // authenticate finds out which client calls. Who is refused is told no more
 // than RFC 6749, section 5.2 asks; the log is told why.
 func (s *Server) authenticate(r *http.Request, rl *realm.Realm, params web.Params) (caller, error) {
-	return s.known(r, &presented{realm: rl, params: params})
+	return s.known(&presented{request: r, realm: rl, params: params})
 }
 
-func (s *Server) known(r *http.Request, p *presented) (caller, error) {
-	p.request = r
-	c, err := s.identify(r, p)
-	var refused *Error
-	if errors.As(err, &refused) && refused.Code == "invalid_client" {
-		s.log.Activity(p.realm.Name, from(r), audit.Activity{Action: "client.refuse", Target: p.claimed, Reason: refused.Description})
+// known is authenticate for what a request shows.
+func (s *Server) known(p *presented) (caller, error) {
+	c, err := s.identify(p)
+	if err != nil {
+		s.noteRefusal(p, err)
 	}
 	return c, err
 }
 
+func (s *Server) noteRefusal(p *presented, err error) {
+	var refused *Error
+	if errors.As(err, &refused) && refused.Code == "invalid_client" {
+		s.log.Activity(p.realm.Name, from(p.request), audit.Activity{Action: "client.refuse", Target: p.claimed, Reason: refused.Description})
+	}
+}
+
 // identify does it, by exactly one method and by the one registered for the
 // client (CL-03).
-func (s *Server) identify(r *http.Request, p *presented) (caller, error) {
-	rl, params := p.realm, p.params
+func (s *Server) identify(p *presented) (caller, error) {
+	r, rl, params := p.request, p.realm, p.params
 	if header := r.Header["Authorization"]; len(header) > 0 {
 		if len(header) > 1 {
 			return caller{}, badRequest("more than one Authorization header")

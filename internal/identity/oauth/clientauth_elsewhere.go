@@ -23,14 +23,14 @@ type Caller struct {
 // method in the form of a POST. A public client has nothing to prove and is
 // refused. Refusals are fault.Unauthenticated and fault.Invalid.
 func (s *Server) Authenticate(w http.ResponseWriter, r *http.Request) (*Caller, error) {
-	p := &presented{realm: realm.From(r.Context())}
+	p := &presented{request: r, realm: realm.From(r.Context())}
 	if r.Method == http.MethodPost {
 		var err error
 		if p.params, err = readForm(w, r); err != nil {
 			return nil, Elsewhere(err)
 		}
 	}
-	who, err := s.known(r, p)
+	who, err := s.known(p)
 	if err != nil {
 		return nil, Elsewhere(err)
 	}
@@ -42,8 +42,8 @@ func (s *Server) Authenticate(w http.ResponseWriter, r *http.Request) (*Caller, 
 // AuthenticateBasic is Authenticate for endpoints that are posted something else
 // than a form: the credentials are in the Authorization header.
 func (s *Server) AuthenticateBasic(r *http.Request) (*Caller, error) {
-	p := &presented{realm: realm.From(r.Context())}
-	who, err := s.known(r, p)
+	p := &presented{request: r, realm: realm.From(r.Context())}
+	who, err := s.known(p)
 	if err != nil {
 		return nil, Elsewhere(err)
 	}

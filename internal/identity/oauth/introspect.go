@@ -123,7 +123,7 @@ func (s *Server) detailsOf(ctx context.Context, t *token.Token) (string, error) 
 
 func describeToken(rl *realm.Realm, t *token.Token, details string) []byte {
 	b := append(make([]byte, 0, 512), `{"active":true,"token_type":"`...)
-	b = append(append(b, tokenType(t)...), `","scope":"`...)
+	b = append(append(b, tokenType(t.Bound)...), `","scope":"`...)
 	b = append(append(b, strings.Join(t.Scopes, " ")...), '"')
 	b = member(b, "client_id", t.Client)
 	b = member(b, "sub", t.Subject)

@@ -18,9 +18,7 @@ import (
 
 // asking is a token request on its way through the phases.
 type asking struct {
-	request   *http.Request
-	realm     *realm.Realm
-	params    web.Params
+	presented
 	caller    caller
 	bound     token.Binding // what access tokens will be bound to
 	resources []string      // asked for by this request, each allowed for the client
@@ -84,10 +82,10 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	a := &asking{request: r, realm: realm.From(r.Context()), params: params}
+	a := &asking{presented: presented{request: r, realm: realm.From(r.Context()), params: params}}
 
 	// 1. Who asks?
-	if a.caller, err = s.authenticate(r, a.realm, params); err != nil {
+	if a.caller, err = s.known(&a.presented); err != nil {
 		return err
 	}
 	// 2. May it ask in this way, and what will its tokens be bound to?
@@ -123,7 +121,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 	}
 	room := s.room()
 	defer s.rooms.Put(room)
-	return writeJSON(w, appendTokens(room[:0], p, issued))
+	return writeJSON(w, a.appendTokens(room[:0], p, issued))
 }
 
 // readForm reads the body of a request whose parameters belong nowhere else:
@@ -186,9 +184,14 @@ func (s *Server) issueWith(a *asking, p proved, more ...token.Claim) (token.Issu
 }
 
 // appendTokens is the body of RFC 6749, section 5.1.
-func appendTokens(b []byte, p proved, issued token.Issued) []byte {
+func (a *asking) appendTokens(b []byte, p proved, issued token.Issued) []byte {
 	b = append(append(append(b, `{"access_token":"`...), issued.Access...), `","token_type":"`...)
-	b = append(append(b, tokenType(issued.Token)...), `","expires_in":`...)
+	if p.assertion != nil {
+		b = append(b, "N_A"...) // what is no access token is presented under no scheme (RFC 8693, section 2.2.1)
+	} else {
+		b = append(b, tokenType(a.bound)...)
+	}
+	b = append(b, `","expires_in":`...)
 	b = strconv.AppendInt(b, int64(issued.Expires/time.Second), 10)
 	if issued.ID != "" {
 		b = append(append(append(b, `,"id_token":"`...), issued.ID...), '"')
@@ -212,14 +215,10 @@ func appendTokens(b []byte, p proved, issued token.Issued) []byte {
 	return append(b, `"}`...)
 }
 
-// tokenType is the scheme under which a token is presented (RFC 6749, section
-// 7.1; RFC 9449, section 5). A certificate changes nothing about it. What is no
-// access token is presented under none (RFC 8693, section 2.2.1).
-func tokenType(t *token.Token) string {
-	if t == nil {
-		return "N_A"
-	}
-	if t.Bound.JKT != "" {
+// tokenType is the scheme under which a token is presented that is bound so (RFC
+// 6749, section 7.1; RFC 9449, section 5). A certificate changes nothing about it.
+func tokenType(bound token.Binding) string {
+	if bound.JKT != "" {
 		return "DPoP"
 	}
 	return "Bearer"

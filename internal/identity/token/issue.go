@@ -40,13 +40,13 @@ func (g *Gate) Issue(ctx context.Context, by audit.Actor, q Request) (Issued, er
 	if err != nil {
 		return Issued{}, err
 	}
-	access, err := g.mint(ctx, p, t, q.DetailsAt)
+	access, err := g.mint(ctx, p, &t, q.DetailsAt)
 	if err != nil {
 		return Issued{}, err
 	}
-	issued := Issued{Access: access, Token: t, Expires: t.Expires.Sub(t.Issued)}
+	issued := Issued{Access: access, Expires: t.Expires.Sub(t.Issued)}
 	if q.ID != nil {
-		if issued.ID, err = g.mintID(ctx, p, t, access, *q.ID); err != nil {
+		if issued.ID, err = g.mintID(ctx, p, &t, access, *q.ID); err != nil {
 			return Issued{}, err
 		}
 	}
@@ -82,14 +82,18 @@ type link struct {
 // itself, and notes the earliest end.
 func (g *Gate) pass(ctx context.Context, gr *grant.Grant) (*passed, error) {
 	p := &passed{now: g.db.Now(), grant: gr, until: gr.Expires}
-	for _, check := range []func(context.Context, *passed) error{
-		g.realmAlive, g.clientAlive, g.principalAlive, g.sessionAlive, g.credentialAlive, g.actorAlive, g.parentAlive, g.consentAlive, g.grantAlive,
-	} {
-		if err := check(ctx, p); err != nil {
+	for _, check := range checks {
+		if err := check(g, ctx, p); err != nil {
 			return nil, refusal(err)
 		}
 	}
 	return p, nil
+}
+
+// checks are what a grant hangs on, and last the grant itself.
+var checks = [...]func(*Gate, context.Context, *passed) error{
+	(*Gate).realmAlive, (*Gate).clientAlive, (*Gate).principalAlive, (*Gate).sessionAlive, (*Gate).credentialAlive,
+	(*Gate).actorAlive, (*Gate).parentAlive, (*Gate).consentAlive, (*Gate).grantAlive,
 }
 
 func (g *Gate) realmAlive(ctx context.Context, p *passed) (err error) {
@@ -341,27 +345,27 @@ func (p *passed) mayReach(audience string) bool {
 }
 
 // compose decides what the access token says.
-func (g *Gate) compose(ctx context.Context, p *passed, q Request, minted audit.Position) (*Token, error) {
+func (g *Gate) compose(ctx context.Context, p *passed, q Request, minted audit.Position) (t Token, err error) {
 	subject, err := g.Subject(ctx, p.grant.Realm, p.client, p.grant.Principal)
 	if err != nil {
-		return nil, err
+		return t, err
 	}
 	actors, err := g.actorsFor(ctx, p)
 	if err != nil {
-		return nil, err
+		return t, err
 	}
 	p.bound(q.Until)
 	var jti [16]byte
 	rand.Read(jti[:])
 	// Whole seconds, as the claims have them; the end is rounded down.
 	issued := p.now.Truncate(time.Second)
-	t := &Token{Realm: p.grant.Realm, ID: base64.RawURLEncoding.EncodeToString(jti[:]), Subject: subject, Principal: p.grant.Principal,
+	t = Token{Realm: p.grant.Realm, ID: base64.RawURLEncoding.EncodeToString(jti[:]), Subject: subject, Principal: p.grant.Principal,
 		Client: p.client.ID, Grant: p.grant.ID, Scopes: q.Scopes, Audience: q.Audience, Actors: actors, Issued: issued,
 		Expires: p.end(p.now.Add(life(p.realm.Settings.AccessTokenTTL, p.client.AccessTokenLife()))),
 		Bound:   q.Bound, Details: Details{Text: q.Details},
 		ACR: p.grant.ACR, AMR: p.grant.AMR, AuthTime: p.grant.AuthTime, Status: p.grant.Status, Minted: minted}
 	if !p.now.Before(t.Expires) {
-		return nil, refusal(dead("it ends within the second"))
+		return t, refusal(dead("it ends within the second"))
 	}
 	return t, nil
 }

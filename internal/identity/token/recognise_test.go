@@ -135,8 +135,8 @@ func TestARevokedKeyVerifiesNothing(t *testing.T) {
 	run(t, func(t *testing.T, n *node) {
 		c := n.mustClient(t, dbtest.Realm)
 		i := n.mustIssue(t, ask(n.mustStanding(t, c)))
-		n.mustKnow(t, dbtest.Realm, i.Access, true)
-		must(t, n.Ring.Revoke(t.Context(), by, dbtest.Realm, i.Token.Key, "stolen"))
+		says := n.mustKnow(t, dbtest.Realm, i.Access, true)
+		must(t, n.Ring.Revoke(t.Context(), by, dbtest.Realm, says.Key, "stolen"))
 		n.mustKnow(t, dbtest.Realm, i.Access, false)
 		n.mustKnow(t, dbtest.Realm, n.mustIssue(t, ask(n.mustStanding(t, c))).Access, true)
 
@@ -155,10 +155,11 @@ func TestOneTokenOfAStandingGrantDiesAlone(t *testing.T) {
 		for _, c := range []*client.Client{n.mustClient(t, dbtest.Realm), n.mustClient(t, dbtest.Realm, opaque)} {
 			g := n.mustStanding(t, c)
 			one, two := n.mustIssue(t, ask(g)), n.mustIssue(t, ask(g))
-			must(t, n.grants.RevokeToken(ctx, by, dbtest.Realm, c.ID, one.Token.ID, one.Token.Expires))
+			says := n.mustKnow(t, dbtest.Realm, one.Access, true)
+			must(t, n.grants.RevokeToken(ctx, by, dbtest.Realm, c.ID, says.ID, says.Expires))
 			n.mustKnow(t, dbtest.Realm, one.Access, false)
 			n.mustKnow(t, dbtest.Realm, two.Access, true)
-			must(t, n.grants.RevokeToken(ctx, by, dbtest.Realm, c.ID, one.Token.ID, one.Token.Expires))
+			must(t, n.grants.RevokeToken(ctx, by, dbtest.Realm, c.ID, says.ID, says.Expires))
 
 			must(t, n.grants.Revoke(ctx, by, dbtest.Realm, g.ID, "test"))
 			n.mustKnow(t, dbtest.Realm, two.Access, false)
@@ -188,7 +189,7 @@ func TestNoTokenIsTakenForAnother(t *testing.T) {
 		}
 		key, err := n.Ring.Signer(ctx, dbtest.Realm, "ES256")
 		must(t, err)
-		payload := appendClaims(nil, "https://id.example.com/realms/test", i.Token)
+		payload := appendClaims(nil, "https://id.example.com/realms/test", n.mustKnow(t, dbtest.Realm, i.Access, true))
 		for _, typ := range []string{"JWT", "logout+jwt", "dpop+jwt", "statuslist+jwt", "revocation-head+jwt", "token-introspection+jwt", "secevent+jwt", ""} {
 			signed, err := jose.Sign(key, typ, payload)
 			must(t, err)

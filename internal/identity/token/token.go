@@ -126,7 +126,6 @@ type Claim struct {
 type Issued struct {
 	Access  string // the access token
 	ID      string // the ID token, empty unless asked for
-	Token   *Token // what the access token says
 	Expires time.Duration
 }
 
