@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/pprof"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -38,7 +40,8 @@ var (
 type meters struct {
 	set   *metrics.Set
 	jobs  *job.Queue
-	known sync.Map // of seen to *meter: making a name costs more than counting
+	mu    sync.Mutex                      // held while known is replaced
+	known atomic.Pointer[map[seen]*meter] // making a name costs more than counting
 }
 
 // seen is a kind of answer: route (nil for none) and status.
@@ -54,6 +57,7 @@ type meter struct {
 
 func newMeters(log *audit.Log, jobs *job.Queue, decisions *journal.Journal) *meters {
 	m := &meters{set: metrics.NewSet(), jobs: jobs}
+	m.known.Store(&map[seen]*meter{})
 	m.set.NewGauge("cardea_log_position", func() float64 { return float64(log.Applied().Seq) })
 	m.set.NewGauge("cardea_log_epoch", func() float64 { return float64(log.Applied().Epoch) })
 	m.set.NewGauge("cardea_decisions_total", func() float64 { return float64(decisions.Written()) })
@@ -70,20 +74,31 @@ func newMeters(log *audit.Log, jobs *job.Queue, decisions *journal.Journal) *met
 // observe counts a finished request.
 func (m *meters) observe(s web.Summary) {
 	kind := seen{s.Route, s.Status}
-	v, ok := m.known.Load(kind)
-	if !ok {
-		route := "none"
-		if s.Route != nil {
-			route = s.Route.Path
-		}
-		v, _ = m.known.LoadOrStore(kind, &meter{
-			m.set.GetOrCreateCounter(fmt.Sprintf("cardea_requests_total{route=%q,status=\"%d\"}", route, s.Status)),
-			m.set.GetOrCreatePrometheusHistogramExt(fmt.Sprintf("cardea_request_seconds{route=%q}", route), requestSeconds),
-		})
+	of := (*m.known.Load())[kind]
+	if of == nil {
+		of = m.meet(kind)
 	}
-	of := v.(*meter)
 	of.requests.Inc()
 	of.took.Update(s.Took.Seconds())
+}
+
+// meet makes the meter of a kind of answer. There are a few hundred at most, so
+// that whoever counts reads a map that nobody changes.
+func (m *meters) meet(kind seen) *meter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	route := "none"
+	if kind.route != nil {
+		route = kind.route.Path
+	}
+	of := &meter{
+		m.set.GetOrCreateCounter(fmt.Sprintf("cardea_requests_total{route=%q,status=\"%d\"}", route, kind.status)),
+		m.set.GetOrCreatePrometheusHistogramExt(fmt.Sprintf("cardea_request_seconds{route=%q}", route), requestSeconds),
+	}
+	known := maps.Clone(*m.known.Load())
+	known[kind] = of
+	m.known.Store(&known)
+	return of
 }
 
 // attempted counts an attempt at a job.
