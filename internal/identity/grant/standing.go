@@ -65,11 +65,14 @@ func (s *Store) stand(ctx context.Context, by audit.Actor, c *client.Client, key
 		if err != nil {
 			return nil, err
 		}
-		gone, err := s.Status.Killed(ctx, c.Realm, cached.Status)
+		gone, open, err := s.Status.look(ctx, c.Realm, cached.Status)
 		if err != nil {
 			return nil, err
 		}
 		if !gone && cached.Follows(c) && cached.Era == who.Era && cached.ActorEra == acting.Era {
+			if open {
+				return cached, nil
+			}
 			g, err := s.Current(ctx, cached)
 			if !fault.Is(err, fault.Forbidden) {
 				return g, err

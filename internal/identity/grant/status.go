@@ -179,6 +179,18 @@ func (d *dead) bit(b audit.Bit) bool {
 	return l == nil || l.Get(b.Index)
 }
 
+// look is Killed and Open at once.
+func (s *Status) look(ctx context.Context, realmName string, bit audit.Bit) (killed, open bool, err error) {
+	d, err := s.realm(ctx, realmName)
+	if err != nil {
+		return true, false, err
+	}
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	l := d.lists[bit.List]
+	return l != nil && l.Get(bit.Index), l != nil && !l.closed, nil
+}
+
 // Open reports whether a list still gives out indexes. A grant on a list that
 // does not moves to another one before a token is issued under it.
 func (s *Status) Open(ctx context.Context, realmName, list string) (bool, error) {
