@@ -144,10 +144,10 @@ func (c *Client) Rules(rl *realm.Realm) Rules {
 }
 
 // Contradiction says how the client's settings contradict the rules that hold
-// for it today, or "". One that contradicts them is let in nowhere: its realm's
+// for it today (see [Client.Rules]), or "". One that contradicts them is let in nowhere: its realm's
 // rules may have changed since they were saved.
-func (c *Client) Contradiction(rl *realm.Realm) string {
-	found := c.contradictions(c.Rules(rl))
+func (c *Client) Contradiction(rules Rules) string {
+	found := c.contradictions(rules)
 	if len(found) == 0 {
 		return ""
 	}
@@ -259,7 +259,7 @@ func FitRealm(tx *db.Tx, before, after *realm.Realm) error {
 			return err
 		}
 		for _, c := range page {
-			if why := c.Contradiction(after); why != "" && len(misfits) < maxMisfits {
+			if why := c.Contradiction(c.Rules(after)); why != "" && len(misfits) < maxMisfits {
 				misfits = append(misfits, c.ID+": "+why)
 			} else if c.Profile != "" && !c.BuiltIn && !c.Profile.rules().covers(Profile(after.Settings.Profile).rules()) && len(misfits) < maxMisfits {
 				misfits = append(misfits, c.ID+": profile is "+string(c.Profile))

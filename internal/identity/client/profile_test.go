@@ -84,11 +84,11 @@ func TestProfilesAreNotContradicted(t *testing.T) {
 		// The same client in a realm with the profile is let in nowhere.
 		s.Profile = ""
 		c, rl := &Client{Settings: s}, &realm.Realm{Settings: realm.Settings{Profile: "fapi2"}}
-		if why := c.Contradiction(rl); (why == "") != (v.fields == nil) {
+		if why := c.Contradiction(c.Rules(rl)); (why == "") != (v.fields == nil) {
 			t.Errorf("%v in a realm: %q", v.fields, why)
 		}
 		c.BuiltIn = true
-		if why := c.Contradiction(rl); why != "" {
+		if why := c.Contradiction(c.Rules(rl)); why != "" {
 			t.Errorf("made with the realm: %q", why)
 		}
 	}

@@ -5,26 +5,21 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/jose"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web"
 )
 
-// requiresBinding reports whether the client may only have tokens that are
-// bound to a key or a certificate.
-func requiresBinding(rl *realm.Realm, c *client.Client) bool { return c.Rules(rl).Bound }
-
 // binding finds out what the tokens of a request will be bound to: the key of
 // its DPoP proof, if it brings one, and the certificate of its connection, if
 // the client is registered for that. A request without either costs a look at
 // its headers.
-func (s *Server) binding(w http.ResponseWriter, r *http.Request, rl *realm.Realm, c *client.Client) (token.Binding, error) {
+func (s *Server) binding(w http.ResponseWriter, r *http.Request, rl *realm.Realm, c caller) (token.Binding, error) {
 	var b token.Binding
 	if lines := r.Header[headerDPoP]; len(lines) > 0 {
 		var err error
-		if b.JKT, err = s.proveKey(w, r, rl, c, lines); err != nil {
+		if b.JKT, err = s.proveKey(w, r, rl, c.Client, lines); err != nil {
 			return b, err
 		}
 	} else if c.DPoPBoundAccessTokens {
@@ -40,7 +35,7 @@ func (s *Server) binding(w http.ResponseWriter, r *http.Request, rl *realm.Realm
 		}
 		b.X5T = jose.CertificateThumbprint(cert[0])
 	}
-	if b == (token.Binding{}) && requiresBinding(rl, c) {
+	if b == (token.Binding{}) && c.rules.Bound {
 		return b, badRequest("the client may only have tokens that are bound to a key or a certificate")
 	}
 	return b, nil

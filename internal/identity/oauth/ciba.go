@@ -35,7 +35,7 @@ func (s *Server) backchannelAuthentication(w http.ResponseWriter, r *http.Reques
 	if c.DeliveryMode == client.Push {
 		// This is the only request of the client, so it is here that it shows what
 		// its tokens will be bound to.
-		bound, err := s.binding(w, r, a.realm, c.Client)
+		bound, err := s.binding(w, r, a.realm, c)
 		if err != nil {
 			return err
 		}

@@ -105,14 +105,15 @@ func pushedError(kept approval.Secrets, code, description string) []byte {
 // the grant and its refresh token are those of the first one.
 func (s *Server) pushedTokens(ctx context.Context, rl *realm.Realm, c *client.Client, r *approval.Request, kept approval.Secrets) ([]byte, error) {
 	bound := token.Binding{JKT: r.JKT, X5T: r.X5T}
-	if bound == (token.Binding{}) && requiresBinding(rl, c) {
+	rules := c.Rules(rl)
+	if bound == (token.Binding{}) && rules.Bound {
 		return nil, badGrant("the client may only have tokens that are bound to a key or a certificate, and showed none")
 	}
 	nobody, err := http.NewRequestWithContext(ctx, http.MethodPost, "/", nil)
 	if err != nil {
 		return nil, err
 	}
-	a := &asking{presented: presented{request: nobody, realm: rl}, caller: caller{Client: c, instance: r.Instance}, bound: bound}
+	a := &asking{presented: presented{request: nobody, realm: rl}, caller: caller{Client: c, rules: rules, instance: r.Instance}, bound: bound}
 	p, err := s.pushedGrant(a, r, kept)
 	if err != nil {
 		return nil, err

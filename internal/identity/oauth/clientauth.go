@@ -15,7 +15,8 @@ import (
 // caller is a client that has proved who it is.
 type caller struct {
 	*client.Client
-	credential string // id of the credential it used; "" for a public client
+	rules      client.Rules // that hold for it
+	credential string       // id of the credential it used; "" for a public client
 	method     *clientAuth
 	instance   string // thumbprint of the key of the instance that proved itself, if one is attested
 }
@@ -111,7 +112,8 @@ func (s *Server) identify(p *presented) (caller, error) {
 		return caller{}, err
 	}
 	web.Note(r.Context(), "client", c.ID)
-	if why := c.Contradiction(rl); why != "" {
+	rules := c.Rules(rl)
+	if why := c.Contradiction(rules); why != "" {
 		return caller{}, s.badClient(p, "the client's settings contradict its profile: "+why)
 	}
 	if certified := byCertificate(c); certified != nil && method.method == client.None {
@@ -124,7 +126,7 @@ func (s *Server) identify(p *presented) (caller, error) {
 	if err != nil {
 		return caller{}, err
 	}
-	return caller{c, credential, method, p.instance}, nil
+	return caller{c, rules, credential, method, p.instance}, nil
 }
 
 // method picks the one method the request uses.

@@ -93,14 +93,14 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if a.bound, err = s.binding(w, r, a.realm, a.caller.Client); err != nil {
+	if a.bound, err = s.binding(w, r, a.realm, a.caller); err != nil {
 		return err
 	}
 	// 3. May it ask for these resources, and for this in detail?
 	if a.resources, err = a.readResources(); err != nil {
 		return err
 	}
-	if len(a.resources) == 0 && a.rules().Resource && !named[params.Get("grant_type")] {
+	if len(a.resources) == 0 && a.caller.rules.Resource && !named[params.Get("grant_type")] {
 		return errNoResource()
 	}
 	if a.details, err = s.readDetails(r.Context(), a.realm, a.caller.Client, params); err != nil {

@@ -358,7 +358,7 @@ func (g *Gate) compose(ctx context.Context, p *passed, q Request, minted audit.P
 	var jti [16]byte
 	rand.Read(jti[:])
 	// Whole seconds, as the claims have them; the end is rounded down.
-	issued := p.now.Truncate(time.Second)
+	issued := second(p.now)
 	t = Token{Realm: p.grant.Realm, ID: base64.RawURLEncoding.EncodeToString(jti[:]), Subject: subject, Principal: p.grant.Principal,
 		Client: p.client.ID, Grant: p.grant.ID, Scopes: q.Scopes, Audience: q.Audience, Actors: actors, Issued: issued,
 		Expires: p.end(p.now.Add(life(p.realm.Settings.AccessTokenTTL, p.client.AccessTokenLife()))),
@@ -376,8 +376,12 @@ func (p *passed) end(wanted time.Time) time.Time {
 	if !p.until.IsZero() && p.until.Before(wanted) {
 		wanted = p.until
 	}
-	return wanted.Truncate(time.Second)
+	return second(wanted)
 }
+
+// second is t without the fraction of its second, which Truncate would find by
+// dividing all of it.
+func second(t time.Time) time.Time { return t.Add(-time.Duration(t.Nanosecond())) }
 
 func dead(why string) error {
 	return fault.New(fault.Forbidden, "grant_dead", "the grant is dead: %s", why)
