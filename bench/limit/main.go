@@ -37,12 +37,15 @@ type limit struct {
 	key                        *ecdsa.PrivateKey
 	box                        cipher.AEAD
 	active                     map[string][]byte
-	insert                     func(hashes ...[]byte) error // in one commit
+	insert                     func(rows ...row) error // in one commit
 	logMu                      sync.Mutex
 	payload, logLine, logBytes []byte
 	digest                     [32]byte // with its signature, for the one proof there is
 	proof                      []byte
 }
+
+// row is what an insert writes.
+type row struct{ hash, kept []byte }
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "address")
@@ -117,8 +120,9 @@ func main() {
 	}))
 	http.HandleFunc("POST /passkey", l.logged(func(w http.ResponseWriter, r *http.Request) {
 		right := r.ParseForm() == nil && ecdsa.VerifyASN1(&l.key.PublicKey, l.digest[:], l.proof)
-		// That the challenge was used, the passkey's counter, the session, its event.
-		w.Header().Set("Set-Cookie", "__Host-session="+l.store("cds_", "challenge", "counter", "event")+"; Path=/; Secure; HttpOnly; SameSite=Lax")
+		// That the challenge was used, the passkey's counter, the session, and its event: of a
+		// session and an event as many bytes as Cardea's have.
+		w.Header().Set("Set-Cookie", "__Host-session="+l.store("cds_", nil, nil, make([]byte, 330), make([]byte, 385))+"; Path=/; Secure; HttpOnly; SameSite=Lax")
 		w.Header().Set("Location", "/"+strconv.FormatBool(right))
 		w.WriteHeader(http.StatusSeeOther)
 	}))
@@ -172,12 +176,15 @@ func (l *limit) seal() string {
 
 // store makes a secret and returns once its hash is on disk, with a row for each
 // of what else is kept by the same commit.
-func (l *limit) store(prefix string, more ...string) string {
+func (l *limit) store(prefix string, kept ...[]byte) string {
 	token := prefix + rand.Text() + rand.Text()
-	var rows [][]byte
-	for _, kind := range append(more, "") {
-		hash := sha256.Sum256([]byte(token + kind))
-		rows = append(rows, hash[:])
+	if len(kept) == 0 {
+		kept = [][]byte{nil}
+	}
+	rows := make([]row, len(kept))
+	for i, k := range kept {
+		hash := sha256.Sum256([]byte(token + strconv.Itoa(i)))
+		rows[i] = row{hash[:], k}
 	}
 	if err := l.insert(rows...); err != nil {
 		panic(err)
@@ -207,21 +214,21 @@ func (l *limit) writeLog() {
 
 // open gives the cheapest durable insert: PostgreSQL as it is, or SQLite with
 // synchronous=FULL and one commit for all who wait.
-func open(url string) (func(...[]byte) error, error) {
-	const table, insert = `CREATE TABLE IF NOT EXISTS tokens (hash BYTEA PRIMARY KEY, at BIGINT)`, `INSERT INTO tokens VALUES ($1, 1)`
+func open(url string) (func(...row) error, error) {
+	const table, insert = `CREATE TABLE IF NOT EXISTS tokens (hash BYTEA PRIMARY KEY, at BIGINT, kept BYTEA)`, `INSERT INTO tokens VALUES ($1, 1, $2)`
 	if strings.HasPrefix(url, "postgres") {
 		pool, err := pgxpool.New(context.Background(), url)
 		if err == nil {
 			_, err = pool.Exec(context.Background(), table)
 		}
-		return func(hashes ...[]byte) error {
-			if len(hashes) == 1 {
-				_, err := pool.Exec(context.Background(), insert, hashes[0])
+		return func(rows ...row) error {
+			if len(rows) == 1 {
+				_, err := pool.Exec(context.Background(), insert, rows[0].hash, rows[0].kept)
 				return err
 			}
 			var batch pgx.Batch // without a BEGIN it is one transaction all the same
-			for _, hash := range hashes {
-				batch.Queue(insert, hash)
+			for _, r := range rows {
+				batch.Queue(insert, r.hash, r.kept)
 			}
 			return pool.SendBatch(context.Background(), &batch).Close()
 		}, err
@@ -231,8 +238,8 @@ func open(url string) (func(...[]byte) error, error) {
 		_, err = d.Exec(table)
 	}
 	type wait = struct {
-		hashes [][]byte
-		done   chan error
+		rows []row
+		done chan error
 	}
 	queue := make(chan wait, 1024)
 	go func() {
@@ -243,8 +250,8 @@ func open(url string) (func(...[]byte) error, error) {
 			}
 			tx, _ := d.Begin()
 			for _, w := range batch {
-				for _, hash := range w.hashes {
-					_, _ = tx.Exec(insert, hash)
+				for _, r := range w.rows {
+					_, _ = tx.Exec(insert, r.hash, r.kept)
 				}
 			}
 			err := tx.Commit()
@@ -253,5 +260,5 @@ func open(url string) (func(...[]byte) error, error) {
 			}
 		}
 	}()
-	return func(hashes ...[]byte) error { w := wait{hashes, make(chan error, 1)}; queue <- w; return <-w.done }, err
+	return func(rows ...row) error { w := wait{rows, make(chan error, 1)}; queue <- w; return <-w.done }, err
 }
