@@ -80,7 +80,7 @@ func installed(ctx context.Context, w io.Writer, o options, dir, database string
 			return nil, err
 		}
 	}
-	server, err := live.Install(ctx, live.Options{Binary: o.binary, Dir: dir, Database: database, Env: []string{"CARDEA_TRUSTED_PROXIES=127.0.0.1"}})
+	server, err := live.Install(ctx, live.Options{Binary: o.binary, Dir: dir, Database: database, Env: environment})
 	if err != nil {
 		return nil, err
 	}

@@ -25,12 +25,10 @@ var (
 	formToken = regexp.MustCompile(`data-options="[^>]*>\s*<input type="hidden" name="form" value="([^"]*)"`)
 )
 
-// maxHolders bounds them: operators are held to a rate at which they make people.
-const maxHolders = 32
-
-// holders makes some, for many people sign in and not one.
+// holders makes one for each connection: people sign in beside each other, not one
+// of them twice at once.
 func holders(ctx context.Context, s *live.Server, n int) (all []holder, err error) {
-	for i := range min(n, maxHolders) {
+	for i := range n {
 		login, password := fmt.Sprintf("passkey%d@example.com", i), "turquoise walrus on a bicycle"
 		if err := s.NewPerson(ctx, login, password); err != nil {
 			return nil, err
