@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/fault"
@@ -47,6 +48,20 @@ func (tx *Tx) Context() context.Context { return tx.ctx }
 
 // Engine says what runs underneath, for the few queries whose plan must differ.
 func (tx *Tx) Engine() Engine { return tx.kind }
+
+// ForEach goes behind FROM … CROSS JOIN, at the end of a SELECT's conditions: for each
+// row on its left, what a condition finds in a table, "name alias", by an index. In
+// this order only: of tables that nobody has looked at yet PostgreSQL takes reading
+// all there is for as cheap as looking one row up. SQLite keeps to the order of a
+// CROSS JOIN; PostgreSQL to that of what it cannot merge, as what has an OFFSET. For
+// that, too, an EXISTS in a condition ends in LIMIT 1 OFFSET 0.
+func (tx *Tx) ForEach(table, columns, condition string) string {
+	if tx.kind == SQLite {
+		return table + " WHERE " + condition
+	}
+	_, alias, _ := strings.Cut(table, " ")
+	return "LATERAL (SELECT " + columns + " FROM " + table + " WHERE " + condition + " OFFSET 0) " + alias
+}
 
 // ReadCommitted reports whether each statement sees what was committed before
 // it began, so that what is read under a lock is as new as the lock. On SQLite,

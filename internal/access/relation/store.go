@@ -87,48 +87,45 @@ type nesting struct {
 	kinds        bool // some of it is of the types that were asked about
 }
 
+// ways is the beginning of a statement that goes upward: by which relations. As rows
+// and not as two words they can be nothing but the last of what is looked up in the
+// primary key: PostgreSQL would read all roles of a subject to find the two, or the
+// index of what is inside.
+const ways = `ways (name) AS (VALUES ('member'), ('parent'))`
+
 // askAbove measures what an entity is inside of: how many, how deep, and whether
 // it is itself among it, or anything of some types.
 func askAbove(tx *db.Tx, e graph.Entity, types []string) *db.Answer[nesting] {
-	text, args := aboveText(tx, e, types)
-	return db.Ask(tx, func(r db.Row) (n nesting, err error) {
-		return n, r.Scan(&n.count, &n.depth, &n.loops, &n.kinds)
-	}, text, args...)
-}
-
-// CROSS JOIN, as below, is for SQLite: see betweenText.
-func aboveText(tx *db.Tx, e graph.Entity, types []string) (text string, args []any) {
-	args = []any{tx.Realm, e.Type, []byte(e.ID), graph.MaxDepth}
+	args := []any{tx.Realm, e.Type, []byte(e.ID), graph.MaxDepth}
 	kinds := "0 = 1"
 	if len(types) > 0 {
 		kinds = "COALESCE(MAX(CASE WHEN type IN (" + listOf(&args, types) + ") THEN 1 ELSE 0 END), 0) = 1"
 	}
-	return `WITH RECURSIVE up (type, id, depth) AS (
-			SELECT object_type, object_id, 1 FROM access_relations WHERE realm = $1 AND subject_type = $2 AND subject_id = $3 AND relation IN ('member', 'parent')
+	return db.Ask(tx, func(r db.Row) (n nesting, err error) {
+		return n, r.Scan(&n.count, &n.depth, &n.loops, &n.kinds)
+	}, `WITH RECURSIVE `+ways+`, up (type, id, depth) AS (
+			SELECT r.object_type, r.object_id, 1 FROM ways CROSS JOIN `+tx.ForEach("access_relations r", "r.object_type, r.object_id",
+		`r.realm = $1 AND r.subject_type = $2 AND r.subject_id = $3 AND r.relation = ways.name`)+`
 			UNION
-			SELECT r.object_type, r.object_id, up.depth + 1 FROM up CROSS JOIN access_relations r
-			WHERE r.realm = $1 AND r.subject_type = up.type AND r.subject_id = up.id AND r.relation IN ('member', 'parent') AND up.depth <= $4
-		) SELECT (SELECT COUNT(*) FROM (SELECT DISTINCT type, id FROM up) every_one), COALESCE(MAX(depth), 0), COALESCE(MAX(CASE WHEN type = $2 AND id = $3 THEN 1 ELSE 0 END), 0) = 1, ` + kinds + ` FROM up`, args
+			SELECT r.object_type, r.object_id, up.depth + 1 FROM up CROSS JOIN ways CROSS JOIN `+tx.ForEach("access_relations r", "r.object_type, r.object_id",
+		`r.realm = $1 AND r.subject_type = up.type AND r.subject_id = up.id AND r.relation = ways.name AND up.depth <= $4`)+`
+		) SELECT (SELECT COUNT(*) FROM (SELECT DISTINCT type, id FROM up) every_one), COALESCE(MAX(depth), 0), COALESCE(MAX(CASE WHEN type = $2 AND id = $3 THEN 1 ELSE 0 END), 0) = 1, `+kinds+` FROM up`, args...)
 }
 
-// askBelow measures how many levels are inside an entity.
+// hasInside is true of relations r whose subject has something inside.
+const hasInside = `EXISTS (SELECT i.realm FROM access_relations i WHERE i.realm = $1 AND i.object_type = r.subject_type AND i.object_id = r.subject_id AND i.relation IN ('member', 'parent') LIMIT 1 OFFSET 0)`
+
+// askBelow measures how many levels are inside an entity. All on a level but those
+// that have something inside count alike, so one of them is enough: a group of a
+// million people is one level, not a million rows.
 func askBelow(tx *db.Tx, e graph.Entity) *db.Answer[int64] {
-	text, args := belowText(tx, e)
-	return db.Ask(tx, db.Scalar[int64], text, args...)
-}
-
-func belowText(tx *db.Tx, e graph.Entity) (text string, args []any) {
-	// All on a level but those that have something inside count alike, so one of
-	// them is enough: a group of a million people is one level, not a million rows.
-	return `WITH RECURSIVE down (type, id, depth) AS (
-			SELECT subject_type, subject_id, 1 FROM access_relations r WHERE r.realm = $1 AND r.object_type = $2 AND r.object_id = $3 AND r.relation IN ('member', 'parent')
-			AND EXISTS (SELECT i.realm FROM access_relations i WHERE i.realm = $1 AND i.object_type = r.subject_type AND i.object_id = r.subject_id AND i.relation IN ('member', 'parent'))
+	return db.Ask(tx, db.Scalar[int64], `WITH RECURSIVE down (type, id, depth) AS (
+			SELECT subject_type, subject_id, 1 FROM access_relations r WHERE r.realm = $1 AND r.object_type = $2 AND r.object_id = $3 AND r.relation IN ('member', 'parent') AND `+hasInside+`
 			UNION
-			SELECT r.subject_type, r.subject_id, down.depth + 1 FROM down CROSS JOIN access_relations r
-			WHERE r.realm = $1 AND r.object_type = down.type AND r.object_id = down.id AND r.relation IN ('member', 'parent') AND down.depth <= $4
-			AND EXISTS (SELECT i.realm FROM access_relations i WHERE i.realm = $1 AND i.object_type = r.subject_type AND i.object_id = r.subject_id AND i.relation IN ('member', 'parent'))
+			SELECT r.subject_type, r.subject_id, down.depth + 1 FROM down CROSS JOIN `+tx.ForEach("access_relations r", "r.subject_type, r.subject_id",
+		`r.realm = $1 AND r.object_type = down.type AND r.object_id = down.id AND r.relation IN ('member', 'parent') AND down.depth <= $4 AND `+hasInside)+`
 		) SELECT COALESCE((SELECT MAX(depth) FROM down), 0) + CASE WHEN EXISTS (SELECT realm FROM access_relations WHERE realm = $1 AND object_type = $2 AND object_id = $3 AND relation IN ('member', 'parent')) THEN 1 ELSE 0 END`,
-		[]any{tx.Realm, e.Type, []byte(e.ID), graph.MaxDepth}
+		tx.Realm, e.Type, []byte(e.ID), graph.MaxDepth)
 }
 
 // aboveOf reads what an entity is inside of, as far as it is of some types.
@@ -139,11 +136,12 @@ func aboveOf(tx *db.Tx, e graph.Entity, types []string) ([]graph.Entity, error) 
 		err = r.Scan(&e.Type, &id)
 		e.ID = string(id)
 		return e, err
-	}, `WITH RECURSIVE up (type, id) AS (
-			SELECT object_type, object_id FROM access_relations WHERE realm = $1 AND subject_type = $2 AND subject_id = $3 AND relation IN ('member', 'parent')
+	}, `WITH RECURSIVE `+ways+`, up (type, id) AS (
+			SELECT r.object_type, r.object_id FROM ways CROSS JOIN `+tx.ForEach("access_relations r", "r.object_type, r.object_id",
+		`r.realm = $1 AND r.subject_type = $2 AND r.subject_id = $3 AND r.relation = ways.name`)+`
 			UNION
-			SELECT r.object_type, r.object_id FROM up CROSS JOIN access_relations r
-			WHERE r.realm = $1 AND r.subject_type = up.type AND r.subject_id = up.id AND r.relation IN ('member', 'parent')
+			SELECT r.object_type, r.object_id FROM up CROSS JOIN ways CROSS JOIN `+tx.ForEach("access_relations r", "r.object_type, r.object_id",
+		`r.realm = $1 AND r.subject_type = up.type AND r.subject_id = up.id AND r.relation = ways.name`)+`
 		) SELECT type, id FROM up WHERE type IN (`+listOf(&args, types)+`) ORDER BY type, id`, args...)
 }
 
@@ -154,11 +152,10 @@ func anyBelow(tx *db.Tx, e graph.Entity, types []string) (bool, error) {
 	return db.One(tx, db.Scalar[bool], `WITH RECURSIVE down (type, id) AS (
 			SELECT object_type, object_id FROM access_relations WHERE realm = $1 AND object_type = $2 AND object_id = $3 AND relation IN ('member', 'parent')
 			UNION
-			SELECT r.subject_type, r.subject_id FROM down CROSS JOIN access_relations r
-			WHERE r.realm = $1 AND r.object_type = down.type AND r.object_id = down.id AND r.relation IN ('member', 'parent')
-			AND EXISTS (SELECT i.realm FROM access_relations i WHERE i.realm = $1 AND i.object_type = r.subject_type AND i.object_id = r.subject_id AND i.relation IN ('member', 'parent'))
-		) SELECT EXISTS (SELECT r.realm FROM down CROSS JOIN access_relations r
-			WHERE r.realm = $1 AND r.object_type = down.type AND r.object_id = down.id AND r.relation IN ('member', 'parent') AND r.subject_type IN (`+listOf(&args, types)+`))`, args...)
+			SELECT r.subject_type, r.subject_id FROM down CROSS JOIN `+tx.ForEach("access_relations r", "r.subject_type, r.subject_id",
+		`r.realm = $1 AND r.object_type = down.type AND r.object_id = down.id AND r.relation IN ('member', 'parent') AND `+hasInside)+`
+		) SELECT EXISTS (SELECT r.realm FROM down CROSS JOIN `+tx.ForEach("access_relations r", "r.realm",
+		`r.realm = $1 AND r.object_type = down.type AND r.object_id = down.id AND r.relation IN ('member', 'parent') AND r.subject_type IN (`+listOf(&args, types)+`)`)+`)`, args...)
 }
 
 // listOf appends the values to the arguments of a statement and gives their places.

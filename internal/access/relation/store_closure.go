@@ -25,44 +25,30 @@ func upward(tx *db.Tx, sides [3][]graph.Entity) (text string, args []any) {
 		}
 	}
 	// UNION keeps each once, so that it ends also where something were in a circle.
-	return `WITH RECURSIVE seeds (side, type, id) AS (VALUES ` + strings.Join(seeds, ", ") + `), ends (side, type, id) AS (
+	return `WITH RECURSIVE ` + ways + `, seeds (side, type, id) AS (VALUES ` + strings.Join(seeds, ", ") + `), ends (side, type, id) AS (
 		SELECT side, type, id FROM seeds
 		UNION
-		SELECT ends.side, r.object_type, r.object_id FROM ends CROSS JOIN access_relations r
-		WHERE r.realm = $1 AND r.subject_type = ends.type AND r.subject_id = ends.id AND r.relation IN ('member', 'parent')
-	) `, args
+		SELECT ends.side, r.object_type, r.object_id FROM ends CROSS JOIN ways CROSS JOIN ` + tx.ForEach("access_relations r", "r.object_type, r.object_id",
+		`r.realm = $1 AND r.subject_type = ends.type AND r.subject_id = ends.id AND r.relation = ways.name`) + `) `, args
 }
 
-// between reads the ways upward and the roles of the one side on the other. Each
+// between reads what leads upward and the roles of the one side on the other. Each
 // pair of both sides is looked up by the index of objects, so the cost does not
 // grow with how many roles anybody holds.
 func between(tx *db.Tx, sides [3][]graph.Entity) ([]Row, error) {
-	text, args := betweenText(tx, sides)
-	return db.All(tx, scanRow, text, args...)
-}
-
-// CROSS JOIN has SQLite begin with the ends: it would read all facts of the realm
-// otherwise, and look among the ends for each.
-func betweenText(tx *db.Tx, sides [3][]graph.Entity) (text string, args []any) {
-	text, args = upward(tx, sides)
-	return text + `SELECT r.subject_type, r.subject_id, r.relation, r.object_type, r.object_id, r.expires_at, r.source
-			FROM ends CROSS JOIN access_relations r WHERE r.realm = $1 AND r.subject_type = ends.type AND r.subject_id = ends.id AND r.relation IN ('member', 'parent')
+	text, args := upward(tx, sides)
+	return db.All(tx, scanRow, text+`SELECT `+rowColumns+` FROM ends CROSS JOIN ways CROSS JOIN `+tx.ForEach("access_relations r", rowColumns,
+		`r.realm = $1 AND r.subject_type = ends.type AND r.subject_id = ends.id AND r.relation = ways.name`)+`
 		UNION
-		SELECT r.subject_type, r.subject_id, r.relation, r.object_type, r.object_id, r.expires_at, r.source
-			FROM ends o CROSS JOIN ends s CROSS JOIN access_relations r
-			WHERE o.side = 2 AND s.side = 1 AND r.realm = $1 AND r.object_type = o.type AND r.object_id = o.id AND r.subject_type = s.type AND r.subject_id = s.id
-			AND r.relation <> 'member' AND r.relation <> 'parent' LIMIT ` + strconv.Itoa(mostBetween+1), args
+		SELECT `+rowColumns+` FROM (SELECT type, id FROM ends WHERE side = 2) o CROSS JOIN (SELECT type, id FROM ends WHERE side = 1) s CROSS JOIN `+tx.ForEach("access_relations r", rowColumns,
+		`r.realm = $1 AND r.object_type = o.type AND r.object_id = o.id AND r.subject_type = s.type AND r.subject_id = s.id AND r.relation <> 'member' AND r.relation <> 'parent'`)+`
+		LIMIT `+strconv.Itoa(mostBetween+1), args...)
 }
 
 func knownAbove(tx *db.Tx, sides [3][]graph.Entity) ([]AttributeRow, error) {
-	text, args := knownText(tx, sides)
-	return db.All(tx, scanAttribute, text, args...)
-}
-
-func knownText(tx *db.Tx, sides [3][]graph.Entity) (text string, args []any) {
-	text, args = upward(tx, sides)
-	return text + `SELECT DISTINCT a.entity_type, a.entity_id, a.name, a.value, a.source FROM ends CROSS JOIN access_attributes a
-		WHERE a.realm = $1 AND a.entity_type = ends.type AND a.entity_id = ends.id`, args
+	text, args := upward(tx, sides)
+	return db.All(tx, scanAttribute, text+`SELECT DISTINCT a.entity_type, a.entity_id, a.name, a.value, a.source FROM ends CROSS JOIN `+
+		tx.ForEach("access_attributes a", "a.entity_type, a.entity_id, a.name, a.value, a.source", `a.realm = $1 AND a.entity_type = ends.type AND a.entity_id = ends.id`), args...)
 }
 
 // candidates reads the smallest ids above after of the entities of a type that
@@ -86,16 +72,16 @@ func insideOf(tx *db.Tx, of []graph.Entity, parents bool, at int64, limit int) (
 	}
 	text, args := upward(tx, [3][]graph.Entity{2: of}) // of which only the seeds are asked
 	args = append(args, at)
-	return db.All(tx, scanRow, text+fmt.Sprintf(`SELECT r.subject_type, r.subject_id, r.relation, r.object_type, r.object_id, r.expires_at, r.source
-		FROM seeds CROSS JOIN access_relations r WHERE r.realm = $1 AND r.object_type = seeds.type AND r.object_id = seeds.id AND r.relation IN (%s)
-		AND (r.expires_at = 0 OR r.expires_at > $%d) LIMIT %d`, relations, len(args), limit), args...)
+	return db.All(tx, scanRow, text+`SELECT `+rowColumns+` FROM seeds CROSS JOIN `+tx.ForEach("access_relations r", rowColumns,
+		fmt.Sprintf(`r.realm = $1 AND r.object_type = seeds.type AND r.object_id = seeds.id AND r.relation IN (%s) AND (r.expires_at = 0 OR r.expires_at > $%d)`, relations, len(args)))+
+		` LIMIT `+strconv.Itoa(limit), args...)
 }
 
 // aboveAll reads by the primary key.
 func aboveAll(tx *db.Tx, of []graph.Entity, limit int) ([]Row, error) {
 	text, args := upward(tx, [3][]graph.Entity{2: of}) // of which only the seeds are asked
-	return db.All(tx, scanRow, text+fmt.Sprintf(`SELECT r.subject_type, r.subject_id, r.relation, r.object_type, r.object_id, r.expires_at, r.source
-		FROM seeds CROSS JOIN access_relations r WHERE r.realm = $1 AND r.subject_type = seeds.type AND r.subject_id = seeds.id AND r.relation IN ('member', 'parent') LIMIT %d`, limit), args...)
+	return db.All(tx, scanRow, text+`SELECT `+rowColumns+` FROM seeds CROSS JOIN ways CROSS JOIN `+tx.ForEach("access_relations r", rowColumns,
+		`r.realm = $1 AND r.subject_type = seeds.type AND r.subject_id = seeds.id AND r.relation = ways.name`)+` LIMIT `+strconv.Itoa(limit), args...)
 }
 
 func fromType(tx *db.Tx, typ string, limit int) ([]Row, error) {
@@ -107,9 +93,9 @@ func grantedTo(tx *db.Tx, to []graph.Entity, names []string, at int64, limit int
 	text, args := upward(tx, [3][]graph.Entity{to})
 	args = append(args, at)
 	now := len(args)
-	return db.All(tx, scanRow, text+fmt.Sprintf(`SELECT r.subject_type, r.subject_id, r.relation, r.object_type, r.object_id, r.expires_at, r.source
-		FROM ends CROSS JOIN access_relations r WHERE r.realm = $1 AND r.subject_type = ends.type AND r.subject_id = ends.id AND r.relation IN (%s)
-		AND (r.expires_at = 0 OR r.expires_at > $%d) LIMIT %d`, listOf(&args, names), now, limit), args...)
+	return db.All(tx, scanRow, text+`SELECT `+rowColumns+` FROM ends CROSS JOIN `+tx.ForEach("access_relations r", rowColumns,
+		fmt.Sprintf(`r.realm = $1 AND r.subject_type = ends.type AND r.subject_id = ends.id AND r.relation IN (%s) AND (r.expires_at = 0 OR r.expires_at > $%d)`, listOf(&args, names), now))+
+		` LIMIT `+strconv.Itoa(limit), args...)
 }
 
 func attributesAfter(tx *db.Tx, typ string, from *AttributeRow, limit int) ([]AttributeRow, error) {

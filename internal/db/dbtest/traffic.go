@@ -84,13 +84,12 @@ func Narrow(tb testing.TB, fn func(tx *db.Tx) error) {
 	}
 }
 
-// Plan is how SQLite does what was sent, a step a line. It is empty elsewhere.
+// Plan is how the database does what was sent, a step a line. PostgreSQL goes by what
+// it knows of its tables.
 func (t *Traffic) Plan(tb testing.TB, d *db.DB) string {
 	tb.Helper()
 	var b strings.Builder
-	if d.Engine() == db.SQLite {
-		t.plan(tb, d, func(_, step string) { b.WriteString("\n- " + step) })
-	}
+	t.plan(tb, d, func(_, step string) { b.WriteString("\n- " + step) })
 	return b.String()
 }
 
@@ -105,15 +104,7 @@ func (t *Traffic) plan(tb testing.TB, d *db.DB, each func(text, step string)) {
 			if !slices.Contains([]string{"SELECT", "WITH", "UPDATE", "DELETE"}, verb) {
 				continue
 			}
-			var args []any
-			for strings.Contains(text, fmt.Sprintf("$%d", len(args)+1)) {
-				args = append(args, nil)
-			}
-			plan, err := db.All(tx, func(r db.Row) (step string, err error) {
-				var id, parent, unused int
-				err = r.Scan(&id, &parent, &unused, &step)
-				return step, err
-			}, "EXPLAIN QUERY PLAN "+text, args...)
+			plan, err := planOf(tx, text)
 			if err != nil {
 				return err
 			}
@@ -126,6 +117,35 @@ func (t *Traffic) plan(tb testing.TB, d *db.DB, each func(text, step string)) {
 	if err != nil {
 		tb.Fatal(err)
 	}
+}
+
+// planOf is how a statement is planned for parameters whose values nobody knows.
+func planOf(tx *db.Tx, text string) ([]string, error) {
+	most := 0
+	for strings.Contains(text, fmt.Sprintf("$%d", most+1)) {
+		most++
+	}
+	if tx.Engine() == db.SQLite {
+		return db.All(tx, func(r db.Row) (step string, err error) {
+			var id, parent, unused int
+			err = r.Scan(&id, &parent, &unused, &step)
+			return step, err
+		}, "EXPLAIN QUERY PLAN "+text, make([]any, most)...)
+	}
+	values := ""
+	if most > 0 {
+		values = "(NULL" + strings.Repeat(", NULL", most-1) + ")"
+	}
+	for _, statement := range []string{"SET LOCAL plan_cache_mode = force_generic_plan", "PREPARE planned AS " + text} {
+		if _, err := tx.Exec(statement); err != nil {
+			return nil, err
+		}
+	}
+	plan, err := db.All(tx, db.Scalar[string], "EXPLAIN EXECUTE planned"+values)
+	if err == nil {
+		_, err = tx.Exec("DEALLOCATE planned")
+	}
+	return plan, err
 }
 
 func (t *Traffic) String() string {
