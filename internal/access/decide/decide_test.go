@@ -455,7 +455,7 @@ func TestMemoryAndSQLAgreeWithTheRowsUnderWriting(t *testing.T) {
 				q := &policy.Question{Subject: entity(names(r, "user")), Action: []string{"read", "refund"}[r.IntN(2)], Resource: entity(names(r, "payment")), At: w.DB.Now()}
 				var small policy.Answer
 				err := w.DB.View(ctx, dbtest.Realm, func(tx *db.Tx) error {
-					c, err := relation.Closure(tx, []graph.Entity{q.Subject}, []graph.Entity{q.Resource}, nil)
+					c, err := relation.Closure(tx, q.At.UnixMilli(), w.set.Deciding(q), []graph.Entity{q.Subject}, []graph.Entity{q.Resource}, nil)
 					if err != nil {
 						return err
 					}

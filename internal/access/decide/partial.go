@@ -76,6 +76,8 @@ func (x *excerpt) read(n policy.Need) error {
 		return x.below([]graph.Entity{*n.Below}, false, "what is inside "+n.Below.String())
 	case len(n.Roles) > 0:
 		return x.roles(n.Roles)
+	case len(n.Granted) > 0:
+		return x.granted(n.Granted)
 	case n.Known != nil:
 		return x.known(n.Known)
 	case n.Wide != nil:
@@ -112,7 +114,7 @@ func (x *excerpt) up(es []graph.Entity) error {
 			es = append(es, a.Entity)
 		}
 	}
-	c, err := relation.Closure(x.tx, nil, nil, es)
+	c, err := relation.Closure(x.tx, x.at, nil, nil, nil, es)
 	if err != nil {
 		return err
 	}
@@ -165,18 +167,39 @@ func (x *excerpt) below(of []graph.Entity, parents bool, what string) error {
 	return nil
 }
 
+// holders are the subject and those of the directory's own by whom it may have roles.
+func (x *excerpt) holders() ([]graph.Entity, error) {
+	own, err := x.s.directoryAbove(x.tx, []graph.Entity{x.subject})
+	to := []graph.Entity{x.subject}
+	for _, e := range own {
+		if !slices.Contains(to, e.Entity) {
+			to = append(to, e.Entity)
+		}
+	}
+	return to, err
+}
+
+// granted holds what the subject may have of some roles to what a question reads.
+func (x *excerpt) granted(names []string) error {
+	to, err := x.holders()
+	if err != nil {
+		return err
+	}
+	all, err := relation.Granted(x.tx, to, names, x.at, relation.MostGranted+1)
+	if err == nil && len(all) > relation.MostGranted {
+		err = fmt.Errorf("%w: %s has more than %d roles that the policies ask for, of which a question can be denied for their number", policy.ErrInexpressible, x.subject, relation.MostGranted)
+	}
+	return err
+}
+
 func (x *excerpt) roles(names []string) error {
 	in := map[graph.Entity][]graph.Tuple{} // of the directory's own
 	for _, a := range x.entries {
 		in[a.Entity] = a.In
 	}
-	to := []graph.Entity{x.subject}
-	for i := 0; i < len(to); i++ {
-		for _, t := range in[to[i]] {
-			if !slices.Contains(to, t.Object) {
-				to = append(to, t.Object)
-			}
-		}
+	to, err := x.holders()
+	if err != nil {
+		return err
 	}
 	granted, err := relation.Granted(x.tx, to, names, x.at, x.room()+1)
 	if err != nil {

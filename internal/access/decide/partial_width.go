@@ -25,7 +25,7 @@ func (x *excerpt) wide(w *policy.Wide) error {
 	for len(up.next) > 0 {
 		of := up.next
 		up.next = nil
-		all, err := relation.Above(x.tx, of, up.room+1)
+		all, err := relation.Above(x.tx, of, x.at, up.room+1)
 		if err != nil {
 			return err
 		}
@@ -68,7 +68,7 @@ func (u *upward) meet(e graph.Entity) {
 
 // allOf reads what is directly above the entities of a type.
 func (u *upward) allOf(typ string) error {
-	all, err := relation.From(u.x.tx, typ, u.room+1)
+	all, err := relation.From(u.x.tx, typ, u.x.at, u.room+1)
 	if err != nil {
 		return err
 	}

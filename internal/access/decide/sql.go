@@ -73,7 +73,7 @@ func (s *Snapshots) closure(tx *db.Tx, set *policy.Set, q *policy.Question, subj
 				read[e], seen[e] = true, true
 			}
 		}
-		c, err := relation.Closure(tx, sides[0], sides[1], sides[2])
+		c, err := relation.Closure(tx, q.At.UnixMilli(), set.Deciding(q), sides[0], sides[1], sides[2])
 		if err != nil {
 			return nil, nil, err
 		}

@@ -73,7 +73,7 @@ func partially(s *Snapshot, q *Question, rows Rows, have *part) (Residual, error
 	if err != nil {
 		return Residual{}, err
 	}
-	if when.Op != OpFalse && p.hasWide(when) {
+	if when.Op != OpFalse && p.hasGranted() && p.hasWide(when) {
 		room, err := p.narrow()
 		if err != nil {
 			return Residual{}, err

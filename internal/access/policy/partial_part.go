@@ -15,14 +15,17 @@ type Need struct {
 	Roles []string // where the subject and what it is inside of have roles of these names, and what has those as parents, at any distance
 	Known *Known
 	Wide  *Wide
+	// Granted are the names of roles that questions read, though judging all rows did
+	// not: whether the subject has too many of them for a question is an error of more.
+	Granted []string
 }
 
 // Wide asks how much can be above rows: of some entities, or of all of some types.
 type Wide struct {
 	Rows  []Entity
 	Types []string
-	// Graph is put there: all members and parents that lead up from these, those that
-	// have ended, too. Nobody looks at anything else in it.
+	// Graph is put there: all members and parents that lead up from these at the
+	// question's time. Nobody looks at anything else in it.
 	Graph *graph.Graph
 }
 
@@ -79,7 +82,7 @@ func (h *part) take(n Need, g *graph.Graph) {
 	if n.Below != nil {
 		h.below[*n.Below] = true
 	}
-	for _, name := range n.Roles {
+	for _, name := range slices.Concat(n.Roles, n.Granted) {
 		h.roles[name] = true
 	}
 	if n.Wide != nil {
@@ -123,6 +126,39 @@ func (p *partial) hasMore(n Need) bool {
 		p.cannot = errLacks
 	}
 	return false
+}
+
+// hasGranted reports whether it is at hand that the subject has no more roles than a
+// question reads.
+func (p *partial) hasGranted() bool {
+	h := p.have
+	if h == nil || h.lacks != nil {
+		return h == nil
+	}
+	var names []string
+	for _, name := range p.plan.deciding() {
+		if !h.roles[name] {
+			names = append(names, name)
+		}
+	}
+	if len(names) > 0 {
+		h.lacks = &Need{Granted: names}
+	}
+	return len(names) == 0
+}
+
+// Deciding are the names of the roles that can decide a question; of all of its actions
+// where it leaves that open.
+func (s *Set) Deciding(q *Question) []string {
+	if plan := s.plans[planKey{q.Action, q.Subject.Type, q.Resource.Type}]; plan != nil {
+		return plan.deciding()
+	}
+	var names []string
+	for _, action := range s.actionsFor(q.Subject.Type, q.Resource.Type) {
+		names = append(names, s.plans[planKey{action, q.Subject.Type, q.Resource.Type}].deciding()...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // bringing are the names of the roles that can come to a role somewhere.

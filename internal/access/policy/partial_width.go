@@ -9,7 +9,7 @@ import (
 func (p *partial) narrow() (Condition, error) {
 	g, at := p.snap.graph, p.q.At.UnixMilli()
 	if p.have != nil {
-		g, at = p.have.wide.Graph, -1 // a question reads what has ended as well
+		g = p.have.wide.Graph
 	}
 	together := 1 + len(p.rows.Parents) // a row has what is above it, and what is above its parents
 	if g.Roomy(together) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
@@ -24,6 +25,7 @@ type plan struct {
 	stepUps []StepUp // in the order of their policies
 
 	asksContext bool
+	deciding    func() []string // the names of the roles that its policies ask for, or that bring these
 }
 
 // What a folder may make the compiler do. A policy is checked once for every kind of
@@ -117,6 +119,15 @@ func (s *Set) planFor(a resolved.Action, k planKey) *plan {
 			p.stepUps = append(p.stepUps, *r.stepUp)
 		}
 	}
+	p.deciding = sync.OnceValue(func() (names []string) {
+		for _, r := range slices.Concat(p.permits, p.forbids) {
+			for _, role := range r.roles {
+				names = append(names, s.bringing(role)...)
+			}
+		}
+		slices.Sort(names)
+		return slices.Compact(names)
+	})
 	return p
 }
 

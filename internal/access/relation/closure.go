@@ -8,35 +8,57 @@ import (
 	"github.com/cardea-id/cardea/internal/fault"
 )
 
-// mostBetween bounds the relations that one decision reads.
-const mostBetween = 2 * graph.MaxWays
+// What one question reads at most.
+const (
+	mostUpward = 3 * 2 * graph.MaxWays // relations upward: as many of its subject, its resource and others as a graph climbs by, each
+	mostRoles  = 2 * graph.MaxWays     // roles between
+	mostPairs  = 10_000                // of what both sides are inside of, each looked up
+)
 
 // CodeClosure is the code of the error that a question needs more facts than are
 // read at once.
 const CodeClosure = "relation_closure"
 
-// Closure reads, by one statement of relations and one of attributes, the facts
-// that decisions about subjects and resources need: what they are inside of, the
-// roles in between, and what is known about all of these; and of others, what they
-// are inside of and what is known. Among the subjects and resources can be what
-// another side knows that these are inside of. A graph of them answers as the graph
-// of all facts does.
-func Closure(tx *db.Tx, subjects, resources, others []graph.Entity) (c graph.Change, err error) {
+// Closure reads the facts that decisions about subjects and resources at a time need:
+// what they are inside of, the roles of some names in between, and what is known about
+// all of these; and of others, what they are inside of and what is known. Among the
+// subjects and resources can be what another side knows that these are inside of. A
+// graph of them answers as the graph of all facts does. What would be too much above
+// subjects and resources of one question is too much for a graph as well; roles are too
+// many where [Granted] has more than MostGranted.
+func Closure(tx *db.Tx, at int64, names []string, subjects, resources, others []graph.Entity) (c graph.Change, err error) {
 	sides := [3][]graph.Entity{subjects, resources, others}
 	if len(subjects)+len(resources)+len(others) > graph.MaxClosure {
 		return c, tooWide()
 	}
-	rows, err := between(tx, sides)
+	rows, err := between(tx, sides, names, at)
 	if err != nil {
 		return c, err
 	}
-	if len(rows) > mostBetween {
+	if len(rows) > mostUpward+mostRoles {
 		return c, tooWide()
 	}
 	for _, r := range rows {
 		c.Add = append(c.Add, r.Tuple)
 	}
-	known, err := knownAbove(tx, sides)
+	if len(names) > 0 {
+		s, o := reached(subjects, c.Add), reached(resources, c.Add)
+		if len(s)*len(o) > mostPairs {
+			granted, err := Granted(tx, subjects, names, at, MostGranted+1)
+			if err != nil {
+				return c, err
+			}
+			if len(granted) > MostGranted {
+				return c, tooWide()
+			}
+			for _, t := range granted {
+				if o[t.Object] {
+					c.Add = append(c.Add, t)
+				}
+			}
+		}
+	}
+	known, err := knownAbove(tx, sides, at)
 	if err != nil {
 		return c, err
 	}
@@ -48,6 +70,25 @@ func Closure(tx *db.Tx, subjects, resources, others []graph.Entity) (c graph.Cha
 		c.Set = append(c.Set, graph.Attribute{Entity: a.Entity, Name: a.Name, Value: v})
 	}
 	return c, nil
+}
+
+// reached are some entities with all that relations lead to from them.
+func reached(from []graph.Entity, all []graph.Tuple) map[graph.Entity]bool {
+	above := map[graph.Entity][]graph.Entity{}
+	for _, t := range all {
+		if t.Relation == graph.Member || t.Relation == graph.Parent {
+			above[t.Subject] = append(above[t.Subject], t.Object)
+		}
+	}
+	seen := map[graph.Entity]bool{}
+	for todo := slices.Clone(from); len(todo) > 0; {
+		e := todo[len(todo)-1]
+		if todo = todo[:len(todo)-1]; !seen[e] {
+			seen[e] = true
+			todo = append(todo, above[e]...)
+		}
+	}
+	return seen
 }
 
 func tooWide() error {
@@ -78,11 +119,10 @@ func Inside(tx *db.Tx, of []graph.Entity, parents bool, at int64, limit int) (al
 	return all, nil
 }
 
-// Above reads what some entities are directly inside of, whether it has ended or not;
-// at most limit.
-func Above(tx *db.Tx, of []graph.Entity, limit int) (all []graph.Tuple, err error) {
+// Above reads what some entities are directly inside of at a time; at most limit.
+func Above(tx *db.Tx, of []graph.Entity, at int64, limit int) (all []graph.Tuple, err error) {
 	for some := range slices.Chunk(of, seedsAtOnce) {
-		rows, err := aboveAll(tx, some, limit-len(all))
+		rows, err := aboveAll(tx, some, at, limit-len(all))
 		if err != nil {
 			return nil, err
 		}
@@ -96,10 +136,10 @@ func Above(tx *db.Tx, of []graph.Entity, limit int) (all []graph.Tuple, err erro
 	return all, nil
 }
 
-// From reads the relations of which entities of a type are the subjects, at most
-// limit.
-func From(tx *db.Tx, typ string, limit int) (all []graph.Tuple, err error) {
-	rows, err := fromType(tx, typ, limit)
+// From reads the relations at a time of which entities of a type are the subjects, at
+// most limit.
+func From(tx *db.Tx, typ string, at int64, limit int) (all []graph.Tuple, err error) {
+	rows, err := fromType(tx, typ, at, limit)
 	for _, r := range rows {
 		all = append(all, r.Tuple)
 	}
@@ -115,6 +155,10 @@ func Granted(tx *db.Tx, to []graph.Entity, names []string, at int64, limit int) 
 	}
 	return all, err
 }
+
+// MostGranted is how many roles may be [Granted] to those whom a question is about, where
+// they and what it asks about are inside of much.
+const MostGranted = mostRoles
 
 const seedsAtOnce = 500
 

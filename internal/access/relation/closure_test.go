@@ -28,14 +28,14 @@ func TestAQuestionReadsNoMoreThanItNeeds(t *testing.T) {
 	sides := [3][]graph.Entity{{ann}, {payment}, {folder}}
 	dbtest.Run(t, func(t *testing.T, e *dbtest.Env) {
 		for name, ask := range map[string]func(tx *db.Tx) error{
-			"between":  func(tx *db.Tx) error { _, err := between(tx, sides); return err },
-			"known":    func(tx *db.Tx) error { _, err := knownAbove(tx, sides); return err },
+			"between":  func(tx *db.Tx) error { _, err := between(tx, sides, []string{"viewer"}, 1); return err },
+			"known":    func(tx *db.Tx) error { _, err := knownAbove(tx, sides, 1); return err },
 			"above":    func(tx *db.Tx) error { _, err := askAbove(tx, ann, []string{"group"}).One(); return err },
 			"below":    func(tx *db.Tx) error { _, err := askBelow(tx, ann).One(); return err },
 			"above of": func(tx *db.Tx) error { _, err := aboveOf(tx, ann, []string{"group"}); return err },
 			"any":      func(tx *db.Tx) error { _, err := anyBelow(tx, ann, []string{"group"}); return err },
 			"inside":   func(tx *db.Tx) error { _, err := insideOf(tx, sides[2], false, 1, 10); return err },
-			"all":      func(tx *db.Tx) error { _, err := aboveAll(tx, sides[2], 10); return err },
+			"all":      func(tx *db.Tx) error { _, err := aboveAll(tx, sides[2], 1, 10); return err },
 			"granted":  func(tx *db.Tx) error { _, err := grantedTo(tx, sides[0], []string{"viewer"}, 1, 10); return err },
 		} {
 			watched, traffic := dbtest.Watch(context.Background())

@@ -10,13 +10,14 @@ import (
 )
 
 // upward is the beginning of a statement: ends are the entities of all sides (1
-// the subjects, 2 the resources, 3 others) with all that they are inside of.
-func upward(tx *db.Tx, sides [3][]graph.Entity) (text string, args []any) {
+// the subjects, 2 the resources, 3 others) with all that they are inside of at a time,
+// which is $2.
+func upward(tx *db.Tx, sides [3][]graph.Entity, at int64) (text string, args []any) {
 	bytes := ""
 	if tx.Engine() == db.Postgres {
 		bytes = "::bytea"
 	}
-	args = []any{tx.Realm}
+	args = []any{tx.Realm, at}
 	var seeds []string
 	for side, entities := range sides {
 		for _, e := range entities {
@@ -29,24 +30,32 @@ func upward(tx *db.Tx, sides [3][]graph.Entity) (text string, args []any) {
 		SELECT side, type, id FROM seeds
 		UNION
 		SELECT ends.side, r.object_type, r.object_id FROM ends CROSS JOIN ways CROSS JOIN ` + tx.ForEach("access_relations r", "r.object_type, r.object_id",
-		`r.realm = $1 AND r.subject_type = ends.type AND r.subject_id = ends.id AND r.relation = ways.name`) + `) `, args
+		`r.realm = $1 AND r.subject_type = ends.type AND r.subject_id = ends.id AND r.relation = ways.name AND `+lasting) + `) `, args
 }
 
-// between reads what leads upward and the roles of the one side on the other. Each
-// pair of both sides is looked up by the index of objects, so the cost does not
-// grow with how many roles anybody holds.
-func between(tx *db.Tx, sides [3][]graph.Entity) ([]Row, error) {
-	text, args := upward(tx, sides)
-	return db.All(tx, scanRow, text+`SELECT `+rowColumns+` FROM ends CROSS JOIN ways CROSS JOIN `+tx.ForEach("access_relations r", rowColumns,
-		`r.realm = $1 AND r.subject_type = ends.type AND r.subject_id = ends.id AND r.relation = ways.name`)+`
+// lasting is true of relations r that have not ended at $2.
+const lasting = `(r.expires_at = 0 OR r.expires_at > $2)`
+
+// between reads what leads upward, and the roles of some names of the one side on the
+// other if both together are no more than mostPairs. Each pair of both sides is looked
+// up by the index of objects, so the cost does not grow with how many roles anybody
+// holds.
+func between(tx *db.Tx, sides [3][]graph.Entity, names []string, at int64) ([]Row, error) {
+	text, args := upward(tx, sides, at)
+	text += `SELECT ` + rowColumns + ` FROM ends CROSS JOIN ways CROSS JOIN ` + tx.ForEach("access_relations r", rowColumns,
+		`r.realm = $1 AND r.subject_type = ends.type AND r.subject_id = ends.id AND r.relation = ways.name AND `+lasting)
+	if len(names) > 0 {
+		text += `
 		UNION
-		SELECT `+rowColumns+` FROM (SELECT type, id FROM ends WHERE side = 2) o CROSS JOIN (SELECT type, id FROM ends WHERE side = 1) s CROSS JOIN `+tx.ForEach("access_relations r", rowColumns,
-		`r.realm = $1 AND r.object_type = o.type AND r.object_id = o.id AND r.subject_type = s.type AND r.subject_id = s.id AND r.relation <> 'member' AND r.relation <> 'parent'`)+`
-		LIMIT `+strconv.Itoa(mostBetween+1), args...)
+		SELECT ` + rowColumns + ` FROM (SELECT type, id FROM ends WHERE side = 2 AND (SELECT COUNT(*) FROM ends WHERE side = 1) * (SELECT COUNT(*) FROM ends WHERE side = 2) <= ` + strconv.Itoa(mostPairs) + `) o
+		CROSS JOIN (SELECT type, id FROM ends WHERE side = 1) s CROSS JOIN ` + tx.ForEach("access_relations r", rowColumns,
+			`r.realm = $1 AND r.object_type = o.type AND r.object_id = o.id AND r.subject_type = s.type AND r.subject_id = s.id AND r.relation IN (`+listOf(&args, names)+`) AND `+lasting)
+	}
+	return db.All(tx, scanRow, text+` LIMIT `+strconv.Itoa(mostUpward+mostRoles+1), args...)
 }
 
-func knownAbove(tx *db.Tx, sides [3][]graph.Entity) ([]AttributeRow, error) {
-	text, args := upward(tx, sides)
+func knownAbove(tx *db.Tx, sides [3][]graph.Entity, at int64) ([]AttributeRow, error) {
+	text, args := upward(tx, sides, at)
 	return db.All(tx, scanAttribute, text+`SELECT DISTINCT a.entity_type, a.entity_id, a.name, a.value, a.source FROM ends CROSS JOIN `+
 		tx.ForEach("access_attributes a", "a.entity_type, a.entity_id, a.name, a.value, a.source", `a.realm = $1 AND a.entity_type = ends.type AND a.entity_id = ends.id`), args...)
 }
@@ -70,31 +79,27 @@ func insideOf(tx *db.Tx, of []graph.Entity, parents bool, at int64, limit int) (
 	if parents {
 		relations = "'parent'"
 	}
-	text, args := upward(tx, [3][]graph.Entity{2: of}) // of which only the seeds are asked
-	args = append(args, at)
+	text, args := upward(tx, [3][]graph.Entity{2: of}, at) // of which only the seeds are asked
 	return db.All(tx, scanRow, text+`SELECT `+rowColumns+` FROM seeds CROSS JOIN `+tx.ForEach("access_relations r", rowColumns,
-		fmt.Sprintf(`r.realm = $1 AND r.object_type = seeds.type AND r.object_id = seeds.id AND r.relation IN (%s) AND (r.expires_at = 0 OR r.expires_at > $%d)`, relations, len(args)))+
+		fmt.Sprintf(`r.realm = $1 AND r.object_type = seeds.type AND r.object_id = seeds.id AND r.relation IN (%s) AND %s`, relations, lasting))+
 		` LIMIT `+strconv.Itoa(limit), args...)
 }
 
 // aboveAll reads by the primary key.
-func aboveAll(tx *db.Tx, of []graph.Entity, limit int) ([]Row, error) {
-	text, args := upward(tx, [3][]graph.Entity{2: of}) // of which only the seeds are asked
+func aboveAll(tx *db.Tx, of []graph.Entity, at int64, limit int) ([]Row, error) {
+	text, args := upward(tx, [3][]graph.Entity{2: of}, at) // of which only the seeds are asked
 	return db.All(tx, scanRow, text+`SELECT `+rowColumns+` FROM seeds CROSS JOIN ways CROSS JOIN `+tx.ForEach("access_relations r", rowColumns,
-		`r.realm = $1 AND r.subject_type = seeds.type AND r.subject_id = seeds.id AND r.relation = ways.name`)+` LIMIT `+strconv.Itoa(limit), args...)
+		`r.realm = $1 AND r.subject_type = seeds.type AND r.subject_id = seeds.id AND r.relation = ways.name AND `+lasting)+` LIMIT `+strconv.Itoa(limit), args...)
 }
 
-func fromType(tx *db.Tx, typ string, limit int) ([]Row, error) {
-	return db.All(tx, scanRow, `SELECT subject_type, subject_id, relation, object_type, object_id, expires_at, source
-		FROM access_relations WHERE realm = $1 AND subject_type = $2 LIMIT $3`, tx.Realm, typ, limit)
+func fromType(tx *db.Tx, typ string, at int64, limit int) ([]Row, error) {
+	return db.All(tx, scanRow, `SELECT `+rowColumns+` FROM access_relations r WHERE realm = $1 AND `+lasting+` AND subject_type = $3 LIMIT $4`, tx.Realm, at, typ, limit)
 }
 
 func grantedTo(tx *db.Tx, to []graph.Entity, names []string, at int64, limit int) ([]Row, error) {
-	text, args := upward(tx, [3][]graph.Entity{to})
-	args = append(args, at)
-	now := len(args)
+	text, args := upward(tx, [3][]graph.Entity{to}, at)
 	return db.All(tx, scanRow, text+`SELECT `+rowColumns+` FROM ends CROSS JOIN `+tx.ForEach("access_relations r", rowColumns,
-		fmt.Sprintf(`r.realm = $1 AND r.subject_type = ends.type AND r.subject_id = ends.id AND r.relation IN (%s) AND (r.expires_at = 0 OR r.expires_at > $%d)`, listOf(&args, names), now))+
+		`r.realm = $1 AND r.subject_type = ends.type AND r.subject_id = ends.id AND r.relation IN (`+listOf(&args, names)+`) AND `+lasting)+
 		` LIMIT `+strconv.Itoa(limit), args...)
 }
 
