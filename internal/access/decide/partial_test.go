@@ -335,3 +335,31 @@ func TestBothSidesBySQLMayBeWide(t *testing.T) {
 		}
 	})
 }
+
+// Where both sides are inside of so much that not each pair of them is looked up, it is
+// the same roles that count.
+func TestRolesBetweenManyBySQL(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		w := open(t, e, 1)
+		rows(t, w)
+		for _, user := range []string{"user:eve", "user:zoe"} {
+			w.fill(t, user, 1, graph.Member, "team:t", 120, 0)
+		}
+		for _, payment := range []string{"payment:p", "payment:q"} {
+			w.fill(t, payment, 1, graph.Parent, "folder:f", 100, 0)
+		}
+		w.fill(t, "team:t120", 1, "clerk", "folder:f100", 1, 1) // has ended
+		w.write(t, graph.Change{Add: []graph.Tuple{tuple("user:eve member team:own"), tuple("team:own clerk folder:f7"), tuple("team:t1 clerk folder:elsewhere"), tuple("team:t2 owner folder:f2")}})
+		for subject, want := range map[string]bool{"user:eve": true, "user:zoe": false} {
+			for _, payment := range []string{"p", "q"} {
+				if a := w.may(subject, "read", "payment:"+payment, audit.Position{}); a.Allowed != want {
+					t.Errorf("%s reads payment %s: %+v", subject, payment, a)
+				}
+			}
+			left, _, _, err := w.snaps.Partial(ctx, dbtest.Realm, &policy.Question{Subject: entity(subject), Action: "read", Resource: entity("payment:x"), At: w.DB.Now()}, policy.Rows{})
+			if shown := strings.Fields(values(left.When)); slices.Contains(shown, "p") != want || slices.Contains(shown, "q") != want || err != nil {
+				t.Errorf("%s reads where %q (%v)", subject, shown, err)
+			}
+		}
+	})
+}
