@@ -47,6 +47,9 @@ func TestAQuestionReadsNoMoreThanItNeeds(t *testing.T) {
 				if found := using.FindString(step); found != "" {
 					index = found
 				}
+				if strings.Contains(step, "SEARCH r USING AUTOMATIC") {
+					t.Errorf("%s: %s", name, step)
+				}
 				if !strings.Contains(step, "Index Cond:") && !strings.Contains(step, "SEARCH") || index == "" {
 					if strings.Contains(step, "Seq Scan on access_") {
 						t.Errorf("%s: %s", name, step)

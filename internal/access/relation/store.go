@@ -87,11 +87,17 @@ type nesting struct {
 	kinds        bool // some of it is of the types that were asked about
 }
 
-// ways is the beginning of a statement that goes upward: by which relations. As rows
-// and not as two words they can be nothing but the last of what is looked up in the
-// primary key: PostgreSQL would read all roles of a subject to find the two, or the
-// index of what is inside.
-const ways = `ways (name) AS (VALUES ('member'), ('parent'))`
+// upFrom goes behind FROM, or behind FROM … CROSS JOIN: the relations r upward that meet
+// a condition, looked up by the primary key. For PostgreSQL the two names are rows,
+// which can be nothing but the last of what is looked up: for two words it would read
+// all roles of a subject, or the index of what is inside. SQLite looks words up, and
+// for rows would make an index of all facts.
+func upFrom(tx *db.Tx, columns, condition string) string {
+	if tx.Engine() == db.SQLite {
+		return tx.ForEach("access_relations r", columns, condition+` AND r.relation IN ('member', 'parent')`)
+	}
+	return `(VALUES ('member'), ('parent')) AS ways (name) CROSS JOIN ` + tx.ForEach("access_relations r", columns, condition+` AND r.relation = ways.name`)
+}
 
 // askAbove measures what an entity is inside of: how many, how deep, and whether
 // it is itself among it, or anything of some types.
@@ -103,12 +109,12 @@ func askAbove(tx *db.Tx, e graph.Entity, types []string) *db.Answer[nesting] {
 	}
 	return db.Ask(tx, func(r db.Row) (n nesting, err error) {
 		return n, r.Scan(&n.count, &n.depth, &n.loops, &n.kinds)
-	}, `WITH RECURSIVE `+ways+`, up (type, id, depth) AS (
-			SELECT r.object_type, r.object_id, 1 FROM ways CROSS JOIN `+tx.ForEach("access_relations r", "r.object_type, r.object_id",
-		`r.realm = $1 AND r.subject_type = $2 AND r.subject_id = $3 AND r.relation = ways.name`)+`
+	}, `WITH RECURSIVE up (type, id, depth) AS (
+			SELECT r.object_type, r.object_id, 1 FROM `+upFrom(tx, "r.object_type, r.object_id",
+		`r.realm = $1 AND r.subject_type = $2 AND r.subject_id = $3`)+`
 			UNION
-			SELECT r.object_type, r.object_id, up.depth + 1 FROM up CROSS JOIN ways CROSS JOIN `+tx.ForEach("access_relations r", "r.object_type, r.object_id",
-		`r.realm = $1 AND r.subject_type = up.type AND r.subject_id = up.id AND r.relation = ways.name AND up.depth <= $4`)+`
+			SELECT r.object_type, r.object_id, up.depth + 1 FROM up CROSS JOIN `+upFrom(tx, "r.object_type, r.object_id",
+		`r.realm = $1 AND r.subject_type = up.type AND r.subject_id = up.id AND up.depth <= $4`)+`
 		) SELECT (SELECT COUNT(*) FROM (SELECT DISTINCT type, id FROM up) every_one), COALESCE(MAX(depth), 0), COALESCE(MAX(CASE WHEN type = $2 AND id = $3 THEN 1 ELSE 0 END), 0) = 1, `+kinds+` FROM up`, args...)
 }
 
@@ -136,12 +142,12 @@ func aboveOf(tx *db.Tx, e graph.Entity, types []string) ([]graph.Entity, error) 
 		err = r.Scan(&e.Type, &id)
 		e.ID = string(id)
 		return e, err
-	}, `WITH RECURSIVE `+ways+`, up (type, id) AS (
-			SELECT r.object_type, r.object_id FROM ways CROSS JOIN `+tx.ForEach("access_relations r", "r.object_type, r.object_id",
-		`r.realm = $1 AND r.subject_type = $2 AND r.subject_id = $3 AND r.relation = ways.name`)+`
+	}, `WITH RECURSIVE up (type, id) AS (
+			SELECT r.object_type, r.object_id FROM `+upFrom(tx, "r.object_type, r.object_id",
+		`r.realm = $1 AND r.subject_type = $2 AND r.subject_id = $3`)+`
 			UNION
-			SELECT r.object_type, r.object_id FROM up CROSS JOIN ways CROSS JOIN `+tx.ForEach("access_relations r", "r.object_type, r.object_id",
-		`r.realm = $1 AND r.subject_type = up.type AND r.subject_id = up.id AND r.relation = ways.name`)+`
+			SELECT r.object_type, r.object_id FROM up CROSS JOIN `+upFrom(tx, "r.object_type, r.object_id",
+		`r.realm = $1 AND r.subject_type = up.type AND r.subject_id = up.id`)+`
 		) SELECT type, id FROM up WHERE type IN (`+listOf(&args, types)+`) ORDER BY type, id`, args...)
 }
 

@@ -26,11 +26,11 @@ func upward(tx *db.Tx, sides [3][]graph.Entity, at int64) (text string, args []a
 		}
 	}
 	// UNION keeps each once, so that it ends also where something were in a circle.
-	return `WITH RECURSIVE ` + ways + `, seeds (side, type, id) AS (VALUES ` + strings.Join(seeds, ", ") + `), ends (side, type, id) AS (
+	return `WITH RECURSIVE seeds (side, type, id) AS (VALUES ` + strings.Join(seeds, ", ") + `), ends (side, type, id) AS (
 		SELECT side, type, id FROM seeds
 		UNION
-		SELECT ends.side, r.object_type, r.object_id FROM ends CROSS JOIN ways CROSS JOIN ` + tx.ForEach("access_relations r", "r.object_type, r.object_id",
-		`r.realm = $1 AND r.subject_type = ends.type AND r.subject_id = ends.id AND r.relation = ways.name AND `+lasting) + `) `, args
+		SELECT ends.side, r.object_type, r.object_id FROM ends CROSS JOIN ` + upFrom(tx, "r.object_type, r.object_id",
+		`r.realm = $1 AND r.subject_type = ends.type AND r.subject_id = ends.id AND `+lasting) + `) `, args
 }
 
 // lasting is true of relations r that have not ended at $2.
@@ -42,8 +42,8 @@ const lasting = `(r.expires_at = 0 OR r.expires_at > $2)`
 // holds.
 func between(tx *db.Tx, sides [3][]graph.Entity, names []string, at int64) ([]Row, error) {
 	text, args := upward(tx, sides, at)
-	text += `SELECT ` + rowColumns + ` FROM ends CROSS JOIN ways CROSS JOIN ` + tx.ForEach("access_relations r", rowColumns,
-		`r.realm = $1 AND r.subject_type = ends.type AND r.subject_id = ends.id AND r.relation = ways.name AND `+lasting)
+	text += `SELECT ` + rowColumns + ` FROM ends CROSS JOIN ` + upFrom(tx, rowColumns,
+		`r.realm = $1 AND r.subject_type = ends.type AND r.subject_id = ends.id AND `+lasting)
 	if len(names) > 0 {
 		text += `
 		UNION
@@ -88,8 +88,8 @@ func insideOf(tx *db.Tx, of []graph.Entity, parents bool, at int64, limit int) (
 // aboveAll reads by the primary key.
 func aboveAll(tx *db.Tx, of []graph.Entity, at int64, limit int) ([]Row, error) {
 	text, args := upward(tx, [3][]graph.Entity{2: of}, at) // of which only the seeds are asked
-	return db.All(tx, scanRow, text+`SELECT `+rowColumns+` FROM seeds CROSS JOIN ways CROSS JOIN `+tx.ForEach("access_relations r", rowColumns,
-		`r.realm = $1 AND r.subject_type = seeds.type AND r.subject_id = seeds.id AND r.relation = ways.name AND `+lasting)+` LIMIT `+strconv.Itoa(limit), args...)
+	return db.All(tx, scanRow, text+`SELECT `+rowColumns+` FROM seeds CROSS JOIN `+upFrom(tx, rowColumns,
+		`r.realm = $1 AND r.subject_type = seeds.type AND r.subject_id = seeds.id AND `+lasting)+` LIMIT `+strconv.Itoa(limit), args...)
 }
 
 func fromType(tx *db.Tx, typ string, at int64, limit int) ([]Row, error) {
