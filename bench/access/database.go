@@ -4,60 +4,56 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
-	"github.com/cardea-id/cardea/internal/access/decide"
 	"github.com/cardea-id/cardea/internal/access/folder"
-	"github.com/cardea-id/cardea/internal/access/graph"
 	"github.com/cardea-id/cardea/internal/access/journal"
 	"github.com/cardea-id/cardea/internal/access/policy"
-	"github.com/cardea-id/cardea/internal/access/relation"
 	"github.com/cardea-id/cardea/internal/access/version"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/db"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // realm is where everything is measured.
 const realm = "bench"
 
-// place is an empty database with an event log that is not started.
+// place is a database with an event log that is not started.
 type place struct {
 	*db.DB
 	log  *audit.Log
 	gone func()
 }
 
-// placed makes a place in a folder of its own, or in a new database of a server.
-func placed(ctx context.Context, server string) (*place, error) {
+// placed makes a place in a folder of its own.
+func placed(ctx context.Context) (*place, error) {
 	dir, err := os.MkdirTemp("", "cardea-bench-access-")
 	if err != nil {
 		return nil, err
 	}
-	address, gone := filepath.Join(dir, "bench.db"), func() { _ = os.RemoveAll(dir) }
-	if server != "" {
-		if address, err = newDatabase(ctx, server); err != nil {
-			gone()
-			return nil, err
-		}
-	}
-	d, err := db.Open(ctx, db.Options{URL: address, MaxConns: 8})
+	gone := func() { _ = os.RemoveAll(dir) }
+	p, err := opened(ctx, filepath.Join(dir, "bench.db"))
 	if err != nil {
 		gone()
 		return nil, err
 	}
-	if err := d.Migrate(ctx); err != nil {
-		d.Close()
-		gone()
+	p.gone = gone
+	return p, nil
+}
+
+// opened is the place of a database.
+func opened(ctx context.Context, address string) (*place, error) {
+	d, err := db.Open(ctx, db.Options{URL: address, MaxConns: 8})
+	if err != nil {
 		return nil, err
 	}
-	return &place{DB: d, log: audit.New(d, audit.Options{}), gone: gone}, nil
+	if err := d.Migrate(ctx); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return &place{DB: d, log: audit.New(d, audit.Options{}), gone: func() {}}, nil
 }
 
 // start starts the log. Close ends all of it.
@@ -75,93 +71,6 @@ func (p *place) close() {
 	p.gone()
 }
 
-func newDatabase(ctx context.Context, server string) (string, error) {
-	conn, err := pgx.Connect(ctx, server)
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close(ctx)
-	name := fmt.Sprintf("bench_access_%d", time.Now().UnixNano())
-	if _, err := conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
-		return "", err
-	}
-	u, err := url.Parse(server)
-	if err != nil {
-		return "", err
-	}
-	u.Path = "/" + name
-	return u.String(), nil
-}
-
-// bySQL measures checks of a realm that has more facts than are held in memory.
-func bySQL(ctx context.Context, engine, server string, n int, limit float64) error {
-	set, err := policy.Compile(ofRoles())
-	if err != nil {
-		return err
-	}
-	p, err := placed(ctx, server)
-	if err != nil {
-		return err
-	}
-	facts := relation.NewStore(relation.Options{DB: p.DB, Log: p.log})
-	snaps := decide.New(decide.Options{DB: p.DB, Log: p.log, Facts: facts, Most: 1, Policies: func(*db.Tx) (*policy.Set, error) { return set, nil }})
-	if err := p.start(ctx); err != nil {
-		return err
-	}
-	defer p.close()
-	begun := time.Now()
-	var batch relation.Batch
-	write := func(t graph.Tuple) error {
-		if batch.Add = append(batch.Add, t); len(batch.Add) < relation.MaxOps {
-			return nil
-		}
-		_, err := facts.Write(ctx, audit.System, realm, batch)
-		batch.Add = batch.Add[:0]
-		return err
-	}
-	if err := relations(n, write); err != nil {
-		return err
-	}
-	if len(batch.Add) > 0 {
-		if _, err := facts.Write(ctx, audit.System, realm, batch); err != nil {
-			return err
-		}
-	}
-	wrote := time.Since(begun)
-	const asked = 4000
-	each, yes := make([]time.Duration, 0, asked), 0
-	for i, q := range questions(n, asked+asked/4) {
-		q.At = p.DB.Now()
-		t := time.Now()
-		s, _, err := snaps.For(ctx, realm, audit.Position{}, &q)
-		if err != nil {
-			return err
-		}
-		if policy.Decide(s, &q).Allowed {
-			yes++
-		}
-		if i >= asked/4 { // what is asked first warms up
-			each = append(each, time.Since(t))
-		}
-	}
-	slices.Sort(each)
-	var sum time.Duration
-	for _, d := range each {
-		sum += d
-	}
-	mean, p99 := float64(sum.Nanoseconds())/asked/1000, float64(each[asked*99/100].Nanoseconds())/1000
-	met := "yes"
-	if yes < len(each)/2 {
-		err = fmt.Errorf("only %d questions are answered with yes by SQL on %s", yes, engine)
-	}
-	if p99 > limit {
-		met = "**no**"
-		err = fmt.Errorf("p99 of a check by SQL on %s", engine)
-	}
-	fmt.Printf("| %s | %d | %.0f s | %s | %s | %d | %s | %s |\n", engine, n, wrote.Seconds(), micros(mean), micros(p99), yes, micros(limit), met)
-	return err
-}
-
 // replayed measures how many decisions of the log a plan asks again, of policies of
 // before and after, for each second of one core.
 func replayed(ctx context.Context, w world, n int) error {
@@ -170,7 +79,7 @@ func replayed(ctx context.Context, w world, n int) error {
 	if err != nil {
 		return err
 	}
-	p, err := placed(ctx, "")
+	p, err := placed(ctx)
 	if err != nil {
 		return err
 	}

@@ -21,14 +21,20 @@ import (
 )
 
 func main() {
-	most := flag.Int("tuples", 10_000_000, "the largest graph of the curve")
+	most := flag.Int("tuples", 10_000_000, "the largest graph of the curve; 0 leaves out all that is in memory")
 	rounds := flag.Int("rounds", 5, "rounds; the quietest counts")
-	facts := flag.Int("facts", 1_000_000, "relations in the database that is asked by SQL; 0 leaves it out")
+	facts := flag.Int("facts", 1_000_000, "relations in the largest database that is asked by SQL; 0 leaves it out")
+	keep := flag.String("keep", "", "a folder that keeps the SQLite databases of -facts, to measure them again without writing them; PostgreSQL's stay on their server")
 	again := flag.Int("replay", 200_000, "decisions that a plan asks again; 0 leaves it out")
+	bulk := flag.Bool("bulk", false, "write the relations of -facts as rows, without the checks and events of batches")
 	postgres := flag.String("postgres", os.Getenv("CARDEA_TEST_POSTGRES"), "a PostgreSQL superuser URL; empty leaves PostgreSQL out")
+	engine := flag.String("engine", "", "sqlite or postgres, to ask one of them alone by SQL")
 	flag.Parse()
-	err := run(*most, *rounds)
-	err = errors.Join(err, onDatabases(context.Background(), *facts, *again, *postgres))
+	var err error
+	if *most > 0 {
+		err = run(*most, *rounds)
+	}
+	err = errors.Join(err, onDatabases(context.Background(), *facts, *rounds, *again, *engine, *keep, *postgres, *bulk))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -36,7 +42,7 @@ func main() {
 }
 
 // onDatabases measures what rests on a database.
-func onDatabases(ctx context.Context, facts, again int, postgres string) (err error) {
+func onDatabases(ctx context.Context, facts, rounds, again int, engine, keep, postgres string, bulk bool) (err error) {
 	if again > 0 {
 		fmt.Println("\n| decisions a plan asks again, each twice | took | processor time | per second and core | to reach | |")
 		fmt.Println("|--:|--:|--:|--:|--:|---|")
@@ -45,13 +51,23 @@ func onDatabases(ctx context.Context, facts, again int, postgres string) (err er
 	if facts == 0 {
 		return err
 	}
-	fmt.Println("\n| a check by SQL | relations | written in | mean | p99 | yes | to reach: p99 | |")
-	fmt.Println("|---|--:|--:|--:|--:|--:|--:|---|")
-	err = errors.Join(err, bySQL(ctx, "SQLite", "", facts, 1000))
-	if postgres == "" {
-		return err
+	if keep == "" {
+		made, bad := os.MkdirTemp("", "cardea-bench-access-")
+		if bad != nil {
+			return errors.Join(err, bad)
+		}
+		defer func() { _ = os.RemoveAll(made) }()
+		keep = made
 	}
-	return errors.Join(err, bySQL(ctx, "PostgreSQL", postgres, facts, 5000))
+	fmt.Println("\n| a check by SQL | relations | database | written in | mean | p99 | yes | to reach: p99 | |")
+	fmt.Println("|---|--:|--:|--:|--:|--:|--:|--:|---|")
+	if engine != "postgres" {
+		err = errors.Join(err, large{engine: "SQLite", limit: 1000, folder: keep, bulk: bulk}.bySQL(ctx, facts, rounds))
+	}
+	if engine != "sqlite" && postgres != "" {
+		err = errors.Join(err, large{engine: "PostgreSQL", limit: 5000, server: postgres, bulk: bulk}.bySQL(ctx, facts, rounds))
+	}
+	return err
 }
 
 type row struct {
