@@ -19,7 +19,7 @@ import (
 )
 
 // fillBatch is how many people one transaction makes.
-const fillBatch = 2000
+const fillBatch = 500
 
 // fill makes n people, each with an address, an offline grant and a refresh
 // token, in an installation that does not run. It goes through the same cores
