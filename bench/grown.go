@@ -35,11 +35,14 @@ func measureGrown(ctx context.Context, w io.Writer, o options, engine, database 
 			return err
 		}
 		defer server.Stop()
+		servers[i] = server
+	}
+	for i, server := range servers { // when both are there, for tokens end
 		f, err := prepare(ctx, server, slices.Max(o.conns))
 		if err != nil {
 			return err
 		}
-		servers[i], lists[i] = server, append(works(f), besides(f)...)
+		lists[i] = append(works(f), besides(f)...)
 	}
 	var rows []row
 	for i, work := range lists[0] {
