@@ -34,6 +34,7 @@ func holders(ctx context.Context, s *live.Server, n int) (all []holder, err erro
 			return nil, err
 		}
 		b, h := live.NewBrowser(), holder{device: passkeytest.New(s.Issuer)}
+		b.Address = fmt.Sprintf("10.%d.0.1", i) // a network is held to a rate
 		page, err := b.Open(ctx, s.Issuer+"/passkeys/new")
 		if err == nil {
 			page, err = b.Submit(ctx, page, map[string]string{"identifier": login, "password": password})

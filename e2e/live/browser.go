@@ -16,6 +16,10 @@ import (
 // Browser keeps the cookies of one host, as a browser does for localhost:
 // Secure ones too. It runs no scripts; the pages work without.
 type Browser struct {
+	// Address is where it says that it comes from, to a server that takes this machine
+	// for a proxy. Empty: from this machine.
+	Address string
+
 	http    *http.Client
 	mu      sync.Mutex
 	cookies map[string]string
@@ -109,6 +113,9 @@ func (b *Browser) SignIn(ctx context.Context, address, login, password string) (
 func (b *Browser) follow(req *http.Request) (*Page, error) {
 	host := req.URL.Host
 	for range 20 {
+		if b.Address != "" {
+			req.Header.Set("X-Forwarded-For", b.Address)
+		}
 		b.mu.Lock()
 		for name, value := range b.cookies {
 			req.AddCookie(&http.Cookie{Name: name, Value: value})
