@@ -44,8 +44,11 @@ type limit struct {
 	proof                      []byte
 }
 
-// row is what an insert writes.
-type row struct{ hash, kept []byte }
+// row is what a statement writes.
+type row struct {
+	text string
+	args []any
+}
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "address")
@@ -118,14 +121,7 @@ func main() {
 		w.Header().Set("Location", "http://127.0.0.1/callback?code="+l.store("cdc_")+"&state="+r.URL.Query().Get("state"))
 		w.WriteHeader(http.StatusSeeOther)
 	}))
-	http.HandleFunc("POST /passkey", l.logged(func(w http.ResponseWriter, r *http.Request) {
-		right := r.ParseForm() == nil && ecdsa.VerifyASN1(&l.key.PublicKey, l.digest[:], l.proof)
-		// That the challenge was used, the passkey's counter, the session, and its event: of a
-		// session and an event as many bytes as Cardea's have.
-		w.Header().Set("Set-Cookie", "__Host-session="+l.store("cds_", nil, nil, make([]byte, 330), make([]byte, 385))+"; Path=/; Secure; HttpOnly; SameSite=Lax")
-		w.Header().Set("Location", "/"+strconv.FormatBool(right))
-		w.WriteHeader(http.StatusSeeOther)
-	}))
+	http.HandleFunc("POST /passkey", l.logged(l.passkey))
 	listener, _ := net.Listen("tcp", *listen)
 	fmt.Println(listener.Addr())
 	log.Fatal(http.Serve(listener, nil))
@@ -174,22 +170,25 @@ func (l *limit) seal() string {
 	return "cdo_" + base64.RawURLEncoding.EncodeToString(l.box.Seal(nonce, nonce, l.payload[:len(l.payload)/2], nil))
 }
 
-// store makes a secret and returns once its hash is on disk, with a row for each
-// of what else is kept by the same commit.
-func (l *limit) store(prefix string, kept ...[]byte) string {
-	token := prefix + rand.Text() + rand.Text()
-	if len(kept) == 0 {
-		kept = [][]byte{nil}
-	}
-	rows := make([]row, len(kept))
-	for i, k := range kept {
-		hash := sha256.Sum256([]byte(token + strconv.Itoa(i)))
-		rows[i] = row{hash[:], k}
-	}
-	if err := l.insert(rows...); err != nil {
+const table, insert = `CREATE TABLE IF NOT EXISTS tokens (hash BYTEA PRIMARY KEY, at BIGINT)`, `INSERT INTO tokens VALUES ($1, 1)`
+
+// store makes a secret and returns once its hash is on disk.
+func (l *limit) store(prefix string) string {
+	token, hash := newToken(prefix)
+	if err := l.insert(row{insert, []any{hash}}); err != nil {
 		panic(err)
 	}
 	return token
+}
+
+func newToken(prefix string) (token string, hash []byte) {
+	token = prefix + rand.Text() + rand.Text()
+	return token, sum(token, "")
+}
+
+func sum(token, what string) []byte {
+	hash := sha256.Sum256([]byte(token + what))
+	return hash[:]
 }
 
 // logged notes as many bytes per request as Cardea does.
@@ -215,27 +214,30 @@ func (l *limit) writeLog() {
 // open gives the cheapest durable insert: PostgreSQL as it is, or SQLite with
 // synchronous=FULL and one commit for all who wait.
 func open(url string) (func(...row) error, error) {
-	const table, insert = `CREATE TABLE IF NOT EXISTS tokens (hash BYTEA PRIMARY KEY, at BIGINT, kept BYTEA)`, `INSERT INTO tokens VALUES ($1, 1, $2)`
 	if strings.HasPrefix(url, "postgres") {
 		pool, err := pgxpool.New(context.Background(), url)
-		if err == nil {
-			_, err = pool.Exec(context.Background(), table)
+		for _, text := range append(passkeyTables, table) {
+			if err == nil {
+				_, err = pool.Exec(context.Background(), text)
+			}
 		}
 		return func(rows ...row) error {
 			if len(rows) == 1 {
-				_, err := pool.Exec(context.Background(), insert, rows[0].hash, rows[0].kept)
+				_, err := pool.Exec(context.Background(), rows[0].text, rows[0].args...)
 				return err
 			}
 			var batch pgx.Batch // without a BEGIN it is one transaction all the same
 			for _, r := range rows {
-				batch.Queue(insert, r.hash, r.kept)
+				batch.Queue(r.text, r.args...)
 			}
 			return pool.SendBatch(context.Background(), &batch).Close()
 		}, err
 	}
 	d, err := sql.Open("sqlite", url+"?_pragma=journal_mode(wal)&_pragma=synchronous(full)")
-	if err == nil {
-		_, err = d.Exec(table)
+	for _, text := range append(passkeyTables, table) {
+		if err == nil {
+			_, err = d.Exec(text)
+		}
 	}
 	type wait = struct {
 		rows []row
@@ -251,7 +253,7 @@ func open(url string) (func(...row) error, error) {
 			tx, _ := d.Begin()
 			for _, w := range batch {
 				for _, r := range w.rows {
-					_, _ = tx.Exec(insert, r.hash, r.kept)
+					_, _ = tx.Exec(r.text, r.args...)
 				}
 			}
 			err := tx.Commit()
