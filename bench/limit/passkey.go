@@ -24,7 +24,7 @@ var passkeyTables = []string{
 }
 
 // A session and its event take as many bytes as Cardea's, without the keys.
-var sessionRest, eventBody = make([]byte, 220), make([]byte, 385)
+const sessionRest, eventBody = 220, 385
 
 // asserted is the answer of an authenticator (WebAuthn Level 3, 5.1.4), and clientData
 // what it signed (5.8.1).
@@ -74,8 +74,8 @@ func (l *limit) passkey(w http.ResponseWriter, r *http.Request) {
 	err := l.insert(
 		row{`INSERT INTO challenges VALUES ($1, $2)`, []any{sum(secret, "challenge"), now}},
 		row{`INSERT INTO passkeys VALUES ($1, 1) ON CONFLICT (id) DO UPDATE SET counter = passkeys.counter + 1`, []any{id}},
-		row{`INSERT INTO sessions VALUES ($1, $2, $3, $4, $5)`, []any{sum(secret, "id")[:16], hash, id, now, sessionRest}},
-		row{`INSERT INTO events VALUES ($1, $2)`, []any{sum(secret, "event")[:16], eventBody}},
+		row{`INSERT INTO sessions VALUES ($1, $2, $3, $4, $5)`, []any{sum(secret, "id")[:16], hash, id, now, make([]byte, sessionRest)}},
+		row{`INSERT INTO events VALUES ($1, $2)`, []any{sum(secret, "event")[:16], make([]byte, eventBody)}},
 	)
 	if err != nil {
 		panic(err)
