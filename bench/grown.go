@@ -30,11 +30,12 @@ func measureGrown(ctx context.Context, w io.Writer, o options, engine, database 
 	var servers [2]*live.Server
 	var lists [2][]work
 	for i, people := range []int{0, o.principals} {
-		server, err := installed(ctx, w, o, filepath.Join(dir, fmt.Sprint(people)), database, people)
+		server, ready, err := installed(ctx, w, o, filepath.Join(dir, fmt.Sprint(people)), database, people)
 		if err != nil {
 			return err
 		}
 		defer server.Stop()
+		fmt.Fprintf(w, "\nReady %d ms after the start with %d people.\n", ready.Milliseconds(), people)
 		servers[i] = server
 	}
 	for i, server := range servers { // when both are there, for tokens end
@@ -72,35 +73,34 @@ func measureGrown(ctx context.Context, w io.Writer, o options, engine, database 
 	return nil
 }
 
-// installed starts a new installation with so many people.
-func installed(ctx context.Context, w io.Writer, o options, dir, database string, people int) (*live.Server, error) {
+// installed starts a new installation with policies and so many people, and tells how
+// long it took to be ready.
+func installed(ctx context.Context, w io.Writer, o options, dir, database string, people int) (server *live.Server, ready time.Duration, err error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if database != "" {
-		var err error
 		if database, err = newDatabase(ctx, database, "cardea"); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
-	server, err := live.Install(ctx, live.Options{Binary: o.binary, Dir: dir, Database: database, Env: environment})
+	server, err = live.Install(ctx, live.Options{Binary: o.binary, Dir: dir, Database: database, Env: environment})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if people > 0 {
 		if err := fill(ctx, w, server, people); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
 	if err := govern(ctx, server); err != nil {
-		return nil, fmt.Errorf("policies: %w", err)
+		return nil, 0, fmt.Errorf("policies: %w", err)
 	}
 	began := time.Now()
 	if err := server.Start(ctx); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	fmt.Fprintf(w, "\nReady %d ms after the start with %d people.\n", time.Since(began).Milliseconds(), people)
-	return server, nil
+	return server, time.Since(began), nil
 }
 
 // grown measures on the engines that are asked for.

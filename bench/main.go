@@ -80,23 +80,14 @@ func measure(ctx context.Context, w io.Writer, o options, engine, database strin
 		return err
 	}
 	defer os.RemoveAll(dir)
-	ours, theirs := "", filepath.Join(dir, "limit.db")
+	theirs := filepath.Join(dir, "limit.db")
 	if database != "" {
-		if ours, err = newDatabase(ctx, database, "cardea"); err != nil {
-			return err
-		}
 		if theirs, err = newDatabase(ctx, database, "limit"); err != nil {
 			return err
 		}
 	}
-	server, err := live.Install(ctx, live.Options{Binary: o.binary, Dir: dir, Database: ours, Env: environment})
+	server, _, err := installed(ctx, w, o, filepath.Join(dir, "cardea"), database, 0)
 	if err != nil {
-		return err
-	}
-	if err := govern(ctx, server); err != nil {
-		return fmt.Errorf("policies: %w", err)
-	}
-	if err := server.Start(ctx); err != nil {
 		return err
 	}
 	defer server.Stop()

@@ -4,11 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/cardea-id/cardea/internal/access/policy"
 	. "github.com/cardea-id/cardea/internal/access/residual"
@@ -60,16 +57,7 @@ var (
 const someUUID = "0198f2c4-a1b3-7aaa-8bbb-0123456789ab"
 
 func TestTypesOfPostgreSQLWidenNothing(t *testing.T) {
-	url := os.Getenv("CARDEA_TEST_POSTGRES")
-	if url == "" {
-		t.Skip("CARDEA_TEST_POSTGRES names no server")
-	}
-	ctx := context.Background()
-	db, err := pgx.Connect(ctx, url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close(ctx) })
+	ctx, db := context.Background(), onPostgres(t)
 	tx, err := db.Begin(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -164,16 +152,7 @@ func (c columnCase) count(t *testing.T, db *sql.DB, d Dialect) {
 }
 
 func TestTypesOfMariaDBWidenNothing(t *testing.T) {
-	dsn := os.Getenv("CARDEA_TEST_MARIADB")
-	if dsn == "" {
-		t.Skip("CARDEA_TEST_MARIADB names no server")
-	}
-	db, err := sql.Open("mysql", dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db.SetMaxOpenConns(1)
-	t.Cleanup(func() { _ = db.Close() })
+	db := onMariaDB(t)
 	upper := strings.ToUpper(someUUID)
 	varchar := "varchar(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
 	for _, mode := range []string{"", "NO_BACKSLASH_ESCAPES", "ANSI_QUOTES,PIPES_AS_CONCAT,HIGH_NOT_PRECEDENCE"} {

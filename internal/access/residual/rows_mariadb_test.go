@@ -16,7 +16,8 @@ import (
 // dialect of MySQL. scripts/mariadb.sh starts the server.
 func TestMariaDBShowsWhatDecideAllows(t *testing.T) { compare(t, mariadb(t)) }
 
-func mariadb(t *testing.T) engine {
+// onMariaDB is one connection to the server of the tests.
+func onMariaDB(t *testing.T) *sql.DB {
 	dsn := os.Getenv("CARDEA_TEST_MARIADB")
 	if dsn == "" {
 		t.Skip("CARDEA_TEST_MARIADB names no server")
@@ -27,6 +28,11 @@ func mariadb(t *testing.T) engine {
 	}
 	db.SetMaxOpenConns(1)
 	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func mariadb(t *testing.T) engine {
+	db := onMariaDB(t)
 	// The collation takes letters of either case and with accents for the same, and
 	// does not see blanks at the end: none of this must widen anything.
 	text := "varchar(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"

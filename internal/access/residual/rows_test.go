@@ -464,7 +464,8 @@ func (r row) values() []any {
 	return out
 }
 
-func postgres(t *testing.T) engine {
+// onPostgres is a connection to the server of the tests.
+func onPostgres(t *testing.T) *pgx.Conn {
 	url := os.Getenv("CARDEA_TEST_POSTGRES")
 	if url == "" {
 		t.Skip("CARDEA_TEST_POSTGRES names no server")
@@ -475,6 +476,11 @@ func postgres(t *testing.T) engine {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close(ctx) })
+	return db
+}
+
+func postgres(t *testing.T) engine {
+	ctx, db := context.Background(), onPostgres(t)
 	// A collation of the application's own, to which "A" is "a" (PostgreSQL, 23.2.2.4).
 	text := "text"
 	if _, err := db.Exec(ctx, `CREATE COLLATION pg_temp.alike (provider = icu, locale = 'und-u-ks-level2', deterministic = false)`); err == nil {
