@@ -320,16 +320,17 @@ func TestWhatHasEndedDoesNotCountBySQL(t *testing.T) {
 // Somebody and a row may each be inside as much as a question looks at.
 func TestBothSidesBySQLMayBeWide(t *testing.T) {
 	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
-		if e.DB.Engine() == db.Postgres {
-			t.Skip("where much else goes on PostgreSQL reads so much for longer than a reader may take")
+		wide := 9000
+		if e.DB.Engine() == db.Postgres { // where a reader has two seconds, on a busy machine too
+			wide = 3000
 		}
 		w := open(t, e, 1)
 		rows(t, w)
 		w.write(t, graph.Change{Set: []graph.Attribute{{Entity: entity("user:eve"), Name: "level", Value: int64(5)}, {Entity: entity("payment:p"), Name: "owner", Value: "eve"}}})
-		w.fill(t, "user:eve", 1, graph.Member, "team:t", 9000, 0)
-		w.fill(t, "team:t", 9000, graph.Member, "team:over", 4, 0)
-		w.fill(t, "payment:p", 1, graph.Parent, "folder:f", 9000, 0)
-		w.fill(t, "folder:f", 9000, graph.Parent, "folder:over", 4, 0)
+		w.fill(t, "user:eve", 1, graph.Member, "team:t", wide, 0)
+		w.fill(t, "team:t", wide, graph.Member, "team:over", 4, 0)
+		w.fill(t, "payment:p", 1, graph.Parent, "folder:f", wide, 0)
+		w.fill(t, "folder:f", wide, graph.Parent, "folder:over", 4, 0)
 		if a := w.may("user:eve", "close", "payment:p", audit.Position{}); !a.Allowed {
 			t.Errorf("got %+v", a)
 		}
