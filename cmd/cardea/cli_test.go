@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -286,6 +287,25 @@ func TestNobodyAnswers(t *testing.T) {
 		_, errs, err := s.run(args...)
 		if err == nil || !strings.Contains(errs, s.env["CARDEA_LISTEN"][len("127.0.0.1"):]+" does not answer: dial tcp") {
 			t.Errorf("%v: %v %s", args, err, errs)
+		}
+	}
+}
+
+// A login does not help whose given token is refused, since that goes first.
+func TestARefusedTokenIsNamed(t *testing.T) {
+	for code, status := range map[string]int{"invalid_token": 401, "insufficient_user_authentication": 401, "not_an_operator": 403} {
+		api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(status)
+			fmt.Fprintf(w, `{"status":%d,"code":%q,"detail":"no"}`, status, code)
+		}))
+		defer api.Close()
+		s := &server{env: map[string]string{"CARDEA_ISSUER": api.URL, "CARDEA_HOME": t.TempDir(), "CARDEA_TOKEN": "t"}}
+		if _, errs, err := s.run("user", "list"); err == nil || !strings.Contains(errs, "cardea: no (the token in CARDEA_TOKEN ") || !strings.Contains(errs, ", or unset CARDEA_TOKEN and run cardea login)") {
+			t.Errorf("%s of the variable: %s", code, errs)
+		}
+		if _, errs, err := s.run("user", "list", "--token", "u"); err == nil || !strings.Contains(errs, "cardea: no (the token given by --token ") || !strings.Contains(errs, ", or run cardea login and leave out --token)") {
+			t.Errorf("%s of the flag: %s", code, errs)
 		}
 	}
 }

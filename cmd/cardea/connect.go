@@ -16,6 +16,7 @@ import (
 type remote struct {
 	issuer string
 	token  string
+	given  string // what held the token that is used, --token or a variable; "" for a login's
 }
 
 // remoteFlags adds the flags of every administering command.
@@ -36,6 +37,10 @@ func (c *console) admin(opts ...client.Option) (*client.Client, error) {
 		return nil, errors.New("no server is named: run cardea login ISSUER, or give --issuer")
 	}
 	if token := firstOf(c.remote.token, c.getenv("CARDEA_TOKEN")); token != "" {
+		c.remote.given = "CARDEA_TOKEN"
+		if c.remote.token != "" {
+			c.remote.given = "--token"
+		}
 		return client.New(issuer, append(opts, agent(), client.WithToken(token))...)
 	}
 	if _, ok := store.Logins[issuer]; !ok {

@@ -35,14 +35,15 @@ func main() {
 
 // run is the whole program. The error has already been written to stderr.
 func run(ctx context.Context, args, environment []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) error {
-	root := newRoot(&console{getenv: getenv, environment: environment, in: stdin, out: stdout, err: stderr, openBrowser: openBrowser})
+	c := &console{getenv: getenv, environment: environment, in: stdin, out: stdout, err: stderr, openBrowser: openBrowser}
+	root := newRoot(c)
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := wrongFlags(root.ExecuteContext(ctx))
 	if err != nil && !errors.Is(err, errSaid) {
-		fmt.Fprintln(stderr, "cardea: "+explain(err))
+		fmt.Fprintln(stderr, "cardea: "+c.explain(err))
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"net/http"
 	"net/url"
 	"os"
 
@@ -96,17 +97,16 @@ func (c *console) load(cmd *cobra.Command, s *settings) (*config.Config, error) 
 }
 
 // explain words an error for the terminal.
-func explain(err error) string {
+func (c *console) explain(err error) string {
 	var problems config.Problems
 	if errors.As(err, &problems) {
 		return "the configuration cannot be used:\n" + problems.Error()
 	}
 	var p *client.Problem
-	if errors.As(err, &p) && p.Status == 401 {
-		return err.Error() + " (run: cardea login)"
-	}
-	if p != nil && p.Code == "not_an_operator" {
-		return err.Error() + " (this account is none: choose another in the browser, at /accounts of the server, and run cardea login)"
+	if errors.As(err, &p) {
+		if advice := c.adviceOn(p); advice != "" {
+			return err.Error() + " (" + advice + ")"
+		}
 	}
 	var f *fault.Error
 	if errors.As(err, &f) {
@@ -122,4 +122,27 @@ func explain(err error) string {
 		}
 	}
 	return err.Error()
+}
+
+// adviceOn says what to do about whom the server would not let ask. A login does
+// not help as long as a token is given, which goes first.
+func (c *console) adviceOn(p *client.Problem) string {
+	_, stepUp := p.StepUp()
+	token, instead := "the token in "+c.remote.given, "or unset "+c.remote.given+" and run cardea login"
+	if c.remote.given == "--token" {
+		token, instead = "the token given by --token", "or run cardea login and leave out --token"
+	}
+	switch {
+	case p.Code == "not_an_operator" && c.remote.given != "":
+		return token + " belongs to an account that is none: give one of an operator's, " + instead
+	case p.Code == "not_an_operator":
+		return "this account is none: choose another in the browser, at /accounts of the server, and run cardea login"
+	case p.Status != http.StatusUnauthorized:
+		return ""
+	case c.remote.given == "":
+		return "run: cardea login"
+	case stepUp:
+		return token + " does not show such a sign-in: give one that does, " + instead
+	}
+	return token + " was refused, it may have expired or been revoked: give a new one, " + instead
 }
