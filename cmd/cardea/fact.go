@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 
 	"github.com/cardea-id/cardea/api"
 	"github.com/cardea-id/cardea/client"
+	"github.com/cardea-id/cardea/internal/access/folder"
+	"github.com/cardea-id/cardea/internal/access/graph"
 )
 
 // readEntity reads TYPE:ID. The id is everything behind the first colon that is
@@ -126,10 +129,51 @@ func (c *console) relationAdd() *cobra.Command {
 			end := time.Now().Add(last).UTC()
 			add.ExpiresAt = &end
 		}
-		return c.written(cl.Facts.Write(ctx, "", api.AccessChanges{Add: []api.Relation{add}}))
+		if err := c.written(cl.Facts.Write(ctx, "", api.AccessChanges{Add: []api.Relation{add}})); err != nil {
+			return err
+		}
+		c.tellUnknownRole(ctx, cl, r.Relation)
+		return nil
 	})
+	cmd.Long = `Add a relation, or change when it ends.
+
+Facts may be written before the policies that go by them. If the policies of now have
+no role of the relation's name, a warning says so and names those that they have.`
 	cmd.Flags().DurationVar(&last, "for", 0, "how long it lasts, such as 720h; for ever if left out")
 	return cmd
+}
+
+// tellUnknownRole warns of a relation that no policy can go by. It says nothing
+// where it cannot know: without policies, to those who may not read them, and where
+// agents have Rego, which goes by any name.
+func (c *console) tellUnknownRole(ctx context.Context, cl *client.Client, name string) {
+	if name == graph.Member || name == graph.Parent {
+		return
+	}
+	now, err := cl.Policies.Get(ctx, "current")
+	if err != nil {
+		return
+	}
+	var roles folder.Files
+	for _, f := range now.Contents {
+		if strings.HasPrefix(f.Path, "rego/") {
+			return
+		}
+		if f.Path == folder.RolesFile {
+			roles = append(roles, folder.File{Path: f.Path, Text: []byte(f.Text)})
+		}
+	}
+	known := []string{graph.Member, graph.Parent}
+	f, _ := folder.Read(roles)
+	for _, t := range f.Source.Roles.Types {
+		for _, role := range t.Roles {
+			known = append(known, role.Name)
+		}
+	}
+	slices.Sort(known)
+	if !slices.Contains(known, name) {
+		fmt.Fprintf(c.err, "warning: the policies have no role %q, so nothing goes by this relation; they have %s\n", name, strings.Join(slices.Compact(known), ", "))
+	}
 }
 
 func (c *console) attributeCommand() *cobra.Command {

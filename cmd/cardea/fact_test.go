@@ -45,6 +45,30 @@ func TestFactCommands(t *testing.T) {
 	}
 }
 
+// A relation that the policies know no role for is written, and told.
+func TestUnknownRolesAreTold(t *testing.T) {
+	example, err := filepath.Abs("../../examples/policies/payments")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := startServer(t)
+	s.env["CARDEA_TOKEN"] = s.token
+	add := func(name, warning string) {
+		t.Helper()
+		out, errs, err := s.run("relation", "add", "user:ann", name, "payment:17")
+		if err != nil || !strings.Contains(out, "revision") || errs != warning {
+			t.Errorf("%s: %s %v\n got %q\nwant %q", name, out, err, errs, warning)
+		}
+	}
+	add("acountant", "") // there are no policies
+	if _, errs, err := s.run("policy", "apply", example); err != nil {
+		t.Fatalf("%v %s", err, errs)
+	}
+	add("accountant", "")
+	add("parent", "")
+	add("acountant", "warning: the policies have no role \"acountant\", so nothing goes by this relation; they have accountant, approver, member, parent\n")
+}
+
 // An import that broke off goes on where it was, and one bad line writes nothing.
 func TestImportsGoOnWhereTheyBrokeOff(t *testing.T) {
 	s := startServer(t)
