@@ -49,10 +49,14 @@ func (s *Server) apps(w http.ResponseWriter, r *http.Request, v *visit) error {
 	}
 	for i := range p.Apps {
 		a := &p.Apps[i]
-		a.Scopes, a.Since = signin.InWords(p.Locale, grant.Scopes(a.names)), s.moment(p.Page, a.first)
+		a.Scopes, a.Since = signin.InWords(p.Locale, grant.Scopes(a.names), nowhere), s.moment(p.Page, a.first)
 	}
 	return s.look.Render(w, http.StatusOK, "applications", p)
 }
+
+// nowhere names no API for a scope, since a list of what an application was given
+// does not tell where.
+func nowhere(string) string { return "" }
 
 // appsOf are the applications that the visitor gave something: a consent that
 // stands, or a grant that lives.

@@ -183,7 +183,7 @@ func TestScopesAreToldInOrder(t *testing.T) {
 	must(t, err)
 	for _, l := range words.Locales() {
 		var names []string
-		for _, sc := range InWords(l, []string{"a:b", "offline_access", "profile", "<x>", "phone", "openid", "email", "address"}) {
+		for _, sc := range InWords(l, []string{"a:b", "offline_access", "profile", "<x>", "phone", "openid", "email", "address"}, understoodBy(nil)) {
 			names = append(names, sc.Name)
 			known := !strings.ContainsAny(sc.Name, ":<")
 			if known != (sc.Words != "" && sc.Detail != "" && !strings.HasPrefix(sc.Words, "scope.") && !strings.HasPrefix(sc.Detail, "scope.")) {
@@ -192,6 +192,35 @@ func TestScopesAreToldInOrder(t *testing.T) {
 		}
 		if got := strings.Join(names, " "); got != "openid profile email phone address a:b <x> offline_access" {
 			t.Errorf("%s: %s", l.Tag(), got)
+		}
+	}
+}
+
+// A scope that is not ours is told in a sentence, with the APIs that know it.
+func TestForeignScopesAreToldWithWhereTheyCount(t *testing.T) {
+	words, err := i18n.Load()
+	must(t, err)
+	bookings, billing := resource{Name: "Bookings", Address: "https://b.example", scopes: []string{"read", "write"}}, resource{Address: "https://p.example", scopes: []string{"read"}}
+	for _, c := range []struct {
+		tag, scope string
+		where      []resource
+		want       string
+	}{
+		{"en", "read", nil, "Use the permission “read”"},
+		{"en", "read", []resource{bookings, billing}, "Use the permission “read” at Bookings, https://p.example"},
+		{"en", "write", []resource{bookings, billing}, "Use the permission “write” at Bookings"},
+		{"en", "more", []resource{bookings, billing}, "Use the permission “more”"},
+		{"en", "more", []resource{bookings}, "Use the permission “more” at Bookings"},
+		{"de", "read", nil, "die Berechtigung „read“ nutzen"},
+		{"de", "write", []resource{bookings, billing}, "die Berechtigung „write“ bei Bookings nutzen"},
+	} {
+		for _, l := range words.Locales() {
+			if l.Tag() != c.tag {
+				continue
+			}
+			if got := InWords(l, []string{c.scope}, understoodBy(c.where)); len(got) != 1 || got[0].Words != c.want {
+				t.Errorf("got %+v, want %s", got, c.want)
+			}
 		}
 	}
 }

@@ -109,7 +109,7 @@ func (s *Server) showApprovals(w http.ResponseWriter, r *http.Request, status in
 			return err
 		}
 		p.Waiting = append(p.Waiting, waiting{ID: one.ID, Form: s.forms.Token(w, r, s.purpose(r, approvalOf(one.ID, a))), Client: application(c),
-			Verified: c.FirstParty, Message: one.Message, Details: words, Scopes: InWords(p.Locale, one.Scopes), Resources: where, IP: one.IP, Minutes: int(now.Sub(one.Created).Minutes())})
+			Verified: c.FirstParty, Message: one.Message, Details: words, Scopes: InWords(p.Locale, one.Scopes, understoodBy(where)), Resources: where, IP: one.IP, Minutes: int(now.Sub(one.Created).Minutes())})
 	}
 	return s.look.Render(w, status, "approvals", p)
 }

@@ -1,8 +1,10 @@
 package signin
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/cardea-id/cardea/internal/i18n"
 	"github.com/cardea-id/cardea/internal/identity/client"
@@ -31,7 +33,7 @@ type consentPage struct {
 // Scope is a scope in words.
 type Scope struct {
 	Name          string
-	Words, Detail string // Words are empty for a scope that we have none for
+	Words, Detail string // Detail is empty for a scope of somebody else's
 }
 
 type scope = Scope
@@ -76,7 +78,6 @@ func (s *Server) askConsent(w http.ResponseWriter, r *http.Request) error {
 	default:
 		p.Notice = p.T("consent.unverified", "realm", p.Site.Name)
 	}
-	p.Scopes = InWords(p.Locale, f.Consent)
 	if p.Device = f.Device; p.Device != nil {
 		p.Minutes = int(s.DB.Now().Sub(p.Device.Asked).Minutes())
 	}
@@ -86,6 +87,7 @@ func (s *Server) askConsent(w http.ResponseWriter, r *http.Request) error {
 	if p.Resources, err = s.resources(r, f.Resources); err != nil {
 		return err
 	}
+	p.Scopes = InWords(p.Locale, f.Consent, understoodBy(p.Resources))
 	p.Form = s.forms.Token(w, r, s.purpose(r, consentOf(f, using)))
 	f.allow(w)
 	return s.look.Render(w, http.StatusOK, "consent", p)
@@ -104,7 +106,10 @@ func (s *Server) details(r *http.Request, text, language string) ([]detail.Words
 }
 
 // resource is where what is agreed to will count.
-type resource struct{ Name, Address string }
+type resource struct {
+	Name, Address string
+	scopes        []string // that it says it understands
+}
 
 // resources names the APIs that answer to the audiences of a flow.
 func (s *Server) resources(r *http.Request, audiences []string) ([]resource, error) {
@@ -116,7 +121,7 @@ func (s *Server) resources(r *http.Request, audiences []string) ([]resource, err
 		}
 		one := resource{Address: audience}
 		if c != nil {
-			one.Name = c.Name
+			one.Name, one.scopes = c.Name, c.ResourceScopes
 		}
 		list = append(list, one)
 	}
@@ -131,8 +136,23 @@ func consentOf(f *flow, a *account) string { return "consent " + f.text + " " + 
 // Those we do not know come before the last.
 var order = [...]string{"openid", "profile", "email", "phone", "address", "cardea:admin", "", "offline_access"}
 
-// InWords puts scopes into words.
-func InWords(l *i18n.Locale, scopes []string) []Scope {
+// understoodBy names the APIs that a scope means something to: those that say so,
+// or the only one that it will count at.
+func understoodBy(all []resource) func(scope string) string {
+	return func(scope string) string {
+		var names []string
+		for _, one := range all {
+			if len(all) == 1 || slices.Contains(one.scopes, scope) {
+				names = append(names, cmp.Or(one.Name, one.Address))
+			}
+		}
+		return strings.Join(names, ", ")
+	}
+}
+
+// InWords puts scopes into words. Those that are not Cardea's are told by their
+// names, and by the APIs that understand them, "" where that is not known.
+func InWords(l *i18n.Locale, scopes []string, understoodBy func(scope string) string) []Scope {
 	var list []Scope
 	for _, known := range order {
 		for _, name := range scopes {
@@ -141,7 +161,11 @@ func InWords(l *i18n.Locale, scopes []string) []Scope {
 				key := "scope." + name
 				list = append(list, scope{name, l.T(key), l.T(key + ".detail")})
 			case known == "" && !slices.Contains(order[:], name):
-				list = append(list, scope{Name: name})
+				words := l.T("scope.other", "scope", name)
+				if api := understoodBy(name); api != "" {
+					words = l.T("scope.other.at", "scope", name, "api", api)
+				}
+				list = append(list, scope{Name: name, Words: words})
 			}
 		}
 	}

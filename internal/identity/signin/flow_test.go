@@ -35,7 +35,7 @@ func TestFlowFromSignInToConsentAndBack(t *testing.T) {
 		}
 		b.submit("identifier", "ada", "password", password).isAt("/consent")
 		b.shows(200, "Photo &lt;Book&gt; wants to access your account", "Ada Lovelace", "<strong>app.example.com</strong>",
-			"Test has not verified this application", "See your profile", "<code>print</code>", `href="https://app.example.com/privacy"`, "Allow", "Cancel")
+			"Test has not verified this application", "See your profile", "Use the permission “print”", `href="https://app.example.com/privacy"`, "Allow", "Cancel")
 		b.submit("do", "allow").isAt("/back").shows(200, "back at the application")
 		o := w.outcome
 		if o.Session == nil || o.Session.Principal != ada.ID || !o.Reauthenticated || !o.Selected || !o.Consented || o.Denied || strings.Join(o.Scopes, " ") != "openid profile print" {
