@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -58,10 +59,17 @@ func (a *app) callback(w http.ResponseWriter, r *http.Request) {
 }
 
 // declined puts an error of the authorization endpoint into words (RFC 6749,
-// section 4.1.2.1).
+// section 4.1.2.1). Somebody may have been denied who did agree: what refused them
+// is in the description.
 func declined(code, description string) string {
-	if code == "access_denied" {
+	description = strings.TrimSuffix(description, ".")
+	switch {
+	case code == "access_denied" && (description == "" || description == "the person did not agree"):
 		return "You did not agree, so this application got nothing."
+	case code == "access_denied":
+		return "Cardea refused, so this application got nothing: " + description + "."
+	case description == "":
+		return "Cardea answered " + code + "."
 	}
 	return "Cardea answered " + code + ": " + description + "."
 }
