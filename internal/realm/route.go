@@ -102,8 +102,10 @@ func wellKnown(path string) (document, tail string, found bool) {
 
 // nameAt finds the realm that has host for its own, or "".
 func (r *Registry) nameAt(ctx context.Context, host string) (string, error) {
-	host = strings.ToLower(host)
 	if host == r.base.Host {
+		return "", nil // as most are, in lower case already
+	}
+	if host = strings.ToLower(host); host == r.base.Host {
 		return "", nil
 	}
 	if name, known := r.hosts.Peek("", host); known {

@@ -10,10 +10,11 @@ import (
 	"time"
 )
 
-// exchange is one request and its answer: the request's context and the
-// response writer in one allocation.
+// exchange is one request and its answer: the request as handlers see it, its
+// context and the response writer in one allocation.
 type exchange struct {
 	context.Context
+	in      http.Request
 	out     response
 	id      [16]byte
 	addr    netip.Addr
@@ -47,6 +48,7 @@ func (x *exchange) Value(key any) any {
 
 func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{Context: r.Context(), addr: addrOf(r.RemoteAddr)}
+	x.in = *r.WithContext(x)
 	x.out.ResponseWriter = w
 	// A name for logs, not a secret.
 	var b [8]byte

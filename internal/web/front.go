@@ -69,31 +69,30 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.headers.set(w.Header())
 	defer f.finish(x, r)
 	if headerSize(r) > maxHeader {
-		f.Fail(&x.out, r.WithContext(x), &statusError{http.StatusRequestHeaderFieldsTooLarge,
+		f.Fail(&x.out, &x.in, &statusError{http.StatusRequestHeaderFieldsTooLarge,
 			fault.New(fault.Invalid, "headers_too_large", "address and header fields are limited to %d bytes together", maxHeader)})
 		return
 	}
 	if !cleanPath(r.URL) {
-		f.Fail(&x.out, r.WithContext(x), notFound())
+		f.Fail(&x.out, &x.in, notFound())
 		return
 	}
 	if f.Resolve == nil {
-		f.next.ServeHTTP(&x.out, r.WithContext(x))
+		f.next.ServeHTTP(&x.out, &x.in)
 		return
 	}
 	site, err := f.Resolve(r)
 	if err != nil {
-		f.Fail(&x.out, r.WithContext(x), err)
+		f.Fail(&x.out, &x.in, err)
 		return
 	}
 	x.site, x.siteKey, x.siteValue = site.Name, site.Key, site.Value
-	in := r.WithContext(x)
 	if site.Path != r.URL.Path {
 		u := *r.URL
 		u.Path, u.RawPath = site.Path, ""
-		in.URL = &u
+		x.in.URL = &u
 	}
-	f.next.ServeHTTP(&x.out, in)
+	f.next.ServeHTTP(&x.out, &x.in)
 }
 
 // headerSize is how many bytes request line and header fields take in HTTP/1.1

@@ -184,9 +184,9 @@ func (l *Log) request(x *exchange, r *http.Request, took time.Duration) {
 		b = append(b, `,"realm":`...)
 		b = appendString(b, x.site, 64)
 	}
-	if ua := r.UserAgent(); ua != "" {
+	if ua := r.Header["User-Agent"]; len(ua) > 0 && ua[0] != "" {
 		b = append(b, `,"agent":`...)
-		b = appendString(b, ua, 120)
+		b = appendString(b, ua[0], 120)
 	}
 	for _, n := range x.notes {
 		b = append(b, ',')
@@ -210,15 +210,19 @@ func appendString(b []byte, s string, limit int) []byte {
 	}
 	b = append(b, '"')
 	for i := 0; i < len(s); {
+		from := i
+		for i < len(s) && harmless(s[i]) {
+			i++
+		}
+		if b = append(b, s[from:i]...); i == len(s) {
+			break
+		}
 		c := s[i]
 		if c < utf8.RuneSelf {
-			switch {
-			case c == '"' || c == '\\':
+			if c == '"' || c == '\\' {
 				b = append(b, '\\', c)
-			case c < 0x20 || c == 0x7f:
+			} else {
 				b = append(b, '\\', 'u', '0', '0', hexits[c>>4], hexits[c&15])
-			default:
-				b = append(b, c)
 			}
 			i++
 			continue
@@ -233,6 +237,9 @@ func appendString(b []byte, s string, limit int) []byte {
 	}
 	return append(b, '"')
 }
+
+// harmless reports whether c stands for itself in a JSON string and a log.
+func harmless(c byte) bool { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\' }
 
 // logger is where events of this request go.
 func logger(ctx context.Context) *slog.Logger {

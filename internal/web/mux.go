@@ -134,8 +134,7 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := exchangeOf(r.Context())
 	if x == nil {
 		x = newExchange(w, r)
-		r = r.WithContext(x)
-		w = &x.out
+		w, r = &x.out, &x.in
 	}
 	if r.URL.RawPath == "" {
 		// What is mounted for exactly this is what the table beneath would find:
