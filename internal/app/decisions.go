@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/cardea-id/cardea/internal/access/authzen"
@@ -11,10 +12,10 @@ import (
 	"github.com/cardea-id/cardea/internal/access/policy"
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/id"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/grant"
 	"github.com/cardea-id/cardea/internal/identity/oauth"
-	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/jose"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -87,9 +88,9 @@ type asking struct {
 // authenticate takes a token for the decision service, presented as it is bound,
 // or the secret of a client that is a resource server or may ask for such tokens.
 // See docs/decisions/0100.
-func (a asking) authenticate(w http.ResponseWriter, r *http.Request, rl *realm.Realm) (*authzen.Caller, error) {
+func (a asking) authenticate(w http.ResponseWriter, r *http.Request, rl *realm.Realm) (c authzen.Caller, err error) {
 	if r.URL.RawQuery != "" && r.URL.Query().Has("access_token") {
-		return nil, fault.New(fault.Invalid, "invalid_request", "a token in an address is not accepted: addresses are logged")
+		return c, fault.New(fault.Invalid, "invalid_request", "a token in an address is not accepted: addresses are logged")
 	}
 	shown, ok := oauth.ReadPresented(r)
 	if !ok {
@@ -97,36 +98,42 @@ func (a asking) authenticate(w http.ResponseWriter, r *http.Request, rl *realm.R
 	}
 	t, err := a.door.Accept(w, r, rl, shown)
 	if err != nil {
-		return nil, refusal(oauth.Elsewhere(err))
+		return c, refusal(oauth.Elsewhere(err))
 	}
-	if !t.For(rl.Issuer + authzen.Path) { // RFC 9068, section 4
-		return nil, fault.New(fault.Unauthenticated, "invalid_token", "the access token is not for the decision service")
+	if !meant(t, rl) { // RFC 9068, section 4
+		return c, fault.New(fault.Unauthenticated, "invalid_token", "the access token is not for the decision service")
 	}
 	if !t.Allows(authzen.Scope) {
-		return nil, fault.New(fault.Forbidden, "insufficient_scope", "the access token has no scope %s", authzen.Scope)
+		return c, fault.New(fault.Forbidden, "insufficient_scope", "the access token has no scope %s", authzen.Scope)
 	}
-	c := &authzen.Caller{Client: t.Client, Principal: t.Principal, Token: t.ID, Minted: t.Minted}
+	c = authzen.Caller{Client: t.Client, Principal: t.Principal, Token: t.ID, Minted: t.Minted}
 	if entityType(t.Principal) == typeUser {
-		if c.Person, err = a.vouched(r.Context(), rl, t); err != nil {
-			return nil, err
-		}
+		c.Person, err = a.vouched(r.Context(), rl, t)
 	}
-	return c, nil
+	return c, err
 }
 
-func (a asking) secret(r *http.Request) (*authzen.Caller, error) {
+// meant reports whether a token is for the realm's decision service.
+func meant(t *token.Token, rl *realm.Realm) bool {
+	return slices.ContainsFunc(t.Audience, func(name string) bool {
+		path, ok := strings.CutPrefix(name, rl.Issuer)
+		return ok && path == authzen.Path
+	})
+}
+
+func (a asking) secret(r *http.Request) (c authzen.Caller, err error) {
 	if len(r.Header["Authorization"]) != 1 || !strings.HasPrefix(strings.ToLower(r.Header.Get("Authorization")), "basic ") {
-		return nil, fault.New(fault.Unauthenticated, "credential_missing", "ask with an access token that has scope %s, or with the secret of a resource server", authzen.Scope)
+		return c, fault.New(fault.Unauthenticated, "credential_missing", "ask with an access token that has scope %s, or with the secret of a resource server", authzen.Scope)
 	}
 	who, err := a.door.AuthenticateBasic(r)
 	if err != nil {
-		return nil, refusal(err)
+		return c, refusal(err)
 	}
-	c := who.Client()
-	if !c.ResourceServer && !c.AllowsScope(authzen.Scope) {
-		return nil, fault.New(fault.Forbidden, "insufficient_scope", "client %q is no resource server and has no scope %s", c.ID, authzen.Scope)
+	by := who.Client()
+	if !by.ResourceServer && !by.AllowsScope(authzen.Scope) {
+		return c, fault.New(fault.Forbidden, "insufficient_scope", "client %q is no resource server and has no scope %s", by.ID, authzen.Scope)
 	}
-	return &authzen.Caller{Client: c.ID}, nil
+	return authzen.Caller{Client: by.ID}, nil
 }
 
 // refusal is a 401 for a credential that is no good, whatever is wrong with it.
@@ -182,11 +189,12 @@ func (a asking) vouched(ctx context.Context, rl *realm.Realm, t *token.Token) (*
 // The types under which principals appear in policies.
 const typeUser = "user"
 
-func entityType(id string) string {
-	if !principal.ValidID(id) {
+func entityType(name string) string {
+	kind, _, _ := strings.Cut(name, "_")
+	if !id.Valid(kind, name) {
 		return ""
 	}
-	switch kind, _, _ := strings.Cut(id, "_"); kind {
+	switch kind {
 	case "usr":
 		return typeUser
 	case "svc":

@@ -23,8 +23,8 @@ func TestBatchesAnswerAsSingleQuestions(t *testing.T) {
 	var noted []*journal.Entry
 	post := asking(t, authzen.Options{Now: func() time.Time { return time.UnixMilli(1_800_000_000_000) },
 		Note: func(_ *realm.Realm, e *journal.Entry) { noted = append(noted, e) },
-		Authenticate: func(http.ResponseWriter, *http.Request, *realm.Realm) (*authzen.Caller, error) {
-			return &authzen.Caller{Client: "pep"}, nil
+		Authenticate: func(http.ResponseWriter, *http.Request, *realm.Realm) (authzen.Caller, error) {
+			return authzen.Caller{Client: "pep"}, nil
 		},
 		Snapshot: func(context.Context, string, audit.Position, *policy.Question) (*policy.Snapshot, audit.Position, error) {
 			return policy.NewSnapshot(set, whole, 7), audit.Position{Epoch: 1, Seq: 7}, nil

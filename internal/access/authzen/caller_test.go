@@ -190,8 +190,8 @@ func TestNewsDoNotMakeTheStateYounger(t *testing.T) {
 	set, whole := compile(t, fixture), certification(t)
 	news := false
 	o := authzen.Options{Now: func() time.Time { return time.UnixMilli(1_800_000_000_000) }, Note: func(*realm.Realm, *journal.Entry) {},
-		Authenticate: func(http.ResponseWriter, *http.Request, *realm.Realm) (*authzen.Caller, error) {
-			return &authzen.Caller{Client: "pep"}, nil
+		Authenticate: func(http.ResponseWriter, *http.Request, *realm.Realm) (authzen.Caller, error) {
+			return authzen.Caller{Client: "pep"}, nil
 		},
 		Fresh: func() func(string, bool) (string, bool) {
 			refused := "the facts are old"
@@ -230,8 +230,8 @@ func TestLargeRealmsAnswerQuestionsOneByOne(t *testing.T) {
 	set, whole := compile(t, fixture), certification(t)
 	opened := 0
 	o := authzen.Options{Now: func() time.Time { return time.UnixMilli(1_800_000_000_000) }, Note: func(*realm.Realm, *journal.Entry) {},
-		Authenticate: func(http.ResponseWriter, *http.Request, *realm.Realm) (*authzen.Caller, error) {
-			return &authzen.Caller{Client: "pep"}, nil
+		Authenticate: func(http.ResponseWriter, *http.Request, *realm.Realm) (authzen.Caller, error) {
+			return authzen.Caller{Client: "pep"}, nil
 		},
 		Snapshot: func(_ context.Context, _ string, _ audit.Position, q *policy.Question) (*policy.Snapshot, audit.Position, error) {
 			if q == nil {

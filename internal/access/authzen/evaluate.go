@@ -238,7 +238,7 @@ func (q *request) lot() int { return min(max(q.left, 1), 16) }
 
 func (s *Server) write(w http.ResponseWriter, q *request, b []byte) {
 	if q.snapshot != nil {
-		w.Header()[headerRevision] = []string{q.revision}
+		w.Header()[headerRevision] = s.told(q.at).header
 	}
 	web.Body(w, http.StatusOK, b)
 }

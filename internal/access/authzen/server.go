@@ -12,6 +12,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/access/journal"
@@ -62,9 +63,10 @@ type Vouched struct {
 type Options struct {
 	// Authenticate finds out who calls. Its refusals are fault.Unauthenticated,
 	// fault.Forbidden and fault.Invalid. w takes headers of the answer.
-	Authenticate func(w http.ResponseWriter, r *http.Request, rl *realm.Realm) (*Caller, error)
+	Authenticate func(w http.ResponseWriter, r *http.Request, rl *realm.Realm) (Caller, error)
 	// Vouch reads an access token that came in a question of by. A token that is
-	// no good, or none of the caller's business, is fault.Unauthenticated.
+	// no good, or none of the caller's business, is fault.Unauthenticated. by must
+	// not be kept.
 	Vouch func(ctx context.Context, rl *realm.Realm, by *Caller, token string) (*Vouched, error)
 	// Snapshot is a realm's state, at least as new as min; the zero position is
 	// whatever is known now. It waits a moment for what is newer; where that does
@@ -122,6 +124,7 @@ type Server struct {
 	o         Options
 	documents *cache.Cache[*document]
 	requests  sync.Pool // of *request
+	last      atomic.Pointer[revision]
 }
 
 // New returns the door.
@@ -133,7 +136,7 @@ func New(o Options) *Server {
 type request struct {
 	context.Context
 	realm  *realm.Realm
-	caller *Caller
+	caller Caller
 	id     string // X-Request-ID
 	min    audit.Position
 	body   *body
@@ -195,7 +198,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, class string, mos
 	}
 	q.min = q.caller.Minted
 	if s.o.Limiter != nil {
-		if wait, ok := s.o.Limiter.Allow(class, q.realm.Name+"/"+q.caller.Client+" "+q.caller.Principal); !ok {
+		if wait, ok := s.o.Limiter.Allow(class, q.realm.Name, q.caller.Client, q.caller.Principal); !ok {
 			return nil, fault.New(fault.TooMany, "too_many_requests", "too many questions, wait a moment").WithRetry(wait)
 		}
 	}
@@ -223,7 +226,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, class string, mos
 }
 
 // authenticate counts those it refuses, by address.
-func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, rl *realm.Realm) (*Caller, error) {
+func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, rl *realm.Realm) (Caller, error) {
 	c, err := s.o.Authenticate(w, r, rl)
 	if err == nil {
 		web.Note(r.Context(), "client", c.Client)
@@ -231,10 +234,10 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request, rl *realm.
 	}
 	if s.o.Limiter != nil && (fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.Forbidden)) {
 		if wait, ok := s.o.Limiter.AllowAddr(RateRefused, web.ClientIP(r.Context())); !ok {
-			return nil, fault.New(fault.TooMany, "too_many_requests", "too many requests from your network, wait a moment").WithRetry(wait)
+			return Caller{}, fault.New(fault.TooMany, "too_many_requests", "too many requests from your network, wait a moment").WithRetry(wait)
 		}
 	}
-	return nil, err
+	return Caller{}, err
 }
 
 // open takes the snapshot on which everything in the request is judged, at least
@@ -251,11 +254,29 @@ func (s *Server) open(q *request, p *policy.Question, apart bool) error {
 		q.snapshot, q.late, q.behind = nil, "the revision asked for was not reached in time", true
 		return nil
 	}
-	q.revision = q.at.String()
+	q.revision = s.told(q.at).text
 	if err == nil && q.snapshot == nil {
 		q.late = "the realm has no policies"
 	}
 	return err
+}
+
+// revision is a position as it is told: in a body, and as the value of a header.
+type revision struct {
+	at     audit.Position
+	text   string
+	header []string // shared by answers
+}
+
+// told is how a position is told. One answer after the other tells the same.
+func (s *Server) told(at audit.Position) *revision {
+	if last := s.last.Load(); last != nil && last.at == at {
+		return last
+	}
+	r := &revision{at: at, text: at.String()}
+	r.header = []string{r.text}
+	s.last.Store(r)
+	return r
 }
 
 // fresh says what Options.Fresh noted when the request came.
@@ -272,7 +293,7 @@ func (s *Server) vouch(q *request, token string) vouching {
 		return v
 	}
 	v := vouching{}
-	v.Vouched, v.err = s.o.Vouch(q.Context, q.realm, q.caller, token)
+	v.Vouched, v.err = s.o.Vouch(q.Context, q.realm, &q.caller, token)
 	if q.vouched == nil {
 		q.vouched = map[string]vouching{}
 	}

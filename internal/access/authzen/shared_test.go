@@ -12,7 +12,7 @@ func TestTokensDoNotChangeSharedContexts(t *testing.T) {
 	s := &Server{}
 	shared := policy.Properties{"ip": "::1", "acr": "aal3"}
 	a := &asked{context: shared, contextSent: true}
-	q := &request{caller: &Caller{Person: &Vouched{Subject: policy.Entity{Type: "user", ID: "ada"}, Context: policy.Properties{"acr": "aal1"}}}}
+	q := &request{caller: Caller{Person: &Vouched{Subject: policy.Entity{Type: "user", ID: "ada"}, Context: policy.Properties{"acr": "aal1"}}}}
 	p := policy.Question{Subject: policy.Entity{Type: "user", ID: "ada"}, Context: a.context}
 	v, refused, err := s.trusted(q, a, &p)
 	if err != nil || refused != "" || v == nil || p.Context["acr"] != "aal1" || p.Context["ip"] != "::1" {

@@ -95,14 +95,14 @@ func here(host string) bool {
 
 type door struct{ o Options }
 
-func (d door) authenticate(_ http.ResponseWriter, r *http.Request, _ *realm.Realm) (*authzen.Caller, error) {
+func (d door) authenticate(_ http.ResponseWriter, r *http.Request, _ *realm.Realm) (authzen.Caller, error) {
 	if d.o.Key != "" {
 		scheme, shown, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare([]byte(shown), []byte(d.o.Key)) != 1 {
-			return nil, fault.New(fault.Unauthenticated, "credential_missing", "show the key of this edge as a bearer token")
+			return authzen.Caller{}, fault.New(fault.Unauthenticated, "credential_missing", "show the key of this edge as a bearer token")
 		}
 	}
-	return &authzen.Caller{Client: "edge"}, nil
+	return authzen.Caller{Client: "edge"}, nil
 }
 
 func (d door) vouch(ctx context.Context, _ *realm.Realm, _ *authzen.Caller, token string) (*authzen.Vouched, error) {
