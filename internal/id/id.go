@@ -23,9 +23,8 @@ func New(kind string, now time.Time) string {
 	var b [16]byte
 	binary.BigEndian.PutUint64(b[:8], uint64(now.UnixMilli())<<16)
 	rand.Read(b[6:])
-	var one [length]byte
-	encoding.Encode(one[:], b[:])
-	return kind + "_" + string(one[:])
+	one := append(append(make([]byte, 0, 8+1+length), kind...), '_') // kinds are short
+	return string(encoding.AppendEncode(one, b[:]))
 }
 
 // Some returns n fresh identifiers of one kind and moment, each as New makes one.

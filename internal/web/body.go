@@ -81,7 +81,7 @@ func Form(w http.ResponseWriter, r *http.Request, repeatable ...string) (Params,
 	if err := mediaType(r, "application/x-www-form-urlencoded"); err != nil {
 		return Params{}, err
 	}
-	body, err := readAll(w, r, maxForm)
+	body, err := readAll(w, r, maxForm, nil)
 	if err != nil {
 		return Params{}, err
 	}
@@ -94,7 +94,7 @@ func LargeForm(w http.ResponseWriter, r *http.Request, repeatable ...string) (Pa
 	if err := mediaType(r, "application/x-www-form-urlencoded"); err != nil {
 		return Params{}, err
 	}
-	body, err := readAll(w, r, maxLargeForm)
+	body, err := readAll(w, r, maxLargeForm, nil)
 	if err != nil {
 		return Params{}, err
 	}
@@ -185,8 +185,9 @@ func mediaType(r *http.Request, want string) error {
 	return nil
 }
 
-// readAll reads the body, at most limit bytes of it, into one string.
-func readAll(w http.ResponseWriter, r *http.Request, limit int64) (string, error) {
+// readAll reads the body, at most limit bytes of it, into one string. Where room is
+// enough it is read into that first, and nothing of it stays there.
+func readAll(w http.ResponseWriter, r *http.Request, limit int64, room []byte) (string, error) {
 	tooLarge := func() error {
 		w.Header().Set("Connection", "close")
 		return fault.New(fault.TooLarge, "too_large", "the body is limited to %d bytes", limit)
@@ -197,8 +198,13 @@ func readAll(w http.ResponseWriter, r *http.Request, limit int64) (string, error
 	var b []byte
 	var err error
 	if r.ContentLength >= 0 {
-		b = make([]byte, r.ContentLength) // net/http ends the body there
-		_, err = io.ReadFull(r.Body, b)
+		if r.ContentLength <= int64(len(room)) {
+			b = room[:r.ContentLength]
+			defer clear(b)
+		} else {
+			b = make([]byte, r.ContentLength)
+		}
+		_, err = io.ReadFull(r.Body, b) // net/http ends the body there
 	} else {
 		b, err = io.ReadAll(io.LimitReader(r.Body, limit+1))
 	}
@@ -223,10 +229,11 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s[:64], "") + "…"
 }
 
-// ReadBody reads a body of a media type, in UTF-8 and at most limit bytes long.
-func ReadBody(w http.ResponseWriter, r *http.Request, media string, limit int64) (string, error) {
+// ReadBody reads a body of a media type, in UTF-8 and at most limit bytes long. Whoever
+// reads many has room for it, where nothing of it stays, or nil.
+func ReadBody(w http.ResponseWriter, r *http.Request, media string, limit int64, room []byte) (string, error) {
 	if err := mediaType(r, media); err != nil {
 		return "", err
 	}
-	return readAll(w, r, limit)
+	return readAll(w, r, limit, room)
 }

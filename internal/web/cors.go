@@ -24,9 +24,12 @@ func (c *CORS) answer(h http.Header, r *http.Request) bool {
 		h[hAllowOrigin] = anyOrigin
 		return true
 	}
-	if h[hVary] == nil {
+	switch {
+	case r.Method == http.MethodPost:
+		// No cache keeps an answer that does not say how long (RFC 9110, section 9.3.3).
+	case h[hVary] == nil:
 		h[hVary] = varyOrigin
-	} else {
+	default:
 		h.Add(hVary, "Origin")
 	}
 	origin := r.Header.Get("Origin")

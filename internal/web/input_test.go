@@ -1,7 +1,9 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -336,4 +338,29 @@ func FuzzCleanPath(f *testing.F) {
 			t.Fatalf("%q leads to %v, %v", raw, to, err)
 		}
 	})
+}
+
+// Memory that bodies are read into is used by others later.
+func TestNothingStaysOfABody(t *testing.T) {
+	room := make([]byte, 16)
+	for _, text := range []string{"", "{}", `{"secret":"abc"}`, `{"secret":"longer than room"}`} {
+		for _, length := range []int64{int64(len(text)), -1} {
+			r := httptest.NewRequest("POST", "/", strings.NewReader(text))
+			r.ContentLength = length
+			r.Header.Set("Content-Type", "application/json")
+			got, err := ReadBody(httptest.NewRecorder(), r, "application/json", 1<<10, room)
+			if err != nil || got != text {
+				t.Errorf("%q, length %d: %q, %v", text, length, got, err)
+			}
+			if !bytes.Equal(room, make([]byte, 16)) {
+				t.Fatalf("%q, length %d: %q is left", text, length, room)
+			}
+		}
+	}
+	r := httptest.NewRequest("POST", "/", io.LimitReader(strings.NewReader("secret"), 6))
+	r.ContentLength = 10 // more than came
+	r.Header.Set("Content-Type", "application/json")
+	if _, err := ReadBody(httptest.NewRecorder(), r, "application/json", 1<<10, room); !fault.Is(err, fault.Invalid) || !bytes.Equal(room, make([]byte, 16)) {
+		t.Errorf("half a body: %v, %q is left", err, room)
+	}
 }

@@ -24,7 +24,7 @@ func ReadJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	if err := mediaType(r, "application/json"); err != nil {
 		return err
 	}
-	body, err := readAll(w, r, maxJSON)
+	body, err := readAll(w, r, maxJSON, nil)
 	if err != nil {
 		return err
 	}

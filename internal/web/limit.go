@@ -34,9 +34,11 @@ type Limiter struct {
 
 type limiterShard struct {
 	mu         sync.Mutex
-	young, old map[limiterKey]*rate.Limiter
+	young, old map[uint64]*rate.Limiter // by the hash of a limiterKey
 }
 
+// limiterKey is a caller. Two with the same hash would share a bucket: nobody can
+// bring that about without the seed, and by chance it does not happen.
 type limiterKey struct {
 	class string
 	names [mostNames]string
@@ -51,7 +53,7 @@ const mostNames = 3
 func NewLimiter(classes map[string]Limit, now func() time.Time) *Limiter {
 	l := &Limiter{classes: classes, now: now, seed: maphash.MakeSeed()}
 	for i := range l.shards {
-		l.shards[i].young = map[limiterKey]*rate.Limiter{}
+		l.shards[i].young = map[uint64]*rate.Limiter{}
 	}
 	return l
 }
@@ -90,9 +92,10 @@ func (l *Limiter) allow(k limiterKey) (time.Duration, bool) {
 		return 0, true
 	}
 	now := l.now()
-	s := &l.shards[maphash.Comparable(l.seed, k)%limiterShards]
+	hash := maphash.Comparable(l.seed, k)
+	s := &l.shards[hash%limiterShards]
 	s.mu.Lock()
-	b := s.bucket(k, limit)
+	b := s.bucket(hash, limit)
 	s.mu.Unlock()
 	if b.AllowN(now, 1) {
 		return 0, true
@@ -103,7 +106,7 @@ func (l *Limiter) allow(k limiterKey) (time.Duration, bool) {
 
 // bucket finds or makes the caller's bucket. When the young generation is full
 // it becomes the old one, and what was still old is forgotten.
-func (s *limiterShard) bucket(k limiterKey, limit Limit) *rate.Limiter {
+func (s *limiterShard) bucket(k uint64, limit Limit) *rate.Limiter {
 	if b := s.young[k]; b != nil {
 		return b
 	}
@@ -112,7 +115,7 @@ func (s *limiterShard) bucket(k limiterKey, limit Limit) *rate.Limiter {
 		b = rate.NewLimiter(rate.Limit(limit.Rate), limit.Burst)
 	}
 	if len(s.young) >= bucketsByShard {
-		s.old, s.young = s.young, make(map[limiterKey]*rate.Limiter, 64)
+		s.old, s.young = s.young, make(map[uint64]*rate.Limiter, 64)
 	}
 	s.young[k] = b
 	return b

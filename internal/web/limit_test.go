@@ -99,18 +99,24 @@ func TestCORS(t *testing.T) {
 	m := mustMux(t, MuxOptions{})
 	d := m.Door("test", Problem)
 	d.Handle("GET /keys", ok, Cross(CORS{Any: true, Methods: "GET"}))
-	d.Handle("POST /token", ok, Cross(CORS{Methods: "POST", Headers: "Authorization", Expose: "WWW-Authenticate",
-		Allow: func(_ *http.Request, origin string) bool { return origin == "https://app.example" }}))
+	known := Cross(CORS{Methods: "POST", Headers: "Authorization", Expose: "WWW-Authenticate",
+		Allow: func(_ *http.Request, origin string) bool { return origin == "https://app.example" }})
+	d.Handle("POST /token", ok, known)
+	d.Handle("GET /who", ok, known)
 	d.Handle("GET /authorize", ok)
 	for _, c := range []struct {
 		method, path, origin, allow string
+		vary                        string // what caches must know
 	}{
-		{"GET", "/keys", "https://any.example", "*"},
-		{"POST", "/token", "https://app.example", "https://app.example"},
-		{"POST", "/token", "https://evil.example", ""},
-		{"POST", "/token", "https://app.example.evil.example", ""},
-		{"POST", "/token", "null", ""},
-		{"GET", "/authorize", "https://app.example", ""},
+		{"GET", "/keys", "https://any.example", "*", ""},
+		{"GET", "/who", "https://app.example", "https://app.example", "Origin"},
+		{"GET", "/who", "https://evil.example", "", "Origin"},
+		{"GET", "/who", "", "", "Origin"},
+		{"POST", "/token", "https://app.example", "https://app.example", ""},
+		{"POST", "/token", "https://evil.example", "", ""},
+		{"POST", "/token", "https://app.example.evil.example", "", ""},
+		{"POST", "/token", "null", "", ""},
+		{"GET", "/authorize", "https://app.example", "", ""},
 	} {
 		w := get(m, c.method, c.path, "Origin", c.origin)
 		if got := w.Header().Get("Access-Control-Allow-Origin"); w.Code != 200 || got != c.allow {
@@ -118,6 +124,9 @@ func TestCORS(t *testing.T) {
 		}
 		if w.Header().Get("Access-Control-Allow-Credentials") != "" {
 			t.Errorf("%s: credentials are allowed", c.path)
+		}
+		if got := w.Header().Get("Vary"); got != c.vary {
+			t.Errorf("%s from %s varies by %q", c.path, c.origin, got)
 		}
 	}
 	w := get(m, "OPTIONS", "/token", "Origin", "https://app.example", "Access-Control-Request-Method", "POST")

@@ -140,6 +140,7 @@ type request struct {
 	id     string // X-Request-ID
 	min    audit.Position
 	body   *body
+	room   []byte // that bodies are read into
 
 	apart    bool // each question, or the search, gets a state of its own
 	snapshot *policy.Snapshot
@@ -166,7 +167,7 @@ type request struct {
 func (s *Server) release(q *request) {
 	q.all.end()
 	q.body.reset()
-	*q = request{body: q.body}
+	*q = request{body: q.body, room: q.room}
 	s.requests.Put(q)
 }
 
@@ -175,12 +176,15 @@ type vouching struct {
 	err error
 }
 
+// ordinaryBody is how long a body may be to be read into memory that is used again.
+const ordinaryBody = 2 << 10
+
 // admit is what all questions share: who asks, not too often, in JSON of bounded
 // size and shape, on which state.
 func (s *Server) admit(w http.ResponseWriter, r *http.Request, class string, most int64) (*request, error) {
 	q, _ := s.requests.Get().(*request)
 	if q == nil {
-		q = &request{body: &body{}}
+		q = &request{body: &body{}, room: make([]byte, ordinaryBody)}
 	}
 	q.Context, q.realm, q.now = r.Context(), realm.From(r.Context()), s.o.Now()
 	if q.realm == nil {
@@ -209,7 +213,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, class string, mos
 	if q.min.Before(wanted) {
 		q.min = wanted
 	}
-	text, err := web.ReadBody(w, r, "application/json", most)
+	text, err := web.ReadBody(w, r, "application/json", most, q.room)
 	if fault.Is(err, fault.TooLarge) {
 		return nil, invalid("the body is limited to %d bytes", most)
 	}

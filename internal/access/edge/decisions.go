@@ -47,7 +47,7 @@ func (s *Server) decisions(w http.ResponseWriter, r *http.Request) error {
 			return fault.New(fault.Invalid, "invalid_request", "lost must be a number of decisions").WithField("lost", "must be a number")
 		}
 	}
-	text, err := web.ReadBody(w, r, "application/x-ndjson", MaxUpload)
+	text, err := web.ReadBody(w, r, "application/x-ndjson", MaxUpload, nil)
 	if err != nil {
 		return err
 	}

@@ -191,7 +191,7 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	text, err := web.ReadBody(w, r, "application/json", maxReport)
+	text, err := web.ReadBody(w, r, "application/json", maxReport, nil)
 	if err != nil {
 		return err
 	}
@@ -261,7 +261,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 		Type   string         `json:"type"`
 		Claims map[string]any `json:"claims"`
 	}{Type: "client"}
-	text, err := web.ReadBody(w, r, "application/json", 16<<10)
+	text, err := web.ReadBody(w, r, "application/json", 16<<10, nil)
 	if err != nil {
 		return err
 	}
