@@ -133,7 +133,7 @@ func (a *App) doors(master []byte) error {
 
 	a.meters = newMeters(a.Log, a.Jobs, a.Journal)
 	a.Jobs.Observe(a.meters.attempted)
-	a.Handler = web.Front(web.Options{Now: time.Now, Log: a.lines, Proxies: web.NewProxies(a.Settings.TrustedProxies), CertHeader: a.Settings.MTLS.Header,
+	a.Handler = web.Front(web.Options{Now: time.Now, Since: time.Since, Log: a.lines, Proxies: web.NewProxies(a.Settings.TrustedProxies), CertHeader: a.Settings.MTLS.Header,
 		HTTPS: strings.HasPrefix(a.Settings.Issuer, "https:"), Resolve: a.resolve, Observe: a.meters.observe, Fail: pages.FailAny}, a.Mux)
 	return nil
 }

@@ -11,9 +11,12 @@ import (
 
 // Options is what the front needs to know.
 type Options struct {
-	Now     func() time.Time // required; its monotonic part times requests
-	Log     *Log             // where request lines go; nil writes none
-	Proxies Proxies          // whom to believe about the client's address
+	Now func() time.Time // required; its monotonic part times requests
+	// Since is how long ago a time of Now is, nil to ask Now; time.Since needs no
+	// look at the calendar.
+	Since   func(time.Time) time.Duration
+	Log     *Log    // where request lines go; nil writes none
+	Proxies Proxies // whom to believe about the client's address
 	// CertHeader is where proxies that are believed pass on the certificate of
 	// the client (see [Certificate]); "" nowhere.
 	CertHeader string
@@ -54,6 +57,9 @@ type front struct {
 func Front(o Options, next http.Handler) http.Handler {
 	if o.Fail == nil {
 		o.Fail = Problem
+	}
+	if o.Since == nil {
+		o.Since = func(t time.Time) time.Duration { return o.Now().Sub(t) }
 	}
 	return &front{Options: o, headers: newBaseline(o.HTTPS), next: next}
 }
@@ -120,7 +126,7 @@ func (f *front) finish(x *exchange, r *http.Request) {
 			f.Fail(&x.out, r.WithContext(x), fault.New(fault.Internal, "internal", "something went wrong here"))
 		}
 	}
-	took := f.Now().Sub(x.start)
+	took := f.Since(x.start)
 	if f.Log != nil {
 		f.Log.request(x, r, took)
 	}

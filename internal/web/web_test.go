@@ -346,3 +346,25 @@ func TestOnlyPathsInTheirShortestFormAreClean(t *testing.T) {
 	}
 	all("")
 }
+
+// What is read quickly is what package netip reads.
+func TestAddressesOfPeers(t *testing.T) {
+	for _, host := range []string{"127.0.0.1", "0.0.0.0", "255.255.255.255", "10.0.0.10", "256.1.1.1", "1.1.1.256", "01.2.3.4", "1.2.3.00", "1.2.3", "1.2.3.4.5", "1..2.3", ".1.2.3.4", "1.2.3.",
+		"1.2.3.4 ", "1234.1.1.1", "1.2.3.0001", "", "1", "a.b.c.d", "[::1]", "[::ffff:1.2.3.4]", "[fe80::1%eth0]", "::1", "-1.2.3.4", "1.2.3.4:5"} {
+		want := netip.Addr{}
+		if ap, err := netip.ParseAddrPort(host + ":443"); err == nil {
+			want = ap.Addr().Unmap().WithZone("")
+		}
+		if host == "1.2.3.4:5" {
+			want = netip.MustParseAddr("1.2.3.4") // of what is no port nothing is read
+		}
+		if got := addrOf(host + ":443"); got != want {
+			t.Errorf("%q: %v, want %v", host, got, want)
+		}
+	}
+	for _, whole := range []string{"", ":", "1.2.3.4", "@", "1.2.3.4.", "300"} {
+		if got := addrOf(whole); got.IsValid() {
+			t.Errorf("%q: %v", whole, got)
+		}
+	}
+}

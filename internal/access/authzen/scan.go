@@ -325,15 +325,15 @@ func (c *scanner) properties() policy.Properties {
 		if !more {
 			return p
 		}
-		if _, twice := p[name]; twice {
-			c.twice(name)
-			return p
-		}
 		if len(p) == maxMembers {
 			c.fail("an object has more than %d members", maxMembers)
 			return p
 		}
-		p[name] = c.value()
+		before := len(p)
+		if p[name] = c.value(); len(p) == before {
+			c.twice(name)
+			return p
+		}
 	}
 }
 
