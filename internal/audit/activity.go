@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -38,6 +36,7 @@ const (
 
 type activity struct {
 	flush  sync.Mutex // held while what gathered is written
+	text   []byte     // memory of the last segment's text, under flush
 	mu     sync.Mutex
 	realms map[string]*pendingSegment
 	usual  map[string]int // how many records the last segment of each had
@@ -173,27 +172,22 @@ func (l *Log) keepSegment(realm string, old *pendingSegment) {
 	poke(l.act.poke)
 }
 
+// writeSegment writes what gathered in a realm, under flush.
 func (l *Log) writeSegment(ctx context.Context, realm string, s *pendingSegment) error {
 	now := l.db.Now()
 	records := slices.Clip(s.records) // s keeps its own, in case that this fails
 	for f, n := range s.extra {
 		records = append(records, Activity{At: now, Action: f.action, Reason: f.reason, Actor: Actor{Kind: "anonymous", IP: f.ip}, Count: n})
 	}
-	var text strings.Builder
-	hash := sha256.New()
-	var line []byte
-	for i := range records {
-		line = records[i].append(line[:0])
-		if i == 0 {
-			text.Grow(len(records) * len(line) * 9 / 8) // they are much alike
-		}
-		text.Write(line)
-		hash.Write(line)
+	text := appendSegment(l.act.text[:0], records)
+	if l.act.text = nil; cap(text) <= 4*len(text) {
+		l.act.text = text
 	}
-	sum := base64.RawURLEncoding.EncodeToString(hash.Sum(nil))
+	hash := sha256.Sum256(text)
+	body, sum := string(text), base64.RawURLEncoding.EncodeToString(hash[:])
 	return l.db.UpdateRC(ctx, realm, func(tx *db.Tx) error {
 		seg := id.New("act", tx.Now)
-		if err := insertSegment(tx, seg, l.node, len(records), text.String()); err != nil {
+		if err := insertSegment(tx, seg, l.node, len(records), body); err != nil {
 			return err
 		}
 		Append(tx, System, Event{Action: "activity.segment", TargetType: "activity", Target: seg,
@@ -239,19 +233,6 @@ func (l *Log) Activities(ctx context.Context, realm, before string, limit int) (
 		}
 	}
 	return all, before, nil
-}
-
-// decode returns a segment's records, newest first.
-func (s segment) decode() (all []Activity, err error) {
-	dec := json.NewDecoder(strings.NewReader(s.body))
-	for dec.More() {
-		var a Activity
-		if err := dec.Decode(&a); err != nil {
-			return nil, err
-		}
-		all = append([]Activity{a}, all...)
-	}
-	return all, nil
 }
 
 // Forget deletes a realm's activity from before an instant, and nodes given up

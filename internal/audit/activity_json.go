@@ -1,7 +1,9 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"time"
 )
@@ -15,25 +17,46 @@ func (d Details) MarshalJSON() ([]byte, error) { return appendDetails(nil, d), n
 
 // UnmarshalJSON reads an object.
 func (d *Details) UnmarshalJSON(b []byte) error {
-	m := map[string]string{}
-	if err := json.Unmarshal(b, &m); err != nil {
-		return err
-	}
 	*d = nil
-	for name, value := range m {
-		*d = append(*d, name, value)
+	dec := json.NewDecoder(bytes.NewReader(b))
+	switch begin, err := dec.Token(); {
+	case err != nil:
+		return err
+	case begin == nil: // null
+		return nil
+	case begin != json.Delim('{'):
+		return errors.New("audit: details are an object")
+	}
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		var value string
+		if err := dec.Decode(&value); err != nil {
+			return err
+		}
+		*d = append(*d, name.(string), value) // names are strings, or it is no JSON
 	}
 	return nil
 }
 
 // Get is the value of a name, or "".
 func (d Details) Get(name string) string {
-	for i := 0; i+1 < len(d); i += 2 {
-		if d[i] == name {
-			return d[i+1]
-		}
+	if i := d.index(name); i >= 0 {
+		return d[i+1]
 	}
 	return ""
+}
+
+// index is where a name stands, or -1.
+func (d Details) index(name string) int {
+	for i := 0; i+1 < len(d); i += 2 {
+		if d[i] == name {
+			return i
+		}
+	}
+	return -1
 }
 
 // append writes the line that encoding/json would, in a fraction of its time.
@@ -79,11 +102,19 @@ func appendMember(b []byte, name, value string) []byte {
 
 // appendText appends s as a JSON string.
 func appendText(b []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			text, _ := json.Marshal(s) // strings always have an encoding
-			return append(b, text...)
-		}
+	if !plain(s) {
+		text, _ := json.Marshal(s) // strings always have an encoding
+		return append(b, text...)
 	}
 	return append(append(append(b, '"'), s...), '"')
+}
+
+// plain reports whether s stands in JSON as it is.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			return false
+		}
+	}
+	return true
 }
