@@ -309,3 +309,27 @@ func TestARefusedTokenIsNamed(t *testing.T) {
 		}
 	}
 }
+
+// What says only that activity was written down is told to those who ask for it.
+func TestEventsAreToldWithoutSegments(t *testing.T) {
+	s := startServer(t)
+	s.env["CARDEA_TOKEN"] = s.token
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		out, errs, err := s.run("event", "list", "--segments")
+		if err != nil {
+			t.Fatal(err, errs)
+		}
+		if strings.Contains(out, "activity.segment") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no activity: %s", out)
+		}
+	}
+	if out, errs, err := s.run("event", "list"); err != nil || strings.Contains(out, ".segment") || !strings.Contains(out, "operator.") {
+		t.Errorf("%v %s %s", err, out, errs)
+	}
+	if out, errs, err := s.run("event", "list", "--action", "activity."); err != nil || !strings.Contains(out, "activity.segment") {
+		t.Errorf("%v %s %s", err, out, errs)
+	}
+}

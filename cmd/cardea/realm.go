@@ -213,13 +213,18 @@ func (c *console) eventCommand() *cobra.Command {
 		{"CLIENT", func(e api.Event) string { return e.Actor.Client }},
 		{"IP", func(e api.Event) string { return e.Actor.IP }},
 	}
-	cmd := c.resource("event", "What happened in the realm",
-		listing(c, "list", "List events, the newest first", cobra.NoArgs, columns,
-			func(ctx context.Context, cl *client.Client, _ []string, f client.Filter, at client.Cursor) (api.Page[api.Event], error) {
-				return cl.Events.List(ctx, f, at)
-			},
-			filterFlag{"action", "events whose action begins with it, such as client."}, filterFlag{"actor", "what this principal did"},
-			filterFlag{"target", "what was done to this"}, filterFlag{"since", "from this time on, such as 2026-01-31T00:00:00Z"}, filterFlag{"until", "before this time"}),
+	var segments bool
+	list := listing(c, "list", "List events, the newest first", cobra.NoArgs, columns,
+		func(ctx context.Context, cl *client.Client, _ []string, f client.Filter, at client.Cursor) (api.Page[api.Event], error) {
+			if !segments && f["action"] == "" && f["target"] == "" {
+				f["deeds"] = "true"
+			}
+			return cl.Events.List(ctx, f, at)
+		},
+		filterFlag{"action", "events whose action begins with it, such as client."}, filterFlag{"actor", "what this principal did"},
+		filterFlag{"target", "what was done to this"}, filterFlag{"since", "from this time on, such as 2026-01-31T00:00:00Z"}, filterFlag{"until", "before this time"})
+	list.Flags().BoolVar(&segments, "segments", false, "also events that only say that activity or decisions were written down")
+	cmd := c.resource("event", "What happened in the realm", list,
 		c.action("verify", "Check the whole log against its hash tree", cobra.NoArgs, func(ctx context.Context, cl *client.Client, _ []string) error {
 			v, err := cl.Events.Verify(ctx)
 			if err != nil {

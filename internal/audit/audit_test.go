@@ -589,6 +589,61 @@ func TestQueryPages(t *testing.T) {
 	})
 }
 
+// Segments can be left out. A search that met too many of them gives the place to
+// go on from, and what is older than asked for ends it.
+func TestQueryOfDeeds(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		e.Start(t)
+		began := e.Clock.Now()
+		write := func(action string, n int) {
+			t.Helper()
+			if err := e.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+				for i := range n {
+					audit.Append(tx, audit.System, audit.Event{Action: action, Target: fmt.Sprint(action, i)})
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write("client.create", 1)
+		e.Clock.Advance(3 * time.Hour)
+		write("activity.segment", 6_000)
+		write("decision.segment", 5_000)
+		write("client.update", 2)
+		query := func(f audit.Filter) (actions []string, next string) {
+			t.Helper()
+			all, next, err := e.Log.Query(t.Context(), dbtest.Realm, f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range all {
+				actions = append(actions, r.Action)
+			}
+			return actions, next
+		}
+		got, next := query(audit.Filter{Deeds: true})
+		if fmt.Sprint(got) != "[client.update client.update]" || next == "" {
+			t.Errorf("got %v, then %q", got, next)
+		}
+		if got, next := query(audit.Filter{Deeds: true, Before: next}); fmt.Sprint(got) != "[client.create]" || next != "" {
+			t.Errorf("then %v, %q", got, next)
+		}
+		if got, next := query(audit.Filter{Deeds: true, Limit: 1}); len(got) != 1 || next == "" {
+			t.Errorf("of one: %v, %q", got, next)
+		}
+		if got, next := query(audit.Filter{Deeds: true, Before: next, Since: began.Add(5 * time.Hour)}); len(got) != 0 || next != "" {
+			t.Errorf("of late: %v, %q", got, next)
+		}
+		if got, _ := query(audit.Filter{Deeds: true, Target: "activity.segment7"}); len(got) != 0 {
+			t.Errorf("of a segment: %v", got)
+		}
+		if got, _ := query(audit.Filter{Limit: 3}); fmt.Sprint(got) != "[client.update client.update decision.segment]" {
+			t.Errorf("of all: %v", got)
+		}
+	})
+}
+
 func TestReplayIsCompleteUpToItsPosition(t *testing.T) {
 	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
 		e.Start(t)

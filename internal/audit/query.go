@@ -17,6 +17,9 @@ type Filter struct {
 	Target string // an id
 	Since  time.Time
 	Until  time.Time
+	// Deeds leaves out the segments of activity and decisions, of which there may
+	// be ten a second. A page may then hold less than its limit, and more follow.
+	Deeds  bool
 	Before string // the page token: the place in the tree of the last event of the page before
 	Limit  int    // 1 to 1000; zero: 100
 }
@@ -41,7 +44,12 @@ func (l *Log) Query(ctx context.Context, realm string, f Filter) (all []Record, 
 		return nil, "", err
 	}
 	var rows []row
+	var more int64 // the leaf before which there may be more
 	err = l.db.View(ctx, realm, func(tx *db.Tx) (err error) {
+		if f.Deeds && f.Target == "" && f.Actor == "" && f.Action == "" {
+			rows, more, err = deeds(tx, realm, f, before, f.Limit+1)
+			return err
+		}
 		rows, err = search(tx, realm, f, before, f.Limit+1)
 		return err
 	})
@@ -50,7 +58,10 @@ func (l *Log) Query(ctx context.Context, realm string, f Filter) (all []Record, 
 	}
 	if len(rows) > f.Limit {
 		rows = rows[:f.Limit]
-		next = strconv.FormatInt(rows[f.Limit-1].leaf, 10)
+		more = rows[f.Limit-1].leaf
+	}
+	if more > 0 {
+		next = strconv.FormatInt(more, 10)
 	}
 	for _, s := range rows {
 		r, err := decode(s.body)

@@ -225,23 +225,57 @@ func leafRows(tx *db.Tx, realm string, from int64, limit int) ([]row, error) {
 	return db.All(tx, scanRow, `SELECT `+rowColumns+` FROM events WHERE realm = $1 AND leaf >= $2 ORDER BY leaf LIMIT $3`, realm, from, limit)
 }
 
+// notSegments is what Filter.Deeds asks for.
+const notSegments = ` AND action NOT IN ('activity.segment', 'decision.segment')`
+
 // search reads newest first, from before a leaf on.
 func search(tx *db.Tx, realm string, f Filter, before int64, limit int) ([]row, error) {
-	until := f.Until
-	if until.IsZero() {
-		until = tx.Now.Add(time.Hour)
+	from, to, also := db.At(f.Since), db.At(untilOf(tx, f)), ""
+	if f.Deeds {
+		also = notSegments
 	}
-	from, to := db.At(f.Since), db.At(until)
 	switch {
 	case f.Target != "":
 		return db.All(tx, scanRow, `SELECT `+rowColumns+` FROM events WHERE realm = $1 AND target = $2 AND leaf < $3 AND at >= $4 AND at <= $5
-			AND ($6 = '' OR action LIKE $6 || '%') AND ($7 = '' OR actor = $7) ORDER BY leaf DESC LIMIT $8`, realm, f.Target, before, from, to, f.Action, f.Actor, limit)
+			AND ($6 = '' OR action LIKE $6 || '%') AND ($7 = '' OR actor = $7)`+also+` ORDER BY leaf DESC LIMIT $8`, realm, f.Target, before, from, to, f.Action, f.Actor, limit)
 	case f.Actor != "":
 		return db.All(tx, scanRow, `SELECT `+rowColumns+` FROM events WHERE realm = $1 AND actor = $2 AND leaf < $3 AND at >= $4 AND at <= $5
-			AND ($6 = '' OR action LIKE $6 || '%') ORDER BY leaf DESC LIMIT $7`, realm, f.Actor, before, from, to, f.Action, limit)
+			AND ($6 = '' OR action LIKE $6 || '%')`+also+` ORDER BY leaf DESC LIMIT $7`, realm, f.Actor, before, from, to, f.Action, limit)
 	}
 	return db.All(tx, scanRow, `SELECT `+rowColumns+` FROM events WHERE realm = $1 AND leaf < $2 AND at >= $3 AND at <= $4
-		AND ($5 = '' OR action LIKE $5 || '%') ORDER BY leaf DESC LIMIT $6`, realm, before, from, to, f.Action, limit)
+		AND ($5 = '' OR action LIKE $5 || '%')`+also+` ORDER BY leaf DESC LIMIT $6`, realm, before, from, to, f.Action, limit)
+}
+
+func untilOf(tx *db.Tx, f Filter) time.Time {
+	if f.Until.IsZero() {
+		return tx.Now.Add(time.Hour)
+	}
+	return f.Until
+}
+
+// mostSegments is how many events one search for deeds looks at: of a realm that
+// does little but answer, almost all are segments.
+const mostSegments = 10_000
+
+// deeds is search for what is no segment. Where that ended before the page was
+// full, more is the leaf to go on from.
+func deeds(tx *db.Tx, realm string, f Filter, before int64, limit int) (found []row, more int64, err error) {
+	last, err := db.One(tx, db.Scalar[int64], `SELECT COALESCE(MAX(leaf), -1) FROM events WHERE realm = $1 AND leaf < $2`, realm, before)
+	if err != nil || last < 0 {
+		return nil, 0, err
+	}
+	first := last - mostSegments + 1
+	found, err = db.All(tx, scanRow, `SELECT `+rowColumns+` FROM events WHERE realm = $1 AND leaf >= $2 AND leaf <= $3 AND at >= $4 AND at <= $5`+
+		notSegments+` ORDER BY leaf DESC LIMIT $6`, realm, first, last, db.At(f.Since), db.At(untilOf(tx, f)), limit)
+	if err != nil || len(found) == limit || first <= 0 {
+		return found, 0, err
+	}
+	// Nodes differ by less than an hour about what time it was.
+	older, err := db.One(tx, db.Scalar[bool], `SELECT COUNT(*) > 0 FROM events WHERE realm = $1 AND leaf = $2 AND at >= $3`, realm, first-1, db.At(f.Since.Add(-time.Hour)))
+	if older {
+		more = first
+	}
+	return found, more, err
 }
 
 func positionOf(tx *db.Tx, target string) (Position, error) {
