@@ -97,10 +97,16 @@ func (c *Cache[V]) glance(hash uint64, realm, key string) *item[V] {
 	if it == nil || it.hash != hash || it.at.key != key || it.at.realm != realm {
 		return nil
 	}
+	it.use()
+	return it
+}
+
+// use notes that the entry was found without a lock. Writing each time would take
+// it from the other processors.
+func (it *item[V]) use() {
 	if !it.used.Load() {
 		it.used.Store(true)
 	}
-	return it
 }
 
 // found notes that an entry was asked for, under the shard's lock.
@@ -203,6 +209,17 @@ func (c *Cache[V]) Peek(realm, key string) (v V, ok bool) {
 		return v, false
 	}
 	return c.found(s, el), true
+}
+
+// PeekBytes is Peek for a key that was put together for the question: it becomes
+// a string only if the entry is not one of those found without a lock.
+func (c *Cache[V]) PeekBytes(realm string, key []byte) (v V, ok bool) {
+	hash := maphash.String(c.seed, realm)*31 + maphash.Bytes(c.seed, key) // that of hash
+	if it := c.slot(hash).Load(); it != nil && it.hash == hash && it.at.key == string(key) && it.at.realm == realm {
+		it.use()
+		return it.value, true
+	}
+	return c.Peek(realm, string(key))
 }
 
 // keep inserts under the shard's lock and makes room.

@@ -187,6 +187,32 @@ func TestWhatIsUsedStays(t *testing.T) {
 	}
 }
 
+func TestAKeyInBytesFindsTheSame(t *testing.T) {
+	c := cache.New[string]("t", 1<<20, 1<<20, nil)
+	for i := range 1000 { // more than are found without a lock
+		key := fmt.Sprint("key ", i)
+		if _, ok := c.PeekBytes("r", []byte(key)); ok {
+			t.Fatalf("%s was never put there", key)
+		}
+		c.Get("r", key, value(key))
+	}
+	for i := range 1000 {
+		key := fmt.Sprint("key ", i)
+		for range 2 {
+			if got, ok := c.PeekBytes("r", []byte(key)); !ok || got != key {
+				t.Errorf("PeekBytes of %s = %q, %v", key, got, ok)
+			}
+		}
+		if _, ok := c.PeekBytes("other", []byte(key)); ok {
+			t.Errorf("%s was found in another realm", key)
+		}
+		c.Drop("r", key)
+		if _, ok := c.PeekBytes("r", []byte(key)); ok {
+			t.Errorf("%s was found when it was dropped", key)
+		}
+	}
+}
+
 func TestErrorsAreNotKept(t *testing.T) {
 	c := cache.New[string]("t", 1<<20, 1<<20, nil)
 	if _, err := c.Get("r", "k", func() (string, error) { return "", fmt.Errorf("away") }); err == nil {

@@ -15,7 +15,20 @@ import (
 // and again when it was killed, so killing it ends its tokens and leaves the
 // client alive. It comes from memory and costs a write only when it is made.
 func (s *Store) StandingFor(ctx context.Context, by audit.Actor, c *client.Client, credential string) (*Grant, error) {
-	return s.stand(ctx, by, c, "client "+c.ID+" "+credential, New{Kind: Standing, Principal: c.Principal, Client: c.ID, Credential: credential})
+	return s.stand(ctx, by, c, string(appendStanding(nil, c.ID, credential)), New{Kind: Standing, Principal: c.Principal, Client: c.ID, Credential: credential})
+}
+
+// Stood is the grant that StandingFor found last, if it is in memory. Nothing is
+// asked about it: it may be dead, which is for the Issue gate to find. What that
+// refuses, StandingFor has to look at.
+func (s *Store) Stood(c *client.Client, credential string) (*Grant, bool) {
+	var space [128]byte
+	return s.grants.PeekBytes(c.Realm, appendStanding(space[:0], c.ID, credential))
+}
+
+// appendStanding appends what the standing grant of a client is found by.
+func appendStanding(b []byte, client, credential string) []byte {
+	return append(append(append(append(b, "client "...), client...), ' '), credential...)
 }
 
 // Shown is the token that a client showed in order to get another: one of ours,
@@ -65,7 +78,7 @@ func (s *Store) stand(ctx context.Context, by audit.Actor, c *client.Client, key
 		if err != nil {
 			return nil, err
 		}
-		gone, open, err := s.Status.look(ctx, c.Realm, cached.Status)
+		gone, open, err := s.Status.Look(ctx, c.Realm, cached.Status)
 		if err != nil {
 			return nil, err
 		}

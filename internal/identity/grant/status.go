@@ -179,8 +179,8 @@ func (d *dead) bit(b audit.Bit) bool {
 	return l == nil || l.Get(b.Index)
 }
 
-// look is Killed and Open at once.
-func (s *Status) look(ctx context.Context, realmName string, bit audit.Bit) (killed, open bool, err error) {
+// Look is Killed and Open at once.
+func (s *Status) Look(ctx context.Context, realmName string, bit audit.Bit) (killed, open bool, err error) {
 	d, err := s.realm(ctx, realmName)
 	if err != nil {
 		return true, false, err

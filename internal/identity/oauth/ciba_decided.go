@@ -118,11 +118,11 @@ func (s *Server) pushedTokens(ctx context.Context, rl *realm.Realm, c *client.Cl
 	if err != nil {
 		return nil, err
 	}
-	issued, err := s.issueWith(a, p, pushedClaims(c, kept, p.refresh)...)
+	issued, err := s.issueWith(a, &p, pushedClaims(c, kept, p.refresh)...)
 	if err != nil {
 		return nil, err
 	}
-	body := a.appendTokens(nil, p, issued)
+	body := a.appendTokens(nil, &p, &issued)
 	body = appendString(append(body[:len(body)-1], `,"auth_req_id":`...), kept.Code)
 	return append(body, '}'), nil
 }

@@ -3,6 +3,8 @@ package oauth
 import (
 	"slices"
 	"strings"
+
+	"github.com/cardea-id/cardea/internal/identity/grant"
 )
 
 // credentialsGrant lets a client act for itself (RFC 6749, section 4.4), under
@@ -22,11 +24,19 @@ func (credentialsGrant) prove(s *Server, a *asking) (proved, error) {
 	if err != nil {
 		return proved{}, err
 	}
-	g, err := s.grants.StandingFor(a.request.Context(), a.actor(), c.Client, c.credential)
-	if err != nil {
-		return proved{}, err
+	g, held := s.grants.Stood(c.Client, c.credential)
+	if !held {
+		if g, err = s.standing(a); err != nil {
+			return proved{}, err
+		}
 	}
-	return proved{grant: g, scopes: scopes, details: a.details, audience: c.Audience(a.realm.Issuer, scopes, a.resources)}, nil
+	return proved{grant: g, unasked: held, scopes: scopes, details: a.details, audience: c.Audience(a.realm.Issuer, scopes, a.resources)}, nil
+}
+
+// standing asks for the client's standing grant, and makes one where the last is
+// dead.
+func (s *Server) standing(a *asking) (*grant.Grant, error) {
+	return s.grants.StandingFor(a.request.Context(), a.actor(), a.caller.Client, a.caller.credential)
 }
 
 // ownScopes are those asked for, or all the client may have on its own account.

@@ -38,6 +38,7 @@ func (a *asking) actor() audit.Actor {
 // issued, and with which of its rights.
 type proved struct {
 	grant     *grant.Grant
+	unasked   bool // it stands, and nobody has asked whether it is alive: if not, another is made
 	scopes    []string
 	audience  []string
 	details   detail.List
@@ -115,13 +116,13 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	// 5. Is all that alive, and is nothing exceeded? The gate decides.
-	issued, err := s.issue(a, p)
+	issued, err := s.issue(a, &p)
 	if err != nil {
 		return err
 	}
 	room := s.room()
 	defer s.rooms.Put(room)
-	return writeJSON(w, a.appendTokens(room[:0], p, issued))
+	return writeJSON(w, a.appendTokens(room[:0], &p, &issued))
 }
 
 // readForm reads the body of a request whose parameters belong nowhere else:
@@ -152,10 +153,10 @@ func (a *asking) grantType() (grantType, error) {
 }
 
 // issue passes the gate.
-func (s *Server) issue(a *asking, p proved) (token.Issued, error) { return s.issueWith(a, p) }
+func (s *Server) issue(a *asking, p *proved) (token.Issued, error) { return s.issueWith(a, p) }
 
 // issueWith is issue with claims for the ID token that say how it was asked for.
-func (s *Server) issueWith(a *asking, p proved, more ...token.Claim) (token.Issued, error) {
+func (s *Server) issueWith(a *asking, p *proved, more ...token.Claim) (token.Issued, error) {
 	req := token.Request{Grant: p.grant, Scopes: p.scopes, Audience: p.audience, Bound: a.bound, Until: p.until, Details: p.details.String(), DetailsAt: p.detailsAt}
 	if p.idToken {
 		claims, err := s.idTokenClaims(a.request.Context(), a.realm, a.caller.Client, p.grant)
@@ -164,15 +165,17 @@ func (s *Server) issueWith(a *asking, p proved, more ...token.Claim) (token.Issu
 		}
 		req.ID = &token.IDRequest{Nonce: p.nonce, Claims: append(claims, more...)}
 	}
-	issue := func() (token.Issued, error) {
-		return s.tokens.Issue(a.request.Context(), a.actor(), req)
-	}
-	if p.assertion != nil {
-		issue = func() (token.Issued, error) {
-			return s.tokens.IssueAssertion(a.request.Context(), a.actor(), *p.assertion)
+	issued, err := s.passGate(a, p, &req)
+	if p.unasked && fault.Is(err, fault.Forbidden) {
+		g, refused := s.standing(a)
+		if refused != nil {
+			return token.Issued{}, refused
+		}
+		if g != p.grant { // else the gate has found something else dead, or too much asked for
+			p.grant, req.Grant = g, g
+			issued, err = s.passGate(a, p, &req)
 		}
 	}
-	issued, err := issue()
 	if fault.Is(err, fault.Forbidden) {
 		web.Note(a.request.Context(), "gate", fault.Code(err))
 		return token.Issued{}, badGrant("what the tokens would rest on has ended")
@@ -183,8 +186,15 @@ func (s *Server) issueWith(a *asking, p proved, more ...token.Claim) (token.Issu
 	return issued, err
 }
 
+func (s *Server) passGate(a *asking, p *proved, req *token.Request) (token.Issued, error) {
+	if p.assertion != nil {
+		return s.tokens.IssueAssertion(a.request.Context(), a.actor(), *p.assertion)
+	}
+	return s.tokens.Issue(a.request.Context(), a.actor(), *req)
+}
+
 // appendTokens is the body of RFC 6749, section 5.1.
-func (a *asking) appendTokens(b []byte, p proved, issued token.Issued) []byte {
+func (a *asking) appendTokens(b []byte, p *proved, issued *token.Issued) []byte {
 	b = append(append(append(b, `{"access_token":"`...), issued.Access...), `","token_type":"`...)
 	if p.assertion != nil {
 		b = append(b, "N_A"...) // what is no access token is presented under no scheme (RFC 8693, section 2.2.1)

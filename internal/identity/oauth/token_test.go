@@ -348,6 +348,65 @@ func TestClientForItself(t *testing.T) {
 	})
 }
 
+// Tokens stop with what they stand on and begin anew under another grant, also
+// where only the death itself is known and the grant is in memory still. Take the
+// second passing of the gate out of issueWith to see it fail.
+func TestAStandingGrantEndsAndIsMadeAnew(t *testing.T) {
+	run(t, func(d *door) {
+		ctx := context.Background()
+		secret := d.app("app")
+		c, err := d.Clients.ByID(ctx, d.realm, "app")
+		if err != nil {
+			d.Fatal(err)
+		}
+		ask := func() reply {
+			d.Helper()
+			return d.token("app", secret, "grant_type", "client_credentials")
+		}
+		gid := func(r reply) string {
+			d.Helper()
+			id, _ := d.claims(r.Access)["gid"].(string)
+			return id
+		}
+		before := gid(ask())
+		for _, end := range []struct {
+			name         string
+			end, restore func() error
+			refused      string // "": the end of the grant alone is none of the client's business
+		}{
+			{"grant revoked", func() error { return d.Grants.Revoke(ctx, audit.System, d.realm, before, "test") }, nil, ""},
+			{"principal suspended", func() error { return d.People.Suspend(ctx, audit.System, d.realm, c.Principal, "test") },
+				func() error { return d.People.Activate(ctx, audit.System, d.realm, c.Principal) }, "access_denied"},
+			{"client disabled", func() error {
+				return d.DB.Update(ctx, d.realm, func(tx *db.Tx) error {
+					_, err := d.Clients.DisableTx(tx, audit.System, "app", 0)
+					return err
+				})
+			}, func() error { _, err := d.Clients.Enable(ctx, audit.System, d.realm, "app", 0); return err }, "invalid_client"},
+		} {
+			if err := end.end(); err != nil {
+				d.Fatalf("%s: %v", end.name, err)
+			}
+			if end.restore != nil {
+				if got := ask(); got.Access != "" || got.Error != end.refused {
+					d.Errorf("%s: %+v", end.name, got)
+				}
+				if err := end.restore(); err != nil {
+					d.Fatalf("%s: %v", end.name, err)
+				}
+			}
+			now := gid(ask())
+			if now == "" || now == before {
+				d.Errorf("%s: the grant was %q and is %q", end.name, before, now)
+			}
+			if again := gid(ask()); again != now {
+				d.Errorf("%s: the grant is %q and then %q", end.name, now, again)
+			}
+			before = now
+		}
+	})
+}
+
 // TestNoPasswordGrant: TK-10.
 func TestNoPasswordGrant(t *testing.T) {
 	run(t, func(d *door) {

@@ -38,8 +38,8 @@ func (g *Gate) IssueAssertion(ctx context.Context, by audit.Actor, q AssertionRe
 	if err := g.log.Live(); err != nil {
 		return Issued{}, err
 	}
-	p, err := g.pass(ctx, q.Grant)
-	if err != nil {
+	var p passed
+	if err := g.pass(ctx, q.Grant, &p); err != nil {
 		return Issued{}, err
 	}
 	if err := p.assured(); err != nil {

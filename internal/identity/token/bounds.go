@@ -16,8 +16,11 @@ type Bounds struct{ p *passed }
 // Bounds finds a grant and all that it hangs on alive and tells what it allows.
 // A refusal is fault.Forbidden.
 func (g *Gate) Bounds(ctx context.Context, gr *grant.Grant) (Bounds, error) {
-	p, err := g.pass(ctx, gr)
-	return Bounds{p}, err
+	p := new(passed)
+	if err := g.pass(ctx, gr, p); err != nil {
+		return Bounds{}, err
+	}
+	return Bounds{p}, nil
 }
 
 // Scope reports whether tokens may have a scope.

@@ -78,7 +78,7 @@ func readDetails(c jose.Claims) (d Details, err error) {
 // detailed checks that the details asked for are among those granted, word for
 // word, and of types that the client may have today. What a client asks for
 // itself rests on the client alone.
-func (p *passed) detailed(q Request) error {
+func (p *passed) detailed(q *Request) error {
 	if q.Details == "" {
 		return nil
 	}

@@ -26,27 +26,30 @@ func (g *Gate) Issue(ctx context.Context, by audit.Actor, q Request) (Issued, er
 	// The position is read before the checks: whatever was cut off later than
 	// what they could know refuses the token by this position.
 	minted := g.log.Applied()
-	p, err := g.pass(ctx, q.Grant)
-	if err != nil {
+	var p passed
+	if err := g.pass(ctx, q.Grant, &p); err != nil {
 		return Issued{}, err
 	}
-	if err := p.permits(q); err != nil {
+	if err := p.permits(&q); err != nil {
 		return Issued{}, err
 	}
-	if p.grant, err = g.grants.Current(ctx, p.grant); err != nil {
+	if !p.open {
+		var err error
+		if p.grant, err = g.grants.Current(ctx, p.grant); err != nil {
+			return Issued{}, err
+		}
+	}
+	var t Token
+	if err := g.compose(ctx, &p, &q, minted, &t); err != nil {
 		return Issued{}, err
 	}
-	t, err := g.compose(ctx, p, q, minted)
-	if err != nil {
-		return Issued{}, err
-	}
-	access, err := g.mint(ctx, p, &t, q.DetailsAt)
+	access, err := g.mint(ctx, &p, &t, q.DetailsAt)
 	if err != nil {
 		return Issued{}, err
 	}
 	issued := Issued{Access: access, Expires: t.Expires.Sub(t.Issued)}
 	if q.ID != nil {
-		if issued.ID, err = g.mintID(ctx, p, &t, access, *q.ID); err != nil {
+		if issued.ID, err = g.mintID(ctx, &p, &t, access, *q.ID); err != nil {
 			return Issued{}, err
 		}
 	}
@@ -57,8 +60,8 @@ func (g *Gate) Issue(ctx context.Context, by audit.Actor, q Request) (Issued, er
 // Alive reports whether tokens could be issued under a grant now. A refusal is
 // fault.Forbidden.
 func (g *Gate) Alive(ctx context.Context, gr *grant.Grant) error {
-	_, err := g.pass(ctx, gr)
-	return err
+	var p passed
+	return g.pass(ctx, gr, &p)
 }
 
 // passed is a grant with all that it hangs on, every one found alive.
@@ -67,6 +70,7 @@ type passed struct {
 	realm  *realm.Realm
 	client *client.Client
 	grant  *grant.Grant
+	open   bool      // its status list gives out indexes: tokens may name the one it has
 	until  time.Time // the earliest end of any of them
 	above  []link    // the grants that it comes of, the nearest first
 	actors []string  // who acts for the principal, the present one first
@@ -79,21 +83,43 @@ type link struct {
 }
 
 // pass checks that everything the grant hangs on is alive, and the grant
-// itself, and notes the earliest end.
-func (g *Gate) pass(ctx context.Context, gr *grant.Grant) (*passed, error) {
-	p := &passed{now: g.db.Now(), grant: gr, until: gr.Expires}
-	for _, check := range checks {
-		if err := check(g, ctx, p); err != nil {
-			return nil, refusal(err)
-		}
+// itself, and notes in p what it found and the earliest end. Without an error, and
+// only so, p may be used. It is the caller's, so that it costs no memory.
+func (g *Gate) pass(ctx context.Context, gr *grant.Grant, p *passed) error {
+	p.now, p.grant, p.until = g.db.Now(), gr, gr.Expires
+	if err := g.allAlive(ctx, p); err != nil {
+		return refusal(err)
 	}
-	return p, nil
+	return nil
 }
 
-// checks are what a grant hangs on, and last the grant itself.
-var checks = [...]func(*Gate, context.Context, *passed) error{
-	(*Gate).realmAlive, (*Gate).clientAlive, (*Gate).principalAlive, (*Gate).sessionAlive, (*Gate).credentialAlive,
-	(*Gate).actorAlive, (*Gate).parentAlive, (*Gate).consentAlive, (*Gate).grantAlive,
+// allAlive asks of all that a grant hangs on, and last of the grant itself.
+func (g *Gate) allAlive(ctx context.Context, p *passed) error {
+	if err := g.realmAlive(ctx, p); err != nil {
+		return err
+	}
+	if err := g.clientAlive(ctx, p); err != nil {
+		return err
+	}
+	if err := g.principalAlive(ctx, p); err != nil {
+		return err
+	}
+	if err := g.sessionAlive(ctx, p); err != nil {
+		return err
+	}
+	if err := g.proofAlive(ctx, p, p.grant); err != nil {
+		return err
+	}
+	if err := g.acts(ctx, p, p.grant); err != nil {
+		return err
+	}
+	if err := g.parentAlive(ctx, p); err != nil {
+		return err
+	}
+	if err := g.agreed(ctx, p.grant); err != nil {
+		return err
+	}
+	return g.grantAlive(ctx, p)
 }
 
 func (g *Gate) realmAlive(ctx context.Context, p *passed) (err error) {
@@ -140,10 +166,7 @@ func (g *Gate) sessionAlive(ctx context.Context, p *passed) error {
 	return nil
 }
 
-func (g *Gate) credentialAlive(ctx context.Context, p *passed) error {
-	return g.proofAlive(ctx, p, p.grant)
-}
-
+// proofAlive asks of the credential that a grant hangs on, if of any.
 func (g *Gate) proofAlive(ctx context.Context, p *passed, gr *grant.Grant) error {
 	if gr.Credential == "" {
 		return nil
@@ -154,10 +177,6 @@ func (g *Gate) proofAlive(ctx context.Context, p *passed, gr *grant.Grant) error
 	}
 	p.bound(c.ExpiresAt)
 	return nil
-}
-
-func (g *Gate) actorAlive(ctx context.Context, p *passed) error {
-	return g.acts(ctx, p, p.grant)
 }
 
 // acts notes who acts under a grant, who must be alive too and in the era that
@@ -217,19 +236,21 @@ func (g *Gate) ancestorAlive(ctx context.Context, p *passed, gr *grant.Grant) er
 	}
 	p.above = append(p.above, link{gr, c})
 	p.bound(gr.Expires)
-	for _, check := range []func(context.Context, *passed, *grant.Grant) error{g.proofAlive, g.acts, g.agreed} {
-		if err := check(ctx, p, gr); err != nil {
-			return err
-		}
+	if err := g.proofAlive(ctx, p, gr); err != nil {
+		return err
 	}
-	return g.alive(ctx, gr, p.now)
+	if err := g.acts(ctx, p, gr); err != nil {
+		return err
+	}
+	if err := g.agreed(ctx, gr); err != nil {
+		return err
+	}
+	_, err = g.alive(ctx, gr, p.now)
+	return err
 }
 
-func (g *Gate) consentAlive(ctx context.Context, p *passed) error {
-	return g.agreed(ctx, p, p.grant)
-}
-
-func (g *Gate) agreed(ctx context.Context, _ *passed, gr *grant.Grant) error {
+// agreed asks of the consent that a grant rests on, if on any.
+func (g *Gate) agreed(ctx context.Context, gr *grant.Grant) error {
 	if !gr.Consent {
 		return nil
 	}
@@ -244,19 +265,21 @@ func (g *Gate) agreed(ctx context.Context, _ *passed, gr *grant.Grant) error {
 	return nil
 }
 
-func (g *Gate) grantAlive(ctx context.Context, p *passed) error {
-	return g.alive(ctx, p.grant, p.now)
+func (g *Gate) grantAlive(ctx context.Context, p *passed) (err error) {
+	p.open, err = g.alive(ctx, p.grant, p.now)
+	return err
 }
 
-func (g *Gate) alive(ctx context.Context, gr *grant.Grant, now time.Time) error {
-	killed, err := g.grants.Status.Killed(ctx, gr.Realm, gr.Status)
+// alive asks of a grant alone, and tells whether its status list is open.
+func (g *Gate) alive(ctx context.Context, gr *grant.Grant, now time.Time) (open bool, err error) {
+	killed, open, err := g.grants.Status.Look(ctx, gr.Realm, gr.Status)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if killed || !gr.Alive(now) {
-		return dead("it was revoked or has expired")
+		return false, dead("it was revoked or has expired")
 	}
-	return nil
+	return open, nil
 }
 
 // bound notes that nothing may outlive t; zero is never.
@@ -268,7 +291,7 @@ func (p *passed) bound(t time.Time) {
 
 // permits checks that what is asked for does not exceed what was granted, nor
 // what the client may have today.
-func (p *passed) permits(q Request) error {
+func (p *passed) permits(q *Request) error {
 	for _, s := range q.Scopes {
 		if !p.client.AllowsScope(s) {
 			return fault.New(fault.Forbidden, "scope_exceeded", "client %q may not have scope %q", p.client.ID, s)
@@ -344,30 +367,28 @@ func (p *passed) mayReach(audience string) bool {
 	return reaches(link{p.grant, p.client}) && !slices.ContainsFunc(p.above, func(l link) bool { return !reaches(l) })
 }
 
-// compose decides what the access token says.
-func (g *Gate) compose(ctx context.Context, p *passed, q Request, minted audit.Position) (t Token, err error) {
-	subject, err := g.Subject(ctx, p.grant.Realm, p.client, p.grant.Principal)
-	if err != nil {
-		return t, err
+// compose decides what the access token t says.
+func (g *Gate) compose(ctx context.Context, p *passed, q *Request, minted audit.Position, t *Token) (err error) {
+	if t.Subject, err = g.Subject(ctx, p.grant.Realm, p.client, p.grant.Principal); err != nil {
+		return err
 	}
-	actors, err := g.actorsFor(ctx, p)
-	if err != nil {
-		return t, err
+	if t.Actors, err = g.actorsFor(ctx, p); err != nil {
+		return err
 	}
 	p.bound(q.Until)
 	var jti [16]byte
 	rand.Read(jti[:])
+	t.Realm, t.ID, t.Principal, t.Client, t.Grant = p.grant.Realm, base64.RawURLEncoding.EncodeToString(jti[:]), p.grant.Principal, p.client.ID, p.grant.ID
+	t.Scopes, t.Audience, t.Bound, t.Details.Text = q.Scopes, q.Audience, q.Bound, q.Details
+	t.ACR, t.AMR, t.AuthTime = p.grant.ACR, p.grant.AMR, p.grant.AuthTime
+	t.Status, t.Minted = p.grant.Status, minted
 	// Whole seconds, as the claims have them; the end is rounded down.
-	issued := second(p.now)
-	t = Token{Realm: p.grant.Realm, ID: base64.RawURLEncoding.EncodeToString(jti[:]), Subject: subject, Principal: p.grant.Principal,
-		Client: p.client.ID, Grant: p.grant.ID, Scopes: q.Scopes, Audience: q.Audience, Actors: actors, Issued: issued,
-		Expires: p.end(p.now.Add(life(p.realm.Settings.AccessTokenTTL, p.client.AccessTokenLife()))),
-		Bound:   q.Bound, Details: Details{Text: q.Details},
-		ACR: p.grant.ACR, AMR: p.grant.AMR, AuthTime: p.grant.AuthTime, Status: p.grant.Status, Minted: minted}
+	t.Issued = second(p.now)
+	t.Expires = p.end(p.now.Add(life(p.realm.Settings.AccessTokenTTL, p.client.AccessTokenLife())))
 	if !p.now.Before(t.Expires) {
-		return t, refusal(dead("it ends within the second"))
+		return refusal(dead("it ends within the second"))
 	}
-	return t, nil
+	return nil
 }
 
 // end returns when something that wants to live until then may live: never past
