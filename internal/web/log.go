@@ -211,7 +211,7 @@ func appendString(b []byte, s string, limit int) []byte {
 	b = append(b, '"')
 	for i := 0; i < len(s); {
 		from := i
-		for i < len(s) && harmless(s[i]) {
+		for i < len(s) && harmless[s[i]] {
 			i++
 		}
 		if b = append(b, s[from:i]...); i == len(s) {
@@ -238,8 +238,13 @@ func appendString(b []byte, s string, limit int) []byte {
 	return append(b, '"')
 }
 
-// harmless reports whether c stands for itself in a JSON string and a log.
-func harmless(c byte) bool { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\' }
+// harmless are the bytes that stand for themselves in a JSON string and on a terminal.
+var harmless = func() (set [256]bool) {
+	for c := byte(0x20); c < 0x7f; c++ {
+		set[c] = c != '"' && c != '\\'
+	}
+	return set
+}()
 
 // logger is where events of this request go.
 func logger(ctx context.Context) *slog.Logger {

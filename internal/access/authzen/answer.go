@@ -168,10 +168,19 @@ func name(b []byte, start int, key string) []byte {
 	return append(append(append(b, '"'), key...), `":`...)
 }
 
+// unquoted are the bytes that stand for themselves in a JSON string, as encoding/json
+// writes it.
+var unquoted = func() (set [256]bool) {
+	for x := byte(0x20); x < 0x7f; x++ {
+		set[x] = x != '"' && x != '\\' && x != '<' && x != '>' && x != '&'
+	}
+	return set
+}()
+
 // quote writes a JSON string.
 func quote(b []byte, s string) []byte {
 	for i := range len(s) {
-		if x := s[i]; x < 0x20 || x >= 0x7f || x == '"' || x == '\\' || x == '<' || x == '>' || x == '&' {
+		if !unquoted[s[i]] {
 			text, _ := json.Marshal(s) // strings always have an encoding
 			return append(b, text...)
 		}
