@@ -35,9 +35,7 @@ func (s *Snapshots) Noted(realm string) int {
 
 // Held is how many realms are in memory.
 func (s *Snapshots) Held() int {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return len(s.realms)
+	return len(*s.realms.Load())
 }
 
 // Reset is what happens when the log cannot say what was missed.

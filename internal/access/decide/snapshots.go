@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -117,8 +118,10 @@ type Snapshots struct {
 	stale      func(*graph.Graph) bool
 	bounds     bounds
 
-	mu     sync.RWMutex
-	realms map[string]*state
+	mu sync.Mutex // held while realms is replaced, and where something begins that Close waits for
+	// By name. Every question looks here, and even a lock for readers is a word that
+	// all processors write to: so the map never changes, but is replaced.
+	realms atomic.Pointer[map[string]*state]
 }
 
 // New returns the snapshots. Call it before the log is started.
@@ -132,7 +135,8 @@ func New(o Options) *Snapshots {
 	if o.Directory.Owns == nil {
 		o.Directory.Owns = func(graph.Entity) bool { return false }
 	}
-	s := &Snapshots{o: o, work: make(chan struct{}, 1), stale: (*graph.Graph).Stale, bounds: bounds{40_000, 200_000}, wait: loadWait, realms: map[string]*state{}}
+	s := &Snapshots{o: o, work: make(chan struct{}, 1), stale: (*graph.Graph).Stale, bounds: bounds{40_000, 200_000}, wait: loadWait}
+	s.realms.Store(&map[string]*state{})
 	s.open, s.cancel = context.WithCancel(context.Background())
 	o.Log.Follow("access", s.follow, s.reset)
 	return s
@@ -168,14 +172,10 @@ func (s *Snapshots) Close() {
 // follow notes an event for its realm. It does no work: this is the log's goroutine.
 func (s *Snapshots) follow(r audit.Record) {
 	if r.Action == "realm.delete" {
-		s.mu.Lock()
-		delete(s.realms, r.Target)
-		s.mu.Unlock()
+		s.change(func(realms map[string]*state) { delete(realms, r.Target) })
 		return
 	}
-	s.mu.RLock()
-	st := s.realms[r.Realm]
-	s.mu.RUnlock()
+	st := (*s.realms.Load())[r.Realm]
 	if st == nil || !s.concerns(r) {
 		return
 	}
@@ -199,9 +199,16 @@ func (s *Snapshots) concerns(r audit.Record) bool {
 
 // reset is called when the log cannot say what was missed.
 func (s *Snapshots) reset() {
+	s.change(func(realms map[string]*state) { clear(realms) })
+}
+
+// change lets do change which realms are held.
+func (s *Snapshots) change(do func(realms map[string]*state)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.realms = map[string]*state{}
+	realms := maps.Clone(*s.realms.Load())
+	do(realms)
+	s.realms.Store(&realms)
 }
 
 // At returns the snapshot of a realm, and its position, at least as new as min; the
@@ -292,7 +299,7 @@ func (s *Snapshots) Prepare(ctx context.Context, realm string) error {
 		return err
 	}
 	st := s.state(realm)
-	st.used.Store(s.o.DB.Now().UnixMilli())
+	st.use(s.o.DB.Now())
 	if st.loaded.Load() || st.large.Load() {
 		return nil
 	}
@@ -312,31 +319,27 @@ func (s *Snapshots) Prepare(ctx context.Context, realm string) error {
 }
 
 func (s *Snapshots) state(realm string) *state {
-	s.mu.RLock()
-	st := s.realms[realm]
-	s.mu.RUnlock()
+	st := (*s.realms.Load())[realm]
 	if st != nil {
 		return st
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if st = s.realms[realm]; st == nil {
-		st = &state{realm: realm, turn: make(chan struct{}, 1)}
-		s.realms[realm] = st
-	}
+	s.change(func(realms map[string]*state) {
+		if st = realms[realm]; st == nil { // nobody was faster
+			st = &state{realm: realm, turn: make(chan struct{}, 1)}
+			realms[realm] = st
+		}
+	})
 	return st
 }
 
 // carryOn does what was noted, so that those who ask need not.
 func (s *Snapshots) carryOn(ctx context.Context) {
-	s.mu.RLock()
 	var loaded []*state
-	for _, st := range s.realms {
+	for _, st := range *s.realms.Load() {
 		if st.loaded.Load() {
 			loaded = append(loaded, st)
 		}
 	}
-	s.mu.RUnlock()
 	for _, st := range loaded {
 		if st.pending.Load() == 0 {
 			continue
@@ -352,24 +355,24 @@ func (s *Snapshots) carryOn(ctx context.Context) {
 // those that were asked about longest ago.
 func (s *Snapshots) letGo() {
 	now := s.o.DB.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	held := 0
-	for name, st := range s.realms {
-		if now.Sub(st.lastUsed()) > idleFor {
-			delete(s.realms, name)
-			continue
-		}
-		held += int(st.size.Load())
-	}
-	for held > s.o.Most && len(s.realms) > 1 {
-		var oldest *state
-		for _, st := range s.realms {
-			if oldest == nil || st.lastUsed().Before(oldest.lastUsed()) {
-				oldest = st
+	s.change(func(realms map[string]*state) {
+		held := 0
+		for name, st := range realms {
+			if now.Sub(st.lastUsed()) > idleFor {
+				delete(realms, name)
+				continue
 			}
+			held += int(st.size.Load())
 		}
-		held -= int(oldest.size.Load())
-		delete(s.realms, oldest.realm)
-	}
+		for held > s.o.Most && len(realms) > 1 {
+			var oldest *state
+			for _, st := range realms {
+				if oldest == nil || st.lastUsed().Before(oldest.lastUsed()) {
+					oldest = st
+				}
+			}
+			held -= int(oldest.size.Load())
+			delete(realms, oldest.realm)
+		}
+	})
 }

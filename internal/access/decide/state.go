@@ -60,12 +60,20 @@ func (st *state) take() []audit.Record {
 	return all
 }
 
+// use notes that the realm was asked about. It writes once a millisecond, since what
+// all processors read is beside it.
+func (st *state) use(now time.Time) {
+	if ms := now.UnixMilli(); st.used.Load() != ms {
+		st.used.Store(ms)
+	}
+}
+
 func (st *state) lastUsed() time.Time { return time.UnixMilli(st.used.Load()) }
 
 // at gives the snapshot that holds everything that was noted up to now. at is a
 // position that was read before, so that it covers it.
 func (st *state) at(ctx context.Context, s *Snapshots, at audit.Position) (*policy.Snapshot, error) {
-	st.used.Store(s.o.DB.Now().UnixMilli())
+	st.use(s.o.DB.Now())
 	if st.large.Load() {
 		return nil, errTooLarge
 	}
@@ -152,8 +160,8 @@ func (st *state) begin(ctx context.Context, s *Snapshots) (*attempt, error) {
 	if st.attempt != nil {
 		return st.attempt, nil
 	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.open.Err() != nil {
 		return nil, fault.New(fault.Unavailable, "closing", "this node is closing; try another")
 	}
@@ -179,7 +187,7 @@ func (st *state) begin(ctx context.Context, s *Snapshots) (*attempt, error) {
 		if a.err == nil {
 			a.err = ctx.Err()
 		}
-		st.used.Store(s.o.DB.Now().UnixMilli())
+		st.use(s.o.DB.Now())
 		st.mu.Lock()
 		st.attempt = nil
 		st.mu.Unlock()
