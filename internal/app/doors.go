@@ -17,6 +17,7 @@ import (
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/config"
 	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/account"
 	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/logout"
@@ -51,6 +52,16 @@ func (a *App) limits() map[string]web.Limit {
 	return classes
 }
 
+// seesConsole reports, from memory, whether somebody's role lets them read what the
+// console begins with.
+func (a *App) seesConsole(ctx context.Context, in, principal string) (bool, error) {
+	o, err := a.Operators.ByPrincipal(ctx, in, principal)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return o.Role.May(operator.PoliciesRead), err
+}
+
 // doors makes what speaks HTTP and mounts it.
 func (a *App) doors(master []byte) error {
 	words := a.words
@@ -83,7 +94,7 @@ func (a *App) doors(master []byte) error {
 		return err
 	}
 	own, err := account.New(account.Options{DB: a.DB, Log: a.Log, Pages: pages, People: a.People, Credentials: a.Credentials, Sessions: a.Sessions,
-		Clients: a.Clients, Grants: a.Grants, Once: a.Once, Risk: a.Risk, Approvals: a.Approvals, Places: a.Places, Words: words, Assets: assets})
+		Clients: a.Clients, Grants: a.Grants, Once: a.Once, Risk: a.Risk, Approvals: a.Approvals, Places: a.Places, Console: a.seesConsole, Words: words, Assets: assets})
 	if err != nil {
 		return err
 	}

@@ -73,6 +73,13 @@ func TestTheConsoleIsForOperators(t *testing.T) {
 		stranger.open("POST", playground, folderForm(smallSchema, "do", "check")).expect(t, "a stranger's draft", http.StatusUnauthorized, "/console/again", "entity doc;")
 		stranger.open("POST", consoleRole, give).expect(t, "a stranger's grant", http.StatusUnauthorized, "/console/again")
 
+		// Their own pages lead to these those who may read what stands there.
+		for name, led := range map[string]bool{"nobody": false, "viewer": true, "helpdesk": people["helpdesk"].open("GET", playground, nil).Code == 200, "admin": true, "robot": false} {
+			if c := people[name].open("GET", "/account", nil); c.Code != 200 || strings.Contains(c.Body.String(), `href="/console"`) != led {
+				t.Errorf("%s is led to the console: want %v (%d)", name, led, c.Code)
+			}
+		}
+
 		// Whoever is no operator, or a program's role, sees nothing.
 		people["nobody"].open("GET", playground, nil).expect(t, "no operator", http.StatusForbidden, "not_an_operator")
 		people["nobody"].open("POST", consoleRole, give).expect(t, "no operator", http.StatusForbidden)

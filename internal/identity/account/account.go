@@ -8,6 +8,7 @@
 package account
 
 import (
+	"context"
 	"embed"
 	"io/fs"
 
@@ -48,8 +49,10 @@ type Options struct {
 	Risk        *risk.Guard
 	Approvals   *approval.Store
 	Places      *geo.File // nil: nothing is known of places
-	Words       *i18n.Catalogue
-	Assets      *web.Assets // made of Assets too
+	// Console reports, from memory, whether somebody may see the operators' pages.
+	Console func(ctx context.Context, realm, principal string) (bool, error)
+	Words   *i18n.Catalogue
+	Assets  *web.Assets // made of Assets too
 }
 
 // Server answers for every realm.

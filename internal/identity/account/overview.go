@@ -17,6 +17,7 @@ type overviewPage struct {
 	Count    int // of sessions
 	Apps     int
 	Lately   []happening
+	Console  bool // they may see the operators' pages
 }
 
 // mostShown is how many devices the overview names.
@@ -50,6 +51,9 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request, v *visit) erro
 	p.Lately = p.Lately[:min(len(p.Lately), lately)]
 	for i := range p.Lately {
 		p.Lately[i].Short = true
+	}
+	if p.Console, err = s.Console(r.Context(), v.realm.Name, v.Principal); err != nil {
+		return err
 	}
 	return s.look.Render(w, http.StatusOK, "overview", p)
 }
