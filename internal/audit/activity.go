@@ -39,8 +39,10 @@ type activity struct {
 	text   []byte     // memory of the last segment's text, under flush
 	mu     sync.Mutex
 	realms map[string]*pendingSegment
-	usual  map[string]int // how many records the last segment of each had
-	spare  []Activity     // memory of a segment that was written, for one that begins
+	realm  string          // the last one, and its segment: mostly it is the same again
+	now    *pendingSegment // nil: of none
+	usual  map[string]int  // how many records the last segment of each had
+	spare  []Activity      // memory of a segment that was written, for one that begins
 	poke   chan struct{}
 }
 
@@ -75,6 +77,8 @@ func (a *activity) written(s *pendingSegment) {
 // flood groups what is counted: many refusals of the same kind from the same place.
 type flood struct{ action, reason, ip string }
 
+func (a *Activity) flood() flood { return flood{a.Action, a.Reason, a.Actor.IP} }
+
 func (a *activity) init() {
 	a.realms = map[string]*pendingSegment{}
 	a.poke = make(chan struct{}, 1)
@@ -84,25 +88,43 @@ func (a *activity) init() {
 func (l *Log) Activity(realm string, by Actor, a Activity) {
 	a.Actor, a.At = by.bounded(), l.db.Now()
 	l.act.mu.Lock()
-	s := l.act.realms[realm]
-	if s == nil {
-		s = l.act.newSegment(l.act.usual[realm] * 5 / 4)
-		l.act.realms[realm] = s
+	s, began := l.act.segment(realm)
+	s.note(&a)
+	l.act.mu.Unlock()
+	if began { // or else it was poked for and is still to be written
+		poke(l.act.poke)
 	}
-	s.refused.note(&a)
-	f := flood{a.Action, a.Reason, by.IP}
+}
+
+// segment is what gathers in a realm, under mu. It reports true if it begins.
+func (a *activity) segment(realm string) (s *pendingSegment, began bool) {
+	if a.now != nil && a.realm == realm {
+		return a.now, false
+	}
+	if s = a.realms[realm]; s == nil {
+		s, began = a.newSegment(a.usual[realm]*5/4), true
+		a.realms[realm] = s
+	}
+	a.realm, a.now = realm, s
+	return s, began
+}
+
+// note lists a, or counts it where there are too many like it.
+func (s *pendingSegment) note(a *Activity) {
+	if a.Tell != "" {
+		s.refused.note(a)
+	}
 	listed := len(s.records) < segmentMax
-	if by.Kind == "anonymous" && a.Reason != "" {
+	if a.Reason != "" && a.Actor.Kind == "anonymous" {
+		f := a.flood()
 		s.seen[f]++
 		listed = listed && s.seen[f] <= floodAfter
 	}
 	if listed {
-		s.records = append(s.records, a)
+		s.records = append(s.records, *a)
 	} else {
-		s.extra[f]++
+		s.extra[a.flood()]++
 	}
-	l.act.mu.Unlock()
-	poke(l.act.poke)
 }
 
 func (l *Log) activityForever(ctx context.Context) {
@@ -131,7 +153,8 @@ func (l *Log) FlushActivity(ctx context.Context) error {
 	defer l.act.flush.Unlock()
 	l.act.mu.Lock()
 	realms := l.act.realms
-	l.act.realms, l.act.usual = map[string]*pendingSegment{}, make(map[string]int, len(realms))
+	l.act.realms, l.act.now = map[string]*pendingSegment{}, nil
+	l.act.usual = make(map[string]int, len(realms))
 	for realm, s := range realms {
 		l.act.usual[realm] = len(s.records)
 	}
@@ -165,7 +188,7 @@ func (l *Log) keepSegment(realm string, old *pendingSegment) {
 		}
 		room := max(0, min(len(old.records), segmentMax-len(s.records)))
 		for _, a := range old.records[room:] {
-			s.extra[flood{a.Action, a.Reason, a.Actor.IP}]++
+			s.extra[a.flood()]++
 		}
 		s.records = append(old.records[:room:room], s.records...)
 	}

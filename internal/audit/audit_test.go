@@ -121,7 +121,7 @@ func TestPositionsAreDenseAndTheSameEverywhere(t *testing.T) {
 			wg.Go(func() {
 				n := nodes[w%len(nodes)]
 				for i := range each {
-					realm := []string{dbtest.Realm, dbtest.Neighbour}[i%2]
+					realm := []string{dbtest.Realm, dbtest.Neighbour}[i/2]
 					if err := change(n, realm, audit.Event{Action: "a.b", Target: fmt.Sprint(w, "-", i), Invalidates: i%20 == 0}); err != nil {
 						t.Error(err)
 					}
@@ -473,6 +473,43 @@ func TestActivityIsWrittenInSegments(t *testing.T) {
 		}
 		if got := e.Events(t, dbtest.Realm); !slices.Contains(got, "activity.segment") {
 			t.Errorf("events = %v, want the segment's hash among them", got)
+		}
+	})
+}
+
+// What happens after a segment was written is written too, by itself, and in the realm
+// that it happened in. Have segment say that none begins, or FlushActivity leave the last
+// one where it is, to see it fail.
+func TestActivityBeginsSegmentsOfItsRealm(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		e.Start(t)
+		written := func(realm string) (targets []string) {
+			t.Helper()
+			all, _, err := e.Log.Activities(t.Context(), realm, "", 1000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, a := range all {
+				targets = append(targets, a.Target)
+			}
+			slices.Sort(targets)
+			return targets
+		}
+		want := map[string][]string{}
+		for round := range 3 {
+			for i := range 4 {
+				realm, target := []string{dbtest.Realm, dbtest.Neighbour}[i/2], fmt.Sprint(round, i)
+				want[realm] = append(want[realm], target)
+				e.Log.Activity(realm, audittest.By, audit.Activity{Action: "token.issue", Target: target})
+				if i == 2 && round == 1 { // the next one is of the same realm
+					if err := e.Log.FlushActivity(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			eventually(t, "activity", func() bool {
+				return slices.Equal(written(dbtest.Realm), want[dbtest.Realm]) && slices.Equal(written(dbtest.Neighbour), want[dbtest.Neighbour])
+			})
 		}
 	})
 }
