@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // Limit is how often something may happen: Rate times a second on average,
@@ -34,7 +32,13 @@ type Limiter struct {
 
 type limiterShard struct {
 	mu         sync.Mutex
-	young, old map[uint64]*rate.Limiter // by the hash of a limiterKey
+	young, old map[uint64]*bucket // by the hash of a limiterKey
+}
+
+// bucket is what is left of a caller's limit.
+type bucket struct {
+	tokens float64
+	at     time.Time
 }
 
 // limiterKey is a caller. Two with the same hash would share a bucket: nobody can
@@ -53,7 +57,7 @@ const mostNames = 3
 func NewLimiter(classes map[string]Limit, now func() time.Time) *Limiter {
 	l := &Limiter{classes: classes, now: now, seed: maphash.MakeSeed()}
 	for i := range l.shards {
-		l.shards[i].young = map[uint64]*rate.Limiter{}
+		l.shards[i].young = map[uint64]*bucket{}
 	}
 	return l
 }
@@ -95,27 +99,39 @@ func (l *Limiter) allow(k limiterKey) (time.Duration, bool) {
 	hash := maphash.Comparable(l.seed, k)
 	s := &l.shards[hash%limiterShards]
 	s.mu.Lock()
-	b := s.bucket(hash, limit)
+	missing := s.bucket(hash, limit, now).take(limit, now)
 	s.mu.Unlock()
-	if b.AllowN(now, 1) {
+	if missing <= 0 {
 		return 0, true
 	}
-	missing := 1 - b.TokensAt(now)
 	return max(time.Duration(missing/limit.Rate*float64(time.Second)), time.Millisecond), false
+}
+
+// take takes a token, or says how much of one is missing.
+func (b *bucket) take(limit Limit, now time.Time) (missing float64) {
+	if passed := now.Sub(b.at); passed > 0 { // not where another request was faster
+		b.tokens = min(b.tokens+passed.Seconds()*limit.Rate, float64(limit.Burst))
+		b.at = now
+	}
+	if b.tokens < 1 {
+		return 1 - b.tokens
+	}
+	b.tokens--
+	return 0
 }
 
 // bucket finds or makes the caller's bucket. When the young generation is full
 // it becomes the old one, and what was still old is forgotten.
-func (s *limiterShard) bucket(k uint64, limit Limit) *rate.Limiter {
+func (s *limiterShard) bucket(k uint64, limit Limit, now time.Time) *bucket {
 	if b := s.young[k]; b != nil {
 		return b
 	}
 	b := s.old[k]
 	if b == nil {
-		b = rate.NewLimiter(rate.Limit(limit.Rate), limit.Burst)
+		b = &bucket{tokens: float64(limit.Burst), at: now}
 	}
 	if len(s.young) >= bucketsByShard {
-		s.old, s.young = s.young, make(map[uint64]*rate.Limiter, 64)
+		s.old, s.young = s.young, make(map[uint64]*bucket, 64)
 	}
 	s.young[k] = b
 	return b

@@ -185,3 +185,11 @@ func (w *nullWriter) WriteHeader(int)             {}
 type discard struct{}
 
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
+
+func BenchmarkLimiter(b *testing.B) {
+	l := NewLimiter(map[string]Limit{"ask": {Rate: 1e9, Burst: 1e9}}, time.Now)
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Allow("ask", "default", "a-client", "svc_0198f2c4a1b3kq7m2x9d5tz8wr")
+	}
+}
