@@ -3,6 +3,7 @@ package residual_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -153,7 +154,7 @@ func (c columnCase) count(t *testing.T, db *sql.DB, d Dialect) {
 
 func TestTypesOfMariaDBWidenNothing(t *testing.T) {
 	db := onMariaDB(t)
-	upper := strings.ToUpper(someUUID)
+	upper, beyond := strings.ToUpper(someUUID), [][2]any{{"9223372036854775808", "9223372036854775808"}}
 	varchar := "varchar(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
 	for _, mode := range []string{"", "NO_BACKSLASH_ESCAPES", "ANSI_QUOTES,PIPES_AS_CONCAT,HIGH_NOT_PRECEDENCE"} {
 		if _, err := db.ExecContext(t.Context(), "SET SESSION sql_mode = ?", mode); err != nil {
@@ -172,6 +173,15 @@ func TestTypesOfMariaDBWidenNothing(t *testing.T) {
 			{"blanks at the end", varchar, [][2]any{{"a ", "a"}}, policy.Condition{Op: policy.OpSame, Field: textA, Other: textB}, "", 0},
 			{"a zero byte", varchar, [][2]any{{"a\x00", "a"}}, policy.Condition{Op: policy.OpIn, Field: textA, Values: []any{"a"}}, "", 0},
 			{"a pattern with a zero byte", varchar, [][2]any{{"a\x00b", "a"}, {"a", ""}}, policy.Condition{Op: policy.OpLike, Field: textA, Pattern: pattern("a\x00", "*")}, "", 1},
+			{"a number beyond all is not greater", "bigint unsigned", beyond, policy.Condition{Op: policy.OpGreater, Field: longA, Values: []any{int64(3)}}, "", 0},
+			{"a number beyond all is no time", "bigint unsigned", beyond, policy.Condition{Op: policy.OpAtLeast, Field: attribute("a", policy.ValueTime), Values: []any{int64(3000)}}, Seconds, 0},
+			{"a number beyond all is none of some", "bigint unsigned", beyond, policy.Condition{Op: policy.OpNotIn, Field: longA, Values: []any{int64(3)}}, "", 0},
+			{"an id beyond all is none of some", "bigint unsigned", beyond, policy.Condition{Op: policy.OpNotIn, Field: idA, Values: []any{"9223372036854775808", "3"}}, Integer, 0},
+			{"numbers beyond all are not the same", "bigint unsigned", beyond, policy.Condition{Op: policy.OpSame, Field: longA, Other: longB}, "", 0},
+			{"a number beyond all is not there", "bigint unsigned", beyond, policy.Condition{Op: policy.OpPresent, Field: longA}, "", 0},
+			{"a number beyond all is not missing", "bigint unsigned", beyond, policy.Condition{Op: policy.OpAbsent, Field: longA}, "", 0},
+			{"the greatest number", "bigint unsigned", [][2]any{{"9223372036854775807", 0}}, policy.Condition{Op: policy.OpGreater, Field: longA, Other: longB}, "", 1},
+			{"the least number", "bigint", [][2]any{{"-9223372036854775808", 0}}, policy.Condition{Op: policy.OpLess, Field: longA, Values: []any{int64(-3)}}, "", 1},
 			{"2 is not true", "boolean", [][2]any{{2, 2}}, policy.Condition{Op: policy.OpIn, Field: attribute("a", policy.ValueBool), Values: []any{true, false}}, "", 0},
 		} {
 			if _, err := db.ExecContext(t.Context(), "DROP TABLE IF EXISTS docs"); err != nil {
@@ -186,6 +196,39 @@ func TestTypesOfMariaDBWidenNothing(t *testing.T) {
 				}
 			}
 			c.count(t, db, MySQL)
+		}
+	}
+}
+
+// A statement has no more parameters than its database takes, those before the
+// condition's own included.
+func TestParametersThatNoDatabaseTakesAreRefused(t *testing.T) {
+	in := func(n int) policy.Condition {
+		c := policy.Condition{Op: policy.OpIn, Field: textA}
+		for i := range n {
+			c.Values = append(c.Values, fmt.Sprint(i))
+		}
+		return c
+	}
+	for _, c := range []struct {
+		d                    Dialect
+		values, first, takes int // takes is how many parameters the condition has, 0 where it is refused
+	}{
+		{PostgreSQL, 10_000, 1, 10_000},
+		{PostgreSQL, 10_000, 55_536, 10_000},
+		{PostgreSQL, 10_000, 55_537, 0},
+		{MySQL, 10_000, 45_536, 20_000},
+		{MySQL, 10_000, 45_537, 0},
+		{SQLite, 10_000, 12_767, 20_000},
+		{SQLite, 10_000, 12_768, 0},
+	} {
+		w, err := SQL(in(c.values), Mapping{ID: Column{Name: "id"}, Attributes: map[string]Column{"a": {Name: "a"}}}, c.d, c.first)
+		if c.takes == 0 {
+			if !errors.Is(err, policy.ErrInexpressible) || !strings.Contains(err.Error(), "too many values") {
+				t.Errorf("%s of %d from %d on: %v", c.d, c.values, c.first, err)
+			}
+		} else if err != nil || len(w.Args) != c.takes {
+			t.Errorf("%s of %d from %d on: %d parameters, %v", c.d, c.values, c.first, len(w.Args), err)
 		}
 	}
 }

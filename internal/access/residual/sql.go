@@ -18,7 +18,8 @@ type Where struct {
 
 // SQL writes a condition. PostgreSQL has numbered placeholders, which begin at
 // first, so that the statement around can have parameters of its own; the others
-// have question marks.
+// have question marks. What takes more parameters than the database has is
+// policy.ErrInexpressible.
 func SQL(c policy.Condition, m Mapping, d Dialect, first int) (Where, error) {
 	w := &writer{m: m, d: d, first: first, numbers: map[any]int{}}
 	switch d {
@@ -27,8 +28,15 @@ func SQL(c policy.Condition, m Mapping, d Dialect, first int) (Where, error) {
 		return Where{}, fmt.Errorf("%w: the dialect is postgresql, sqlite or mysql", ErrMapping)
 	}
 	text, err := w.condition(c)
+	if n := first - 1 + len(w.args); err == nil && n > mostParameters[d] {
+		err = fmt.Errorf("%w: too many values; the statement would have %d parameters, and %s takes %d; map what the policies ask about to columns", policy.ErrInexpressible, n, d, mostParameters[d])
+	}
 	return Where{text, w.args}, err
 }
+
+// mostParameters is how many parameters a statement can have: MySQL's where it is
+// prepared, SQLite's as it is built.
+var mostParameters = map[Dialect]int{PostgreSQL: 65_535, SQLite: 32_766, MySQL: 65_535}
 
 type writer struct {
 	m       Mapping
@@ -136,13 +144,16 @@ func (w *writer) present(col Column, name string) string {
 
 // ofType is true of values of the type where the database does not see to that
 // itself, or "". SQLite keeps in a column whatever was put there, and takes any text
-// for greater than any number; its booleans are numbers, as MySQL's are.
+// for greater than any number; its booleans are numbers, as MySQL's are. MySQL's
+// columns may hold greater numbers than Cedar has.
 func (w *writer) ofType(t Type, name string) string {
 	switch {
 	case t == Boolean && w.d != PostgreSQL:
 		return name + " IN (TRUE, FALSE)"
 	case w.d == SQLite && (t == Integer || t == Seconds || t == Milliseconds):
 		return "typeof(" + name + ") = 'integer'"
+	case w.d == MySQL && (t == Integer || t == Seconds || t == Milliseconds):
+		return name + " <= 9223372036854775807"
 	}
 	return ""
 }

@@ -34,10 +34,12 @@ func (s *Server) filterAccess(ctx context.Context, c *Caller, in *filterInput) (
 		return nil, err
 	}
 	where, err := residual.SQL(left.When, m, residual.Dialect(b.Dialect), 1)
-	if errors.Is(err, residual.ErrMapping) {
-		err = fault.New(fault.Invalid, "invalid_request", "%s", err.Error())
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, residual.ErrMapping):
+		return nil, fault.New(fault.Invalid, "invalid_request", "%s", err.Error())
+	case errors.Is(err, policy.ErrInexpressible):
+		return nil, fault.New(fault.Invalid, "not_expressible", "%s", err.Error())
+	case err != nil:
 		return nil, err
 	}
 	out := wire.AccessFilter{Decision: "some", SQL: where.SQL, Parameters: append([]any{}, residual.Values(where.Args)...), Policies: left.Policies, Reason: left.Reason,
