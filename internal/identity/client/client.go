@@ -7,6 +7,7 @@ package client
 
 import (
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/jose"
@@ -98,6 +99,8 @@ type Client struct {
 	// life of it is dead, also when its end was not written down yet.
 	Life int64
 	Settings
+
+	terms *atomic.Pointer[Terms] // the last; nil for a client that is no row
 }
 
 // Source says by whose word a client is what it is.

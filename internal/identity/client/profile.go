@@ -143,6 +143,33 @@ func (c *Client) Rules(rl *realm.Realm) Rules {
 	return c.own().and(RealmRules(&rl.Settings))
 }
 
+// Terms are the rules that hold for a client, and how its settings contradict
+// them, or "". They are shared: do not change them.
+type Terms struct {
+	Rules
+	Contradiction string
+
+	client *Client
+	realm  *realm.Realm
+}
+
+// Terms are those of the client and of its realm together. Both stay as they were
+// read until they are read anew, so the terms of the same two are kept. A copy of a
+// client, which may have other settings, has terms of its own.
+func (c *Client) Terms(rl *realm.Realm) *Terms {
+	if c.terms != nil {
+		if t := c.terms.Load(); t != nil && t.client == c && t.realm == rl {
+			return t
+		}
+	}
+	rules := c.Rules(rl)
+	t := &Terms{Rules: rules, Contradiction: c.Contradiction(rules), client: c, realm: rl}
+	if c.terms != nil {
+		c.terms.Store(t)
+	}
+	return t
+}
+
 // Contradiction says how the client's settings contradict the rules that hold
 // for it today (see [Client.Rules]), or "". One that contradicts them is let in nowhere: its realm's
 // rules may have changed since they were saved.

@@ -2,6 +2,7 @@ package client
 
 import (
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cardea-id/cardea/internal/realm"
@@ -107,5 +108,30 @@ func TestProfilesAreNotContradicted(t *testing.T) {
 	}
 	if algs := c.Rules(&realm.Realm{Settings: realm.Settings{Profile: "fapi2"}}).Algs(); slices.Contains(algs, "RS256") || len(algs) != 3 {
 		t.Errorf("algorithms: %v", algs)
+	}
+}
+
+// Terms are kept for the same client and realm, and for no others.
+func TestTermsFollowClientAndRealm(t *testing.T) {
+	c := &Client{Settings: valid(), terms: new(atomic.Pointer[Terms])}
+	c.Defaults()
+	c.PKCEOptional = true
+	loose, strict := &realm.Realm{}, &realm.Realm{Settings: realm.Settings{Profile: "mcp"}}
+	for range 2 {
+		for rl, want := range map[*realm.Realm]bool{loose: false, strict: true} {
+			for range 2 {
+				if terms := c.Terms(rl); terms.PKCE != want || (terms.Contradiction != "") != want {
+					t.Errorf("in a realm of profile %q: %+v", rl.Settings.Profile, terms)
+				}
+			}
+		}
+	}
+	if c.Terms(loose) != c.Terms(loose) {
+		t.Error("they are made each time")
+	}
+	changed := *c
+	changed.RequirePushedRequests = true
+	if !changed.Terms(loose).Pushed || c.Terms(loose).Pushed {
+		t.Error("a copy has the terms of what it was copied from")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/cardea-id/cardea/internal/db"
 )
@@ -12,7 +13,7 @@ import (
 const columns = `realm, id, principal, version, created, updated, enabled, built_in, source, life, settings`
 
 func scan(r db.Row) (*Client, error) {
-	c := &Client{}
+	c := &Client{terms: new(atomic.Pointer[Terms])}
 	var created, updated db.Time
 	var settings string
 	if err := r.Scan(&c.Realm, &c.ID, &c.Principal, &c.Version, &created, &updated, &c.Enabled, &c.BuiltIn, &c.Source, &c.Life, &settings); err != nil {

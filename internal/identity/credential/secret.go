@@ -84,24 +84,24 @@ func readHashed(c Credential) (hashedSecret, error) {
 // than ours has no hash among the stored ones.
 const maxSecretText = 256
 
-// CheckSecret finds which living secret of a principal text is, from memory. A
-// wrong one is fault.Unauthenticated.
-func (s *Store) CheckSecret(ctx context.Context, realm, principal string, text secret.Text) (Credential, error) {
+// CheckSecret finds which living secret of a principal text is, from memory, and
+// returns the id of the credential. A wrong one is fault.Unauthenticated.
+func (s *Store) CheckSecret(ctx context.Context, realm, principal string, text secret.Text) (id string, err error) {
 	wrong := func() error {
 		return fault.New(fault.Unauthenticated, "secret_wrong", "the secret is not one of this client")
 	}
 	if len(text) > maxSecretText {
-		return Credential{}, wrong()
+		return "", wrong()
 	}
 	keys, err := s.keychain(ctx, realm, principal)
 	if err != nil {
-		return Credential{}, err
+		return "", err
 	}
 	given, now := secret.Hash(string(text)), s.db.Now()
 	for i := range keys.secrets {
 		if c := &keys.secrets[i]; secret.Equal(c.hash, given) && c.alive(now) {
-			return c.Credential, nil
+			return c.ID, nil
 		}
 	}
-	return Credential{}, wrong()
+	return "", wrong()
 }

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"bytes"
 	"encoding/base64"
 	"net/http"
 	"net/url"
@@ -25,6 +26,9 @@ func parseBasic(header string) (id, secret string, present, ok bool) {
 	rawID, rawSecret, found := strings.Cut(string(text), ":")
 	if !found {
 		return "", "", true, false
+	}
+	if bytes.IndexByte(text, '%') < 0 && bytes.IndexByte(text, '+') < 0 {
+		return rawID, rawSecret, true, true // as nearly all are
 	}
 	id, errID := url.QueryUnescape(rawID)
 	secret, errSecret := url.QueryUnescape(rawSecret)

@@ -105,7 +105,7 @@ func pushedError(kept approval.Secrets, code, description string) []byte {
 // the grant and its refresh token are those of the first one.
 func (s *Server) pushedTokens(ctx context.Context, rl *realm.Realm, c *client.Client, r *approval.Request, kept approval.Secrets) ([]byte, error) {
 	bound := token.Binding{JKT: r.JKT, X5T: r.X5T}
-	rules := c.Rules(rl)
+	rules := c.Terms(rl)
 	if bound == (token.Binding{}) && rules.Bound {
 		return nil, badGrant("the client may only have tokens that are bound to a key or a certificate, and showed none")
 	}

@@ -15,8 +15,8 @@ import (
 // caller is a client that has proved who it is.
 type caller struct {
 	*client.Client
-	rules      client.Rules // that hold for it
-	credential string       // id of the credential it used; "" for a public client
+	rules      *client.Terms // that hold for it
+	credential string        // id of the credential it used; "" for a public client
 	method     *clientAuth
 	instance   string // thumbprint of the key of the instance that proved itself, if one is attested
 }
@@ -34,19 +34,55 @@ type presented struct {
 }
 
 // clientAuth is one way in which clients authenticate (OpenID Connect Core,
-// section 9). shown reports whether the request uses it, name which client it
-// claims to be, and prove whether it is that client. again asks later whether
-// the same proof would still be taken, and spends nothing.
+// section 9). shows is what of a request uses it, name which client it claims to
+// be, and prove whether it is that client. again asks later whether the same proof
+// would still be taken, and spends nothing.
 type clientAuth struct {
 	method       client.AuthMethod
-	shown        func(p *presented) bool
+	shows        evidence
 	name         func(p *presented) string
 	prove, again func(ctx context.Context, s *Server, p *presented, c *client.Client) (credential string, err error)
 }
 
-// clientAuths has every method the endpoints accept, in the order of
-// discovery, which reads it too. None comes last: a client_id alone is shown
-// by the others as well.
+// evidence is what a request can show of a client, a bit each.
+type evidence uint8
+
+const (
+	aHeader evidence = 1 << iota // Basic credentials
+	aSecret
+	aMAC       // an assertion made with the client's secret
+	aSignature // any other assertion
+	anAttestation
+	anID // nothing else: a client_id alone comes with others as well
+)
+
+// evidence is all that a request shows. It is found before the methods are asked,
+// which are many while a request uses one.
+func (p *presented) evidence() (e evidence) {
+	if p.basic {
+		e |= aHeader
+	}
+	if p.params.Get("client_secret") != "" {
+		e |= aSecret
+	}
+	if p.params.Get("client_assertion") != "" || p.params.Get("client_assertion_type") != "" {
+		if sharedAssertion(p) != nil {
+			e |= aMAC
+		} else {
+			e |= aSignature
+		}
+	}
+	if len(p.request.Header[headerAttestation])+len(p.request.Header[headerAttestationPoP]) > 0 {
+		e |= anAttestation
+	}
+	if e == 0 && p.params.Get("client_id") != "" {
+		return anID
+	}
+	return e
+}
+
+// clientAuths has every method the endpoints accept, in the order of discovery,
+// which reads it too.
 var clientAuths = [...]clientAuth{
 	authBasic,
 	authPost,
@@ -112,9 +148,9 @@ func (s *Server) identify(p *presented) (caller, error) {
 		return caller{}, err
 	}
 	web.Note(r.Context(), "client", c.ID)
-	rules := c.Rules(rl)
-	if why := c.Contradiction(rules); why != "" {
-		return caller{}, s.badClient(p, "the client's settings contradict its profile: "+why)
+	rules := c.Terms(rl)
+	if rules.Contradiction != "" {
+		return caller{}, s.badClient(p, "the client's settings contradict its profile: "+rules.Contradiction)
 	}
 	if certified := byCertificate(c); certified != nil && method.method == client.None {
 		method = certified
@@ -131,24 +167,16 @@ func (s *Server) identify(p *presented) (caller, error) {
 
 // method picks the one method the request uses.
 func (p *presented) method() (*clientAuth, error) {
-	var found *clientAuth
+	shown := p.evidence()
+	if shown&(shown-1) != 0 {
+		return nil, badRequest("more than one client authentication method")
+	}
 	for i := range clientAuths {
-		m := &clientAuths[i]
-		if !m.shown(p) {
-			continue
+		if m := &clientAuths[i]; m.shows == shown && shown != 0 {
+			return m, nil
 		}
-		if m.method == client.None && found != nil {
-			break
-		}
-		if found != nil {
-			return nil, badRequest("more than one client authentication method")
-		}
-		found = m
 	}
-	if found == nil {
-		return nil, &Error{Status: http.StatusUnauthorized, Code: "invalid_client", Description: "no client credentials"}
-	}
-	return found, nil
+	return nil, &Error{Status: http.StatusUnauthorized, Code: "invalid_client", Description: "no client credentials"}
 }
 
 // badClient is the answer to a client that is not who it says. Where it tried

@@ -34,12 +34,10 @@ const attestationJTI once.Purpose = "client_attestation_pop"
 // key (draft-ietf-oauth-attestation-based-client-auth, sections 4 and 5.1).
 var authAttested = clientAuth{
 	method: client.AttestedJWT,
-	shown: func(p *presented) bool {
-		return len(p.request.Header[headerAttestation])+len(p.request.Header[headerAttestationPoP]) > 0
-	},
-	name:  attestedClient,
-	prove: proveAttested,
-	again: attestedStill,
+	shows:  anAttestation,
+	name:   attestedClient,
+	prove:  proveAttested,
+	again:  attestedStill,
 }
 
 // attestedClient reads whom an attestation is about, to find whose word counts.

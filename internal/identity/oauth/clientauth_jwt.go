@@ -28,7 +28,7 @@ const assertionJTI once.Purpose = "client_assertion"
 // whose public half is registered (RFC 7523, section 3).
 var authPrivateKeyJWT = clientAuth{
 	method: client.PrivateKeyJWT,
-	shown:  func(p *presented) bool { return assertionShown(p) && sharedAssertion(p) == nil },
+	shows:  aSignature,
 	name:   claimedClient,
 	prove:  proveAssertion,
 	again:  signedStill,
@@ -37,10 +37,6 @@ var authPrivateKeyJWT = clientAuth{
 // assertionTypes are the types that an assertion may name: none, for most
 // clients, or one of these.
 var assertionTypes = []string{"", "JWT", "client-authentication+jwt"}
-
-func assertionShown(p *presented) bool {
-	return p.params.Get("client_assertion") != "" || p.params.Get("client_assertion_type") != ""
-}
 
 // signedStill asks whether a key that the client has today signed the
 // assertion, which counted when it came: it is not asked for its times again.

@@ -10,7 +10,7 @@ import (
 // client may have hangs on the code and its verifier.
 var authNone = clientAuth{
 	method: client.None,
-	shown:  func(p *presented) bool { return p.params.Get("client_id") != "" },
+	shows:  anID,
 	name:   func(p *presented) string { return p.params.Get("client_id") },
 	prove:  proveNothing,
 	again:  proveNothing,

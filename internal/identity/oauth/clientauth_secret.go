@@ -12,7 +12,7 @@ import (
 // section 2.3.1).
 var authBasic = clientAuth{
 	method: client.SecretBasic,
-	shown:  func(p *presented) bool { return p.basic },
+	shows:  aHeader,
 	name:   func(p *presented) string { return p.id },
 	prove:  proveBasic,
 	again:  proveBasic,
@@ -28,7 +28,7 @@ func proveBasic(ctx context.Context, s *Server, p *presented, c *client.Client) 
 // authPost reads id and secret from the body.
 var authPost = clientAuth{
 	method: client.SecretPost,
-	shown:  func(p *presented) bool { return p.params.Get("client_secret") != "" },
+	shows:  aSecret,
 	name:   func(p *presented) string { return p.params.Get("client_id") },
 	prove:  provePosted,
 	again:  provePosted,
@@ -41,9 +41,9 @@ func provePosted(ctx context.Context, s *Server, p *presented, c *client.Client)
 // proveSecret compares a secret with the client's live ones, in memory and in
 // constant time (CL-01).
 func (s *Server) proveSecret(ctx context.Context, p *presented, c *client.Client, given string) (string, error) {
-	live, err := s.credentials.CheckSecret(ctx, c.Realm, c.Principal, secret.Text(given))
+	id, err := s.credentials.CheckSecret(ctx, c.Realm, c.Principal, secret.Text(given))
 	if fault.Is(err, fault.Unauthenticated) {
 		return "", s.badClient(p, "wrong client secret")
 	}
-	return live.ID, err
+	return id, err
 }

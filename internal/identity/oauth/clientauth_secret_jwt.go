@@ -12,7 +12,7 @@ import (
 // for it has a secret that we can compute with.
 var authSecretJWT = clientAuth{
 	method: client.SecretJWT,
-	shown:  func(p *presented) bool { return assertionShown(p) && sharedAssertion(p) != nil },
+	shows:  aMAC,
 	name:   func(p *presented) string { return sharedAssertion(p).Subject() },
 	prove:  proveShared,
 	again:  sharedStill,

@@ -28,11 +28,9 @@ func (m MTLS) alias(rl *realm.Realm, path string) string { return m.URL + rl.Pat
 // request shows neither but by its client_id: which it is, the registration
 // says.
 var (
-	authTLS        = clientAuth{method: client.TLSClientAuth, shown: notShown, name: authNone.name, prove: proveCertificate, again: proveCertificate}
-	authSelfSigned = clientAuth{method: client.SelfSignedTLS, shown: notShown, name: authNone.name, prove: proveOwnCertificate, again: proveOwnCertificate}
+	authTLS        = clientAuth{method: client.TLSClientAuth, name: authNone.name, prove: proveCertificate, again: proveCertificate}
+	authSelfSigned = clientAuth{method: client.SelfSignedTLS, name: authNone.name, prove: proveOwnCertificate, again: proveOwnCertificate}
 )
-
-func notShown(*presented) bool { return false }
 
 // byCertificate is the method of a client that says no more than its id, if it
 // is registered for one of those that show a certificate.

@@ -115,7 +115,10 @@ func actor(r *http.Request, c *client.Client) audit.Actor {
 
 // from is where a request comes from.
 func from(r *http.Request) audit.Actor {
-	by := audit.Actor{Kind: "anonymous", UserAgent: r.UserAgent()}
+	by := audit.Actor{Kind: "anonymous"}
+	if agent := r.Header["User-Agent"]; len(agent) > 0 {
+		by.UserAgent = agent[0]
+	}
 	if len(by.UserAgent) > 200 {
 		by.UserAgent = by.UserAgent[:200]
 	}
