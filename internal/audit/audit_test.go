@@ -121,7 +121,7 @@ func TestPositionsAreDenseAndTheSameEverywhere(t *testing.T) {
 			wg.Go(func() {
 				n := nodes[w%len(nodes)]
 				for i := range each {
-					realm := []string{dbtest.Realm, dbtest.Neighbour}[i/2]
+					realm := []string{dbtest.Realm, dbtest.Neighbour}[i%2]
 					if err := change(n, realm, audit.Event{Action: "a.b", Target: fmt.Sprint(w, "-", i), Invalidates: i%20 == 0}); err != nil {
 						t.Error(err)
 					}
