@@ -13,6 +13,9 @@ import (
 // suspension it is wrong for so long at most.
 func Boottime() time.Duration { return boot.now() }
 
+// boottimeNow is Boottime, asked of the kernel.
+func boottimeNow() time.Duration { return boot.ask(time.Since(boot.started)) }
+
 var boot = &bootClock{started: time.Now()}
 
 type bootClock struct {
@@ -28,6 +31,10 @@ func (b *bootClock) now() time.Duration {
 	if asked := b.asked.Load(); asked != 0 && mono-time.Duration(asked) < askKernelEvery {
 		return mono + time.Duration(b.ahead.Load())
 	}
+	return b.ask(mono)
+}
+
+func (b *bootClock) ask(mono time.Duration) time.Duration {
 	var ts unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
 		return mono

@@ -8,3 +8,5 @@ import "time"
 func Boottime() time.Duration { return time.Since(started) }
 
 var started = time.Now()
+
+func boottimeNow() time.Duration { return Boottime() }

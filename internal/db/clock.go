@@ -7,16 +7,10 @@ import (
 
 // clock tells the database's time between transactions.
 type clock struct {
-	fixed  func() time.Time // tests
-	anchor atomic.Pointer[anchor]
-	last   atomic.Int64 // milliseconds already told, never undercut
-	read   atomic.Int64 // when the database's clock was last read, by the boot-time clock; 0: never
-}
-
-// anchor pairs a reading of the database's clock with the boot-time clock.
-type anchor struct {
-	db   time.Time
-	boot time.Duration
+	fixed func() time.Time // tests
+	ahead atomic.Int64     // nanoseconds of the database's clock less the boot-time clock
+	last  atomic.Int64     // milliseconds already told, never undercut
+	read  atomic.Int64     // when the database's clock was last read, by the boot-time clock; 0: never
 }
 
 func newClock(fixed func() time.Time) *clock {
@@ -26,7 +20,11 @@ func newClock(fixed func() time.Time) *clock {
 }
 
 // set notes that the database's clock reads t now.
-func (c *clock) set(t time.Time) { c.anchor.Store(&anchor{t, Boottime()}) }
+func (c *clock) set(t time.Time) { c.ahead.Store(ahead(t, boottimeNow())) }
+
+// ahead is how far t is before the boot-time clock. It goes by what t says and not by its
+// monotonic reading, which knows nothing of a wall clock that was set.
+func ahead(t time.Time, boot time.Duration) int64 { return t.UnixNano() - int64(boot) }
 
 // begin takes the database's word for the time before anybody was told any. Until
 // then this machine's clock stands in, which may be wrong by any time.
@@ -39,8 +37,7 @@ func (c *clock) now() time.Time {
 	if c.fixed != nil {
 		return c.fixed().UTC().Truncate(time.Millisecond)
 	}
-	a := c.anchor.Load()
-	ms := a.db.Add(Boottime() - a.boot).UnixMilli()
+	ms := (int64(Boottime()) + c.ahead.Load()) / int64(time.Millisecond)
 	for {
 		last := c.last.Load()
 		if ms <= last {
@@ -64,9 +61,13 @@ func (c *clock) local() time.Time {
 
 // advance takes t for the database's time unless that would go back.
 func (c *clock) advance(t time.Time) {
-	a := c.anchor.Load()
-	if t.After(a.db.Add(Boottime() - a.boot)) {
-		c.set(t)
+	n, known := ahead(t, Boottime()), c.ahead.Load()
+	if n > known+int64(time.Millisecond) {
+		// Right after a suspension it may be the boot-time clock that is behind.
+		n = ahead(t, boottimeNow())
+	}
+	if n > known {
+		c.ahead.Store(n)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // P-15: told time follows the wall clock forwards; set back, it neither goes
@@ -24,6 +25,30 @@ func TestToldTimeNeverGoesBackNorStops(t *testing.T) {
 	}
 	if c.now().Before(jumped) {
 		t.Error("time went back")
+	}
+}
+
+// P-15: a wall clock that is set while the process runs is followed forwards and not
+// backwards, though the monotonic reading beside it goes on. Compare times by After in
+// advance to see it fail.
+func TestAWallClockThatIsSetIsSeen(t *testing.T) {
+	set := func(now time.Time, hours int64) time.Time { // what time.Now gives then
+		wall := (*uint64)(unsafe.Pointer(&now)) // a flag, 33 bits of seconds, 30 of nanoseconds
+		*wall = uint64(int64(*wall) + hours*3600<<30)
+		return now
+	}
+	if now := time.Now(); set(now, -1).Round(0) != now.Add(-time.Hour).Round(0) || set(now, -1).Sub(now) != 0 {
+		t.Skip("times lie otherwise in memory")
+	}
+	c := newClock(nil)
+	for range 1000 { // the readings differ by chance
+		c.advance(set(time.Now(), -1))
+	}
+	if ahead := time.Duration(c.ahead.Load()) - time.Duration(ahead(time.Now(), Boottime())); ahead < -5*time.Second {
+		t.Errorf("told time will stand still for %v after the wall clock was set back", -ahead)
+	}
+	if c.advance(set(time.Now(), 1)); time.Until(c.now()) < time.Hour-5*time.Second {
+		t.Errorf("told time is %v ahead after the wall clock was set forward an hour", time.Until(c.now()))
 	}
 }
 
