@@ -22,11 +22,11 @@ type ancestor struct {
 // other grants share their principal, session and offline access, so only the
 // other kinds need to look for them. What somebody does for another hangs on
 // both.
-var beneath = map[string][]string{
-	"principal":  {underPrincipal, underActor, belowActor},
-	"session":    {underSession},
-	"credential": {underCredential, belowCredential},
-	"consent":    {underConsent, belowConsent},
+var beneath = map[string][]func(*db.Tx) string{
+	"principal":  {as(underPrincipal), as(underActor), belowThose(`actor = $4 AND actor <> '' AND $5 = ''`)},
+	"session":    {as(underSession)},
+	"credential": {as(underCredential), belowThose(`credential = $4 AND $5 = ''`)},
+	"consent":    {as(underConsent), belowThose(`principal = $4 AND client = $5 AND consent`)},
 	"client":     {belowClient}, // in parts: what was granted to it directly died with the cut-off
 	"grant":      {belowGrant},
 }
@@ -62,10 +62,10 @@ func (s *Store) killBelow(ctx context.Context, by audit.Actor, realm string, a a
 			var now toll
 			var rest string
 			err := s.db.UpdateRC(ctx, realm, func(tx *db.Tx) (err error) {
-				if statement == belowClient {
+				if a.Kind == "client" {
 					killed, rest, err = killUnderClient(tx, a.ID, after, reason, s.chunk)
 				} else {
-					killed, err = killUnder(tx, statement, a, reason, s.chunk)
+					killed, err = killUnder(tx, statement(tx), a, reason, s.chunk)
 				}
 				if err != nil || len(killed) == 0 {
 					return err

@@ -200,7 +200,7 @@ func TestTheEndOfAClientGoesInParts(t *testing.T) {
 		for _, g := range children {
 			w.mustBe(t, g, true)
 		}
-		if n := strings.Count(traffic.String(), "client = $4 AND p.id > $5 AND p.id <= $7"); n != 3 {
+		if n := strings.Count(traffic.String(), "client = $4 AND id > $5 AND id <= $7"); n != 3 {
 			t.Errorf("%d parts of 4 for 10 grants, want 3", n)
 		}
 	})

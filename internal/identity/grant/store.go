@@ -156,21 +156,33 @@ const (
 	underPrincipal  = killText + `SELECT id FROM grants WHERE realm = $3 AND principal = $4 AND revoked_at = 0 AND $5 = '' LIMIT $6` + killReturning
 	underActor      = killText + `SELECT id FROM grants WHERE realm = $3 AND actor = $4 AND actor <> '' AND revoked_at = 0 AND $5 = '' LIMIT $6` + killReturning
 	underConsent    = killText + `SELECT id FROM grants WHERE realm = $3 AND principal = $4 AND client = $5 AND consent AND revoked_at = 0 LIMIT $6` + killReturning
-
-	// Grants below grants. The first members may be dead themselves. CROSS JOIN has
-	// SQLite keep the order of the tables; it begins at all grants of the realm else.
-	below = ` UNION SELECT g.id FROM doomed CROSS JOIN grants g WHERE g.realm = $3 AND g.parent = doomed.id)
-		SELECT d.id FROM doomed CROSS JOIN grants d WHERE d.realm = $3 AND d.id = doomed.id AND d.revoked_at = 0 LIMIT $6`
-	belowGrant   = killText + `WITH RECURSIVE doomed(id) AS (SELECT id FROM grants WHERE realm = $3 AND parent = $4 AND $5 = ''` + below + killReturning
-	belowConsent = killText + `WITH RECURSIVE doomed(id) AS (SELECT c.id FROM grants p CROSS JOIN grants c
-		WHERE c.realm = p.realm AND c.parent = p.id AND p.realm = $3 AND p.principal = $4 AND p.client = $5 AND p.consent` + below + killReturning
-	belowClient = killText + `WITH RECURSIVE doomed(id) AS (SELECT c.id FROM grants p CROSS JOIN grants c
-		WHERE c.realm = p.realm AND c.parent = p.id AND p.realm = $3 AND p.client = $4 AND p.id > $5 AND p.id <= $7` + below + killReturning
-	belowActor = killText + `WITH RECURSIVE doomed(id) AS (SELECT c.id FROM grants p CROSS JOIN grants c
-		WHERE c.realm = p.realm AND c.parent = p.id AND p.realm = $3 AND p.actor = $4 AND p.actor <> '' AND $5 = ''` + below + killReturning
-	belowCredential = killText + `WITH RECURSIVE doomed(id) AS (SELECT c.id FROM grants p CROSS JOIN grants c
-		WHERE c.realm = p.realm AND c.parent = p.id AND p.realm = $3 AND p.credential = $4 AND $5 = ''` + below + killReturning
 )
+
+// as is a statement that is the same on both engines.
+func as(text string) func(*db.Tx) string { return func(*db.Tx) string { return text } }
+
+// below kills grants below grants. The first, a SELECT of ids, may be dead
+// themselves. Databases keep to the order from one to the next; they begin at all
+// grants of the realm else.
+func below(tx *db.Tx, first string) string {
+	return killText + `WITH RECURSIVE doomed(id) AS (` + first + `
+		UNION SELECT g.id FROM doomed CROSS JOIN ` + tx.ForEach("grants g", "g.id", `g.realm = $3 AND g.parent = doomed.id`) + `)
+		SELECT d.id FROM doomed CROSS JOIN ` + tx.ForEach("grants d", "d.id", `d.realm = $3 AND d.id = doomed.id AND d.revoked_at = 0`) + ` LIMIT $6` + killReturning
+}
+
+// belowThose is below for the grants of a condition, which themselves stay.
+func belowThose(condition string) func(*db.Tx) string {
+	return func(tx *db.Tx) string {
+		return below(tx, `SELECT c.id FROM (SELECT id FROM grants WHERE realm = $3 AND `+condition+`) p CROSS JOIN `+
+			tx.ForEach("grants c", "c.id", `c.realm = $3 AND c.parent = p.id`))
+	}
+}
+
+func belowGrant(tx *db.Tx) string {
+	return below(tx, `SELECT id FROM grants WHERE realm = $3 AND parent = $4 AND $5 = ''`)
+}
+
+func belowClient(tx *db.Tx) string { return belowThose(`client = $4 AND id > $5 AND id <= $7`)(tx) }
 
 func killUnder(tx *db.Tx, statement string, a ancestor, reason string, most int) ([]casualty, error) {
 	return db.All(tx, scanCasualty(tx.Now), statement, db.At(tx.Now), reason, tx.Realm, a.ID, a.Client, most)
@@ -185,7 +197,7 @@ func killUnderClient(tx *db.Tx, client, after, reason string, most int) (killed 
 		return nil, "", err
 	}
 	last := ids[len(ids)-1]
-	killed, err = db.All(tx, scanCasualty(tx.Now), belowClient, db.At(tx.Now), reason, tx.Realm, client, after, most, last)
+	killed, err = db.All(tx, scanCasualty(tx.Now), belowClient(tx), db.At(tx.Now), reason, tx.Realm, client, after, most, last)
 	if len(ids) == most {
 		rest = last
 	}

@@ -120,7 +120,7 @@ func ownedBelow(tx *db.Tx, id, owner string) (depth int, loops bool, err error) 
 	}, `WITH RECURSIVE below (id, depth) AS (
 		SELECT id, 0 FROM principals WHERE realm = $1 AND id = $2
 		UNION
-		SELECT p.id, below.depth + 1 FROM below CROSS JOIN principals p WHERE p.realm = $1 AND p.owner = below.id AND below.depth < $4
+		SELECT p.id, below.depth + 1 FROM below CROSS JOIN `+tx.ForEach("principals p", "p.id", `p.realm = $1 AND p.owner = below.id AND below.depth < $4`)+`
 	) SELECT id, depth FROM below WHERE id = $3 OR depth = (SELECT max(depth) FROM below)`, tx.Realm, id, owner, maxOwners+1)
 	for _, o := range found {
 		depth = max(depth, o.depth)
@@ -133,7 +133,7 @@ func ownedIDs(tx *db.Tx, id string) ([]string, error) {
 	return db.All(tx, db.Scalar[string], `WITH RECURSIVE below (id, depth) AS (
 		SELECT id, 1 FROM principals WHERE realm = $1 AND owner = $2
 		UNION
-		SELECT p.id, below.depth + 1 FROM below CROSS JOIN principals p WHERE p.realm = $1 AND p.owner = below.id AND below.depth < $3
+		SELECT p.id, below.depth + 1 FROM below CROSS JOIN `+tx.ForEach("principals p", "p.id", `p.realm = $1 AND p.owner = below.id AND below.depth < $3`)+`
 	) SELECT DISTINCT id FROM below ORDER BY id`, tx.Realm, id, maxOwners+1)
 }
 

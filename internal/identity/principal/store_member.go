@@ -45,7 +45,7 @@ func containersAbove(tx *db.Tx, container, group string) (depth int, loops bool,
 	}, `WITH RECURSIVE above (id, depth) AS (
 		SELECT CAST($2 AS TEXT), 0
 		UNION
-		SELECT m.container, above.depth + 1 FROM above CROSS JOIN members m WHERE m.realm = $1 AND m.member = above.id AND above.depth < $4
+		SELECT m.container, above.depth + 1 FROM above CROSS JOIN `+tx.ForEach("members m", "m.container", `m.realm = $1 AND m.member = above.id AND above.depth < $4`)+`
 	) SELECT id, depth FROM above WHERE id = $3 OR depth = (SELECT max(depth) FROM above)`, tx.Realm, container, group, maxNesting+1)
 	for _, o := range found {
 		depth = max(depth, o.depth)
@@ -59,8 +59,8 @@ func groupsBelow(tx *db.Tx, group string) (int, error) {
 	return db.One(tx, db.Scalar[int], `WITH RECURSIVE below (id, depth) AS (
 		SELECT CAST($2 AS TEXT), 0
 		UNION
-		SELECT m.member, below.depth + 1 FROM below CROSS JOIN members m CROSS JOIN principals p
-		WHERE m.realm = $1 AND m.container = below.id AND p.realm = m.realm AND p.id = m.member AND p.kind = 'group' AND below.depth < $3
+		SELECT m.member, below.depth + 1 FROM below CROSS JOIN `+tx.ForEach("members m", "m.member", `m.realm = $1 AND m.container = below.id AND below.depth < $3
+			AND EXISTS (SELECT p.id FROM principals p WHERE p.realm = $1 AND p.id = m.member AND p.kind = 'group' LIMIT 1 OFFSET 0)`)+`
 	) SELECT max(depth) FROM below`, tx.Realm, group, maxNesting+1)
 }
 
