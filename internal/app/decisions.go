@@ -122,7 +122,8 @@ func meant(t *token.Token, rl *realm.Realm) bool {
 }
 
 func (a asking) secret(r *http.Request) (c authzen.Caller, err error) {
-	if len(r.Header["Authorization"]) != 1 || !strings.HasPrefix(strings.ToLower(r.Header.Get("Authorization")), "basic ") {
+	const scheme = "basic "
+	if sent := r.Header["Authorization"]; len(sent) != 1 || len(sent[0]) < len(scheme) || !strings.EqualFold(sent[0][:len(scheme)], scheme) {
 		return c, fault.New(fault.Unauthenticated, "credential_missing", "ask with an access token that has scope %s, or with the secret of a resource server", authzen.Scope)
 	}
 	who, err := a.door.AuthenticateBasic(r)

@@ -32,7 +32,11 @@ func (c *CORS) answer(h http.Header, r *http.Request) bool {
 	default:
 		h.Add(hVary, "Origin")
 	}
-	origin := r.Header.Get("Origin")
+	sent := r.Header["Origin"]
+	if len(sent) == 0 {
+		return false // as most, from no browser
+	}
+	origin := sent[0]
 	if origin == "" || origin == "null" || c.Allow == nil || !c.Allow(r, origin) {
 		return false
 	}

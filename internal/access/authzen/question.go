@@ -175,14 +175,14 @@ func (p *part) read(c *scanner, what, id string) {
 				return
 			}
 			p.kindSent = true
-			p.kind = word(c, what+".type", &p.wrong)
+			p.kind = word(c, what, "type", &p.wrong)
 		case name == id:
 			if p.idSent {
 				c.twice(name)
 				return
 			}
 			p.idSent = true
-			p.id = word(c, what+"."+id, &p.wrongID)
+			p.id = word(c, what, id, &p.wrongID)
 		case name == "properties":
 			if properties {
 				c.twice(name)
@@ -201,20 +201,20 @@ func (p *part) read(c *scanner, what, id string) {
 	}
 }
 
-// word reads a string that names something.
-func word(c *scanner, what string, wrong *string) string {
+// word reads a string that names something: a member of what.
+func word(c *scanner, what, member string, wrong *string) string {
 	if c.peek() != '"' {
 		c.value()
-		*wrong = what + " must be a string"
+		*wrong = what + "." + member + " must be a string"
 		return ""
 	}
 	c.count()
 	text := c.text()
 	switch {
 	case text == "":
-		*wrong = what + " is empty"
+		*wrong = what + "." + member + " is empty"
 	case len(text) > maxName:
-		*wrong = what + " is longer than " + strconv.Itoa(maxName) + " bytes"
+		*wrong = what + "." + member + " is longer than " + strconv.Itoa(maxName) + " bytes"
 	}
 	return text
 }
