@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cardea-id/cardea/internal/identity/client"
 	"github.com/cardea-id/cardea/internal/identity/grant"
 )
 
@@ -42,6 +43,9 @@ func (s *Server) standing(a *asking) (*grant.Grant, error) {
 // ownScopes are those asked for, or all the client may have on its own account.
 func (a *asking) ownScopes() ([]string, error) {
 	text := a.params.Get("scope")
+	if i := slices.Index(a.caller.Scopes, text); i >= 0 && client.ValidScope(text) && !slices.Contains(personal, text) {
+		return a.caller.Scopes[i : i+1 : i+1], nil // one, as most ask for; nobody changes it
+	}
 	if text == "" {
 		text = strings.Join(slices.DeleteFunc(slices.Clone(a.caller.Scopes), func(scope string) bool { return slices.Contains(personal, scope) }), " ")
 	}

@@ -47,6 +47,7 @@ type proved struct {
 	idToken   bool
 	until     time.Time               // when the access token ends at the latest; zero: the grant says
 	issued    string                  // what token exchange calls the token, or ""
+	room      []byte                  // the head of the answer, for the token to be put behind it, or nil
 	detailsAt []int                   // which of the grant's the details are; nil: all
 	assertion *token.AssertionRequest // asked for instead of an access token; nil: it is not
 }
@@ -116,12 +117,13 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	// 5. Is all that alive, and is nothing exceeded? The gate decides.
+	room := s.room()
+	defer s.rooms.Put(room)
+	p.room = append(room[:0], answerHead...)
 	issued, err := s.issue(a, &p)
 	if err != nil {
 		return err
 	}
-	room := s.room()
-	defer s.rooms.Put(room)
 	return writeJSON(w, a.appendTokens(room[:0], &p, &issued))
 }
 
@@ -157,7 +159,7 @@ func (s *Server) issue(a *asking, p *proved) (token.Issued, error) { return s.is
 
 // issueWith is issue with claims for the ID token that say how it was asked for.
 func (s *Server) issueWith(a *asking, p *proved, more ...token.Claim) (token.Issued, error) {
-	req := token.Request{Grant: p.grant, Scopes: p.scopes, Audience: p.audience, Bound: a.bound, Until: p.until, Details: p.details.String(), DetailsAt: p.detailsAt}
+	req := token.Request{Grant: p.grant, Scopes: p.scopes, Audience: p.audience, Bound: a.bound, Until: p.until, Details: p.details.String(), DetailsAt: p.detailsAt, Room: p.room}
 	if p.idToken {
 		claims, err := s.idTokenClaims(a.request.Context(), a.realm, a.caller.Client, p.grant)
 		if err != nil {
@@ -193,9 +195,18 @@ func (s *Server) passGate(a *asking, p *proved, req *token.Request) (token.Issue
 	return s.tokens.Issue(a.request.Context(), a.actor(), *req)
 }
 
-// appendTokens is the body of RFC 6749, section 5.1.
+// answerHead is what the access token stands behind.
+const answerHead = `{"access_token":"`
+
+// appendTokens is the body of RFC 6749, section 5.1. A token in the room that was
+// given for it has the head of the body before it.
 func (a *asking) appendTokens(b []byte, p *proved, issued *token.Issued) []byte {
-	b = append(append(append(b, `{"access_token":"`...), issued.Access...), `","token_type":"`...)
+	if issued.Room != nil {
+		b = issued.Room
+	} else {
+		b = append(append(b, answerHead...), issued.Access...)
+	}
+	b = append(b, `","token_type":"`...)
 	if p.assertion != nil {
 		b = append(b, "N_A"...) // what is no access token is presented under no scheme (RFC 8693, section 2.2.1)
 	} else {

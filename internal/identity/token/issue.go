@@ -43,15 +43,9 @@ func (g *Gate) Issue(ctx context.Context, by audit.Actor, q Request) (Issued, er
 	if err := g.compose(ctx, &p, &q, minted, &t); err != nil {
 		return Issued{}, err
 	}
-	access, err := g.mint(ctx, &p, &t, q.DetailsAt)
-	if err != nil {
+	issued := Issued{Expires: t.Expires.Sub(t.Issued)}
+	if err := g.mint(ctx, &p, &t, &q, &issued); err != nil {
 		return Issued{}, err
-	}
-	issued := Issued{Access: access, Expires: t.Expires.Sub(t.Issued)}
-	if q.ID != nil {
-		if issued.ID, err = g.mintID(ctx, &p, &t, access, *q.ID); err != nil {
-			return Issued{}, err
-		}
 	}
 	g.log.Activity(t.Realm, by, audit.Activity{Action: "token.issue", Target: t.Grant, Data: audit.Details{"jti", t.ID, "client", t.Client}})
 	return issued, nil

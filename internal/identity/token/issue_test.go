@@ -64,6 +64,38 @@ func TestIssueAndRecognise(t *testing.T) {
 	})
 }
 
+// An opaque token is put where it was asked for, behind what is there, and only
+// there. A JWT is not, nor a token that an ID token has to name.
+func TestAnOpaqueTokenIsPutIntoItsRoom(t *testing.T) {
+	run(t, func(t *testing.T, n *node) {
+		p := n.mustPerson(t, dbtest.Realm)
+		sealed, signed := n.mustClient(t, dbtest.Realm, opaque), n.mustClient(t, dbtest.Realm)
+		for _, size := range []int{4, 2048} { // one that it does not fit in as well
+			q := ask(n.mustGrant(t, dbtest.Realm, p, sealed))
+			q.Room = append(make([]byte, 0, size), "head"...)
+			i := n.mustIssue(t, q)
+			text, ok := strings.CutPrefix(string(i.Room), "head")
+			if !ok || i.Access != "" {
+				t.Errorf("room of %d bytes: %q and %q", size, i.Room, i.Access)
+			}
+			if got := n.mustKnow(t, dbtest.Realm, text, true); got != nil && got.Grant != q.Grant.ID {
+				t.Errorf("room of %d bytes: a token of grant %s", size, got.Grant)
+			}
+			q.ID = &IDRequest{}
+			if i := n.mustIssue(t, q); i.Room != nil || i.Access == "" || i.ID == "" {
+				t.Errorf("with an ID token: %+v", i)
+			} else {
+				n.mustKnow(t, dbtest.Realm, i.Access, true)
+			}
+			q = ask(n.mustGrant(t, dbtest.Realm, p, signed))
+			q.Room = []byte("head")
+			if i := n.mustIssue(t, q); i.Room != nil || i.Access == "" {
+				t.Errorf("a JWT: %+v", i)
+			}
+		}
+	})
+}
+
 func TestAccessTokensSayWhatRFC9068Says(t *testing.T) {
 	run(t, func(t *testing.T, n *node) {
 		c := n.mustClient(t, dbtest.Realm)

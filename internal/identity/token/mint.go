@@ -12,20 +12,43 @@ import (
 	"github.com/cardea-id/cardea/internal/statuslist"
 )
 
-// mint gives a token the form its client has chosen. Authorization details
-// that make it too large are replaced by their hash; at says which of the
-// grant's they are.
-func (g *Gate) mint(ctx context.Context, p *passed, t *Token, at []int) (string, error) {
-	if p.client.AccessTokenFormat == client.Opaque {
-		if len(t.Details.Text) > maxSealedDetails {
-			short, ok := t.hashed(p, at)
-			if !ok {
-				return "", tooDetailed()
-			}
-			t.Details = short
+// mint makes what was asked for: the access token, and an ID token that names it.
+func (g *Gate) mint(ctx context.Context, p *passed, t *Token, q *Request, issued *Issued) (err error) {
+	switch {
+	case p.client.AccessTokenFormat != client.Opaque:
+		issued.Access, err = g.signed(ctx, p, t, q.DetailsAt)
+	case q.Room != nil && q.ID == nil:
+		if err = t.shorten(p, q.DetailsAt); err == nil {
+			issued.Room, err = g.appendSealed(ctx, q.Room, t)
 		}
-		return g.seal(ctx, t)
+	default:
+		if err = t.shorten(p, q.DetailsAt); err == nil {
+			issued.Access, err = g.seal(ctx, t)
+		}
 	}
+	if err == nil && q.ID != nil {
+		issued.ID, err = g.mintID(ctx, p, t, issued.Access, *q.ID)
+	}
+	return err
+}
+
+// shorten replaces authorization details that are too long for an opaque token by
+// their hash; at says which of the grant's they are.
+func (t *Token) shorten(p *passed, at []int) error {
+	if len(t.Details.Text) <= maxSealedDetails {
+		return nil
+	}
+	short, ok := t.hashed(p, at)
+	if !ok {
+		return tooDetailed()
+	}
+	t.Details = short
+	return nil
+}
+
+// signed makes a JWT. Authorization details that make it too large are replaced by
+// their hash; at says which of the grant's they are.
+func (g *Gate) signed(ctx context.Context, p *passed, t *Token, at []int) (string, error) {
 	key, err := g.Ring.Signer(ctx, t.Realm, p.client.AccessTokenAlgorithm())
 	if err != nil {
 		return "", err

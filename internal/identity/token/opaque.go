@@ -25,25 +25,29 @@ const opaqueV1, opaqueV2 = 1, 2
 // opaqueStep is what the length of the claims is filled up to a multiple of.
 const opaqueStep = 128
 
-// sealRoom has room for nearly all tokens, sealed and as text.
-type sealRoom struct {
-	sealed [4 * opaqueStep]byte
-	text   [6 * opaqueStep]byte
-}
+// sealRoom has room for nearly all tokens, sealed.
+type sealRoom [4 * opaqueStep]byte
 
 func (g *Gate) seal(ctx context.Context, t *Token) (string, error) {
+	var space [6 * opaqueStep]byte
+	text, err := g.appendSealed(ctx, space[:0], t)
+	return string(text), err
+}
+
+// appendSealed appends a token to an answer that is being made.
+func (g *Gate) appendSealed(ctx context.Context, b []byte, t *Token) ([]byte, error) {
 	sealer, err := g.Ring.Sealer(ctx, t.Realm)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	room := g.rooms.Get().(*sealRoom) // sealed in place, so that no claim stays in it
 	defer g.rooms.Put(room)
-	plain, err := appendOpaque(room.sealed[:keyring.SealHead], t)
+	plain, err := appendOpaque(room[:keyring.SealHead], t)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	sealed := sealer.Seal(plain, opaquePlace(t.Realm, t.Minted.Epoch)...)
-	return string(secret.AppendEncode(room.text[:0], OpaquePrefix, sealed)), nil
+	return secret.AppendEncode(b, OpaquePrefix, sealed), nil
 }
 
 // opaquePlace is what a sealed token is bound to: it opens in no other realm,
@@ -54,26 +58,22 @@ func opaquePlace(realm string, epoch int64) []string {
 
 func appendOpaque(b []byte, t *Token) ([]byte, error) {
 	start := len(b)
-	form, lists := byte(opaqueV1), [][]string{t.Scopes, t.Audience, t.AMR}
+	form := byte(opaqueV1)
 	if len(t.Actors) > 0 || t.Details.Text != "" || t.Details.Hash != "" {
-		form, lists = opaqueV2, append(lists, t.Actors)
+		form = opaqueV2
 	}
 	b, err := base64.RawURLEncoding.AppendDecode(append(b, form), []byte(t.ID))
 	if err != nil || len(b) != start+1+16 {
 		return nil, errors.New("token: jti is not 16 bytes")
 	}
-	for _, s := range []string{t.Subject, t.Principal, t.Client, t.Grant, t.Status.List, t.ACR, t.Bound.JKT, t.Bound.X5T} {
-		b = appendField(b, s)
+	b = appendField(appendField(appendField(appendField(b, t.Subject), t.Principal), t.Client), t.Grant)
+	b = appendField(appendField(appendField(appendField(b, t.Status.List), t.ACR), t.Bound.JKT), t.Bound.X5T)
+	b = appendFields(appendFields(appendFields(b, t.Scopes), t.Audience), t.AMR)
+	if form == opaqueV2 {
+		b = appendFields(b, t.Actors)
 	}
-	for _, list := range lists {
-		b = binary.AppendUvarint(b, uint64(len(list)))
-		for _, s := range list {
-			b = appendField(b, s)
-		}
-	}
-	for _, n := range []int64{t.Status.Index, t.Minted.Epoch, t.Minted.Seq, t.Issued.Unix(), t.Expires.Unix(), unix(t.AuthTime)} {
-		b = binary.AppendVarint(b, n)
-	}
+	b = binary.AppendVarint(binary.AppendVarint(binary.AppendVarint(b, t.Status.Index), t.Minted.Epoch), t.Minted.Seq)
+	b = binary.AppendVarint(binary.AppendVarint(binary.AppendVarint(b, t.Issued.Unix()), t.Expires.Unix()), unix(t.AuthTime))
 	if form == opaqueV2 {
 		b = appendField(appendField(b, t.Details.Text), t.Details.Hash)
 		b = binary.AppendVarint(b, int64(len(t.Details.At)))
@@ -86,6 +86,14 @@ func appendOpaque(b []byte, t *Token) ([]byte, error) {
 
 func appendField(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func appendFields(b []byte, list []string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(list)))
+	for _, s := range list {
+		b = appendField(b, s)
+	}
+	return b
 }
 
 func unix(t time.Time) int64 {

@@ -106,6 +106,9 @@ type Request struct {
 	Until time.Time
 	// ID asks for an ID token as well.
 	ID *IDRequest
+	// Room is where an opaque access token is to be put together, if it is given and
+	// no ID token asked for. It is then appended to it and is not in Access.
+	Room []byte
 }
 
 // IDRequest says what goes into an ID token besides what the grant knows.
@@ -124,7 +127,8 @@ type Claim struct {
 
 // Issued is what a request has come to.
 type Issued struct {
-	Access  string // the access token
+	Access  string // the access token, or
+	Room    []byte // the request's room with it appended; nil when it is in Access
 	ID      string // the ID token, empty unless asked for
 	Expires time.Duration
 }
