@@ -74,7 +74,7 @@ func (c *Credential) alive(now time.Time) bool {
 type Store struct {
 	db       *db.DB
 	box      *secret.Box
-	byID     *cache.Cache[Credential]
+	byID     *cache.Cache[*Credential]
 	byOwn    *cache.Cache[*keychain] // by principal: its living secrets and keys
 	byHandle *cache.Cache[whose]     // by handle: whose a passkey is
 }
@@ -87,7 +87,7 @@ type whose struct{ id, user string }
 // secrets that clients sign with.
 func NewStore(d *db.DB, log *audit.Log, box *secret.Box) *Store {
 	s := &Store{db: d, box: box,
-		byID:     cache.New("credentials", 16<<20, 8<<20, func(c Credential) int { return 384 + len(c.data) }),
+		byID:     cache.New("credentials", 16<<20, 8<<20, func(c *Credential) int { return 384 + len(c.data) }),
 		byOwn:    cache.New("client credentials", 32<<20, 16<<20, func(k *keychain) int { return k.size() }),
 		byHandle: cache.New("passkeys", 16<<20, 8<<20, func(n whose) int { return 32 + len(n.id) + len(n.user) }),
 	}
@@ -132,16 +132,20 @@ func (s *Store) ByID(ctx context.Context, realm, id string) (c Credential, err e
 // Live returns a credential from memory if it is neither revoked nor expired;
 // otherwise the error is fault.Forbidden or fault.NotFound.
 func (s *Store) Live(ctx context.Context, realm, credential string) (Credential, error) {
-	c, err := s.byID.Get(realm, credential, func() (Credential, error) {
+	c, err := s.byID.Get(realm, credential, func() (*Credential, error) {
 		if !id.Valid("crd", credential) {
-			return Credential{}, unknown(credential)
+			return nil, unknown(credential)
 		}
-		return s.ByID(ctx, realm, credential)
+		c, err := s.ByID(ctx, realm, credential)
+		return &c, err
 	})
-	if err == nil && !c.alive(s.db.Now()) {
+	if err != nil {
+		return Credential{}, err
+	}
+	if !c.alive(s.db.Now()) {
 		return Credential{}, dead(credential)
 	}
-	return c, err
+	return *c, nil
 }
 
 // PeekAlive reports whether a credential is known, from memory and without
