@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Limit is how often something may happen: Rate times a second on average,
@@ -32,13 +34,7 @@ type Limiter struct {
 
 type limiterShard struct {
 	mu         sync.Mutex
-	young, old map[uint64]*bucket // by the hash of a limiterKey
-}
-
-// bucket is what is left of a caller's limit.
-type bucket struct {
-	tokens float64
-	at     time.Time
+	young, old map[uint64]*rate.Limiter // by the hash of a limiterKey
 }
 
 // limiterKey is a caller. Two with the same hash would share a bucket: nobody can
@@ -57,7 +53,7 @@ const mostNames = 3
 func NewLimiter(classes map[string]Limit, now func() time.Time) *Limiter {
 	l := &Limiter{classes: classes, now: now, seed: maphash.MakeSeed()}
 	for i := range l.shards {
-		l.shards[i].young = map[uint64]*bucket{}
+		l.shards[i].young = map[uint64]*rate.Limiter{}
 	}
 	return l
 }
@@ -99,39 +95,27 @@ func (l *Limiter) allow(k limiterKey) (time.Duration, bool) {
 	hash := maphash.Comparable(l.seed, k)
 	s := &l.shards[hash%limiterShards]
 	s.mu.Lock()
-	missing := s.bucket(hash, limit, now).take(limit, now)
+	b := s.bucket(hash, limit)
 	s.mu.Unlock()
-	if missing <= 0 {
+	if b.AllowN(now, 1) {
 		return 0, true
 	}
+	missing := 1 - b.TokensAt(now)
 	return max(time.Duration(missing/limit.Rate*float64(time.Second)), time.Millisecond), false
-}
-
-// take takes a token, or says how much of one is missing.
-func (b *bucket) take(limit Limit, now time.Time) (missing float64) {
-	if passed := now.Sub(b.at); passed > 0 { // not where another request was faster
-		b.tokens = min(b.tokens+passed.Seconds()*limit.Rate, float64(limit.Burst))
-		b.at = now
-	}
-	if b.tokens < 1 {
-		return 1 - b.tokens
-	}
-	b.tokens--
-	return 0
 }
 
 // bucket finds or makes the caller's bucket. When the young generation is full
 // it becomes the old one, and what was still old is forgotten.
-func (s *limiterShard) bucket(k uint64, limit Limit, now time.Time) *bucket {
+func (s *limiterShard) bucket(k uint64, limit Limit) *rate.Limiter {
 	if b := s.young[k]; b != nil {
 		return b
 	}
 	b := s.old[k]
 	if b == nil {
-		b = &bucket{tokens: float64(limit.Burst), at: now}
+		b = rate.NewLimiter(rate.Limit(limit.Rate), limit.Burst)
 	}
 	if len(s.young) >= bucketsByShard {
-		s.old, s.young = s.young, make(map[uint64]*bucket, 64)
+		s.old, s.young = s.young, make(map[uint64]*rate.Limiter, 64)
 	}
 	s.young[k] = b
 	return b
