@@ -126,7 +126,7 @@ func TestTermsFollowClientAndRealm(t *testing.T) {
 			}
 		}
 	}
-	if c.Terms(loose) != c.Terms(loose) {
+	if first := c.Terms(loose); c.Terms(loose) != first {
 		t.Error("they are made each time")
 	}
 	changed := *c
