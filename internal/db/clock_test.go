@@ -38,7 +38,7 @@ func TestAWallClockThatIsSetIsSeen(t *testing.T) {
 		return now
 	}
 	if now := time.Now(); set(now, -1).Round(0) != now.Add(-time.Hour).Round(0) || set(now, -1).Sub(now) != 0 {
-		t.Skip("times lie otherwise in memory")
+		t.Fatal("times lie otherwise in memory: have set make such a time anew")
 	}
 	c := newClock(nil)
 	for range 1000 { // the readings differ by chance
