@@ -41,12 +41,9 @@ type limiterShard struct {
 // bring that about without the seed, and by chance it does not happen.
 type limiterKey struct {
 	class string
-	names [mostNames]string
+	names Names
 	addr  netip.Addr
 }
-
-// mostNames is of how many names a caller's may consist.
-const mostNames = 3
 
 // NewLimiter returns a limiter with these classes. A class that is not among
 // them is not limited.
@@ -58,16 +55,13 @@ func NewLimiter(classes map[string]Limit, now func() time.Time) *Limiter {
 	return l
 }
 
-// Allow counts one act of the caller with these names, such as realm, client and
-// person, and says how long to wait if that was too many. It panics when there are
-// more than three, since those left out would tell callers apart.
-func (l *Limiter) Allow(class string, names ...string) (wait time.Duration, ok bool) {
-	k := limiterKey{class: class}
-	if len(names) > mostNames {
-		panic("web: a caller with too many names")
-	}
-	copy(k.names[:], names)
-	return l.allow(k)
+// Names tell a caller from others, such as realm, client and person.
+type Names [3]string
+
+// Allow counts one act of the named caller, and says how long to wait if that
+// was too many.
+func (l *Limiter) Allow(class string, caller Names) (wait time.Duration, ok bool) {
+	return l.allow(limiterKey{class: class, names: caller})
 }
 
 // AllowAddr counts one act of an address; see [Network].

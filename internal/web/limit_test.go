@@ -32,7 +32,7 @@ func TestLimiterHoldsAddressesToTheirClass(t *testing.T) {
 	if _, ok := l.AllowAddr("other", a); !ok {
 		t.Error("an unknown class was limited")
 	}
-	if _, ok := l.Allow("page", "someone"); !ok {
+	if _, ok := l.Allow("page", Names{"someone"}); !ok {
 		t.Error("a name was counted as an address")
 	}
 	c.t = c.t.Add(500 * time.Millisecond)
@@ -45,7 +45,7 @@ func TestLimiterIsBounded(t *testing.T) {
 	c := newClock()
 	l := NewLimiter(map[string]Limit{"page": {Rate: 1, Burst: 1}}, c.now)
 	for i := range limiterShards * bucketsByShard * 3 {
-		l.Allow("page", fmt.Sprint(i))
+		l.Allow("page", Names{fmt.Sprint(i)})
 	}
 	n := 0
 	for i := range l.shards {
@@ -190,6 +190,6 @@ func BenchmarkLimiter(b *testing.B) {
 	l := NewLimiter(map[string]Limit{"ask": {Rate: 1e9, Burst: 1e9}}, time.Now)
 	b.ReportAllocs()
 	for b.Loop() {
-		l.Allow("ask", "default", "a-client", "svc_0198f2c4a1b3kq7m2x9d5tz8wr")
+		l.Allow("ask", Names{"default", "a-client", "svc_0198f2c4a1b3kq7m2x9d5tz8wr"})
 	}
 }

@@ -202,7 +202,7 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, class string, mos
 	}
 	q.min = q.caller.Minted
 	if s.o.Limiter != nil {
-		if wait, ok := s.o.Limiter.Allow(class, q.realm.Name, q.caller.Client, q.caller.Principal); !ok {
+		if wait, ok := s.o.Limiter.Allow(class, web.Names{q.realm.Name, q.caller.Client, q.caller.Principal}); !ok {
 			return nil, fault.New(fault.TooMany, "too_many_requests", "too many questions, wait a moment").WithRetry(wait)
 		}
 	}

@@ -91,7 +91,7 @@ func Admit(w http.ResponseWriter, r *http.Request, authenticate func(http.Respon
 	}
 	web.Note(r.Context(), "client", c.Client)
 	if limiter != nil {
-		if wait, ok := limiter.Allow(RateAgent, rl.Name, c.Client); !ok {
+		if wait, ok := limiter.Allow(RateAgent, web.Names{rl.Name, c.Client}); !ok {
 			return nil, nil, tooMany(wait)
 		}
 	}

@@ -159,7 +159,7 @@ func (s *Server) canonical(ctx context.Context, c *Caller, q *policy.Question) e
 // is refused.
 func (s *Server) authorize(r *http.Request, c *Caller, g *gate) error {
 	if s.Limiter != nil {
-		if wait, ok := s.Limiter.Allow(string(g.Class), c.Realm.Name, c.By.ID); !ok {
+		if wait, ok := s.Limiter.Allow(string(g.Class), web.Names{c.Realm.Name, c.By.ID}); !ok {
 			return tooMany(wait)
 		}
 	}
