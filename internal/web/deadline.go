@@ -89,6 +89,7 @@ type watchedConn struct {
 	net.Conn
 	of          *watchedListener
 	read, write deadline
+	held        *held // by the one who writes, while a long body is written; nil: nothing waits
 }
 
 // deadline is one direction's. The connection beneath has either none or one
@@ -186,6 +187,9 @@ func (c *watchedConn) Read(b []byte) (int, error) {
 }
 
 func (c *watchedConn) Write(b []byte) (int, error) {
+	if c.held != nil {
+		return c.held.write(c, b)
+	}
 	defer c.write.leave()
 	if !c.write.enter() {
 		return 0, os.ErrDeadlineExceeded
@@ -196,6 +200,21 @@ func (c *watchedConn) Write(b []byte) (int, error) {
 		written += n
 		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || !c.write.revive() {
 			return written, err
+		}
+	}
+}
+
+// writeBoth is Write for what lies in two places, in one call of the system. It
+// takes from pieces what was written.
+func (c *watchedConn) writeBoth(pieces *net.Buffers) error {
+	defer c.write.leave()
+	if !c.write.enter() {
+		return os.ErrDeadlineExceeded
+	}
+	for {
+		_, err := pieces.WriteTo(c.Conn)
+		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || !c.write.revive() {
+			return err
 		}
 	}
 }

@@ -49,7 +49,7 @@ func (x *exchange) Value(key any) any {
 func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{Context: r.Context(), addr: addrOf(r.RemoteAddr)}
 	x.in = *r.WithContext(x)
-	x.out.ResponseWriter = w
+	x.out.ResponseWriter, x.out.of = w, x
 	// A name for logs, not a secret.
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], rand.Uint64())

@@ -8,6 +8,7 @@ import (
 // lease once more before a yes leaves.
 type response struct {
 	http.ResponseWriter
+	of      *exchange
 	status  int
 	bytes   int64
 	guarded *Mux          // whose lease the answer depends on; nil: none
@@ -70,7 +71,13 @@ func (w *response) Write(b []byte) (int, error) {
 	if w.refused {
 		return len(b), nil
 	}
-	n, err := w.ResponseWriter.Write(b)
+	var n int
+	var err error
+	if len(b) > longBody {
+		n, err = w.together(b)
+	} else {
+		n, err = w.ResponseWriter.Write(b)
+	}
 	w.bytes += int64(n)
 	return n, err
 }

@@ -47,6 +47,7 @@ func NewServer(h http.Handler, tlsConfig *tls.Config, log *slog.Logger) *Server 
 		BaseContext: func(net.Listener) context.Context {
 			return context.WithValue(context.Background(), stoppingKey{}, s.stopping)
 		},
+		ConnContext: withConn,
 	}
 	return s
 }
