@@ -127,6 +127,7 @@ func TestTypesOfSQLiteWidenNothing(t *testing.T) {
 		{"text is neither true nor false", "BOOLEAN", text, policy.Condition{Op: policy.OpIn, Field: attribute("a", policy.ValueBool), Values: []any{true, false}}, "", 0},
 		{"a number is neither true nor false", "BOOLEAN", [][2]any{{2, 2}}, policy.Condition{Op: policy.OpSame, Field: attribute("a", policy.ValueBool), Other: attribute("b", policy.ValueBool)}, "", 0},
 		{"a UUID in capitals", "TEXT COLLATE NOCASE", [][2]any{{upper, upper}}, policy.Condition{Op: policy.OpIn, Field: idA, Values: []any{someUUID}}, UUID, 0},
+		{"a UUID in capitals that is forbidden", "TEXT COLLATE NOCASE", [][2]any{{upper, upper}}, policy.Condition{Op: policy.OpNotIn, Field: idA, Values: []any{upper}}, UUID, 0},
 		{"two UUIDs", "TEXT COLLATE NOCASE", [][2]any{{upper, someUUID}}, policy.Condition{Op: policy.OpSame, Field: idA, Other: idB}, UUID, 0},
 		{"a UUID", "TEXT COLLATE NOCASE", [][2]any{{someUUID, someUUID}}, policy.Condition{Op: policy.OpIn, Field: idA, Values: []any{someUUID}}, UUID, 1},
 		{"no pattern with a zero byte", "TEXT", [][2]any{{"a", "a"}, {"a\x00", "a"}}, policy.Condition{Op: policy.OpUnlike, Field: textA, Pattern: pattern("a\x00")}, "", 1},
@@ -163,6 +164,8 @@ func TestTypesOfMariaDBWidenNothing(t *testing.T) {
 		for _, c := range []columnCase{
 			{"a UUID in capitals", varchar, [][2]any{{upper, upper}}, policy.Condition{Op: policy.OpIn, Field: idA, Values: []any{someUUID}}, UUID, 0},
 			{"a UUID", varchar, [][2]any{{someUUID, someUUID}}, policy.Condition{Op: policy.OpIn, Field: idA, Values: []any{someUUID}}, UUID, 1},
+			{"a UUID in capitals that is forbidden", varchar, [][2]any{{upper, upper}}, policy.Condition{Op: policy.OpNotIn, Field: idA, Values: []any{upper}}, UUID, 0},
+			{"what is no UUID, and a column of UUIDs", "uuid", [][2]any{{someUUID, someUUID}}, policy.Condition{Op: policy.OpNotIn, Field: idA, Values: []any{"a", upper}}, UUID, 1},
 			{"two UUIDs", varchar, [][2]any{{upper, someUUID}}, policy.Condition{Op: policy.OpSame, Field: idA, Other: idB}, UUID, 0},
 			{"a column of UUIDs", "uuid", [][2]any{{someUUID, someUUID}}, policy.Condition{Op: policy.OpIn, Field: idA, Values: []any{someUUID}}, UUID, 1},
 			{"a column of UUIDs without one", "uuid", [][2]any{{someUUID, someUUID}}, policy.Condition{Op: policy.OpNotIn, Field: idA, Values: []any{someUUID}}, UUID, 0},

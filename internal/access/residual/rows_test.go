@@ -239,7 +239,9 @@ func (r sample) graph() *graph.Graph {
 				name, value = "teams", []any{r.id(), r.id()}
 			}
 		case e.Type == "Doc":
-			switch r.IntN(4) {
+			switch r.IntN(5) {
+			case 4:
+				name, value = "tags", pick(r, []any{}, []any{"a"}, []any{"a", "A", "new"})
 			case 0:
 				name, value = "owner", r.id()
 			case 1:

@@ -181,9 +181,13 @@ func (w *writer) list(c policy.Condition, col Column, name string) (string, erro
 	if col.Type == Boolean {
 		return w.booleans(c.Values, col, name, not), nil
 	}
+	held := col.Type
+	if w.textual(held) {
+		held = Text // whatever the mapping says, there may be another text
+	}
 	var values []any
 	for _, v := range c.Values {
-		u, ok, err := w.fit(v, col.Type)
+		u, ok, err := w.fit(v, held)
 		if err != nil {
 			return "", err
 		}

@@ -44,7 +44,9 @@ func (w *wild) test(depth int) string {
 }
 
 func (w *wild) leaf() string {
-	switch w.IntN(13) {
+	switch w.IntN(16) {
+	case 13, 14, 15:
+		return w.odd()
 	case 0, 1:
 		return fmt.Sprintf("%s %s %s", w.long(1), pick(w.sample, "<", "<=", ">", ">=", "==", "!="), w.long(1))
 	case 2, 3:
@@ -99,6 +101,35 @@ func (w *wild) leaf() string {
 		return `resource has uid && resource.uid ` + pick(w.sample, "==", "!=") + ` Key::"` + pick(w.sample, keys...) + `"`
 	}
 	return `resource is ` + pick(w.sample, "Doc", "Folder", "User")
+}
+
+// odd asks for sets, records and what lies behind references.
+func (w *wild) odd() string {
+	user, flag := w.entity("User", 1), pick(w.sample, "true", "false")
+	switch w.IntN(10) {
+	case 0:
+		return fmt.Sprintf("%s %s %s", w.flag(), pick(w.sample, "==", "!="), w.flag())
+	case 1:
+		return fmt.Sprintf("%s %s %s", w.flag(), pick(w.sample, "==", "!="), flag)
+	case 2:
+		return fmt.Sprintf("principal has teams && %s in principal.teams", w.entity(pick(w.sample, "Team", "User"), 1))
+	case 3:
+		return fmt.Sprintf("%s has at && %s.at has zip && %s.at.zip %s %s", user, user, user, pick(w.sample, "<", "==", ">="), w.long(0))
+	case 4:
+		return fmt.Sprintf("%s has teams && %s.teams.contains(%s)", user, user, w.entity("Team", 1))
+	case 5:
+		return fmt.Sprintf("%s has teams && %s.teams.%s", user, user, pick(w.sample, "isEmpty()", `containsAny([Team::"a", Team::"b"])`, `containsAll([Team::"a"])`))
+	case 6:
+		return fmt.Sprintf("%s has ip && %s.ip.%s", user, user, pick(w.sample, `isInRange(ip("10.0.0.0/8"))`, "isIpv4()"))
+	case 7:
+		return fmt.Sprintf("%s has rate && %s.rate.%s", user, user, `lessThan(decimal("1.5"))`)
+	case 8:
+		return fmt.Sprintf("(if %s then [%s] else [%s, %s]).contains(%s)", w.test(0), w.text(0), w.text(0), w.text(0), w.text(0))
+	}
+	if w.resource == "Doc" {
+		return "resource has tags && resource.tags." + pick(w.sample, `contains("a")`, "contains("+w.text(0)+")", "isEmpty()", `containsAny(["a", "x"])`, `containsAll(["a", "A"])`)
+	}
+	return fmt.Sprintf("%s has teams && %s has boss && %s.teams.contains(%s)", user, user, user, w.entity("Team", 0))
 }
 
 var keys = []string{"0198f2c4-a1b3-7aaa-8bbb-0123456789ab", "0198f2c4-a1b3-7aaa-8bbb-0123456789AB", "0198f2c4-a1b3-7aaa-8bbb-0123456789ac", "0198f2c4a1b37aaa8bbb0123456789ab", "a"}
