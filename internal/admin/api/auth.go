@@ -70,10 +70,17 @@ func unauthenticated(code, format string, args ...any) error {
 	return &challenge{fault: fault.New(fault.Unauthenticated, cmp.Or(code, "token_missing"), format, args...), code: code}
 }
 
+// malformed is the answer to a token that came in a way in which none does (RFC
+// 6750, section 3.1).
+func malformed(detail string) error {
+	return &challenge{fault: fault.New(fault.Invalid, "invalid_request", "%s", detail), code: "invalid_request"}
+}
+
 // authenticate finds out who asks. It counts those it refuses, per address.
 func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) (*Caller, error) {
 	c, err := s.caller(w, r)
-	if err == nil || !fault.Is(err, fault.Unauthenticated) && !fault.Is(err, fault.Forbidden) {
+	var told *challenge
+	if err == nil || !errors.As(err, &told) && !fault.Is(err, fault.Forbidden) {
 		return c, err
 	}
 	if wait, ok := s.allowAddr(r); !ok {
@@ -89,7 +96,7 @@ func (s *Server) caller(w http.ResponseWriter, r *http.Request) (*Caller, error)
 		return nil, fault.New(fault.NotFound, "not_found", "there is nothing at this address")
 	}
 	if r.URL.Query().Has("access_token") {
-		return nil, unauthenticated("invalid_request", "a token in an address is not accepted: addresses are logged")
+		return nil, malformed("a token in an address is not accepted: addresses are logged")
 	}
 	shown, err := presentedIn(r)
 	if err != nil {
@@ -134,8 +141,11 @@ func presentedIn(r *http.Request) (Presented, error) {
 	}
 	scheme, token, _ := strings.Cut(all[0], " ")
 	dpop := strings.EqualFold(scheme, "DPoP")
-	if len(all) > 1 || !dpop && !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > 16<<10 || strings.ContainsAny(token, " ,\t") {
-		return Presented{}, unauthenticated("invalid_request", "want one header: Authorization: Bearer TOKEN, or DPoP TOKEN")
+	if len(all) == 1 && !dpop && !strings.EqualFold(scheme, "Bearer") {
+		return Presented{}, unauthenticated("", "an access token is needed, as Authorization: Bearer TOKEN, or DPoP TOKEN")
+	}
+	if len(all) > 1 || token == "" || len(token) > 16<<10 || strings.ContainsAny(token, " ,\t") {
+		return Presented{}, malformed("want one header: Authorization: Bearer TOKEN, or DPoP TOKEN")
 	}
 	return Presented{token, dpop}, nil
 }

@@ -56,17 +56,19 @@ func TestChallengesFollowRFC6750(t *testing.T) {
 	}
 	base := `Bearer realm="` + apptest.Issuer + `", scope="cardea:admin", resource_metadata="` + apptest.Issuer + `/.well-known/oauth-protected-resource/api/v1"`
 	for what, c := range map[string]struct {
-		rec  *httptest.ResponseRecorder
-		want string
+		rec    *httptest.ResponseRecorder
+		status int
+		want   string
 	}{
-		"nothing":     {ask(), base},
-		"Basic":       {ask("Authorization", "Basic YTpi"), base + `, error="invalid_request"`},
-		"two words":   {ask("Authorization", "Bearer a b"), base + `, error="invalid_request"`},
-		"garbage":     {ask("Authorization", "Bearer garbage"), base + `, error="invalid_token"`},
-		"in the URL":  {w.call(t, "", "GET", "/me?access_token="+w.tokens["owner"], nil), base + `, error="invalid_request"`},
-		"other realm": {w.call(t, "neighbour", "GET", "/me", nil), base + `, error="invalid_token"`},
+		"nothing":     {ask(), 401, base},
+		"Basic":       {ask("Authorization", "Basic YTpi"), 401, base}, // section 3.1: an unsupported method is told of no error
+		"no token":    {ask("Authorization", "Bearer"), 400, base + `, error="invalid_request"`},
+		"two words":   {ask("Authorization", "Bearer a b"), 400, base + `, error="invalid_request"`},
+		"garbage":     {ask("Authorization", "Bearer garbage"), 401, base + `, error="invalid_token"`},
+		"in the URL":  {w.call(t, "", "GET", "/me?access_token="+w.tokens["owner"], nil), 400, base + `, error="invalid_request"`},
+		"other realm": {w.call(t, "neighbour", "GET", "/me", nil), 401, base + `, error="invalid_token"`},
 	} {
-		refused(t, what, c.rec, 401, "")
+		refused(t, what, c.rec, c.status, "")
 		if got := c.rec.Header().Get("WWW-Authenticate"); got != c.want && !strings.HasPrefix(got, c.want+", error_description=") {
 			t.Errorf("%s: got challenge %s", what, got)
 		}

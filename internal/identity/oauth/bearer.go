@@ -112,7 +112,10 @@ func presentedIn(w http.ResponseWriter, r *http.Request) (Presented, error) {
 	var fromHeader Presented
 	if lines := r.Header["Authorization"]; len(lines) > 0 {
 		p, present := parsePresented(lines[0])
-		if len(lines) > 1 || !present || p.Token == "" {
+		if len(lines) == 1 && !present {
+			return Presented{}, nil // as good as none (RFC 6750, section 3.1)
+		}
+		if len(lines) > 1 || p.Token == "" {
 			return p, badRequest("the Authorization header must be of the form: Bearer token, or DPoP token")
 		}
 		fromHeader = p

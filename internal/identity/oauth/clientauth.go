@@ -133,6 +133,9 @@ func (s *Server) identify(p *presented) (caller, error) {
 	if err != nil {
 		return caller{}, err
 	}
+	if p.basic && !p.basicOK {
+		return caller{}, s.badClient(p, "the Basic credentials cannot be read")
+	}
 	id := method.name(p)
 	if stated := params.Get("client_id"); stated != "" && id != "" && stated != id {
 		return caller{}, badRequest("client_id and the client's credentials name different clients")
@@ -183,7 +186,7 @@ func (p *presented) method() (*clientAuth, error) {
 // the Authorization header, it is told which scheme works there.
 func (s *Server) badClient(p *presented, description string) *Error {
 	e := &Error{Status: http.StatusUnauthorized, Code: "invalid_client", Description: description}
-	if p.basic {
+	if len(p.request.Header["Authorization"]) > 0 {
 		e.Challenge = web.Challenge("Basic", "realm", p.realm.Issuer, "charset", "UTF-8")
 	}
 	return e

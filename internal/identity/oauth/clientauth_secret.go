@@ -19,9 +19,6 @@ var authBasic = clientAuth{
 }
 
 func proveBasic(ctx context.Context, s *Server, p *presented, c *client.Client) (string, error) {
-	if !p.basicOK {
-		return "", s.badClient(p, "the Basic credentials cannot be read")
-	}
 	return s.proveSecret(ctx, p, c, p.secret)
 }
 

@@ -99,6 +99,10 @@ func TestOneMethodPerClient(t *testing.T) {
 			if got.Status != 401 || got.Error != "invalid_client" {
 				d.Errorf("%q: %+v", header, got)
 			}
+			// RFC 6749, section 5.2: who tries the header is told what it takes.
+			if h := got.Header.Get("WWW-Authenticate"); !strings.HasPrefix(h, `Basic realm="`+d.issuer()+`"`) {
+				d.Errorf("%q: challenge %q", header, h)
+			}
 		}
 	})
 }

@@ -232,7 +232,7 @@ func TestUserInfo(t *testing.T) {
 			"nothing":            {"GET", "", "", "", `Bearer realm="` + d.issuer() + `"`, 401},
 			"junk":               {"GET", "", "", "Bearer x", `error="invalid_token"`, 401},
 			"ID token":           {"GET", "", "", "Bearer " + all.ID, `error="invalid_token"`, 401},
-			"two schemes":        {"GET", "", "", "Basic x", `error="invalid_request"`, 400},
+			"no token":           {"GET", "", "", "Bearer", `error="invalid_request"`, 400},
 			"for an API alone":   {"GET", "", "", "Bearer " + narrow.Access, `error="insufficient_scope"`, 403},
 			"of a client itself": {"GET", "", "", "Bearer " + own.Access, `error="insufficient_scope", scope="openid"`, 403},
 			"in the address":     {"GET", "?access_token=" + all.Access, "", "", `error="invalid_request"`, 400},
@@ -250,6 +250,11 @@ func TestUserInfo(t *testing.T) {
 			if got := w.Header().Get("WWW-Authenticate"); !strings.Contains(got, `, resource_metadata="`+there+`"`) {
 				d.Errorf("%s: it does not lead to the metadata: %q", name, got)
 			}
+		}
+		// RFC 6750, section 3.1: who tries what is not taken is told no error.
+		other := d.do("GET", "/oauth2/userinfo", "", "Authorization", "Basic YTpi")
+		if got := other.Header().Get("WWW-Authenticate"); other.Code != 401 || strings.Contains(got, "error") {
+			d.Errorf("Basic: %d %q", other.Code, got)
 		}
 	})
 }
