@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -80,9 +83,12 @@ func onUser(fn func(client.Users, context.Context, string) error) func(context.C
 
 func (c *console) userCreate() *cobra.Command {
 	var n api.UserCreate
-	var emails []string
+	var emails, profile []string
 	var verified bool
 	cmd := c.action("create", "Create a user; nobody but they will choose their password", cobra.NoArgs, func(ctx context.Context, cl *client.Client, _ []string) error {
+		if err := setProfile(&n.Profile, profile); err != nil {
+			return err
+		}
 		for i, address := range emails {
 			n.Emails = append(n.Emails, api.Email{Address: address, Verified: verified, Primary: i == 0})
 		}
@@ -100,19 +106,24 @@ func (c *console) userCreate() *cobra.Command {
 	f.StringVar(&n.Locale, "locale", "", "language tag, such as en or pt-BR")
 	f.StringVar(&n.Profile.GivenName, "given-name", "", "given name")
 	f.StringVar(&n.Profile.FamilyName, "family-name", "", "family name")
+	f.StringArrayVar(&profile, "profile", nil, profileUsage)
 	return cmd
 }
 
 func (c *console) userUpdate() *cobra.Command {
 	var username, name, locale string
+	var profile []string
 	var cmd *cobra.Command
 	cmd = c.action("update USER", "Change a user", cobra.ExactArgs(1), func(ctx context.Context, cl *client.Client, args []string) error {
 		u, err := cl.Users.Get(ctx, args[0])
 		if err != nil {
 			return err
 		}
+		if err := setProfile(&u.Profile, profile); err != nil {
+			return err
+		}
 		u, err = cl.Users.Update(ctx, u.ID, u.Version, api.UserUpdate{Username: maybe(cmd, "username", username),
-			DisplayName: maybe(cmd, "name", name), Locale: maybe(cmd, "locale", locale)})
+			DisplayName: maybe(cmd, "name", name), Locale: maybe(cmd, "locale", locale), Profile: maybe(cmd, "profile", u.Profile)})
 		if err != nil {
 			return err
 		}
@@ -121,7 +132,58 @@ func (c *console) userUpdate() *cobra.Command {
 	cmd.Flags().StringVar(&username, "username", "", "a name to sign in with")
 	cmd.Flags().StringVar(&name, "name", "", "the name that people read")
 	cmd.Flags().StringVar(&locale, "locale", "", "language tag, such as en or pt-BR")
+	cmd.Flags().StringArrayVar(&profile, "profile", nil, profileUsage)
 	return cmd
+}
+
+const profileUsage = "a claim of the profile, as name=value, such as nickname=Countess or address.country=GB; without a value it is taken away"
+
+// setProfile changes what name=value of a command line name.
+func setProfile(p *api.Profile, set []string) error {
+	for _, s := range set {
+		name, value, ok := strings.Cut(s, "=")
+		if !ok {
+			return fmt.Errorf("--profile %s: want name=value", s)
+		}
+		var v any = value
+		if name == "phone_number_verified" {
+			v = value == "true"
+		}
+		outer, inner, nested := strings.Cut(name, ".")
+		if nested {
+			v = map[string]any{inner: v}
+		}
+		text, err := json.Marshal(map[string]any{outer: v})
+		if err != nil {
+			return err
+		}
+		dec := json.NewDecoder(bytes.NewReader(text)) // what the text does not name stays
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(p); err != nil {
+			return fmt.Errorf("--profile: there is no claim %s, or it has parts", name)
+		}
+	}
+	return nil
+}
+
+// profileFacts are the claims of a profile, by the names that [setProfile] takes.
+func profileFacts(p api.Profile) (all []string) {
+	var tell func(prefix string, v any)
+	tell = func(prefix string, v any) {
+		members, ok := v.(map[string]any)
+		if !ok {
+			all = append(all, prefix, fmt.Sprint(v))
+			return
+		}
+		for _, name := range slices.Sorted(maps.Keys(members)) {
+			tell(strings.TrimPrefix(prefix+"."+name, "."), members[name])
+		}
+	}
+	text, _ := json.Marshal(p)
+	var members any
+	_ = json.Unmarshal(text, &members)
+	tell("", members)
+	return all
 }
 
 func (c *console) userEmail() *cobra.Command {
@@ -230,8 +292,9 @@ func (c *console) showUser(u api.User) error {
 		for _, e := range u.Emails {
 			addresses = append(addresses, describeEmail(e))
 		}
-		facts(w, "id", u.ID, "username", u.Username, "name", u.DisplayName, "state", u.State, "email", strings.Join(addresses, ", "),
-			"locale", u.Locale, "expires", optionalMoment(u.ExpiresAt), "created", moment(u.CreatedAt), "updated", moment(u.UpdatedAt))
+		facts(w, "id", u.ID, "username", u.Username, "name", u.DisplayName, "state", u.State, "email", strings.Join(addresses, ", "))
+		facts(w, profileFacts(u.Profile)...)
+		facts(w, "locale", u.Locale, "expires", optionalMoment(u.ExpiresAt), "created", moment(u.CreatedAt), "updated", moment(u.UpdatedAt))
 	})
 }
 
