@@ -221,6 +221,9 @@ func (m *Mux) unknown(w http.ResponseWriter, r *http.Request) {
 		probe.Method = method
 		if _, pattern := m.table.mux.Handler(&probe); pattern != "/" {
 			allow = append(allow, method)
+			if method == http.MethodGet {
+				allow = append(allow, http.MethodHead) // net/http answers it like GET
+			}
 		}
 	}
 	if len(allow) == 0 {

@@ -88,7 +88,7 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 		status       int
 		allow        string
 	}{
-		{"GET", "/x", 200, ""}, {"HEAD", "/x", 200, ""}, {"PUT", "/x", 405, "GET, POST"}, {"DELETE", "/y/1", 405, "GET"},
+		{"GET", "/x", 200, ""}, {"HEAD", "/x", 200, ""}, {"PUT", "/x", 405, "GET, HEAD, POST"}, {"DELETE", "/y/1", 405, "GET, HEAD"},
 		{"GET", "/z", 404, ""}, {"GET", "/x/", 404, ""}, {"GET", "/y/a/b", 404, ""},
 		{"GET", "//x", 404, ""}, {"GET", "/y/../x", 404, ""}, {"GET", "/./x", 404, ""}, {"GET", "/x/..", 404, ""}, {"GET", "/y/.hidden", 200, ""},
 		{"GET", "/y/a%5Cb", 404, ""}, {"GET", "/y/a%2fb", 404, ""}, {"GET", "/y/a%252fb", 200, ""}, {"GET", "/%2e%2e/x", 404, ""}, {"GET", "/y/%2e", 404, ""}, {"GET", "/y/a%20b", 200, ""}, {"GET", "/y/a%00b", 404, ""},
