@@ -20,10 +20,10 @@ test: ## everything: both databases, real browser, real clients (under ten minut
 long: ## race detector, 200 kills on each database, load on two nodes, fuzzing (under 75 minutes)
 	@scripts/long.sh
 
-bench: ## compare Cardea with the least that the same answers can cost
-	@scripts/bench.sh
+bench: ## measure all: beside the least that the same answers can cost, decisions, edges
+	@status=0; for part in bench bench-access bench-edges; do scripts/$$part.sh || status=$$?; done; exit $$status
 
-bench-access: ## measure decisions beside Open Policy Agent, on large graphs, by SQL, from the log and over HTTP
+bench-access: ## of that, decisions: beside Open Policy Agent, on large graphs, by SQL, from the log and over HTTP
 	@scripts/bench-access.sh
 
 models: ## hold decisions to the naive evaluator on random models: make models N=100000 SEED=7

@@ -142,6 +142,11 @@ func measure(ctx context.Context, w io.Writer, o options, engine, database strin
 		rows = append(rows, r)
 	}
 	printRows(w, rows, "Cardea", "limit")
+	if strings.Contains(flooding, o.only) {
+		if err := measureFlood(ctx, w, f); err != nil {
+			return err
+		}
+	}
 	var slow error // told at the end: the rest is worth knowing all the same
 	if engine == "SQLite" {
 		if slow = checkYardstick(w, o, limit); slow != nil && !errors.Is(slow, errSlowYardstick) {
