@@ -13,10 +13,8 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/base64"
-	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"log"
 	"maps"
 	"net"
@@ -84,60 +82,17 @@ func main() {
 		_ = r.ParseForm()
 		answer(w, l.active[r.PathValue("what")])
 	}))
-	decision := body("decision.json")
-	http.HandleFunc("POST /decide", l.logged(func(w http.ResponseWriter, r *http.Request) {
-		text, _ := io.ReadAll(r.Body)
-		var q question
-		if json.Unmarshal(text, &q) != nil || q.Subject.ID == "" || q.Action.Name == "" || q.Resource.ID == "" {
-			w.WriteHeader(http.StatusBadRequest)
-			return
-		}
-		answer(w, decision)
-	}))
-	decisions := body("decisions.json")
-	http.HandleFunc("POST /decide-many", l.logged(func(w http.ResponseWriter, r *http.Request) {
-		text, _ := io.ReadAll(r.Body)
-		var q struct {
-			question
-			Evaluations []question
-		}
-		if json.Unmarshal(text, &q) != nil || q.Subject.ID == "" || q.Action.Name == "" || len(q.Evaluations) == 0 {
-			w.WriteHeader(http.StatusBadRequest)
-			return
-		}
-		answer(w, decisions)
-	}))
 	http.HandleFunc("POST /refresh", l.logged(func(w http.ResponseWriter, r *http.Request) {
 		answer(w, tokenAnswer(l.sign(), l.store("cdr_"), l.sign()))
-	}))
-	http.HandleFunc("POST /push", l.logged(func(w http.ResponseWriter, r *http.Request) {
-		answer(w, tokenAnswer("", l.store("urn:"), ""))
-	}))
-	http.HandleFunc("POST /bound", l.logged(func(w http.ResponseWriter, r *http.Request) {
-		once := l.store(strconv.FormatBool(ecdsa.VerifyASN1(&l.key.PublicKey, l.digest[:], l.proof)))
-		answer(w, tokenAnswer(l.sign(), l.store("cdr_")+once, l.sign()))
 	}))
 	http.HandleFunc("GET /authorize", l.logged(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", "http://127.0.0.1/callback?code="+l.store("cdc_")+"&state="+r.URL.Query().Get("state"))
 		w.WriteHeader(http.StatusSeeOther)
 	}))
-	http.HandleFunc("POST /passkey", l.logged(l.passkey))
+	l.more(body)
 	listener, _ := net.Listen("tcp", *listen)
 	fmt.Println(listener.Addr())
 	log.Fatal(http.Serve(listener, nil))
-}
-
-// question is what is asked of a decision service.
-type question struct {
-	Subject, Resource struct {
-		Type, ID   string
-		Properties map[string]any
-	}
-	Action struct {
-		Name       string
-		Properties map[string]any
-	}
-	Context map[string]any
 }
 
 // same are the header lines of Cardea's answers: the same answer is the same bytes.
