@@ -93,5 +93,9 @@ func readDecision(line string, now time.Time) (d *replica.Decision, problem stri
 	if d.At.After(now.Add(time.Minute)) || d.At.Before(now.Add(-oldest)) || !id.Valid(journal.Prefix, d.ID) {
 		return nil, "has no id such as dec_…, or is not of the last 30 days"
 	}
+	// What these name is shown with the decision.
+	if d.Grant != "" && !id.Valid("gnt", d.Grant) || d.Session != "" && !id.Valid("ses", d.Session) {
+		return nil, "names something else than a grant and a session"
+	}
 	return d, ""
 }

@@ -69,6 +69,12 @@ func TestDecisionsAreHandedIn(t *testing.T) {
 	if w.Code != http.StatusOK || noted != 2 || lost != 4 || strings.TrimSpace(w.Body.String()) != `{"taken":2,"refused":3,"why":"decision 2 has no id such as dec_…, or is not of the last 30 days"}` {
 		t.Errorf("some of them too old: %d %s: %d noted, %d lost", w.Code, w.Body, noted, lost)
 	}
+	for _, part := range []string{`"grant":"usr_01h455vb4pex5vsknk084sn02q"`, `"session":"default"`} {
+		line := strings.TrimSuffix(strings.TrimSpace(one(now)), "}") + "," + part + "}"
+		if w := send("", line); w.Code != http.StatusBadRequest || noted != 2 {
+			t.Errorf("%s was taken: %d %s", part, w.Code, w.Body)
+		}
+	}
 	full = true
 	if w := post("?lost=0", now); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "5" || noted != 2 {
 		t.Errorf("no room: %d %v", w.Code, w.Header())

@@ -1,13 +1,19 @@
 package opa
 
 import (
+	"bytes"
 	"compress/gzip"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/cardea-id/cardea/internal/access/agent"
 	"github.com/cardea-id/cardea/internal/fault"
 )
+
+// maxUnpacking is how many decision logs a node unpacks at once: one takes up to
+// 64 MiB, and the memory that holds its decisions.
+const maxUnpacking = 4
 
 // body is what an agent sends, unpacked where it is packed. packed bounds what
 // arrives; whoever reads bounds the rest.
@@ -58,11 +64,21 @@ func (s *Server) logs(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	in, err := body(w, r, agent.MaxLogPacked)
+	// Whole before it is unpacked, so that nobody takes a place by sending slowly.
+	packed, err := io.ReadAll(http.MaxBytesReader(w, r.Body, agent.MaxLogPacked))
 	if err != nil {
-		return err
+		return fault.New(fault.Invalid, "body_invalid", "the body did not arrive whole, or has more than %d bytes", agent.MaxLogPacked)
 	}
 	if rl.Settings.DecisionLog > 0 {
+		if !s.unpacking.Take(rl.Name) {
+			return fault.New(fault.Unavailable, "decisions_busy", "there is no room for decisions just now").WithRetry(5 * time.Second)
+		}
+		defer s.unpacking.Leave(rl.Name)
+		r.Body = io.NopCloser(bytes.NewReader(packed))
+		in, err := body(w, r, agent.MaxLogPacked)
+		if err != nil {
+			return err
+		}
 		if _, err := s.o.Plane.Decided(rl.Name, rl.Settings.Masked(), c.Client, in); err != nil {
 			return err
 		}

@@ -44,14 +44,15 @@ const (
 
 // Server is the door.
 type Server struct {
-	o       Options
-	waiting *Seats
-	closing chan struct{}
+	o         Options
+	waiting   *Seats
+	unpacking *Seats
+	closing   chan struct{}
 }
 
 // New returns the door.
 func New(o Options) *Server {
-	return &Server{o: o, waiting: NewSeats(maxWaiting), closing: make(chan struct{})}
+	return &Server{o: o, waiting: NewSeats(maxWaiting), unpacking: NewSeats(maxUnpacking), closing: make(chan struct{})}
 }
 
 // Close ends the waiting of all agents. Call it once.
