@@ -15,7 +15,9 @@ import (
 // What many agents hand over at once is bounded together, and an agent that finds no
 // room keeps its decisions and comes again.
 func TestDecisionLogsAreBoundedTogether(t *testing.T) {
-	s := New(Options{Plane: new(agent.Plane), Authenticate: func(http.ResponseWriter, *http.Request, *realm.Realm) (*Caller, error) { return &Caller{Client: "agent"}, nil }})
+	s := New(Options{Plane: new(agent.Plane), Authenticate: func(http.ResponseWriter, *http.Request, *realm.Realm) (*Caller, error) {
+		return &Caller{Client: "agent"}, nil
+	}})
 	m, err := web.NewMux(web.MuxOptions{})
 	if err != nil {
 		t.Fatal(err)
