@@ -49,6 +49,17 @@ func TestAForbidThatErrsDenies(t *testing.T) {
 	if a.Allowed || len(a.Reasons) != 1 || a.Reasons[0].Policy != "secret" || !strings.Contains(a.Reasons[0].Error, "level") {
 		t.Errorf("got %+v, want a denial that names policy secret and the attribute", a)
 	}
+	// Searches and filters deny what Decide does.
+	u, d := Entity{Type: "User", ID: "u"}, Entity{Type: "Doc", ID: "d"}
+	s = NewSnapshot(compiled(t, docSchema, policies), built(t, graph.Change{Set: []graph.Attribute{{Entity: u, Name: "clearance", Value: int64(1)}, {Entity: d, Name: "open", Value: true}}}), 1)
+	q := &Question{Subject: u, Action: "read", Resource: d, At: at}
+	resources, err1 := Resources(s, q, Page{})
+	subjects, err2 := Subjects(s, q, Page{})
+	actions, _, err3 := Actions(s, q, Page{})
+	left, err4 := Partial(s, q, Rows{})
+	if err1 != nil || err2 != nil || err3 != nil || err4 != nil || len(resources.Entities)+len(subjects.Entities)+len(actions) > 0 || left.When.Op != OpFalse {
+		t.Errorf("searches find %+v, %+v and %v, a filter shows %+v: %v %v %v %v", resources, subjects, actions, left, err1, err2, err3, err4)
+	}
 	ps, err := cedar.NewPolicySetFromBytes("", []byte(policies))
 	if err != nil {
 		t.Fatal(err)

@@ -312,6 +312,17 @@ func TestWhatWasChangedOnTheWayCountsForNothing(t *testing.T) {
 	if _, err := s.Head(l.head(l.chain, nil)); !errors.Is(err, ErrChain) {
 		t.Errorf("a part that was left out: %v", err)
 	}
+	// Without policies there is no sum of the facts: the chain alone tells.
+	l = &line{t: t, graph: graph.Empty(), name: "one", revision: 5}
+	s = NewStage("https://id.example", nil, nil, Empty())
+	l.join(s, ModeSnapshot, l.whole()...)
+	if err := s.Part(part); err != nil {
+		t.Fatal(err)
+	}
+	l.seq = 1
+	if _, err := s.Head(l.head(l.chain, nil)); !errors.Is(err, ErrChain) {
+		t.Errorf("a part of no chain, without policies: %v", err)
+	}
 	l, s = fresh()
 	l.revision, l.graph = 6, apply(t, l.graph, graph.Change{Set: []graph.Attribute{{Entity: graph.Entity{Type: "document", ID: "d1"}, Name: "status", Value: "lost"}}})
 	if _, err := s.Head(l.head(l.chain, nil)); !errors.Is(err, ErrFacts) {
