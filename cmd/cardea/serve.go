@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +21,8 @@ func (c *console) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
-		Long: `Runs the server until it is told to stop, then lets running requests finish.
+		Long: `Runs the server until it is told to stop (SIGTERM, SIGINT), then lets running
+requests finish. SIGHUP has replaced certificate files read at once.
 
 With nothing set it keeps its state in SQLite under ./data and serves
 http://localhost:8080. An issuer that others can reach makes it a production node,
@@ -35,7 +39,12 @@ cardea.yaml, in the environment or as a flag; see cardea config print.`,
 		if err != nil {
 			return err
 		}
-		a, err := app.New(cmd.Context(), app.Config{Settings: cfg, Version: version, Output: c.err})
+		// Who replaces a certificate says so with SIGHUP by habit; it must not end the
+		// server.
+		again := make(chan os.Signal, 1)
+		signal.Notify(again, syscall.SIGHUP)
+		defer signal.Stop(again)
+		a, err := app.New(cmd.Context(), app.Config{Settings: cfg, Version: version, Output: c.err, Again: again})
 		if err != nil {
 			return err
 		}

@@ -60,6 +60,8 @@ type Config struct {
 	Settings *config.Config
 	Version  string
 	Output   io.Writer // where log lines go; nil is standard error
+	// Again has certificate files read again at once.
+	Again <-chan os.Signal
 
 	// MasterKey replaces the configured key, in tests.
 	MasterKey []byte

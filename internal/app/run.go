@@ -35,7 +35,7 @@ func (a *App) Run(ctx context.Context, ready func(net.Addr)) error {
 		if a.Settings.MTLS.Request {
 			secure = certs.Asking()
 		}
-		go certs.Watch(ctx, a.slog)
+		go certs.Watch(ctx, a.Again, a.slog)
 	}
 	ln, err := net.Listen("tcp", a.Settings.Listen)
 	if err != nil {

@@ -77,21 +77,23 @@ func (c *Certificates) Reload() (bool, error) {
 	return true, nil
 }
 
-// Watch looks at the files every ten seconds until ctx ends.
-func (c *Certificates) Watch(ctx context.Context, log *slog.Logger) {
+// Watch looks at the files every ten seconds, and when again says so, until ctx
+// ends.
+func (c *Certificates) Watch(ctx context.Context, again <-chan os.Signal, log *slog.Logger) {
 	tick := time.NewTicker(10 * time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-again:
 		case <-tick.C:
-			changed, err := c.Reload()
-			if err != nil {
-				log.Error("certificate not reloaded; the former one stays in use", "err", err)
-			} else if changed {
-				log.Info("certificate reloaded", "file", c.cert)
-			}
+		}
+		changed, err := c.Reload()
+		if err != nil {
+			log.Error("certificate not reloaded; the former one stays in use", "err", err)
+		} else if changed {
+			log.Info("certificate reloaded", "file", c.cert)
 		}
 	}
 }

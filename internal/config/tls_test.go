@@ -1,17 +1,20 @@
 package config
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"log/slog"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -94,6 +97,30 @@ func TestCertificatesAreFollowedAndOldTLSIsRefused(t *testing.T) {
 	}
 	if serial, err := shake(t, certs.Config(), tls.VersionTLS13); serial != 2 || err != nil {
 		t.Errorf("after a broken file: serial %d, %v", serial, err)
+	}
+}
+
+// The ten seconds between two looks are not waited for.
+func TestACertificateIsReadAgainWhenToldSo(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := certificate(t, dir, 1)
+	certs, err := (&Config{TLS: TLS{CertFile: cert, KeyFile: key}}).Certificates()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, ended := make(chan os.Signal), make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		defer close(ended)
+		certs.Watch(ctx, again, slog.New(slog.DiscardHandler))
+	}()
+	certificate(t, dir, 2)
+	os.Chtimes(cert, time.Unix(1, 0), time.Unix(1, 0))
+	again <- syscall.SIGHUP
+	cancel()
+	<-ended // having done what it was told
+	if serial, err := shake(t, certs.Config(), tls.VersionTLS13); serial != 2 || err != nil {
+		t.Errorf("got serial %d, %v", serial, err)
 	}
 }
 
