@@ -71,8 +71,11 @@ func (c *console) sessionCommand() *cobra.Command {
 	var ended bool
 	list := listing(c, "list", "List sessions, the newest first", cobra.NoArgs, columns,
 		func(ctx context.Context, cl *client.Client, _ []string, f client.Filter, at client.Cursor) (api.Page[api.Session], error) {
+			if err := nameID(ctx, cl, f, "user"); err != nil {
+				return api.Page[api.Session]{}, err
+			}
 			return cl.Sessions.List(ctx, withEnded(f, ended), at)
-		}, filterFlag{"user", "sessions of this user's id"})
+		}, filterFlag{"user", "sessions of this user: an id, name or address"})
 	list.Flags().BoolVar(&ended, "ended", false, "also those that have ended")
 	return c.resource("session", "Signed-in browsers and devices", list,
 		c.action("show SESSION", "Show a session", cobra.ExactArgs(1), func(ctx context.Context, cl *client.Client, args []string) error {
@@ -103,8 +106,11 @@ func (c *console) grantCommand() *cobra.Command {
 	var ended bool
 	list := listing(c, "list", "List grants, the oldest first", cobra.NoArgs, columns,
 		func(ctx context.Context, cl *client.Client, _ []string, f client.Filter, at client.Cursor) (api.Page[api.Grant], error) {
+			if err := nameID(ctx, cl, f, "principal"); err != nil {
+				return api.Page[api.Grant]{}, err
+			}
 			return cl.Grants.List(ctx, withEnded(f, ended), at)
-		}, filterFlag{"principal", "grants to act for this principal"}, filterFlag{"client", "grants of this client"}, filterFlag{"session", "grants that hang on this session"})
+		}, filterFlag{"principal", "grants to act for this principal: an id, or a user's name or address"}, filterFlag{"client", "grants of this client"}, filterFlag{"session", "grants that hang on this session"})
 	list.Flags().BoolVar(&ended, "ended", false, "also those that have ended")
 	list.MarkFlagsMutuallyExclusive("principal", "client", "session")
 	return c.resource("grant", "What was allowed to whom", list,

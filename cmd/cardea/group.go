@@ -204,3 +204,12 @@ func memberID(ctx context.Context, cl *client.Client, text string) (string, erro
 	u, err := cl.Users.Get(ctx, text)
 	return u.ID, err
 }
+
+// nameID has a filter name a principal by id, so that a list of nothing never
+// means that a name was given.
+func nameID(ctx context.Context, cl *client.Client, f client.Filter, name string) (err error) {
+	if f[name] != "" {
+		f[name], err = memberID(ctx, cl, f[name])
+	}
+	return err
+}

@@ -44,8 +44,11 @@ func (c *console) incidentCommand() *cobra.Command {
 	return c.resource("incident", "What looked wrong about sign-ins and wants to be looked into",
 		listing(c, "list", "List incidents, the newest first", cobra.NoArgs, columns,
 			func(ctx context.Context, cl *client.Client, _ []string, f client.Filter, at client.Cursor) (api.Page[api.Incident], error) {
+				if err := nameID(ctx, cl, f, "user"); err != nil {
+					return api.Page[api.Incident]{}, err
+				}
 				return cl.Incidents.List(ctx, f, at)
-			}, filterFlag{"state", "open or closed"}, filterFlag{"user", "incidents about this user's id"}, filterFlag{"detector", "incidents that this detector opened"}),
+			}, filterFlag{"state", "open or closed"}, filterFlag{"user", "incidents about this user: an id, name or address"}, filterFlag{"detector", "incidents that this detector opened"}),
 		c.action("show INCIDENT", "Show an incident", cobra.ExactArgs(1), func(ctx context.Context, cl *client.Client, args []string) error {
 			i, err := cl.Incidents.Get(ctx, args[0])
 			if err != nil {

@@ -35,13 +35,19 @@ func (c *console) serviceCommand() *cobra.Command {
 	}
 	var owner string
 	create := c.named("create NAME", "Create a service", cobra.ExactArgs(1), func(ctx context.Context, cl *client.Client, args []string, n names) error {
+		if owner != "" {
+			var err error
+			if owner, err = memberID(ctx, cl, owner); err != nil {
+				return err
+			}
+		}
 		s, err := cl.Services.Create(ctx, api.ServiceCreate{Name: args[0], DisplayName: n.display, Owner: owner})
 		if err != nil {
 			return err
 		}
 		return show(s)
 	})
-	create.Flags().StringVar(&owner, "owner", "", "id of the principal that answers for it; the service ends with its owner")
+	create.Flags().StringVar(&owner, "owner", "", "who answers for it: an id, or a user's name or address; the service ends with its owner")
 	return c.resource("service", "Programs with an identity of their own",
 		listing(c, "list", "List services", cobra.NoArgs, columns,
 			func(ctx context.Context, cl *client.Client, _ []string, f client.Filter, at client.Cursor) (api.Page[api.Service], error) {
