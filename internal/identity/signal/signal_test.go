@@ -458,8 +458,8 @@ func TestTokensOnAListThatIsNewerThanTheStream(t *testing.T) {
 	}
 }
 
-// Spine 10: a verifier without a signed head refuses, and a node without a
-// lease signs none. (Take the call of Live out of hub.head to see it fail.)
+// Spine 10: a verifier without a signed head refuses, and comes back with one.
+// That a node without a lease signs none is TestANodeWithoutALeaseSignsNoHead.
 func TestANodeWithoutALeaseLeavesItsVerifiersStale(t *testing.T) {
 	i := newIssuer(t)
 	var skip atomic.Int64 // the verifier's clock runs ahead by this

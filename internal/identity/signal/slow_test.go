@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,12 +19,22 @@ import (
 type standing struct {
 	apply func(audit.Record)
 	key   *jose.Key
+	live  func(asked bool) error // asked is whether somebody asked what is applied; nil: always
+	asked atomic.Bool
 }
 
 func (l *standing) Follow(_ string, apply func(audit.Record), _ func())       { l.apply = apply }
-func (l *standing) Live() error                                               { return nil }
-func (l *standing) Applied() audit.Position                                   { return audit.Position{} }
 func (l *standing) Signer(context.Context, string, string) (*jose.Key, error) { return l.key, nil }
+func (l *standing) Live() error {
+	if l.live == nil {
+		return nil
+	}
+	return l.live(l.asked.Load())
+}
+func (l *standing) Applied() audit.Position {
+	l.asked.Store(true)
+	return audit.Position{}
+}
 func (l *standing) Snapshot(context.Context, string) (statuslist.State, error) {
 	return statuslist.State{}, nil
 }
@@ -98,6 +109,42 @@ func TestASlowClientIsCut(t *testing.T) {
 	}
 	if s.Streams() != 0 {
 		t.Error("a stream that ended is counted")
+	}
+}
+
+// Spine 10: a node without a lease signs no head, for it may have missed a death:
+// neither one that has none when it looks where it stands, nor one that has lost it
+// by the time the head could leave. Take one of the two looks at Live out of
+// hub.head to see it fail.
+func TestANodeWithoutALeaseSignsNoHead(t *testing.T) {
+	stale := errors.New("no lease")
+	for what, c := range map[string]struct {
+		live  func(asked bool) error
+		heads int
+	}{
+		"with a lease": {func(bool) error { return nil }, 1},
+		"without one":  {func(bool) error { return stale }, 0},
+		"which comes while it signs": {func(asked bool) error {
+			if asked {
+				return nil
+			}
+			return stale
+		}, 0},
+		"which ends while it signs": {func(asked bool) error {
+			if asked {
+				return stale
+			}
+			return nil
+		}, 0},
+	} {
+		l, s := newStanding(t)
+		h := newHub(s, "test", "https://id.example.com", statuslist.Position{})
+		l.live = c.live
+		l.asked.Store(false)
+		h.head()
+		if all, _ := h.ring.All(); len(all) != c.heads {
+			t.Errorf("%s: %d heads are signed, want %d", what, len(all), c.heads)
+		}
 	}
 }
 
