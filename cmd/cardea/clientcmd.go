@@ -133,6 +133,9 @@ func (f *clientFlags) onto(base api.ClientSettings, stdin io.Reader) (api.Client
 		dec.DisallowUnknownFields()
 		base = api.ClientSettings{}
 		if err := dec.Decode(&base); err != nil {
+			if name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
+				return base, fmt.Errorf("%s: there is no setting %s", f.path, name)
+			}
 			return base, fmt.Errorf("%s: %w", f.path, err)
 		}
 	}
