@@ -114,18 +114,18 @@ func (f *Factors) Remembered(ctx context.Context, name, id, mark string) (yes bo
 	return yes, err
 }
 
-// Demand notes that somebody is to get a factor that the realm demands, and
-// tells since when that is so.
-func (f *Factors) Demand(ctx context.Context, name, id string) (since time.Time, err error) {
+// Demand notes that the realm demands a level of somebody who has no factor that
+// reaches it, and tells since when it demands that much of them.
+func (f *Factors) Demand(ctx context.Context, name, id, acr string) (since time.Time, err error) {
 	err = f.db.View(ctx, name, func(tx *db.Tx) error {
-		since, err = readDemand(tx, id)
+		since, err = readDemand(tx, id, acr)
 		return err
 	})
 	if err != nil || !since.IsZero() {
 		return since, err
 	}
 	err = f.db.UpdateRC(ctx, name, func(tx *db.Tx) error {
-		since, err = demandedSince(tx, id)
+		since, err = demandedSince(tx, id, acr)
 		return err
 	})
 	return since, err
@@ -147,17 +147,8 @@ func addFactor(tx *db.Tx, by audit.Actor, c Credential, most int) (Credential, e
 	if n >= most {
 		return c, tooMany(c.Type, most)
 	}
-	if err := factorComes(tx, c.Principal); err != nil {
+	if err := ChangedTx(tx, c.Principal); err != nil {
 		return c, err
 	}
 	return create(tx, by, c, "")
-}
-
-// factorComes is what each factor that somebody adds brings about: they have what
-// was demanded of them, and every browser is asked for it.
-func factorComes(tx *db.Tx, principal string) error {
-	if err := forgetDemand(tx, principal); err != nil {
-		return err
-	}
-	return ChangedTx(tx, principal)
 }

@@ -183,8 +183,8 @@ func TestAnAppIsAddedOnce(t *testing.T) {
 	})
 }
 
-// Whatever changes somebody's factors has every browser asked again, and whoever
-// gets one has what was demanded of them: a passkey, too.
+// Whatever changes somebody's factors has every browser asked again: a passkey,
+// too.
 func TestEveryNewFactorEndsWhatBrowsersAreExcusedFrom(t *testing.T) {
 	run(t, func(t *testing.T, e env) {
 		ada, mark := e.person(t, "ada"), string(credential.NewBrowser())
@@ -193,11 +193,7 @@ func TestEveryNewFactorEndsWhatBrowsersAreExcusedFrom(t *testing.T) {
 			"totp":    func() { e.addApp(t, f, ada) },
 			"passkey": func() { e.passkey(t, pk.New(site), ada) },
 		} {
-			since, err := f.Demand(t.Context(), dbtest.Realm, ada)
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = e.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+			err := e.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
 				if err := credential.RememberTx(tx, ada, mark); err != nil {
 					return err
 				}
@@ -214,8 +210,49 @@ func TestEveryNewFactorEndsWhatBrowsersAreExcusedFrom(t *testing.T) {
 			if yes, err := f.Remembered(t.Context(), dbtest.Realm, ada, mark); err != nil || yes {
 				t.Errorf("%s: the browser is excused from it (%v)", kind, err)
 			}
-			if again, err := f.Demand(t.Context(), dbtest.Realm, ada); err != nil || !again.After(since) {
-				t.Errorf("%s: the demand of before still stands (%v)", kind, err)
+		}
+	})
+}
+
+// What was demanded of somebody stays demanded since then, whatever factors come
+// and go; more than that is a demand of its own. Of many who notice it at once all
+// are told the same.
+func TestALevelIsDemandedSinceTheFirstTime(t *testing.T) {
+	run(t, func(t *testing.T, e env) {
+		ada, f := e.person(t, "ada"), e.factors(t)
+		demand := func(acr string) time.Time {
+			var told [4]time.Time
+			var wg sync.WaitGroup
+			for i := range told {
+				wg.Go(func() {
+					var err error
+					if told[i], err = f.Demand(t.Context(), dbtest.Realm, ada, acr); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			for _, one := range told {
+				if !one.Equal(told[0]) {
+					t.Errorf("%s is demanded since %v and %v", acr, told[0], one)
+				}
+			}
+			e.Clock.Advance(time.Hour)
+			return told[0]
+		}
+		first := demand("aal2")
+		e.addApp(t, f, ada)
+		e.passkey(t, pk.New(site), ada)
+		if again := demand("aal2"); !again.Equal(first) {
+			t.Errorf("demanded since %v, then since %v", first, again)
+		}
+		more := demand("aal3")
+		if !more.After(first) {
+			t.Errorf("more is demanded since %v", more)
+		}
+		for _, acr := range []string{"aal2", "aal3"} {
+			if again := demand(acr); !again.Equal(more) {
+				t.Errorf("%s is demanded since %v, was %v", acr, again, more)
 			}
 		}
 	})

@@ -118,7 +118,7 @@ func addPasskey(tx *db.Tx, by audit.Actor, n NewPasskey, k passkey) (Credential,
 	if name == "" {
 		name = modelOf(k.AAGUID)
 	}
-	if err := factorComes(tx, n.Principal); err != nil {
+	if err := ChangedTx(tx, n.Principal); err != nil {
 		return Credential{}, err
 	}
 	return create(tx, by, Credential{Principal: n.Principal, Type: Passkey, Name: name, data: k.encode(), handle: passkeyHandle(k.ID)}, "")

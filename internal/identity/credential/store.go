@@ -139,22 +139,22 @@ func advance(tx *db.Tx, id string, counter int64) (bool, error) {
 	return n == 1, err
 }
 
-// demandedSince notes that the realm demands a factor of somebody who has none,
-// and tells since when it does.
-func demandedSince(tx *db.Tx, principal string) (time.Time, error) {
-	since, err := db.One(tx, db.Scalar[db.Time], `INSERT INTO factor_demands (realm, principal, since) VALUES ($1, $2, $3)
-		ON CONFLICT (realm, principal) DO UPDATE SET since = factor_demands.since RETURNING since`, tx.Realm, principal, db.At(tx.Now))
+// demandedSince notes that the realm demands a level of somebody who has no
+// factor for it, and tells since when it demands that much. It stays noted when
+// they get one: who adds a factor and removes it has no time anew.
+func demandedSince(tx *db.Tx, principal, acr string) (time.Time, error) {
+	since, err := db.One(tx, db.Scalar[db.Time], `INSERT INTO factor_demands (realm, principal, since, acr) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (realm, principal) DO UPDATE SET acr = excluded.acr, since = excluded.since WHERE factor_demands.acr < excluded.acr
+		RETURNING since`, tx.Realm, principal, db.At(tx.Now), acr)
+	if db.Missing(err) { // another was faster
+		return readDemand(tx, principal, acr)
+	}
 	return since.Time, err
 }
 
-// forgetDemand is for those who have a factor now: who loses it has time anew.
-func forgetDemand(tx *db.Tx, principal string) error {
-	_, err := tx.Exec(`DELETE FROM factor_demands WHERE realm = $1 AND principal = $2`, tx.Realm, principal)
-	return err
-}
-
-func readDemand(tx *db.Tx, principal string) (time.Time, error) {
-	since, err := db.One(tx, db.Scalar[db.Time], `SELECT since FROM factor_demands WHERE realm = $1 AND principal = $2`, tx.Realm, principal)
+// readDemand is demandedSince of what was noted before, or zero.
+func readDemand(tx *db.Tx, principal, acr string) (time.Time, error) {
+	since, err := db.One(tx, db.Scalar[db.Time], `SELECT since FROM factor_demands WHERE realm = $1 AND principal = $2 AND acr >= $3`, tx.Realm, principal, acr)
 	if db.Missing(err) {
 		return time.Time{}, nil
 	}

@@ -275,7 +275,7 @@ func (g gate) usual(at *spot, reached string) (bool, error) {
 		}
 		return true, g.raise(at, nil, least, false)
 	}
-	since, err := g.Factors.Demand(g.r.Context(), g.re.Name, at.who)
+	since, err := g.Factors.Demand(g.r.Context(), g.re.Name, at.who, least)
 	if err != nil {
 		return false, err
 	}

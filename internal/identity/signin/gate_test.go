@@ -237,6 +237,32 @@ func TestTheRealmDemandsASecondFactorAfterATimeOfGrace(t *testing.T) {
 	})
 }
 
+// Whoever adds a factor and removes it has no more time than before, and a higher
+// demand gives time of its own.
+func TestTheTimeOfGraceIsNotRenewedByItsOwner(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ada := w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		w.set(t, "least_acr", "aal2", "enrol_grace", "7d")
+		w.browser(t, dbtest.Realm).signIn("ada").isAt(pathEnrol).submit("do", "later").isAt("/")
+		w.Clock.Advance(6 * 24 * time.Hour)
+		for range 2 {
+			w.mustApp(t, dbtest.Realm, ada)
+			all, err := w.cores.Credentials.List(t.Context(), dbtest.Realm, ada.ID)
+			must(t, err)
+			for _, c := range all {
+				if c.Type == credential.TOTP {
+					must(t, w.Grants.RevokeCredential(t.Context(), audittest.By, dbtest.Realm, c.ID, "removed by its owner", nil))
+				}
+			}
+			w.browser(t, dbtest.Realm).signIn("ada").isAt(pathEnrol).shows(200, "Not now").submit("do", "later").isAt("/")
+		}
+		w.Clock.Advance(24 * time.Hour)
+		if b := w.browser(t, dbtest.Realm).signIn("ada").isAt(pathEnrol); strings.Contains(b.body, "Not now") {
+			t.Error("it can still be put off")
+		}
+	})
+}
+
 func TestSessionsOfBeforeMeetANewPolicy(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		ada := w.mustPerson(t, dbtest.Realm, "ada", "Ada")
