@@ -78,9 +78,7 @@ func (a *App) doors(master []byte) error {
 		return err
 	}
 	limiter := web.NewLimiter(a.limits(), time.Now)
-	if a.Mux, err = web.NewMux(web.MuxOptions{Live: a.Log.Live, Limiter: limiter}); err != nil {
-		return err
-	}
+	a.Mux = web.NewMux(web.MuxOptions{Live: a.Log.Live, Limiter: limiter, Secure: a.https()})
 	told := logout.New(logout.Options{DB: a.DB, Jobs: a.Jobs, Sessions: a.Sessions, Clients: a.Clients, Grants: a.Grants, Tokens: a.Tokens, Post: a.Fetch.Post})
 	var protocol *oauth.Server
 	pages, err := signin.New(signin.Options{DB: a.DB, Once: a.Once, Sessions: a.Sessions, Passwords: a.Passwords, Risk: a.Risk, Factors: a.Factors, People: a.People,
@@ -145,9 +143,12 @@ func (a *App) doors(master []byte) error {
 	a.meters = newMeters(a.Log, a.Jobs, a.Journal)
 	a.Jobs.Observe(a.meters.attempted)
 	a.Handler = web.Front(web.Options{Now: time.Now, Since: time.Since, Log: a.lines, Proxies: web.NewProxies(a.Settings.TrustedProxies), CertHeader: a.Settings.MTLS.Header,
-		HTTPS: strings.HasPrefix(a.Settings.Issuer, "https:"), Resolve: a.resolve, Observe: a.meters.observe, Fail: pages.FailAny}, a.Mux)
+		HTTPS: a.https(), Resolve: a.resolve, Observe: a.meters.observe, Fail: pages.FailAny}, a.Mux)
 	return nil
 }
+
+// https reports whether the world reaches this node by https.
+func (a *App) https() bool { return strings.HasPrefix(a.Settings.Issuer, "https:") }
 
 // resolve finds the realm of a request by its host and path.
 func (a *App) resolve(r *http.Request) (web.Site, error) {

@@ -69,28 +69,37 @@ func TestRouteIsLimitedByAddress(t *testing.T) {
 }
 
 func TestCrossOriginPostsToPagesAreRefused(t *testing.T) {
-	m := mustMux(t, MuxOptions{Origins: []string{"https://login.example"}})
-	d := m.Door("test", Problem)
-	d.Handle("POST /page", ok, Page)
-	d.Handle("POST /api", ok)
-	for _, c := range []struct {
-		path    string
-		headers []string
-		status  int
-	}{
-		{"/page", []string{"Sec-Fetch-Site", "same-origin", "Origin", "null"}, 200}, // what browsers send under no-referrer
-		{"/page", []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}, 403},
-		{"/page", []string{"Sec-Fetch-Site", "same-site", "Origin", "https://sub.login.example"}, 403},
-		{"/page", []string{"Sec-Fetch-Site", "cross-site", "Origin", "null"}, 403},
-		{"/page", []string{"Origin", "https://evil.example"}, 403},
-		{"/page", []string{"Origin", "null"}, 403},
-		{"/page", []string{"Origin", "https://login.example"}, 200},
-		{"/page", []string{"Origin", "http://example.com"}, 200}, // the test's own host
-		{"/page", nil, 200}, // no browser; the form token decides
-		{"/api", []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://app.example"}, 200},
-	} {
-		if w := get(m, "POST", c.path, c.headers...); w.Code != c.status {
-			t.Errorf("%s %q: got %d, want %d", c.path, c.headers, w.Code, c.status)
+	for _, secure := range []bool{true, false} {
+		m := mustMux(t, MuxOptions{Secure: secure})
+		d := m.Door("test", Problem)
+		d.Handle("POST /page", ok, Page)
+		d.Handle("POST /api", ok)
+		plain := 200
+		if secure {
+			plain = 403
+		}
+		for _, c := range []struct {
+			path    string
+			headers []string
+			status  int
+		}{
+			{"/page", []string{"Sec-Fetch-Site", "same-origin", "Origin", "null"}, 200}, // what browsers send under no-referrer
+			{"/page", []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}, 403},
+			{"/page", []string{"Sec-Fetch-Site", "same-site", "Origin", "https://sub.example.com"}, 403},
+			{"/page", []string{"Sec-Fetch-Site", "cross-site", "Origin", "null"}, 403},
+			{"/page", []string{"Origin", "https://evil.example"}, 403},
+			{"/page", []string{"Origin", "null"}, 403},
+			{"/page", []string{"Origin", "https://example.com"}, 200}, // the test's own host
+			{"/page", []string{"Origin", "https://example.com:8443"}, 403},
+			{"/page", []string{"Origin", "http://example.com"}, plain}, // whoever is in between can make such pages
+			{"/page", []string{"Origin", "HTTP://example.com"}, plain},
+			{"/page", nil, 200}, // no browser; the form token decides
+			{"/api", []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://app.example"}, 200},
+			{"/api", []string{"Origin", "http://example.com"}, 200},
+		} {
+			if w := get(m, "POST", c.path, c.headers...); w.Code != c.status {
+				t.Errorf("secure %v, %s %q: got %d, want %d", secure, c.path, c.headers, w.Code, c.status)
+			}
 		}
 	}
 }
@@ -154,10 +163,7 @@ func TestOrigin(t *testing.T) {
 }
 
 func BenchmarkStack(b *testing.B) {
-	m, err := NewMux(MuxOptions{Live: func() error { return nil }})
-	if err != nil {
-		b.Fatal(err)
-	}
+	m := NewMux(MuxOptions{Live: func() error { return nil }})
 	body := []byte(`{"ok":true}`)
 	m.Door("bench", Problem).Handle("GET /x", func(w http.ResponseWriter, r *http.Request) error {
 		Body(w, 200, body)

@@ -47,7 +47,7 @@ func Cross(c CORS) Option { return func(r *Route) { r.CORS = &c } }
 type MuxOptions struct {
 	Live    func() error // nil while this node may say yes; nil func: always
 	Limiter *Limiter     // nil limits nothing
-	Origins []string     // origins whose pages may post here besides the request's own
+	Secure  bool         // pages are reached by https alone, and so are those that may post to them
 	Fail    Fail         // for requests that no door answers; nil is Problem
 }
 
@@ -76,19 +76,14 @@ type mounted struct {
 }
 
 // NewMux returns a Mux without routes.
-func NewMux(o MuxOptions) (*Mux, error) {
+func NewMux(o MuxOptions) *Mux {
 	t := &table{MuxOptions: o, mux: http.NewServeMux(), plain: map[string][]mounted{}, origin: http.NewCrossOriginProtection()}
-	for _, origin := range o.Origins {
-		if err := t.origin.AddTrustedOrigin(origin); err != nil {
-			return nil, err
-		}
-	}
 	if t.Fail == nil {
 		t.Fail = Problem
 	}
 	m := &Mux{table: t, fail: t.Fail}
 	t.mux.HandleFunc("/", m.unknown)
-	return m, nil
+	return m
 }
 
 // Door returns a Mux that mounts into the same table, writes errors with fail,
@@ -187,7 +182,7 @@ func (m *Mux) admit(route *Route, x *exchange, r *http.Request) error {
 		}
 	}
 	if route.Page {
-		if err := m.table.origin.Check(r); err != nil {
+		if !m.table.sameOrigin(r) {
 			return fault.New(fault.Forbidden, "cross_origin", "this form was sent from another site, open the page here and try again")
 		}
 		if _, err := Query(r); err != nil {
@@ -195,6 +190,20 @@ func (m *Mux) admit(route *Route, x *exchange, r *http.Request) error {
 		}
 	}
 	return nil
+}
+
+// sameOrigin reports whether a request to a page changes nothing, or comes from one
+// of our pages, as far as its browser tells. What says only by its Origin where it
+// comes from is held to its scheme too, which [http.CrossOriginProtection] leaves out.
+func (t *table) sameOrigin(r *http.Request) bool {
+	if t.origin.Check(r) != nil {
+		return false
+	}
+	if !t.Secure || r.Method == http.MethodGet || r.Method == http.MethodHead || r.Header.Get("Sec-Fetch-Site") != "" {
+		return true
+	}
+	origin := r.Header.Get("Origin")
+	return origin == "" || strings.HasPrefix(strings.ToLower(origin), "https://")
 }
 
 // preflight answers OPTIONS for the route's path, once for all its methods.

@@ -24,10 +24,7 @@ func newClock() *clock { return &clock{time.Date(2030, 1, 2, 3, 4, 5, 0, time.UT
 
 func mustMux(t *testing.T, o MuxOptions) *Mux {
 	t.Helper()
-	m, err := NewMux(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := NewMux(o)
 	return m
 }
 

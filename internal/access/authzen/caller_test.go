@@ -204,10 +204,7 @@ func TestNewsDoNotMakeTheStateYounger(t *testing.T) {
 			news = true
 			return policy.NewSnapshot(set, whole, 7), audit.Position{Epoch: 1, Seq: 7}, nil
 		}}
-	m, err := web.NewMux(web.MuxOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := web.NewMux(web.MuxOptions{})
 	authzen.New(o).Mount(m)
 	ask := func() answer {
 		r := httptest.NewRequest("POST", "/access/v1/evaluation", strings.NewReader(object(alice, read, active)))
@@ -267,10 +264,7 @@ func asking(t *testing.T, o authzen.Options) func(path, body string) answer {
 		t.Fatal(err)
 	}
 	o.Pages = box
-	m, err := web.NewMux(web.MuxOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := web.NewMux(web.MuxOptions{})
 	authzen.New(o).Mount(m)
 	return func(path, body string) answer {
 		r := httptest.NewRequest("POST", "/access/v1"+path, strings.NewReader(body))

@@ -40,10 +40,7 @@ func TestDecisionsAreHandedIn(t *testing.T) {
 			}
 			return !full
 		}})
-	m, err := web.NewMux(web.MuxOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := web.NewMux(web.MuxOptions{})
 	s.Routes(m.Door("edge", Fail))
 	send := func(query, body string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest("POST", Path+"/decisions"+query, strings.NewReader(body))

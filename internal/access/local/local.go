@@ -62,10 +62,7 @@ func Handler(o Options) (http.Handler, error) {
 		Signer:       func(context.Context, string) (*jose.Key, error) { return nil, errors.New("an edge signs nothing") },
 		AllowsOrigin: func(*http.Request, string) bool { return false },
 		Now:          o.Now, Pages: pages})
-	mux, err := web.NewMux(web.MuxOptions{})
-	if err != nil {
-		return nil, err
-	}
+	mux := web.NewMux(web.MuxOptions{})
 	asked.Mount(mux)
 	about := mux.Door("health", web.Problem)
 	about.Handle("GET "+PathHealth, d.health)

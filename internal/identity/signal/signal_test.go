@@ -176,10 +176,7 @@ func newIssuer(t testing.TB) *issuer {
 	i.log.Follow("index", i.index.apply, func() {})
 	i.signals = signal.New(signal.Options{Log: i.log, Keys: i.keys, Index: i.index, Authorize: i.authorize,
 		Now: i.clock, Elapsed: func() time.Duration { return time.Duration(i.elapsed.Load()) }})
-	mux, err := web.NewMux(web.MuxOptions{Live: i.log.Live})
-	if err != nil {
-		t.Fatal(err)
-	}
+	mux := web.NewMux(web.MuxOptions{Live: i.log.Live})
 	i.signals.Routes(mux.Door("signal", signal.Fail))
 	i.site = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {

@@ -395,8 +395,7 @@ func TestFormsEndAtAPageThatLeadsOn(t *testing.T) {
 
 func TestRoutesAreLimitedAndNeedALease(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
-		mux, err := web.NewMux(web.MuxOptions{})
-		must(t, err)
+		mux := web.NewMux(web.MuxOptions{})
 		w.Mount(mux)
 		for _, route := range mux.Routes() {
 			if !route.Page || route.LeaseOff || route.CORS != nil || route.Rate == "" {

@@ -112,8 +112,7 @@ func newWorld(t testing.TB, e *audittest.Env) *world {
 
 func (w *world) mount(t testing.TB, assets *web.Assets) {
 	t.Helper()
-	mux, err := web.NewMux(web.MuxOptions{Live: w.Log.Live})
-	must(t, err)
+	mux := web.NewMux(web.MuxOptions{Live: w.Log.Live})
 	mux.Fallback(w.FailAny)
 	w.Mount(mux)
 	assets.Mount(mux)
