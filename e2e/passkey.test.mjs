@@ -114,6 +114,26 @@ test("without JavaScript the page is whole, and a passkey is not offered", async
   await context.close();
 });
 
+test("where only passkeys count the page asks for nothing else, and opens by one gesture", async () => {
+  await cardea.admin("PATCH", "/realm", { settings: { factors: "passkey" } });
+  const { page, context } = await elsewhere([{ ...passkey, signCount: passkey.signCount + 9 }]);
+  await page.goto(`${cardea.issuer}/signin`);
+  await inspect(page, "signin-only-passkeys");
+  assert.equal(await page.locator("input:not([type=hidden])").count(), 0);
+  assert.equal(await page.getByRole("link", { name: "Forgot" }).count(), 0);
+  await button(page).click();
+  await home(page);
+  await page.goto(`${cardea.issuer}/account`);
+  assert.equal(await page.getByRole("link", { name: "Password" }).count(), 0);
+  await context.close();
+  const without = await browser.newContext({ locale: "en-GB", javaScriptEnabled: false });
+  const bare = await without.newPage();
+  await bare.goto(`${cardea.issuer}/signin`);
+  assert.ok(await bare.locator("[data-passkey-without]").isVisible(), "the page says what is missing");
+  await without.close();
+  await cardea.admin("PATCH", "/realm", { settings: { factors: "*" } });
+});
+
 test("a passkey that was removed vanishes from the device", async () => {
   const context = await browser.newContext({ locale: "en-GB" });
   const page = await context.newPage();

@@ -83,15 +83,19 @@ func (s *Server) notMe(w http.ResponseWriter, r *http.Request) error {
 	if a == nil {
 		return s.Pages.Begin(w, r, signin.Flow{Return: PathNotMe})
 	}
-	p := s.notMePage(w, r, a)
+	p, err := s.notMePage(w, r, a)
+	if err != nil {
+		return err
+	}
 	p.Form, p.Link = s.Pages.FormToken(w, r, a.name), a.link
 	return s.look.Render(w, http.StatusOK, "notme", p)
 }
 
-func (s *Server) notMePage(w http.ResponseWriter, r *http.Request, a *alarm) notMePage {
-	p := notMePage{Page: s.look.Page(w, r, signin.SiteOf(r), "", a.person.Locale), Who: signin.Person(a.person)}
+func (s *Server) notMePage(w http.ResponseWriter, r *http.Request, a *alarm) (p notMePage, err error) {
+	p = notMePage{Page: s.look.Page(w, r, signin.SiteOf(r), "", a.person.Locale), Who: signin.Person(a.person)}
 	p.Title, p.Wide = p.T("notme.title"), true
-	return p
+	p.Password, err = s.hasPassword(r, a.person.ID)
+	return p, err
 }
 
 // disown raises the alarm. A link is used up by it.
@@ -124,10 +128,10 @@ func (s *Server) disown(w http.ResponseWriter, r *http.Request) error {
 	if err := s.Risk.Disown(r.Context(), a.by, name, a.person.ID, use); !grant.Committed(err) {
 		return err
 	}
-	p := s.notMePage(w, r, a)
-	p.Done, p.Title, p.Passing = true, p.T("notme.done.title"), true
-	if p.Password, err = s.hasPassword(r, a.person.ID); err != nil {
+	p, err := s.notMePage(w, r, a)
+	if err != nil {
 		return err
 	}
+	p.Done, p.Title, p.Passing = true, p.T("notme.done.title"), true
 	return s.look.Render(w, http.StatusOK, "notme", p)
 }

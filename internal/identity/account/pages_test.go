@@ -1,6 +1,7 @@
 package account
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/cardea-id/cardea/internal/i18n"
@@ -22,10 +23,19 @@ func TestTemplatesUseKnownWords(t *testing.T) {
 	for _, kind := range shownFactors {
 		keys = append(keys, "factors."+string(kind), "factors."+string(kind)+".what", "factors."+string(kind)+".add")
 	}
-	for _, entry := range (frame{}).Menu() {
+	for _, entry := range (frame{Passwords: true}).Menu() {
 		keys = append(keys, entry.Key)
 	}
 	i18ntest.Check(t, words, s.look.Pages(), keys...)
+}
+
+func TestWherePasswordsDoNotCountTheMenuNamesNone(t *testing.T) {
+	for _, passwords := range []bool{true, false} {
+		leads := slices.ContainsFunc(frame{Passwords: passwords}.Menu(), func(one section) bool { return one.Path == pathPassword })
+		if leads != passwords {
+			t.Errorf("passwords count: %v, the menu leads to them: %v", passwords, leads)
+		}
+	}
 }
 
 // A passkey that nobody named is one of those whose heading is above it.

@@ -97,8 +97,12 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, v *visit
 	return s.showPassword(w, r, v, status, p)
 }
 
-// hasPassword reports whether somebody has a password.
+// hasPassword reports whether somebody has a password, where passwords count.
 func (s *Server) hasPassword(r *http.Request, person string) (bool, error) {
-	all, err := s.Credentials.List(r.Context(), realm.From(r.Context()).Name, person)
+	re := realm.From(r.Context())
+	if !re.Settings.AllowsFactor(string(credential.Password)) {
+		return false, nil
+	}
+	all, err := s.Credentials.List(r.Context(), re.Name, person)
 	return slices.ContainsFunc(all, func(c credential.Credential) bool { return c.Type == credential.Password }), err
 }

@@ -2,9 +2,11 @@ package account
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/cardea-id/cardea/internal/audit"
+	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/identity/signin"
@@ -96,12 +98,15 @@ type frame struct {
 	Who  look.Who
 	At   string // the path of the page, for the menu
 	Said string // what was just done, in words
+	// Passwords says that they count in the realm: where they do not, nothing is
+	// said of them.
+	Passwords bool
 }
 
 // begin begins a page. The query parameter done names what was just done.
 func (s *Server) begin(w http.ResponseWriter, r *http.Request, v *visit, title string) frame {
 	f := frame{Page: s.look.Page(w, r, signin.SiteOf(r), "", v.person.Locale), Who: signin.Person(v.person), At: r.URL.Path}
-	f.Title = f.T(title)
+	f.Title, f.Passwords = f.T(title), v.realm.Settings.AllowsFactor(string(credential.Password))
 	f.Form = s.Pages.FormToken(w, r, purpose(r, v))
 	if done := r.URL.Query().Get("done"); done != "" && f.Has("account.done."+done) {
 		f.Said = f.T("account.done." + done)
@@ -127,6 +132,9 @@ func (f frame) Menu() []section {
 		{Path: pathDevices, Key: "account.devices", Icon: "device"}, {Path: pathActivity, Key: "account.activity", Icon: "clock"},
 		{Path: pathApps, Key: "account.apps", Icon: "app"}, {Path: pathProfile, Key: "account.profile", Icon: "person"},
 		{Path: pathHelp, Key: "account.help", Icon: "help"}}
+	if !f.Passwords {
+		menu = slices.DeleteFunc(menu, func(one section) bool { return one.Path == pathPassword })
+	}
 	for i := range menu {
 		menu[i].Current = menu[i].Path == f.At || menu[i].Path == pathFactors && strings.HasPrefix(f.At, pathFactors)
 	}

@@ -359,7 +359,7 @@ func (d *Desk) Accept(ctx context.Context, by audit.Actor, r *realm.Realm, link 
 	return made, nil
 }
 
-func (d *Desk) accept(tx *db.Tx, by audit.Actor, i *Invitation, verified bool, c Account, hashed credential.Hashed) (*principal.Principal, error) {
+func (d *Desk) accept(tx *db.Tx, by audit.Actor, i *Invitation, verified bool, c Account, hashed *credential.Hashed) (*principal.Principal, error) {
 	made, err := d.begin(tx, by, Newcomer{Address: i.Address, Name: i.Name, Locale: i.Locale}, verified, c, hashed)
 	if err != nil {
 		return nil, err

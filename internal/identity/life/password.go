@@ -117,11 +117,11 @@ func (d *Desk) Forgot(ctx context.Context, by audit.Actor, r *realm.Realm, ident
 // OffersReset reports whether people of a realm may reset a forgotten password
 // by mail.
 func (d *Desk) OffersReset(r *realm.Realm) bool {
-	return d.Mail() && r.Settings.ForgottenPassword == realm.On
+	return d.Mail() && r.Settings.ForgottenPassword == realm.On && r.Settings.AllowsFactor(string(credential.Password))
 }
 
 func (d *Desk) answerReset(tx *db.Tx, s realm.Settings, a asked) error {
-	if s.ForgottenPassword != realm.On {
+	if s.ForgottenPassword != realm.On || !s.AllowsFactor(string(credential.Password)) {
 		return nil
 	}
 	p, err := principal.ByIdentifierTx(tx, a.Text)

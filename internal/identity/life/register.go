@@ -36,15 +36,23 @@ type Newcomer struct {
 	Locale  string
 }
 
-// Account is what a newcomer chooses.
+// Account is what a newcomer chooses. The password is left aside where passwords do
+// not count.
 type Account struct {
 	Name     string
 	Password secret.Text
 }
 
-// Registers reports whether strangers may make themselves an account in a realm.
+// Registers reports whether strangers may make themselves an account in a realm,
+// which takes that they can then sign in to it.
 func (d *Desk) Registers(r *realm.Realm) bool {
-	return d.Mail() && r.Settings.SelfRegistration == realm.On
+	return d.Mail() && r.Settings.SelfRegistration == realm.On && admitsNewcomers(&r.Settings)
+}
+
+// admitsNewcomers reports whether somebody with nothing but what they chose, or a
+// mailbox, can sign in.
+func admitsNewcomers(s *realm.Settings) bool {
+	return s.AllowsFactor(string(credential.Password)) || s.EmailSignIn == realm.On && s.AllowsFactor(string(credential.Mailbox))
 }
 
 // Register has a letter sent to an address: with a link to make an account, or,
@@ -66,7 +74,7 @@ func (d *Desk) Register(ctx context.Context, by audit.Actor, r *realm.Realm, add
 }
 
 func (d *Desk) answerRegister(tx *db.Tx, s realm.Settings, a asked) error {
-	if s.SelfRegistration != realm.On || !s.RegistersDomain(a.Text) {
+	if s.SelfRegistration != realm.On || !admitsNewcomers(&s) || !s.RegistersDomain(a.Text) {
 		return nil
 	}
 	if ok, err := admit(tx, toRegister, a.Text); err != nil || !ok {
@@ -172,22 +180,27 @@ func (d *Desk) FinishRegister(ctx context.Context, by audit.Actor, r *realm.Real
 	return made, nil
 }
 
-// hashFor hashes the password of somebody who is not there yet.
-func (d *Desk) hashFor(ctx context.Context, r *realm.Realm, n Newcomer, c Account) (credential.Hashed, error) {
-	return d.Passwords.Hash(ctx, r.Name, c.Password, n.Address, c.Name, n.Name)
+// hashFor hashes the password of somebody who is not there yet, nil where
+// passwords do not count.
+func (d *Desk) hashFor(ctx context.Context, r *realm.Realm, n Newcomer, c Account) (*credential.Hashed, error) {
+	if !r.Settings.AllowsFactor(string(credential.Password)) {
+		return nil, nil
+	}
+	hashed, err := d.Passwords.Hash(ctx, r.Name, c.Password, n.Address, c.Name, n.Name)
+	return &hashed, err
 }
 
 // begin makes the account of a newcomer. verified says that their link has proved
 // the address.
-func (d *Desk) begin(tx *db.Tx, by audit.Actor, n Newcomer, verified bool, c Account, hashed credential.Hashed) (*principal.Principal, error) {
+func (d *Desk) begin(tx *db.Tx, by audit.Actor, n Newcomer, verified bool, c Account, hashed *credential.Hashed) (*principal.Principal, error) {
 	made, err := principal.CreateTx(tx, by, principal.New{Kind: principal.Person, DisplayName: c.Name, Locale: n.Locale,
 		Emails: []principal.Email{{Address: n.Address, Verified: verified, Primary: true}}})
 	if fault.Is(err, fault.Conflict) { // somebody was faster
 		return nil, action.Unknown()
 	}
-	if err != nil {
-		return nil, err
+	if err != nil || hashed == nil {
+		return made, err
 	}
-	_, err = credential.SetPasswordTx(tx, person(by, made.ID), made.ID, hashed)
+	_, err = credential.SetPasswordTx(tx, person(by, made.ID), made.ID, *hashed)
 	return made, err
 }

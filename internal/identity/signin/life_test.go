@@ -8,6 +8,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/audit/audittest"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
+	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/terms"
 )
 
@@ -54,6 +55,48 @@ func TestRegisteringLeadsOn(t *testing.T) {
 		other := w.browser(t, dbtest.Realm)
 		other.get("/register").submit("to", "else@example.com").shows(200, "Look into your mailbox")
 		w.browser(t, dbtest.Realm).get(w.letter(t, "else@example.com")).submit("name", "Else", "password", password).isAt("/signin")
+	})
+}
+
+// Where passwords do not count, nobody is asked for one: neither to sign in nor to
+// make an account, which opens by a code until there is a passkey.
+func TestWherePasswordsDoNotCountNobodyIsAskedForOne(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.set(t, "self_registration", "on", "factors", "passkey email")
+		b := w.browser(t, dbtest.Realm)
+		lacks := func(all ...string) {
+			t.Helper()
+			for _, what := range all {
+				if strings.Contains(b.body, what) {
+					t.Errorf("%s shows %s:\n%s", b.at, what, b.body)
+				}
+			}
+		}
+		b.get("/signin").shows(200, "Sign in with a passkey", "For this you need JavaScript")
+		lacks(`type="password"`, `name="identifier"`, "/forgot", "/register") // nobody new could get in
+		b.get("/forgot").shows(404)
+		b.get("/register").shows(404)
+		w.set(t, "email_sign_in", "on")
+		b.get("/signin").shows(200, `name="identifier"`, "Send me a code", "Sign in with a passkey", "/register")
+		lacks(`type="password"`, "/forgot", "For this you need JavaScript")
+		b.get("/register").submit("to", "new@example.com").shows(200, "Look into your mailbox")
+		b.get(w.letter(t, "new@example.com")).shows(200, "Choose a name for")
+		lacks(`type="password"`)
+		b.submit("name", "New").isAt("/signin").shows(200, `value="new@example.com"`)
+		lacks("Your password is saved")
+		b.submit("do", "mail").isAt(pathMailCode)
+		code, _ := w.mailed(t, "new@example.com")
+		b.submit("code", code).shows(200)
+		if len(b.sessions()) != 1 {
+			t.Fatalf("%d sessions at %s", len(b.sessions()), b.at)
+		}
+		all, err := w.cores.Credentials.List(t.Context(), dbtest.Realm, b.sessions()[0].Principal)
+		must(t, err)
+		for _, c := range all {
+			if c.Type == credential.Password {
+				t.Error("a password was made all the same")
+			}
+		}
 	})
 }
 

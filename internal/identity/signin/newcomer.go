@@ -18,6 +18,7 @@ type newcomerPage struct {
 	Kind              string // register or invitation: which words, and where to
 	Address           string
 	Name              string
+	Passwords         bool // they count, and one is chosen
 	MinLength         int
 	Problem           string
 	Wrong             map[string]string
@@ -81,7 +82,7 @@ func (n welcomes) render(s *Server, w http.ResponseWriter, r *http.Request, f *f
 	}
 	p.Page = s.page(w, r, f, who.Locale)
 	p.Kind, p.Address, p.Flow, p.Title, p.Wide = n.kind, who.Address, f.id(), p.T("newcomer.title"), true
-	p.MinLength = realm.From(r.Context()).Settings.PasswordMinLength
+	p.Passwords, p.MinLength = s.counts(r, kindPassword), realm.From(r.Context()).Settings.PasswordMinLength
 	p.Form = s.forms.Token(w, r, s.purpose(r, n.kind+" "+p.Token))
 	f.allow(w)
 	return s.look.Render(w, status, "newcomer", p)
@@ -129,7 +130,7 @@ func (n welcomes) finish(s *Server) web.Handler {
 			}
 			f = &flow{Flow: Flow{Return: "/"}}
 		}
-		f.LoginHint, f.Chose = who.Address, true
+		f.LoginHint, f.Chose = who.Address, s.counts(r, kindPassword)
 		if err := s.keep(w, r, f); err != nil {
 			return err
 		}

@@ -26,6 +26,7 @@ type signInPage struct {
 	Others     bool        // there are accounts to choose from
 	Forgot     bool        // a forgotten password can be reset by mail
 	Register   bool        // strangers can make themselves an account
+	Passwords  bool        // they count
 	Passkey    *askPasskey // nil: passkeys do not count
 	Sent       bool        // a passkey was, and refused: no other is offered unasked
 	Gone       string      // what a device is told of a passkey that was removed, as JSON
@@ -33,6 +34,9 @@ type signInPage struct {
 	Problem    string
 	Busy       bool // the problem is not the password
 }
+
+// Named reports whether the page asks who somebody is: a passkey says so itself.
+func (p signInPage) Named() bool { return p.Passwords || p.Mail }
 
 // Invalid reports whether the fields are what is wrong.
 func (p signInPage) Invalid() bool { return p.Problem != "" && !p.Busy && !p.Sent }
@@ -96,6 +100,7 @@ func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, f *flow, sta
 	if p.Passkey, err = s.passkeyOnSignIn(w, r, f, p.Link); err != nil {
 		return err
 	}
+	p.Passwords = s.counts(r, kindPassword)
 	f.allow(w)
 	return s.look.Render(w, status, "signin", p)
 }
