@@ -287,7 +287,7 @@ func (a *App) cores(master []byte) (err error) {
 	}
 	a.Desk = life.New(life.Options{Send: send, DB: a.DB, Log: a.Log, Realms: a.Realms, People: a.People, Links: action.New(a.Once), Passwords: a.Passwords,
 		Sessions: a.Sessions, Grants: a.Grants, Jobs: a.Jobs, Keep: func(tx *db.Tx, _ audit.Actor, person string) error { return a.Operators.KeepOwner(tx, person) },
-		Alarm: risk.Restored, Forget: []func(*db.Tx, audit.Actor, string) error{a.Operators.ForgetTx}, Erase: a.Trust.Erase, Further: []life.Section{{Name: "accepted_terms", List: a.exportTerms}}})
+		Alarm: risk.Restored, Forget: []func(*db.Tx, audit.Actor, string) error{a.Operators.ForgetTx}, Erase: a.Trust.Erase, Further: []life.Section{{Name: "accepted_terms", List: a.exportTerms}, {Name: "ways_to_sign_in", List: a.exportProofs}, {Name: "memberships", List: a.exportMemberships}}})
 	a.Journal = journal.New(a.DB, a.Log.Node(), a.slog)
 	a.agents(master)
 	notice.Attach(a.Log, a.Letters)

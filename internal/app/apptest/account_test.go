@@ -16,8 +16,10 @@ import (
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/credential/passkeytest"
 	"github.com/cardea-id/cardea/internal/identity/once"
+	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/identity/session"
+	"github.com/cardea-id/cardea/internal/identity/terms"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
 )
@@ -101,9 +103,58 @@ func TestPeopleEndTheirSessions(t *testing.T) {
 	})
 }
 
-// People see who tried to be them in vain, each try on one page only, and it
-// goes with them. Names that are nobody's leave nothing behind. Leave Tell out of
-// the trace to see it fail.
+// People see what became of their account, and what looked wrong about it, in
+// words.
+func TestPeopleSeeWhatBecameOfTheirAccount(t *testing.T) {
+	Run(t, func(t *testing.T, e *Env) {
+		w, ctx := settle(t, e), t.Context()
+		ada := e.Person(t, realm.Default, "ada@example.com")
+		by := audit.Actor{Kind: "person", ID: ada.ID, IP: "203.0.113.7"}
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		made, err := e.Terms.Create(ctx, audit.System, realm.Default, terms.New{Document: "terms", Version: "1", Title: "Terms", Text: "Be kind."})
+		must(err)
+		must(e.Terms.Accept(ctx, by, realm.Default, []string{made.ID}))
+		r, err := e.Realms.ByName(ctx, realm.Default)
+		must(err)
+		_, err = e.Desk.Leave(ctx, by, r, ada.ID)
+		must(err)
+		must(e.Desk.Stay(ctx, by, realm.Default, ada.ID))
+		must(e.DB.Update(ctx, realm.Default, func(tx *db.Tx) error {
+			before, err := principal.ReplaceEmailTx(tx, by, ada.ID, "other@example.com")
+			if err != nil {
+				return err
+			}
+			if err := principal.RestoreEmailsTx(tx, by, ada.ID, before); err != nil {
+				return err
+			}
+			for _, f := range []risk.Finding{
+				{Detector: risk.Counter, Reason: "risk.passkey_counter", Args: map[string]string{"old": "9", "new": "3"}},
+				{Detector: risk.NewCountry, Reason: "risk.new_country", Args: map[string]string{"country": "FR"}},
+				{Detector: risk.NewDevice, Reason: "risk.new_device", Args: map[string]string{"device": "curl"}},
+				{Detector: risk.Suspended, Reason: "risk.suspended_right"},
+			} {
+				audit.Append(tx, audit.Actor{Kind: "anonymous", IP: "203.0.113.8"}, audit.Event{Action: "risk.signal", TargetType: "principal", Target: ada.ID,
+					Data: map[string]any{"detector": f.Detector, "reason": f.Reason, "action": "inform", "args": f.Args}})
+			}
+			return nil
+		}))
+		v := w.visitor()
+		v.mustSignIn(t, "ada@example.com")
+		page := v.open("GET", "/account/activity", nil).expect(t, "the history", 200, "Terms accepted", "Asked for the account to be deleted", "Account kept",
+			"Email address replaced", "Change of email address taken back", "the count went from 9 to 3", "203.0.113.8", "haven’t signed in from before: France").Body.String()
+		for _, not := range []string{"on a device that", "suspended", "risk."} {
+			if strings.Contains(page, not) {
+				t.Errorf("the history says %q", not)
+			}
+		}
+	})
+}
+
 // Who asks for a link without being signed in is told by where they were, as who
 // fails to sign in is; an operator is not.
 func TestPeopleSeeWhereLinksWereAskedFor(t *testing.T) {
@@ -128,6 +179,9 @@ func TestPeopleSeeWhereLinksWereAskedFor(t *testing.T) {
 	})
 }
 
+// People see who tried to be them in vain, each try on one page only, and it
+// goes with them. Names that are nobody's leave nothing behind. Leave Tell out of
+// the trace to see it fail.
 func TestPeopleSeeFailedAttempts(t *testing.T) {
 	Run(t, func(t *testing.T, e *Env) {
 		w := settle(t, e)

@@ -11,6 +11,7 @@ import (
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/device"
+	"github.com/cardea-id/cardea/internal/identity/risk"
 )
 
 // Bounds of one page: what it shows, and how many pieces of the log it reads for
@@ -163,9 +164,10 @@ var icons = map[string]string{
 	"session.begin": "in", "session.renew": "in", "session.end": "out", "session.end_all": "out",
 	"credential.create": "key", "credential.change": "key", "credential.revoke": "key", "credential.compromise": "warn", "credential.recovery_use": "warn",
 	"consent.give": "app", "consent.revoke": "app", "grant.revoke": "app",
-	"incident.open":    "warn",
+	"incident.open": "warn", "risk.signal": "warn",
 	"principal.create": "person", "principal.update": "person", "principal.suspend": "warn", "principal.activate": "person", "principal.password_link": "key",
 	"principal.email.add": "mail", "principal.email.verify": "mail", "principal.email.primary": "mail", "principal.email.remove": "mail",
+	"principal.email.change": "mail", "principal.email.restore": "mail", "principal.leave": "warn", "principal.stay": "person", "terms.accept": "person",
 }
 
 // tell puts an event into words, if there are any for people.
@@ -174,6 +176,9 @@ func (s *Server) tell(ctx context.Context, f frame, v *visit, e audit.Record) (h
 	key := "event." + e.Action
 	if strings.HasPrefix(e.Action, "credential.") {
 		key += "." + e.TargetType
+	}
+	if e.Action == "risk.signal" {
+		return s.tellFinding(f, e)
 	}
 	if by, _ := e.Data["reason"].(string); e.Action == "session.end" && by == "password_change" {
 		ok = false // the browser stayed signed in: no end that anybody saw
@@ -194,6 +199,26 @@ func (s *Server) tell(ctx context.Context, f frame, v *visit, e audit.Record) (h
 		}
 	}
 	return h, true
+}
+
+// tellFinding puts into words what looked wrong, where its owner was written to
+// about it too. That a device was new is said by the sign-in itself.
+func (s *Server) tellFinding(f frame, e audit.Record) (happening, bool) {
+	detector, _ := e.Data["detector"].(string)
+	reason, _ := e.Data["reason"].(string)
+	if !risk.Tells(detector) || detector == risk.NewDevice || !strings.HasPrefix(reason, "risk.") || !f.Has(reason) {
+		return happening{}, false
+	}
+	var args []any
+	known, _ := e.Data["args"].(map[string]any)
+	for name, v := range known {
+		text, _ := v.(string)
+		if name == "country" || name == "from" || name == "to" {
+			text = f.Country(text)
+		}
+		args = append(args, name, text)
+	}
+	return s.happened(f, icons[e.Action], f.T(reason, args...), e.At, e.Actor.IP, e.Actor.UserAgent), true
 }
 
 // tellRefusal puts into words what was tried in vain.
@@ -226,5 +251,5 @@ func (s *Server) happened(f frame, icon, what string, at time.Time, ip, agent st
 // also changes others.
 func concerns(principal string, e audit.Record) bool {
 	whose, _ := e.Data["principal"].(string)
-	return e.Target == principal || whose == principal
+	return e.Target == principal || whose == principal || e.Action == "terms.accept" && e.Actor.ID == principal
 }

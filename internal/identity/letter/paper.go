@@ -98,7 +98,7 @@ func (l *Letters) write(re *realm.Realm, w written) (mail.Message, error) {
 	}
 	for _, name := range k.facts {
 		if v := w.Data[name]; v != "" {
-			s.Facts = append(s.Facts, fact{words.T("letter.fact." + name), l.shown(words, name, v)})
+			s.Facts = append(s.Facts, fact{words.T("letter.fact." + name), l.fact(words, name, v, w.Zone)})
 		}
 	}
 	if k.ignore {
@@ -122,6 +122,14 @@ func (l *Letters) write(re *realm.Realm, w written) (mail.Message, error) {
 	}
 	return mail.Message{To: w.To, Sender: re.DisplayName, ReplyTo: re.Settings.MailReplyTo, Subject: s.Subject, Text: s.plain(), HTML: html.String(),
 		Language: words.Tag(), Date: at}, nil
+}
+
+// fact is an argument as it stands beside its name.
+func (l *Letters) fact(words *i18n.Locale, name, v, zone string) string {
+	if at, err := time.Parse(time.RFC3339, v); name == "until" && err == nil {
+		return moment(words, at, zone)
+	}
+	return l.shown(words, name, v)
 }
 
 // shown is an argument in words: of browsers and factors, letters are given what

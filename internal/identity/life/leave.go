@@ -67,7 +67,7 @@ func (d *Desk) tell(tx *db.Tx, p *principal.Principal, kind string, until time.T
 	}
 	l := letter.Letter{Kind: kind, Principal: p.ID, To: to}
 	if !until.IsZero() {
-		l.Data = map[string]string{"until": until.Format("2006-01-02 15:04 MST")}
+		l.Data = map[string]string{"until": until.Format(time.RFC3339)}
 	}
 	return d.Send(tx, l)
 }

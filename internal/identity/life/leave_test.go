@@ -94,6 +94,11 @@ func TestPeopleTakeTheirDataAlong(t *testing.T) {
 		ada := e.Person(t, realm.Default, "ada@example.com")
 		e.Person(t, realm.Default, "grace@example.com")
 		begin(t, e, "ada@example.com", secret.Text(apptest.Password))
+		group, err := e.People.Create(ctx, audit.System, realm.Default, principal.New{Kind: principal.Group, Name: "staff"})
+		must(t, err)
+		must(t, e.People.AddMember(ctx, audit.System, realm.Default, group.ID, ada.ID, ""))
+		_, _, err = e.Factors.NewRecovery(ctx, audit.System, realm.Default, ada.ID)
+		must(t, err)
 		var b bytes.Buffer
 		must(t, e.Desk.Export(ctx, &b, in(t, e, realm.Default), ada.ID))
 		var got struct {
@@ -101,10 +106,15 @@ func TestPeopleTakeTheirDataAlong(t *testing.T) {
 			Sessions []struct{ ID string }
 			Events   []struct{ Action string }
 			Consents []any
-			Terms    []any `json:"accepted_terms"`
+			Terms    []any                                   `json:"accepted_terms"`
+			Proofs   []struct{ Type string }                 `json:"ways_to_sign_in"`
+			Groups   []struct{ Name, Kind, Relation string } `json:"memberships"`
 		}
 		must(t, json.Unmarshal(b.Bytes(), &got))
 		if got.Profile.ID != ada.ID || len(got.Sessions) != 1 || len(got.Events) == 0 || got.Consents == nil || got.Terms == nil {
+			t.Errorf("got %s", b.String())
+		}
+		if len(got.Proofs) != 2 || len(got.Groups) != 1 || got.Groups[0].Name != "staff" || got.Groups[0].Kind != "group" || got.Groups[0].Relation != "member" {
 			t.Errorf("got %s", b.String())
 		}
 		for _, not := range []string{"argon2", "grace@example.com", "cds_"} {

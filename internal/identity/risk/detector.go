@@ -105,8 +105,8 @@ func Detectors() []string {
 	return names
 }
 
-// tells reports whether people are told of what a detector finds.
-func tells(name string) bool {
+// Tells reports whether people are told of what a detector finds.
+func Tells(name string) bool {
 	for _, d := range detectors {
 		if d.name == name && d.tells {
 			return true

@@ -58,7 +58,7 @@ func (g *Guard) raise(tx *db.Tx, by audit.Actor, s realm.Settings, f signal) (do
 		}
 		n.Revoked = true
 	}
-	if g.Tell != nil && !f.quiet && tells(f.Detector) {
+	if g.Tell != nil && !f.quiet && Tells(f.Detector) {
 		if err := g.Tell(tx, n); err != nil {
 			return done, n.Revoked, err
 		}

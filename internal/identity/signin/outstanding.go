@@ -73,7 +73,7 @@ func (p outstandingPage) Shown() string {
 }
 
 // When is the day of the deletion.
-func (p outstandingPage) When() string { return p.Due.Format("2006-01-02 15:04 MST") }
+func (p outstandingPage) When() string { return p.Due.UTC().Format(p.T("date.exact")) }
 
 // outstandingAt reads the flow of a request that is at a step. Nil: the
 // dispatcher has been returned to.
