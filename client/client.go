@@ -63,6 +63,7 @@ type Client struct {
 	Realms              Realms
 	Operators           Operators
 	Events              Events
+	Activity            Activity
 	TrustedIssuers      TrustedIssuers
 	Jobs                Jobs
 	Facts               Facts
@@ -116,7 +117,7 @@ func New(issuer string, opts ...Option) (*Client, error) {
 	c.InitialAccessTokens = InitialAccessTokens{c}
 	c.Clients, c.SigningKeys, c.Sessions, c.Grants = Clients{c}, SigningKeys{c}, Sessions{c}, Grants{c}
 	c.AuthorizationDetailTypes = AuthorizationDetailTypes{c}
-	c.Consents, c.Realms, c.Operators, c.Events = Consents{c}, Realms{c}, Operators{c}, Events{c}
+	c.Consents, c.Realms, c.Operators, c.Events, c.Activity = Consents{c}, Realms{c}, Operators{c}, Events{c}, Activity{c}
 	c.Decisions, c.FactSources, c.FactImports = Decisions{c}, FactSources{c}, FactImports{c}
 	c.TrustedIssuers, c.Jobs, c.Facts, c.Incidents, c.Mail = TrustedIssuers{c}, Jobs{c}, Facts{c}, Incidents{c}, Mail{c}
 	c.Policies = Policies{c}

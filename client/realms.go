@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"net/http"
+	"net/url"
 
 	"github.com/cardea-id/cardea/api"
 )
@@ -99,7 +100,34 @@ func (e Events) All(ctx context.Context, f Filter) iter.Seq2[api.Event, error] {
 	return all[api.Event](ctx, e.c, "/events", f)
 }
 
-// Verify checks the whole log against its hash tree.
+// Verify checks the whole log against its hash tree, and activity against the log.
+// That takes as many requests as it takes.
 func (e Events) Verify(ctx context.Context) (api.LogVerified, error) {
-	return send[api.LogVerified](ctx, e.c, http.MethodPost, "/events/verify", nil, 0)
+	return e.VerifySteps(ctx, func(api.LogVerified) {})
+}
+
+// VerifySteps is Verify, and tells what was found after each step but the last.
+func (e Events) VerifySteps(ctx context.Context, progress func(soFar api.LogVerified)) (api.LogVerified, error) {
+	q := url.Values{}
+	for {
+		var v api.LogVerified
+		err := e.c.do(ctx, request{method: http.MethodPost, path: "/events/verify", query: q}, &v)
+		if err != nil || v.Next == "" {
+			return v, err
+		}
+		progress(v)
+		q.Set("after", v.Next)
+	}
+}
+
+// Activity is what happens too often for an event each.
+type Activity struct{ c *Client }
+
+// List gives one page, the newest first. Filters: action (a prefix), actor, target,
+// client, session, ip, jti, since, until (RFC 3339). A page may be empty
+// and still have a Next.
+func (a Activity) List(ctx context.Context, f Filter, c Cursor) (api.ActivityPage, error) {
+	var page api.ActivityPage
+	err := a.c.do(ctx, request{method: http.MethodGet, path: "/activity", query: pageQuery(f, c)}, &page)
+	return page, err
 }

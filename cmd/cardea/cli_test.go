@@ -216,7 +216,7 @@ var (
 	secretPattern = regexp.MustCompile(`\b(cdk|cdl)_[A-Za-z0-9_-]{40,}`)
 	timePattern   = regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?Z?`)
 	hashPattern   = regexp.MustCompile(`(^|\s|")[A-Za-z0-9+/_-]{43}=?(\s|"|$)`)
-	countPattern  = regexp.MustCompile(`(?m)^events  +\d+$`)
+	countPattern  = regexp.MustCompile(`(?m)^(events|activity)  +\d+`)
 	spaces        = regexp.MustCompile(` {2,}`)
 )
 
@@ -233,7 +233,7 @@ func (n *namer) name(text string) string {
 		return n.names[id]
 	})
 	text = timePattern.ReplaceAllString(text, "TIME")
-	text = countPattern.ReplaceAllString(text, "events  SOME")
+	text = countPattern.ReplaceAllString(text, "$1  SOME")
 	text = hashPattern.ReplaceAllString(text, "${1}HASH$2")
 	var b strings.Builder
 	for line := range strings.Lines(text) {

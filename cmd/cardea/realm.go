@@ -225,13 +225,26 @@ func (c *console) eventCommand() *cobra.Command {
 		filterFlag{"target", "what was done to this"}, filterFlag{"since", "from this time on, such as 2026-01-31T00:00:00Z"}, filterFlag{"until", "before this time"})
 	list.Flags().BoolVar(&segments, "segments", false, "also events that only say that activity or decisions were written down")
 	cmd := c.resource("event", "What happened in the realm", list,
-		c.action("verify", "Check the whole log against its hash tree", cobra.NoArgs, func(ctx context.Context, cl *client.Client, _ []string) error {
-			v, err := cl.Events.Verify(ctx)
+		c.action("verify", "Check the whole log against its hash tree, and activity against the log", cobra.NoArgs, func(ctx context.Context, cl *client.Client, _ []string) error {
+			var steps bool
+			v, err := cl.Events.VerifySteps(ctx, func(soFar api.LogVerified) {
+				steps = true
+				fmt.Fprintf(c.err, "\r%d of %d events, %d segments of activity", soFar.Size, soFar.Of, soFar.Segments)
+			})
+			if steps {
+				fmt.Fprintln(c.err)
+			}
 			if err != nil {
 				return err
 			}
 			if err := c.write(v, func(w io.Writer) {
-				facts(w, "intact", yes(v.Intact), "problem", v.Problem, "events", fmt.Sprint(v.Size), "root", v.Root, "checkpoints", fmt.Sprint(v.Checkpoints))
+				facts(w, "intact", yes(v.Intact), "problem", v.Problem)
+				if v.Intact {
+					facts(w, "events", fmt.Sprint(v.Size), "root", v.Root, "checkpoints", fmt.Sprint(v.Checkpoints), "activity", fmt.Sprintf("%d segments", v.Segments))
+				}
+				if v.Forgotten > 0 {
+					facts(w, "forgotten", fmt.Sprintf("%d segments of activity, which were old enough", v.Forgotten))
+				}
 			}); err != nil {
 				return err
 			}
@@ -242,6 +255,56 @@ func (c *console) eventCommand() *cobra.Command {
 		}),
 	)
 	return cmd
+}
+
+func (c *console) activityCommand() *cobra.Command {
+	columns := []column[api.Activity]{
+		{"AT", func(a api.Activity) string { return moment(a.At) }},
+		{"ACTION", func(a api.Activity) string { return a.Action }},
+		{"ACTOR", func(a api.Activity) string { return firstOf(a.Actor.ID, a.Actor.Kind) }},
+		{"CLIENT", func(a api.Activity) string { return firstOf(a.Actor.Client, a.Data["client"]) }},
+		{"TARGET", func(a api.Activity) string { return a.Target }},
+		{"IP", func(a api.Activity) string { return a.Actor.IP }},
+		{"DETAIL", func(a api.Activity) string {
+			detail := firstOf(a.Reason, a.Data["jti"])
+			if a.Count > 0 {
+				detail = strings.TrimSpace(detail + fmt.Sprintf(" (%d times)", a.Count))
+			}
+			return detail
+		}},
+	}
+	list := listing(c, "list", "List activity, the newest first", cobra.NoArgs, columns, c.activity,
+		filterFlag{"action", "activity whose action begins with it, such as token."}, filterFlag{"actor", "what this principal or client did"},
+		filterFlag{"target", "what was done to this, or under this grant"}, filterFlag{"client", "what this client did or was refused, and which tokens it got"},
+		filterFlag{"session", "what was done in this session"}, filterFlag{"ip", "what was done from this address"}, filterFlag{"jti", "the issuance of the token with this jti"},
+		filterFlag{"since", "from this time on, such as 2026-01-31T00:00:00Z"}, filterFlag{"until", "before this time"})
+	list.Example = "  cardea activity list --client cli_0198f2c4a1b3kq7m2x9d5tz8wr --since 2026-01-31T08:00:00Z --until 2026-01-31T09:00:00Z"
+	return c.resource("activity", "What happens too often for an event each: tokens issued, attempts refused", list)
+}
+
+// activity reads on until a page is full or there is no more: the server answers when
+// it has read so much, however little it found.
+func (c *console) activity(ctx context.Context, cl *client.Client, _ []string, f client.Filter, at client.Cursor) (page api.Page[api.Activity], err error) {
+	limit, looked := at.Limit, false
+	for {
+		found, err := cl.Activity.List(ctx, f, at)
+		if err != nil {
+			return page, err
+		}
+		if len(found.Unreadable) > 0 {
+			fmt.Fprintf(c.err, "Somebody changed activity: %s cannot be read (see cardea event verify).\n", cell(words(found.Unreadable)))
+		}
+		page.Items, page.Next = append(page.Items, found.Items...), found.Next
+		at.After, at.Limit = found.Next, limit-len(page.Items)
+		if at.After == "" || at.Limit <= 0 {
+			if looked {
+				fmt.Fprintln(c.err)
+			}
+			return page, nil
+		}
+		looked = true
+		fmt.Fprintf(c.err, "\rlooked back to %s", optionalMoment(found.Reached))
+	}
 }
 
 func (c *console) whoamiCommand() *cobra.Command {

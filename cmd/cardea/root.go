@@ -58,7 +58,7 @@ machine, after "cardea login".`,
 	add("login", c.loginCommand(), c.logoutCommand(), c.whoamiCommand())
 	add("admin", c.userCommand(), c.groupCommand(), c.organizationCommand(), c.serviceCommand(), c.clientCommand(), c.authorizationDetailTypeCommand(), c.initialTokenCommand(), c.invitationCommand(), c.termsCommand(),
 		c.signingKeyCommand(), c.sessionCommand(), c.grantCommand(), c.consentCommand(), c.jobCommand(), c.mailCommand(), c.incidentCommand(), c.relationCommand(), c.attributeCommand(), c.sourceCommand(), c.policyCommand(), c.agentCommand(), c.realmCommand(),
-		c.trustedIssuerCommand(), c.operatorCommand(), c.eventCommand(), c.accessCommand(), c.whyCommand(), c.askCommand())
+		c.trustedIssuerCommand(), c.operatorCommand(), c.eventCommand(), c.activityCommand(), c.accessCommand(), c.whyCommand(), c.askCommand())
 	root.SetUsageTemplate(onlyCommands(root.UsageTemplate()))
 	usage(root)
 	return root

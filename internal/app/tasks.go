@@ -8,9 +8,6 @@ import (
 	"github.com/cardea-id/cardea/internal/job"
 )
 
-// activityKept is how long activity stays readable. Events stay for ever.
-const activityKept = 90 * 24 * time.Hour
-
 // tasks is the recurring work. None of it decides anything: what is expired or
 // dead is so before it is swept.
 func (a *App) tasks() []job.Task {
@@ -54,9 +51,7 @@ func (a *App) tasks() []job.Task {
 				return a.Journal.Collect(ctx, name, r.Settings.DecisionLog)
 			})
 		})},
-		{Name: "forget-activity", Every: 24 * time.Hour, Run: a.everyRealm(func(ctx context.Context, name string) error {
-			return a.Log.Forget(ctx, name, a.DB.Now().Add(-activityKept))
-		})},
+		{Name: "forget-activity", Every: 24 * time.Hour, Run: a.everyRealm(a.Log.Forget)},
 	}
 }
 

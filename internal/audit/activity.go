@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/cardea-id/cardea/internal/db"
-	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/id"
 )
 
@@ -195,73 +194,99 @@ func (l *Log) keepSegment(realm string, old *pendingSegment) {
 	poke(l.act.poke)
 }
 
-// writeSegment writes what gathered in a realm, under flush.
+// segmentSpan is how much later than another a record of a segment can be, and with
+// that how far from the time in the segment's id, which is that of its last record:
+// whoever looks for a time reads those with ids of then, however late they were written.
+const segmentSpan = 10 * time.Second
+
+// spans cuts records, which are about in order, where a segment must end.
+func spans(records []Activity) (all [][]Activity) {
+	for len(records) > 0 {
+		n, first, last := 0, records[0].At, records[0].At
+		for ; n < len(records); n++ {
+			at := records[n].At
+			if at.Before(first) {
+				first = at
+			}
+			if at.After(last) {
+				last = at
+			}
+			if last.Sub(first) > segmentSpan {
+				break
+			}
+		}
+		all, records = append(all, records[:n]), records[n:]
+	}
+	return all
+}
+
+// lastOf is when the last of some records was noted.
+func lastOf(records []Activity) (at time.Time) {
+	for i := range records {
+		if records[i].At.After(at) {
+			at = records[i].At
+		}
+	}
+	return at
+}
+
+// hashOf is what the log says of a segment's text.
+func hashOf(text []byte) string {
+	hash := sha256.Sum256(text)
+	return base64.RawURLEncoding.EncodeToString(hash[:])
+}
+
+// writeSegment writes what gathered in a realm, under flush: mostly one segment.
 func (l *Log) writeSegment(ctx context.Context, realm string, s *pendingSegment) error {
 	now := l.db.Now()
 	records := slices.Clip(s.records) // s keeps its own, in case that this fails
 	for f, n := range s.extra {
 		records = append(records, Activity{At: now, Action: f.action, Reason: f.reason, Actor: Actor{Kind: "anonymous", IP: f.ip}, Count: n})
 	}
-	text := appendSegment(l.act.text[:0], records)
-	if l.act.text = nil; cap(text) <= 4*len(text) {
-		l.act.text = text
+	type written struct {
+		at        time.Time
+		records   int
+		body, sum string
 	}
-	hash := sha256.Sum256(text)
-	body, sum := string(text), base64.RawURLEncoding.EncodeToString(hash[:])
-	return l.db.UpdateRC(ctx, realm, func(tx *db.Tx) error {
-		seg := id.New("act", tx.Now)
-		if err := insertSegment(tx, seg, l.node, len(records), body); err != nil {
-			return err
+	var all []written
+	for _, some := range spans(records) {
+		text := appendSegment(l.act.text[:0], some)
+		if l.act.text = nil; cap(text) <= 4*len(text) {
+			l.act.text = text
 		}
-		Append(tx, System, Event{Action: "activity.segment", TargetType: "activity", Target: seg,
-			Data: map[string]any{"records": len(records), "sha256": sum, "node": l.node}})
+		all = append(all, written{lastOf(some), len(some), string(text), hashOf(text)})
+	}
+	return l.db.UpdateRC(ctx, realm, func(tx *db.Tx) error {
+		for _, w := range all {
+			seg := id.New("act", w.at)
+			if err := insertSegment(tx, seg, l.node, w.records, w.body); err != nil {
+				return err
+			}
+			Append(tx, System, Event{Action: segmentWritten, TargetType: "activity", Target: seg,
+				Data: map[string]any{"records": w.records, "sha256": w.sum, "node": l.node}})
+		}
 		return s.refused.write(tx)
 	})
 }
 
 type segment struct{ id, body string }
 
-// Activities returns a realm's activity, newest segment first, and the token of
-// the next page. A page holds whole segments, at least limit records if there are.
-func (l *Log) Activities(ctx context.Context, realm, before string, limit int) (all []Activity, next string, err error) {
-	switch {
-	case limit < 1 || limit > 1000:
-		return nil, "", fault.New(fault.Invalid, "limit_invalid", "limit must be between 1 and 1000")
-	case before == "":
-		before = "act_~"
-	case !id.Valid("act", before):
-		return nil, "", fault.New(fault.Invalid, "page_token_invalid", "the page token is not one of ours")
-	}
-	for len(all) < limit {
-		var some []segment
-		err := l.db.View(ctx, realm, func(tx *db.Tx) (err error) {
-			some, err = segments(tx, realm, before, 20)
-			return err
-		})
-		if err != nil {
-			return nil, "", err
-		}
-		if len(some) == 0 {
-			return all, "", nil
-		}
-		for _, s := range some {
-			records, err := s.decode()
-			if err != nil {
-				return nil, "", err
-			}
-			all, before = append(all, records...), s.id
-			if len(all) >= limit {
-				break
-			}
-		}
-	}
-	return all, before, nil
-}
+// activityKept is how long activity stays readable. Events stay for ever.
+const activityKept = 90 * 24 * time.Hour
 
-// Forget deletes a realm's activity from before an instant, and nodes given up
-// before it. Events are never deleted.
-func (l *Log) Forget(ctx context.Context, realm string, before time.Time) error {
-	err := l.db.UpdateRC(ctx, realm, func(tx *db.Tx) error { return deleteSegments(tx, realm, before) })
+// Forget deletes a realm's activity that is old enough, and nodes that were given up
+// as long ago. Events are never deleted: one more says up to when activity was.
+func (l *Log) Forget(ctx context.Context, realm string) error {
+	var before time.Time
+	err := l.db.UpdateRC(ctx, realm, func(tx *db.Tx) error {
+		before = db.At(tx.Now.Add(-activityKept)).Time
+		n, err := deleteSegments(tx, realm, before)
+		if err == nil && n > 0 {
+			Append(tx, System, Event{Action: segmentsDeleted, TargetType: "activity",
+				Data: map[string]any{"before": before.Format(time.RFC3339Nano), "segments": n}})
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}

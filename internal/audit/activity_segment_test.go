@@ -197,16 +197,17 @@ func TestASegmentIsStoredAsItWasHashed(t *testing.T) {
 				e.Clock.Advance(time.Second)
 			}
 		}
-		got, _, err := l.Activities(t.Context(), dbtest.Realm, "", 1000)
-		if slices.Reverse(want); err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("%v, got\n%+v, want\n%+v", err, got, want)
+		got, err := l.Activities(t.Context(), dbtest.Realm, ActivityFilter{Limit: 1000})
+		if slices.Reverse(want); err != nil || !reflect.DeepEqual(got.Records, want) {
+			t.Errorf("%v, got\n%+v, want\n%+v", err, got.Records, want)
 		}
 		if err := e.DB.View(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
-			some, err := segments(tx, dbtest.Realm, "act_~", 9)
-			if err != nil || len(some) != 3 {
-				t.Errorf("%d segments, %v", len(some), err)
+			var all found
+			err := all.read(tx, dbtest.Realm, "act_", "act_~", 9)
+			if err != nil || len(all.segments) != 3 {
+				t.Errorf("%d segments, %v", len(all.segments), err)
 			}
-			for _, s := range some[:len(some)-1] {
+			for _, s := range all.segments[:2] {
 				event, err := db.One(tx, db.Scalar[string], `SELECT body FROM (SELECT realm, target, body FROM event_queue
 					UNION ALL SELECT realm, target, body FROM events) AS all_events WHERE realm = $1 AND target = $2`, dbtest.Realm, s.id)
 				if err != nil {

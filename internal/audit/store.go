@@ -1,6 +1,8 @@
 package audit
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -289,18 +291,52 @@ func insertSegment(tx *db.Tx, id, node string, records int, text string) error {
 	return err
 }
 
-func segments(tx *db.Tx, realm, before string, limit int) ([]segment, error) {
-	return db.All(tx, func(r db.Row) (s segment, err error) { return s, r.Scan(&s.id, &s.body) },
-		`SELECT id, body FROM activity WHERE realm = $1 AND id < $2 ORDER BY id DESC LIMIT $3`, realm, before, limit)
+// hashed reads segments for the hashes of their texts, which it holds one at a time.
+func hashed(tx *db.Tx, realm string, ids []string) ([]keptSegment, error) {
+	marks, args := make([]string, hashedAtOnce), []any{realm}
+	for i := range marks { // always the same statement
+		marks[i] = "$" + strconv.Itoa(i+2)
+		args = append(args, append(ids, make([]string, hashedAtOnce)...)[i])
+	}
+	return db.All(tx, func(r db.Row) (k keptSegment, err error) {
+		var at db.Time
+		var body string
+		err = r.Scan(&k.id, &at, &k.node, &k.records, &body)
+		k.at, k.hash = at.Time, hashOf([]byte(body))
+		return k, err
+	}, `SELECT id, at, node, records, body FROM activity WHERE realm = $1 AND id IN (`+strings.Join(marks, ", ")+`)`, args...)
 }
 
-// deleteSegments forgets activity. That it was there, and its hash, stays in the log.
-func deleteSegments(tx *db.Tx, realm string, before time.Time) error {
-	if _, err := tx.Exec(`DELETE FROM activity WHERE realm = $1 AND at < $2`, realm, db.At(before)); err != nil {
-		return err
+// vouch says of a segment whether an event of the log is about it.
+type vouch struct {
+	id      string
+	vouched bool
+}
+
+// vouched looks the segments after an id up in a log of a size, and among what still
+// has no place in it.
+func vouched(tx *db.Tx, realm, after string, size int64, limit int) ([]vouch, error) {
+	return db.All(tx, func(r db.Row) (k vouch, err error) { return k, r.Scan(&k.id, &k.vouched) },
+		`SELECT id, EXISTS (SELECT 1 FROM events e WHERE e.realm = $1 AND e.target = s.id AND e.action = '`+segmentWritten+`' AND e.leaf >= 0 AND e.leaf < $2)
+			OR EXISTS (SELECT 1 FROM event_queue q WHERE q.realm = $1 AND q.target = s.id AND q.action = '`+segmentWritten+`')
+		FROM (SELECT id FROM activity WHERE realm = $1 AND id > $3 ORDER BY id LIMIT $4) AS s ORDER BY id`, realm, size, after, limit)
+}
+
+// outside finds an event whose place is none in a log of a size.
+func outside(tx *db.Tx, realm string, size int64) ([]row, error) {
+	return db.All(tx, scanRow, `SELECT `+rowColumns+` FROM events WHERE realm = $1 AND leaf = (SELECT MIN(leaf) FROM events WHERE realm = $1 AND leaf < 0)
+		UNION ALL SELECT `+rowColumns+` FROM events WHERE realm = $1 AND leaf = (SELECT MIN(leaf) FROM events WHERE realm = $1 AND leaf >= $2)`, realm, size)
+}
+
+// deleteSegments forgets activity, and says how many segments that were. That they
+// were there, and their hashes, stays in the log.
+func deleteSegments(tx *db.Tx, realm string, before time.Time) (int64, error) {
+	n, err := tx.Exec(`DELETE FROM activity WHERE realm = $1 AND at < $2`, realm, db.At(before))
+	if err != nil {
+		return 0, err
 	}
-	_, err := tx.Exec(`DELETE FROM refusals WHERE realm = $1 AND (day < $2 OR day = $3 AND last_at < $4)`, realm, dayOf(before), forgotten, db.At(before))
-	return err
+	_, err = tx.Exec(`DELETE FROM refusals WHERE realm = $1 AND (day < $2 OR day = $3 AND last_at < $4)`, realm, dayOf(before), forgotten, db.At(before))
+	return n, err
 }
 
 // counted is where a refusal is counted.

@@ -27,6 +27,14 @@ func New(kind string, now time.Time) string {
 	return string(encoding.AppendEncode(one, b[:]))
 }
 
+// First returns what sorts before every identifier of the given kind that was made
+// at an instant or later.
+func First(kind string, at time.Time) string {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], uint64(min(max(at.UnixMilli(), 0), 1<<48-1))<<16)
+	return kind + "_" + encoding.EncodeToString(b[:])
+}
+
 // Some returns n fresh identifiers of one kind and moment, each as New makes one.
 func Some(kind string, now time.Time, n int) []string {
 	random := make([]byte, 10*n)

@@ -30,20 +30,70 @@ func (s *Server) listEvents(ctx context.Context, c *Caller, in *listEventsInput)
 	return paged(found, next, eventOf), nil
 }
 
-// verifyEvents reads the whole log of the realm again.
-func (s *Server) verifyEvents(ctx context.Context, c *Caller, _ *nothing) (*plainAnswer[wire.LogVerified], error) {
-	v, err := s.Log.Verify(ctx, c.Realm.Name)
+type verifyEventsInput struct {
+	After string `query:"after" maxLength:"8192" doc:"next of the step before."`
+}
+
+// verifyEvents reads the log of the realm again, in steps that a request has time for.
+func (s *Server) verifyEvents(ctx context.Context, c *Caller, in *verifyEventsInput) (*plainAnswer[wire.LogVerified], error) {
+	v, next, err := s.Log.VerifyStep(ctx, c.Realm.Name, in.After)
+	out := wire.LogVerified{Intact: err == nil && next == "", Size: v.Size, Of: v.Of, Checkpoints: v.Checkpoints, Segments: v.Segments, Forgotten: v.Forgotten, Next: next}
 	var f *fault.Error
-	if errors.As(err, &f) || ctx.Err() != nil {
+	switch {
+	case errors.As(err, &f) || ctx.Err() != nil:
+		return nil, err
+	case err != nil:
+		out.Problem = err.Error()
+	case out.Intact:
+		out.Root = v.Root.String()
+	}
+	return plain(out), nil
+}
+
+type listActivityInput struct {
+	Paging
+	Action  string    `query:"action" maxLength:"100" doc:"Activity whose action begins with it, such as token."`
+	Actor   string    `query:"actor" maxLength:"255" doc:"What this principal or client did."`
+	Target  string    `query:"target" maxLength:"255" doc:"What was done to this, or under this grant."`
+	Client  string    `query:"client" maxLength:"255" doc:"What this client did or was refused, and which tokens it got."`
+	Session string    `query:"session" maxLength:"64" doc:"What was done in this session."`
+	IP      string    `query:"ip" maxLength:"64" doc:"What was done from this address."`
+	JTI     string    `query:"jti" maxLength:"64" doc:"The issuance of the token with this jti."`
+	Since   time.Time `query:"since"`
+	Until   time.Time `query:"until" doc:"Activity before it."`
+}
+
+// listActivity gives the newest first. It reads a bounded part of what is kept, so
+// that a page can be empty before the last.
+func (s *Server) listActivity(ctx context.Context, c *Caller, in *listActivityInput) (*plainAnswer[wire.ActivityPage], error) {
+	found, err := s.Log.Activities(ctx, c.Realm.Name, audit.ActivityFilter{Action: in.Action, Actor: in.Actor, Target: in.Target, Client: in.Client,
+		Session: in.Session, IP: in.IP, JTI: in.JTI, Since: in.Since, Until: in.Until, After: in.After, Limit: in.Limit})
+	if err != nil {
 		return nil, err
 	}
-	if err != nil {
-		return plain(wire.LogVerified{Problem: err.Error()}), nil
+	out := wire.ActivityPage{Items: []wire.Activity{}, Next: found.Next, Reached: optional(found.Reached), Unreadable: found.Unreadable}
+	for i := range found.Records {
+		out.Items = append(out.Items, activityOf(&found.Records[i]))
 	}
-	return plain(wire.LogVerified{Intact: true, Size: v.Size, Root: v.Root.String(), Checkpoints: v.Checkpoints}), nil
+	return plain(out), nil
+}
+
+func activityOf(a *audit.Activity) wire.Activity {
+	out := wire.Activity{At: a.At, Action: a.Action, Actor: actorOf(a.Actor), Target: a.Target, Reason: a.Reason, Count: a.Count}
+	for i := 0; i+1 < len(a.Data); i += 2 {
+		if out.Data == nil {
+			out.Data = map[string]string{}
+		}
+		out.Data[a.Data[i]] = a.Data[i+1]
+	}
+	return out
+}
+
+func actorOf(a audit.Actor) wire.Actor {
+	return wire.Actor{Kind: a.Kind, ID: a.ID, Client: a.Client, Session: a.Session, IP: a.IP, UserAgent: a.UserAgent}
 }
 
 func eventOf(r audit.Record) wire.Event {
 	return wire.Event{ID: r.ID, Position: r.Position.String(), At: r.At, Action: r.Action, TargetType: r.TargetType, Target: r.Target, Data: r.Data,
-		Actor: wire.Actor{Kind: r.Actor.Kind, ID: r.Actor.ID, Client: r.Actor.Client, Session: r.Actor.Session, IP: r.Actor.IP, UserAgent: r.Actor.UserAgent}}
+		Actor: actorOf(r.Actor)}
 }

@@ -185,5 +185,6 @@ func (s *Server) routes() {
 	op(s, Operation{get, "/access/review", "review-access", "List who can do what, subject by subject", operator.DecisionsRead, NoEvent, Reading, 0, false}, s.reviewAccess)
 
 	op(s, Operation{get, "/events", "list-events", "List what happened, the newest first", operator.EventsRead, NoEvent, Reading, 0, false}, s.listEvents)
-	op(s, Operation{post, "/events/verify", "verify-events", "Check the whole log against its hash tree", operator.EventsVerify, NoEvent, Secret, 0, false}, s.verifyEvents)
+	op(s, Operation{get, "/activity", "list-activity", "List what happens too often for an event each, such as issued tokens and refused attempts, the newest first", operator.EventsRead, NoEvent, Reading, 0, false}, s.listActivity)
+	op(s, Operation{post, "/events/verify", "verify-events", "Check the log against its hash tree, and activity against the log, in steps", operator.EventsVerify, NoEvent, Secret, 0, false}, s.verifyEvents)
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/audit/audittest"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
@@ -104,19 +105,18 @@ func (e env) reason(t *testing.T) string {
 	if err := e.Log.FlushActivity(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	var last string
-	for after := ""; ; {
-		all, next, err := e.Log.Activities(t.Context(), dbtest.Realm, after, 1000)
+	for f := (audit.ActivityFilter{}); ; {
+		found, err := e.Log.Activities(t.Context(), dbtest.Realm, f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, a := range all {
-			if strings.HasSuffix(a.Action, ".refuse") && last == "" {
-				last = a.Reason
+		for _, a := range found.Records {
+			if strings.HasSuffix(a.Action, ".refuse") {
+				return a.Reason
 			}
 		}
-		if after = next; next == "" || last != "" {
-			return last
+		if f.After = found.Next; found.Next == "" {
+			return ""
 		}
 	}
 }
