@@ -204,3 +204,22 @@ func TestARequestForASecretKeepsItsKey(t *testing.T) {
 		t.Errorf("the keys were %q", []string{key(0), key(1), key(2)})
 	}
 }
+
+// A log is verified step by step, and is intact when the last step says so.
+func TestVerifyGoesOnUntilTheEnd(t *testing.T) {
+	f, c, _ := start(t, says(200, `{"intact":false,"size":256,"of":600,"next":"a b"}`), says(200, `{"intact":false,"size":512,"of":600,"next":"c"}`), says(200, `{"intact":true,"size":600,"of":600}`))
+	var told []int64
+	v, err := c.Events.VerifySteps(context.Background(), func(soFar api.LogVerified) { told = append(told, soFar.Size) })
+	if err != nil || !v.Intact || v.Size != 600 || len(told) != 2 || told[0] != 256 || told[1] != 512 {
+		t.Errorf("%+v, %v, told %v", v, err, told)
+	}
+	for i, want := range []string{"", "a b", "c"} {
+		if r := f.asked[i]; r.Method != "POST" || r.URL.Path != "/api/v1/events/verify" || r.URL.Query().Get("after") != want {
+			t.Errorf("step %d: %s %s", i, r.Method, r.URL)
+		}
+	}
+	_, c, _ = start(t, says(200, `{"intact":false,"size":256,"of":600,"next":"a"}`), says(200, `{"intact":false,"problem":"event 300 is missing"}`))
+	if v, err := c.Events.Verify(context.Background()); err != nil || v.Intact || v.Problem == "" {
+		t.Errorf("%+v, %v", v, err)
+	}
+}

@@ -333,3 +333,77 @@ func TestEventsAreToldWithoutSegments(t *testing.T) {
 		t.Errorf("%v %s %s", err, out, errs)
 	}
 }
+
+// An investigator reads what a client did, without SQL.
+func TestActivityIsTold(t *testing.T) {
+	s := startServer(t)
+	s.env["CARDEA_TOKEN"] = s.token
+	var out string
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(out, "token.issue"); {
+		var errs string
+		var err error
+		if out, errs, err = s.run("activity", "list", "--action", "token."); err != nil {
+			t.Fatal(err, errs)
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no activity: %s", out)
+		}
+	}
+	if !strings.HasPrefix(out, "AT ") || !strings.Contains(out, "cli_") || !strings.Contains(out, "gnt_") {
+		t.Errorf("got %s", out)
+	}
+	if out, errs, err := s.run("activity", "list", "--client", "nobody", "-o", "json"); err != nil || !strings.Contains(out, `"items": []`) {
+		t.Errorf("%v %s %s", err, out, errs)
+	}
+	if out, errs, err := s.run("activity", "list", "--until", "2026-01-01T00:00:00Z"); err != nil || strings.Contains(out, "token.issue") {
+		t.Errorf("%v %s %s", err, out, errs)
+	}
+}
+
+// What a request did not get to is read by the next one, and where it may end the
+// terminal says.
+func TestActivityIsReadOn(t *testing.T) {
+	pages := map[string]string{
+		"": `{"items":[],"next":"act_1.0","reached":"2026-01-02T03:04:05Z"}`,
+		"act_1.0": `{"items":[{"at":"2026-01-01T00:00:00Z","action":"signin.refuse","actor":{"kind":"anonymous","ip":"192.0.2.1"},"reason":"unknown","count":7}],
+			"next":"act_2.1","reached":"2026-01-01T00:00:00Z","unreadable":["act_x"]}`,
+		"act_2.1": `{"items":[{"at":"2025-12-31T00:00:00Z","action":"token.issue","actor":{"kind":"client","id":"app"},"target":"gnt_1","data":{"jti":"j1","client":"app"}}],"next":"act_3.1"}`,
+	}
+	var limits []string
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		limits = append(limits, r.URL.Query().Get("limit"))
+		fmt.Fprint(w, pages[r.URL.Query().Get("after")])
+	}))
+	defer api.Close()
+	s := &server{env: map[string]string{"CARDEA_ISSUER": api.URL, "CARDEA_HOME": t.TempDir(), "CARDEA_TOKEN": "t"}}
+	out, errs, err := s.run("activity", "list", "--limit", "2", "--client", "app")
+	if err != nil || !strings.Contains(out, "unknown (7 times)") || !strings.Contains(out, "gnt_1") || !strings.Contains(out, "j1") {
+		t.Errorf("%v %s", err, out)
+	}
+	for _, want := range []string{"looked back to 2026-01-02 03:04:05", "act_x cannot be read", "There are more: --all, or --after act_3.1"} {
+		if !strings.Contains(errs, want) {
+			t.Errorf("not told %q but %q", want, errs)
+		}
+	}
+	if strings.Join(limits, " ") != "2 2 1" {
+		t.Errorf("limits = %v", limits)
+	}
+}
+
+// A verification that takes long says how far it is, and one that finds something fails.
+func TestVerifyTellsProgress(t *testing.T) {
+	steps := map[string]string{
+		"":  `{"intact":false,"size":256,"of":600,"checkpoints":0,"segments":9,"forgotten":0,"next":"a"}`,
+		"a": `{"intact":false,"size":300,"of":600,"checkpoints":0,"segments":9,"forgotten":2,"problem":"event 300 is missing, of 600"}`,
+	}
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, steps[r.URL.Query().Get("after")])
+	}))
+	defer api.Close()
+	s := &server{env: map[string]string{"CARDEA_ISSUER": api.URL, "CARDEA_HOME": t.TempDir(), "CARDEA_TOKEN": "t"}}
+	out, errs, err := s.run("event", "verify")
+	if err == nil || !strings.Contains(errs, "256 of 600 events, 9 segments of activity") || !strings.Contains(errs, "the log is not intact: event 300 is missing") ||
+		!strings.Contains(out, "event 300 is missing") || strings.Contains(out, "root") || !strings.Contains(out, "forgotten") {
+		t.Errorf("%v %s %s", err, out, errs)
+	}
+}

@@ -286,6 +286,7 @@ func (c *console) activityCommand() *cobra.Command {
 // it has read so much, however little it found.
 func (c *console) activity(ctx context.Context, cl *client.Client, _ []string, f client.Filter, at client.Cursor) (page api.Page[api.Activity], err error) {
 	limit, looked := at.Limit, false
+	page.Items = []api.Activity{}
 	for {
 		found, err := cl.Activity.List(ctx, f, at)
 		if err != nil {

@@ -120,10 +120,7 @@ type found struct {
 func (s *found) read(tx *db.Tx, realm, from, before string, limit int) error {
 	*s = found{wants: s.wants} // of an attempt before
 	rows, held := 0, 0
-	some, err := db.All(tx, func(r db.Row) (seg segment, err error) {
-		if err = r.Scan(&seg.id, &seg.body); err != nil {
-			return seg, err
-		}
+	some, err := segments(tx, realm, from, before, limit, func(seg segment) segment {
 		rows++
 		s.bytes += len(seg.body)
 		for _, w := range s.wants {
@@ -134,8 +131,8 @@ func (s *found) read(tx *db.Tx, realm, from, before string, limit int) error {
 		if held += len(seg.body); held > searchedBytes && held > len(seg.body) {
 			seg = segment{} // it is read again
 		}
-		return seg, nil
-	}, `SELECT id, body FROM activity WHERE realm = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT $4`, realm, from, before, limit)
+		return seg
+	})
 	for i := range some {
 		if some[i].id == "" {
 			s.segments = some[:i]

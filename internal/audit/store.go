@@ -291,6 +291,15 @@ func insertSegment(tx *db.Tx, id, node string, records int, text string) error {
 	return err
 }
 
+// segments reads those with ids from one until before another, the newest first, and
+// of each what keep leaves of it.
+func segments(tx *db.Tx, realm, from, before string, limit int, keep func(segment) segment) ([]segment, error) {
+	return db.All(tx, func(r db.Row) (s segment, err error) {
+		err = r.Scan(&s.id, &s.body)
+		return keep(s), err
+	}, `SELECT id, body FROM activity WHERE realm = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT $4`, realm, from, before, limit)
+}
+
 // hashed reads segments for the hashes of their texts, which it holds one at a time.
 func hashed(tx *db.Tx, realm string, ids []string) ([]keptSegment, error) {
 	marks, args := make([]string, hashedAtOnce), []any{realm}
