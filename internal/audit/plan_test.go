@@ -84,3 +84,42 @@ func TestAReplayFindsItsBeginning(t *testing.T) {
 		t.Error(plan)
 	}
 }
+
+// Neither a search nor a verification reads more of activity and of the log than it
+// names.
+func TestActivityIsFoundByItsIDs(t *testing.T) {
+	d := dbtest.Open(t, db.SQLite).DB
+	for name, ask := range map[string]func(tx *db.Tx) error{
+		"search": func(tx *db.Tx) error {
+			var f found
+			return f.read(tx, tx.Realm, "act_1", "act_2", 20)
+		},
+		"hashes": func(tx *db.Tx) error {
+			_, err := hashed(tx, tx.Realm, []string{"act_1"})
+			return err
+		},
+		"vouched": func(tx *db.Tx) error {
+			_, err := vouched(tx, tx.Realm, "act_1", 5, 100)
+			return err
+		},
+		"outside": func(tx *db.Tx) error {
+			_, err := outside(tx, tx.Realm, 5)
+			return err
+		},
+	} {
+		ctx, traffic := dbtest.Watch(context.Background())
+		if err := d.View(ctx, dbtest.Realm, ask); err != nil {
+			t.Fatal(err)
+		}
+		plan := traffic.Plan(t, d)
+		if !strings.Contains(plan, "(realm=? AND ") {
+			t.Error(name, plan)
+		}
+		for _, step := range strings.Split(plan, "\n") {
+			if strings.Contains(step, "SCAN") && !strings.Contains(step, "SCAN q") && !strings.Contains(step, "SCAN s") || strings.Contains(step, "TEMP B-TREE") {
+				t.Error(name, step)
+			}
+		}
+		t.Log(name, plan)
+	}
+}

@@ -326,8 +326,8 @@ type vouch struct {
 // has no place in it.
 func vouched(tx *db.Tx, realm, after string, size int64, limit int) ([]vouch, error) {
 	return db.All(tx, func(r db.Row) (k vouch, err error) { return k, r.Scan(&k.id, &k.vouched) },
-		`SELECT id, EXISTS (SELECT 1 FROM events e WHERE e.realm = $1 AND e.target = s.id AND e.action = '`+segmentWritten+`' AND e.leaf >= 0 AND e.leaf < $2)
-			OR EXISTS (SELECT 1 FROM event_queue q WHERE q.realm = $1 AND q.target = s.id AND q.action = '`+segmentWritten+`')
+		`SELECT id, EXISTS (SELECT 1 FROM events e WHERE e.realm = $1 AND e.target = s.id AND e.action = '`+segmentWritten+`' AND e.leaf >= 0 AND e.leaf < $2 LIMIT 1 OFFSET 0)
+			OR EXISTS (SELECT 1 FROM event_queue q WHERE q.realm = $1 AND q.target = s.id AND q.action = '`+segmentWritten+`' LIMIT 1 OFFSET 0)
 		FROM (SELECT id FROM activity WHERE realm = $1 AND id > $3 ORDER BY id LIMIT $4) AS s ORDER BY id`, realm, size, after, limit)
 }
 
