@@ -82,15 +82,9 @@ func (a *App) noteEdge(rl *realm.Realm, client string, all []*replica.Decision, 
 			kind = d.Kind
 		}
 		a.noteDecision(rl, &journal.Entry{ID: d.ID, At: d.At, Kind: kind, Question: d.Question, Answer: d.Answer, Results: d.Results, Revision: d.Revision,
-			Refused: d.Refused, Client: client, Request: d.Request, Token: d.Token, Grant: d.Grant, Session: d.Session, Application: d.Application, Size: held(d)})
+			Refused: d.Refused, Client: client, Request: d.Request, Token: d.Token, Grant: d.Grant, Session: d.Session, Application: d.Application})
 	}
 	return true
-}
-
-// held is about how many bytes a decision takes until it is written: an edge may send
-// long ones.
-func held(d *replica.Decision) int {
-	return journal.Weight(&d.Question, &d.Answer) + len(d.Request) + len(d.Refused) + len(d.Revision) + len(d.Token) + len(d.Grant) + len(d.Session) + len(d.Application)
 }
 
 // mayBeEdge decides who may hold a realm's facts: a client that is allowed the

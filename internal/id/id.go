@@ -23,8 +23,7 @@ func New(kind string, now time.Time) string {
 	var b [16]byte
 	binary.BigEndian.PutUint64(b[:8], uint64(now.UnixMilli())<<16)
 	rand.Read(b[6:])
-	one := append(append(make([]byte, 0, 8+1+length), kind...), '_') // kinds are short
-	return string(encoding.AppendEncode(one, b[:]))
+	return Of(kind, b)
 }
 
 // First returns what sorts before every identifier of the given kind that was made
@@ -77,6 +76,41 @@ var inAlphabet = func() (set [256]bool) {
 		set[c] = true
 	}
 	return set
+}()
+
+// Bytes returns the 128 bits of an identifier of the given kind, if it is one that
+// could be made: [Of] gives it back.
+func Bytes(kind, s string) (b [16]byte, ok bool) {
+	if len(s) != len(kind)+1+length || s[:len(kind)] != kind || s[len(kind)] != '_' {
+		return b, false
+	}
+	bits, n, at := uint64(0), 0, 0
+	for _, c := range []byte(s[len(kind)+1:]) {
+		if !inAlphabet[c] {
+			return b, false
+		}
+		bits = bits<<5 | uint64(values[c])
+		if n += 5; n >= 8 {
+			n -= 8
+			b[at] = byte(bits >> n)
+			at++
+		}
+	}
+	return b, bits&(1<<n-1) == 0
+}
+
+// Of returns the identifier of a kind that has these bits.
+func Of(kind string, b [16]byte) string {
+	one := append(append(make([]byte, 0, 8+1+length), kind...), '_') // kinds are short
+	return string(encoding.AppendEncode(one, b[:]))
+}
+
+// values of the characters of the alphabet.
+var values = func() (of [256]byte) {
+	for i, c := range []byte(alphabet) {
+		of[c] = byte(i)
+	}
+	return of
 }()
 
 // Kind returns the kind that s names, or "" if it has none.

@@ -1,6 +1,7 @@
 package id_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -43,6 +44,23 @@ func TestSomeAreAsFreshAsOne(t *testing.T) {
 				t.Fatalf("%s of %v", one, all)
 			}
 			seen[one] = true
+		}
+	}
+}
+
+func TestBitsAreThoseOfTheIdentifier(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_123)
+	for range 100 {
+		one := id.New("dec", now)
+		b, ok := id.Bytes("dec", one)
+		if !ok || id.Of("dec", b) != one {
+			t.Fatalf("%s becomes %s", one, id.Of("dec", b))
+		}
+	}
+	one := id.New("dec", now)
+	for _, other := range []string{"", "dec_", one[:len(one)-1], one + "0", "usr" + one[3:], one[:10] + "u" + one[11:], one[:len(one)-1] + "1", strings.ToUpper(one)} {
+		if _, ok := id.Bytes("dec", other); ok {
+			t.Errorf("%q has bits", other)
 		}
 	}
 }

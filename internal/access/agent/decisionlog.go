@@ -76,7 +76,7 @@ func readLog(log io.Reader, now time.Time, client string) (all []*journal.Entry,
 			return nil, tooLong()
 		}
 		e := d.entry(now, client, len(raw))
-		if held += e.Size; held > maxLog {
+		if held += journal.Weight(&e.Question, &e.Answer); held > maxLog {
 			return nil, tooLong()
 		}
 		all = append(all, e)
@@ -121,7 +121,6 @@ func (d *decided) entry(now time.Time, client string, size int) *journal.Entry {
 	if b, ok := d.Bundles[BundlePolicy]; ok {
 		q.Context["policy_version"] = said(b.Revision, 64)
 	}
-	e.Size = journal.Weight(q, &e.Answer)
 	return e
 }
 

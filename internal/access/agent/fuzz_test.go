@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/cardea-id/cardea/internal/access/journal"
 	"github.com/cardea-id/cardea/internal/fault"
 )
 
@@ -66,7 +67,7 @@ func FuzzReadLog(f *testing.F) {
 			if e.At.Before(seen.Add(-oldest)) || e.At.After(seen.Add(time.Minute)) || !q.At.Equal(e.At) {
 				t.Fatalf("%q: at %s", text, e.At)
 			}
-			if !plain(e.Request, 256) || !plain(q.Action, 1024) || len(q.Subject.Type)+len(q.Subject.ID)+len(q.Resource.Type)+len(q.Resource.ID) > 4096 || e.Size > 100*maxDecision {
+			if !plain(e.Request, 256) || !plain(q.Action, 1024) || len(q.Subject.Type)+len(q.Subject.ID)+len(q.Resource.Type)+len(q.Resource.ID) > 4096 || journal.Weight(q, &e.Answer) > 100*maxDecision {
 				t.Fatalf("%q: %+v", text, e)
 			}
 			for _, r := range e.Answer.Reasons {

@@ -132,14 +132,13 @@ type prepared struct {
 	policy.Question
 	vouched *Vouched
 	refused string // why it is not asked, "" if it is
-	held    int    // bytes it takes, about
 	token   string // the access token in it, "" if there is none
 	ready   bool
 	series  *policy.Series // that it is one of, nil if it is asked by itself
 }
 
 func (s *Server) prepare(q *request, a *asked, p *prepared) (err error) {
-	*p = prepared{Question: a.question(), held: a.held(), token: a.token, ready: true}
+	*p = prepared{Question: a.question(), token: a.token, ready: true}
 	p.At = q.now
 	p.vouched, p.refused, err = s.trusted(q, a, &p.Question)
 	return err
@@ -155,7 +154,7 @@ func (p *prepared) begin(q *request) {
 
 // about turns the question to the resource of another item.
 func (p *prepared) about(a *asked) {
-	p.Resource, p.ResourceProperties, p.held = a.of(), a.resource.properties, a.held()
+	p.Resource, p.ResourceProperties = a.of(), a.resource.properties
 }
 
 func (p *prepared) end() {
@@ -195,9 +194,7 @@ func (s *Server) decide(q *request, p *prepared) decision {
 }
 
 func (s *Server) note(q *request, d *decision, p *prepared) {
-	e := q.entry(d, journal.Evaluation, &p.Question, p.vouched)
-	e.Size = p.held
-	s.o.Note(q.realm, e)
+	s.o.Note(q.realm, q.entry(d, journal.Evaluation, &p.Question, p.vouched))
 }
 
 func (s *Server) noteSearch(q *request, d *decision, kind string, p *policy.Question, v *Vouched, results int) {
@@ -214,7 +211,7 @@ func (q *request) entry(d *decision, kind string, p *policy.Question, v *Vouched
 	e := &q.entries[0]
 	q.entries = q.entries[1:]
 	e.ID, e.At, e.Kind, e.Question, e.Answer, e.Revision, e.Refused = d.id, q.now, kind, *p, d.answer, q.revision, d.problem
-	e.Client, e.Principal, e.CallerToken, e.Request, e.Size = q.caller.Client, q.caller.Principal, q.caller.Token, q.id, q.body.asked.held()
+	e.Client, e.Principal, e.CallerToken, e.Request = q.caller.Client, q.caller.Principal, q.caller.Token, q.id
 	if v != nil {
 		e.Token, e.Grant, e.Session, e.Application = v.Token, v.Grant, v.Session, v.Client
 	}

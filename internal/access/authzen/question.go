@@ -18,7 +18,6 @@ type part struct {
 	wrong      string // what cannot be taken for one, "" if nothing
 	wrongID    string // the same, of id
 	size       int    // bytes it was sent in
-	values     int    // JSON values in it
 }
 
 // asked is one question as it was sent: whole, an item of a batch, or the
@@ -28,7 +27,6 @@ type asked struct {
 	context                   policy.Properties
 	contextSent               bool
 	contextSize               int    // bytes it was sent in
-	contextValues             int    // JSON values in it
 	token                     string // what context names as tokenMember, taken out of it
 	wrong                     string // what is wrong with it besides its parts
 }
@@ -132,9 +130,9 @@ func (a *asked) take(c *scanner, name string) {
 			a.wrong = "context must be an object"
 			return
 		}
-		start, values := c.i, c.values
+		start := c.i
 		a.context = c.properties()
-		a.contextSize, a.contextValues = c.i-start, c.values-values
+		a.contextSize = c.i - start
 		if token, sent := a.context[tokenMember]; sent {
 			delete(a.context, tokenMember)
 			text, ok := token.(string)
@@ -159,8 +157,8 @@ func (p *part) read(c *scanner, what, id string) {
 		p.wrong = what + " must be an object"
 		return
 	}
-	start, values := c.i, c.values
-	defer func() { p.size, p.values = c.i-start, c.values-values }()
+	start := c.i
+	defer func() { p.size = c.i - start }()
 	c.open()
 	properties := false
 	for n := 0; ; n++ {
@@ -328,7 +326,7 @@ func (a *asked) inherit(defaults *asked) {
 		a.resource = defaults.resource
 	}
 	if !a.contextSent {
-		a.context, a.contextSent, a.contextSize, a.contextValues, a.token = defaults.context, defaults.contextSent, defaults.contextSize, defaults.contextValues, defaults.token
+		a.context, a.contextSent, a.contextSize, a.token = defaults.context, defaults.contextSent, defaults.contextSize, defaults.token
 		if a.wrong == "" {
 			a.wrong = defaults.wrong
 		}
@@ -341,21 +339,6 @@ func (a *asked) shares() bool { return !a.subject.sent && !a.action.sent && !a.c
 // size is how many bytes a question was sent in, what it shares with others
 // included.
 func (a *asked) size() int { return a.subject.size + a.action.size + a.resource.size + a.contextSize }
-
-// Of an ordinary question what was sent is measure enough; how much more memory its
-// values can take counts where there are many.
-const (
-	ordinaryValues = 40
-	mostPerValue   = 240 // a map with one member
-)
-
-// held is about how many bytes a question takes in memory, rather too many.
-func (a *asked) held() int {
-	if values := a.subject.values + a.action.values + a.resource.values + a.contextValues; values > ordinaryValues {
-		return a.size() + mostPerValue*values
-	}
-	return a.size()
-}
 
 // weight is what a batch comes to once every question has its defaults: each is
 // judged and written down by itself.

@@ -7,24 +7,38 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/access/policy"
+	"github.com/cardea-id/cardea/internal/id"
 )
 
-// A segment is a version byte and then deflated entries. Texts are written once
-// and then named by number: decisions of one moment share most of what they say,
-// so that an entry comes to some thirty bytes before it is compressed.
-const segmentV1 = 1
+// A segment is a version byte and then, deflated, parts behind their length. In a part
+// texts are written once and then named by number, and what an entry says at the same
+// place as the one before is not written but counted: decisions of one moment say
+// mostly the same, so that one comes to some twenty bytes.
+//
+// Version 1, which is only read, is one part without its length, in which everything is
+// written each time.
+const (
+	segmentV1 = 1
+	segmentV2 = 2
+)
 
 // Marks before a text. Higher numbers name one that came before.
 const (
 	textNew   = 0 // comes again, perhaps: it gets the next number
 	textPlain = 1 // too long to be remembered
 	textKnown = 2
+)
+
+// Marks before the id of an entry.
+const (
+	idText  = iota
+	idBytes // of a decision of ours: 16
+	idNow   // the last ten of those: the others are the entry's time
 )
 
 // longest text that gets a number, and how many get one.
@@ -46,90 +60,152 @@ const (
 	valueMasked
 )
 
+// encoder writes a part. It holds nothing of what it is given.
 type encoder struct {
 	b      []byte
 	known  map[string]uint64
-	before []knownText // in the order of the entry before, which mostly says the same
+	texts  []string // by number
+	before []word   // what the entry before said, by place
 	place  int
-	last   int64 // milliseconds of the entry before
+	same   uint64 // how many words were as before since one was written
+	words  int    // of all entries
+	held   int    // bytes of texts
+	last   int64  // milliseconds of the entry before
 	mask   string
 	masks  []string // in mask
 	masked bool
-	plain  int // texts that were written out
-	said   [4]said
+	order  [4][]string // in which the members of the parts of a question were written last
 }
 
-// said is what an entry said in one of its parts. Where only numbers of texts were
-// written for it, they can be written again.
-type said struct {
-	where                    uintptr // no entry changes, and all stay until the segment is written
-	start, end, first, texts int
-	masked                   bool
+// word is what an entry says at a place.
+type word struct {
+	kind     uint8
+	from, to int32 // where a text without a number is written
+	n        uint64
+	text     string // one with a number
 }
 
-type knownText struct {
-	text   string
-	number uint64
-}
-
-func newEncoder() *encoder { return &encoder{known: make(map[string]uint64, 256)} }
-
-// What an encoder keeps of its memory for the next segment, as long as that is needed.
+// Kinds of words.
 const (
-	leastKept     = 1 << 16 // bytes
-	mostKept      = 1 << 22
-	mostKeptTexts = 1 << 12
+	wordNone = iota
+	wordNumber
+	wordKnown
+	wordPlain
 )
 
-// reset makes ready for another segment. Nothing of the one before stays.
+func newEncoder() *encoder { return &encoder{known: map[string]uint64{}} }
+
+// What an encoder keeps of its memory for the next part, as long as that is needed.
+const (
+	leastKept     = 1 << 16 // bytes
+	mostKept      = 1 << 21
+	mostKeptTexts = 1 << 12
+	mostKeptWords = 1 << 10
+)
+
+// reset makes ready for another part. Nothing of the one before stays.
 func (e *encoder) reset() {
-	if room := cap(e.b); room > mostKept || room > leastKept && len(e.b) < room/8 {
-		e.b = nil
+	b, known, texts, before := e.b, e.known, e.texts, e.before
+	if room := cap(b); room > mostKept || room > leastKept && len(b) < room/8 {
+		b = nil
 	}
-	e.b, e.last, e.place, e.said = e.b[:0], 0, 0, [4]said{}
-	if len(e.known) > mostKeptTexts {
-		e.known = make(map[string]uint64, 256)
+	if len(known) > mostKeptTexts {
+		known, texts = map[string]uint64{}, nil
 	}
-	clear(e.known)
-	clear(e.before)
-	e.before = e.before[:0]
+	if cap(before) > mostKeptWords {
+		before = nil
+	}
+	clear(known)
+	clear(texts)
+	clear(before)
+	*e = encoder{b: b[:0], known: known, texts: texts[:0], before: before[:0]}
 }
 
-func (e *encoder) uint(n uint64) {
+// size is about how much memory it takes.
+func (e *encoder) size() int { return len(e.b) + e.held + perWord*len(e.before) }
+
+// What a word and a text take with all that leads to them.
+const (
+	perWord = 40
+	perText = 80
+)
+
+// put writes a number as it is.
+func (e *encoder) put(n uint64) {
 	if n < 0x80 {
 		e.b = append(e.b, byte(n))
 		return
 	}
 	e.b = binary.AppendUvarint(e.b, n)
 }
-func (e *encoder) int(n int64) { e.b = binary.AppendVarint(e.b, n) }
 
-func (e *encoder) text(s string) {
-	place := e.place
-	if e.place++; place == len(e.before) {
-		e.before = append(e.before, knownText{})
-	} else if b := &e.before[place]; b.number >= textKnown && b.text == s {
-		e.uint(b.number)
-		return
+// next is the word at the next place of the entry before.
+func (e *encoder) next() *word {
+	if e.place == len(e.before) {
+		e.before = append(e.before, word{})
 	}
-	if n, ok := e.known[s]; ok {
-		e.before[place] = knownText{s, n + textKnown}
-		e.uint(n + textKnown)
-		return
-	}
-	mark := uint64(textPlain)
-	if len(s) <= longestKnown && len(e.known) < mostKnown {
-		mark = textNew
-		e.known[s] = uint64(len(e.known))
-	}
-	e.once(mark, s)
+	e.place++
+	return &e.before[e.place-1]
 }
 
-// once writes a text that will not come again.
-func (e *encoder) once(mark uint64, s string) {
-	e.plain++
-	e.uint(mark)
-	e.uint(uint64(len(s)))
+// differs says that the word that follows is not as before.
+func (e *encoder) differs() {
+	e.put(e.same)
+	e.same = 0
+}
+
+// end ends an entry.
+func (e *encoder) end() {
+	e.differs()
+	e.words += e.place
+	e.place = 0
+}
+
+func (e *encoder) uint(n uint64) {
+	w := e.next()
+	if w.kind == wordNumber && w.n == n {
+		e.same++
+		return
+	}
+	*w = word{kind: wordNumber, n: n}
+	e.differs()
+	e.put(n)
+}
+
+func (e *encoder) int(n int64) { e.uint(zigzag(n)) }
+
+// zigzag is n as binary.AppendVarint writes it.
+func zigzag(n int64) uint64 { return uint64(n)<<1 ^ uint64(n>>63) }
+
+func (e *encoder) text(s string) {
+	w := e.next()
+	if w.kind == wordKnown && w.text == s || w.kind == wordPlain && string(e.b[w.from:w.to]) == s {
+		e.same++
+		return
+	}
+	e.differs()
+	if n, ok := e.known[s]; ok {
+		*w = word{kind: wordKnown, text: e.texts[n]}
+		e.put(n + textKnown)
+		return
+	}
+	if len(s) > longestKnown || len(e.known) == mostKnown {
+		e.put(textPlain)
+		e.write(s)
+		*w = word{kind: wordPlain, from: int32(len(e.b) - len(s)), to: int32(len(e.b))}
+		return
+	}
+	s = strings.Clone(s)
+	*w = word{kind: wordKnown, text: s}
+	e.known[s] = uint64(len(e.texts))
+	e.texts = append(e.texts, s)
+	e.held += perText + len(s)
+	e.put(textNew)
+	e.write(s)
+}
+
+func (e *encoder) write(s string) {
+	e.put(uint64(len(s)))
 	e.b = append(e.b, s...)
 }
 
@@ -140,14 +216,14 @@ func (e *encoder) entity(x policy.Entity) {
 
 // entry writes an entry, without what is masked: names such as context.ip.
 func (e *encoder) entry(x *Entry, masks string) {
-	e.masked, e.place = false, 0
+	e.masked = false
 	if masks != e.mask {
-		e.mask, e.masks, e.said = masks, strings.Fields(masks), [4]said{}
+		e.mask, e.masks = masks, strings.Fields(masks)
 	}
 	at := x.At.UnixMilli()
-	e.int(at - e.last)
+	e.put(zigzag(at - e.last))
 	e.last = at
-	e.once(textPlain, x.ID)
+	e.id(x.ID, at)
 	e.text(x.Kind)
 	q := &x.Question
 	e.entity(q.Subject)
@@ -158,7 +234,7 @@ func (e *encoder) entry(x *Entry, masks string) {
 	e.part(2, "resource", q.ResourceProperties)
 	e.part(3, "context", q.Context)
 	flags := uint64(0)
-	for i, set := range []bool{x.Answer.Allowed, e.masked, x.Answer.StepUp != nil} {
+	for i, set := range [...]bool{x.Answer.Allowed, e.masked, x.Answer.StepUp != nil} {
 		if set {
 			flags |= 1 << i
 		}
@@ -167,18 +243,48 @@ func (e *encoder) entry(x *Entry, masks string) {
 	e.uint(uint64(x.Results))
 	e.text(x.Revision)
 	e.text(x.Refused)
-	for _, s := range []string{x.Client, x.Principal, x.CallerToken, x.Token, x.Grant, x.Session, x.Application} {
+	for _, s := range [...]string{x.Client, x.Principal, x.CallerToken, x.Token, x.Grant, x.Session, x.Application} {
 		e.text(s)
 	}
-	e.once(textPlain, x.Request)
+	e.unique(x.Request)
 	e.answer(&x.Answer)
+	e.end()
+}
+
+// id writes the id of an entry, which is new in each.
+func (e *encoder) id(s string, at int64) {
+	b, ours := id.Bytes(Prefix, s)
+	switch {
+	case !ours:
+		e.put(idText)
+		e.write(s)
+	case int64(binary.BigEndian.Uint64(b[:8])>>16) == at:
+		e.put(idNow)
+		e.b = append(e.b, b[6:]...)
+	default:
+		e.put(idBytes)
+		e.b = append(e.b, b[:]...)
+	}
+}
+
+// unique writes a text that comes once, if it is there.
+func (e *encoder) unique(s string) {
+	if s == "" {
+		e.text(s)
+		return
+	}
+	*e.next() = word{}
+	e.differs()
+	e.put(textPlain)
+	e.write(s)
 }
 
 func (e *encoder) answer(a *policy.Answer) {
 	e.text(a.PolicyHash)
 	e.int(a.Revision)
 	e.uint(uint64(len(a.Reasons)))
-	for _, r := range a.Reasons {
+	for i := range a.Reasons {
+		r := &a.Reasons[i]
 		e.text(r.Policy)
 		e.text(r.Text)
 		e.text(r.Error)
@@ -192,7 +298,8 @@ func (e *encoder) answer(a *policy.Answer) {
 		e.int(int64(a.StepUp.MaxAge))
 	}
 	e.uint(uint64(len(a.Path)))
-	for _, t := range a.Path {
+	for i := range a.Path {
+		t := &a.Path[i]
 		e.entity(t.Subject)
 		e.text(t.Relation)
 		e.entity(t.Object)
@@ -200,27 +307,53 @@ func (e *encoder) answer(a *policy.Answer) {
 	}
 }
 
-// part writes one of the four that callers fill. Those of a batch are mostly the
-// very same, and then so is what is written.
+// mostOrdered is up to how many members are written in order, so that they are found
+// where they were in the entry before.
+const mostOrdered = 8
+
+// part writes one of the four that callers fill. They have mostly the names that they
+// had before, and then those need not be looked for.
 func (e *encoder) part(i int, at string, p policy.Properties) {
-	if len(p) == 0 {
-		e.uint(0)
+	e.uint(uint64(len(p)))
+	if len(p) == 0 || len(p) > mostOrdered {
+		e.members(at, p)
 		return
 	}
-	s, where := &e.said[i], reflect.ValueOf(p).Pointer()
-	if s.where == where && s.first == e.place {
-		e.b = append(e.b, e.b[s.start:s.end]...)
-		e.place += s.texts
-		e.masked = e.masked || s.masked
-		return
+	var values [mostOrdered]any
+	if !have(p, e.order[i], &values) {
+		var names [mostOrdered]string
+		e.order[i] = e.order[i][:0]
+		for _, name := range sorted(p, &names) {
+			e.order[i] = append(e.order[i], strings.Clone(name))
+		}
+		have(p, e.order[i], &values)
 	}
-	start, first, plain, masked := len(e.b), e.place, e.plain, e.masked
-	e.masked = false
-	e.properties(at, p)
-	if *s = (said{}); e.plain == plain {
-		*s = said{where, start, len(e.b), first, e.place - first, e.masked}
+	for n, name := range e.order[i] {
+		e.member(at, name, values[n])
 	}
-	e.masked = e.masked || masked
+}
+
+// have gets the members of p, and reports whether these are their names.
+func have(p policy.Properties, names []string, values *[mostOrdered]any) (ok bool) {
+	if len(names) != len(p) {
+		return false
+	}
+	for i, name := range names {
+		if values[i], ok = p[name]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// sorted are the names of few members.
+func sorted(p map[string]any, names *[mostOrdered]string) []string {
+	all := names[:0]
+	for name := range p {
+		all = append(all, name)
+	}
+	slices.Sort(all)
+	return all
 }
 
 func (e *encoder) properties(at string, p policy.Properties) {
@@ -229,18 +362,29 @@ func (e *encoder) properties(at string, p policy.Properties) {
 }
 
 func (e *encoder) members(at string, p map[string]any) {
-	for name, v := range p {
-		e.text(name)
-		if len(e.masks) == 0 {
-			e.value("", v)
-			continue
+	if len(p) > mostOrdered {
+		for name, v := range p {
+			e.member(at, name, v)
 		}
-		if path := at + "." + name; slices.Contains(e.masks, path) {
-			e.masked = true
-			e.uint(valueMasked)
-		} else {
-			e.value(path, v)
-		}
+		return
+	}
+	var names [mostOrdered]string
+	for _, name := range sorted(p, &names) {
+		e.member(at, name, p[name])
+	}
+}
+
+func (e *encoder) member(at, name string, v any) {
+	e.text(name)
+	if len(e.masks) == 0 {
+		e.value("", v)
+		return
+	}
+	if path := at + "." + name; slices.Contains(e.masks, path) {
+		e.masked = true
+		e.uint(valueMasked)
+	} else {
+		e.value(path, v)
 	}
 }
 
@@ -297,14 +441,24 @@ func (e *encoder) number(v any) {
 	e.text(string(text))
 }
 
-// deflate packs what was encoded.
-func deflate(b []byte, w *flate.Writer) ([]byte, error) {
+// deflate packs parts.
+func deflate(w *flate.Writer, parts ...[]byte) ([]byte, error) {
 	var out bytes.Buffer
-	out.Grow(len(b)/3 + 64)
-	out.WriteByte(segmentV1)
+	n := 0
+	for _, part := range parts {
+		n += len(part)
+	}
+	out.Grow(n/2 + 64)
+	out.WriteByte(segmentV2)
 	w.Reset(&out)
-	if _, err := w.Write(b); err != nil {
-		return nil, err
+	for _, part := range parts {
+		var size [binary.MaxVarintLen64]byte
+		if _, err := w.Write(binary.AppendUvarint(size[:0], uint64(len(part)))); err != nil {
+			return nil, err
+		}
+		if _, err := w.Write(part); err != nil {
+			return nil, err
+		}
 	}
 	if err := w.Close(); err != nil {
 		return nil, err
@@ -316,84 +470,198 @@ var errSegment = errors.New("journal: a segment cannot be read")
 
 // inflate unpacks what deflate packed.
 func inflate(body []byte) ([]byte, error) {
-	if len(body) == 0 || body[0] != segmentV1 {
-		return nil, errSegment
-	}
-	r := flate.NewReader(bytes.NewReader(body[1:]))
+	r := flate.NewReader(bytes.NewReader(body))
 	defer r.Close()
 	return io.ReadAll(io.LimitReader(r, 1<<30))
 }
 
 // decoder reads what encoder wrote. After the first error it reads zeros.
 type decoder struct {
-	b     []byte
-	known []string
-	last  int64
-	bad   bool
+	b, rest []byte // a part, and those behind it
+	v2      bool
+	known   []string
+	before  []said // what the entry before said, by place
+	place   int
+	same    uint64 // how many words are as before,
+	counted bool   // if that was read
+	last    int64
+	bad     bool
+}
+
+// said is a word that was read.
+type said struct {
+	text bool
+	n    uint64
+	s    string
 }
 
 func newDecoder(body []byte) (*decoder, error) {
-	b, err := inflate(body)
+	if len(body) == 0 || body[0] != segmentV1 && body[0] != segmentV2 {
+		return nil, errSegment
+	}
+	b, err := inflate(body[1:])
+	if body[0] == segmentV2 {
+		return &decoder{rest: b, v2: true}, err
+	}
 	return &decoder{b: b}, err
 }
 
-func (d *decoder) more() bool { return !d.bad && len(d.b) > 0 }
+// more reports whether another entry follows.
+func (d *decoder) more() bool {
+	for !d.bad && len(d.b) == 0 && len(d.rest) > 0 {
+		n, size := binary.Uvarint(d.rest)
+		if size <= 0 || n > uint64(len(d.rest)-size) {
+			d.fail()
+			break
+		}
+		d.b, d.rest = d.rest[size:size+int(n)], d.rest[size+int(n):]
+		d.known, d.before, d.last = nil, nil, 0
+	}
+	return !d.bad && len(d.b) > 0
+}
 
-func (d *decoder) uint() uint64 {
+func (d *decoder) fail() { d.bad, d.b = true, nil }
+
+// raw reads a number as it is.
+func (d *decoder) raw() uint64 {
 	n, size := binary.Uvarint(d.b)
 	if size <= 0 {
-		d.bad, d.b = true, nil
+		d.fail()
 		return 0
 	}
 	d.b = d.b[size:]
 	return n
 }
 
-func (d *decoder) int() int64 {
-	n, size := binary.Varint(d.b)
-	if size <= 0 {
-		d.bad, d.b = true, nil
-		return 0
+// take takes bytes off.
+func (d *decoder) take(n uint64) []byte {
+	if n > uint64(len(d.b)) {
+		d.fail()
+		return nil
 	}
-	d.b = d.b[size:]
-	return n
+	b := d.b[:n]
+	d.b = d.b[n:]
+	return b
 }
 
-// count is how many things follow, each of at least one byte.
+// next is the word at the next place, and whether it is as in the entry before.
+func (d *decoder) next(text bool) (w *said, same bool) {
+	if !d.counted {
+		d.same, d.counted = d.raw(), true
+	}
+	if same = d.same > 0; same {
+		d.same--
+	} else {
+		d.counted = false
+		if d.place == len(d.before) {
+			d.before = append(d.before, said{})
+		}
+	}
+	if d.bad || d.place >= len(d.before) || same && d.before[d.place].text != text {
+		d.fail()
+		return &said{}, true
+	}
+	d.place++
+	return &d.before[d.place-1], same
+}
+
+// end ends an entry.
+func (d *decoder) end() {
+	if !d.v2 {
+		return
+	}
+	if !d.counted {
+		d.same = d.raw()
+	}
+	if d.same != 0 {
+		d.fail()
+	}
+	d.counted, d.place = false, 0
+}
+
+func (d *decoder) uint() uint64 {
+	if !d.v2 {
+		return d.raw()
+	}
+	w, same := d.next(false)
+	if !same {
+		*w = said{n: d.raw()}
+	}
+	return w.n
+}
+
+func (d *decoder) int() int64 { return zagzig(d.uint()) }
+
+// zagzig undoes zigzag.
+func zagzig(n uint64) int64 { return int64(n>>1) ^ -int64(n&1) }
+
+// count is how many things follow, each of a byte at least, or of a word as before.
 func (d *decoder) count() int {
 	n := d.uint()
-	if n > uint64(len(d.b)) {
-		d.bad, d.b = true, nil
+	if n > uint64(len(d.b)+len(d.before)-d.place) {
+		d.fail()
 		return 0
 	}
 	return int(n)
 }
 
 func (d *decoder) text() string {
-	mark := d.uint()
+	if !d.v2 {
+		return d.literal()
+	}
+	w, same := d.next(true)
+	if !same {
+		*w = said{text: true, s: d.literal()}
+	}
+	return w.s
+}
+
+// literal reads a text that is written.
+func (d *decoder) literal() string {
+	mark := d.raw()
 	if mark >= textKnown {
 		if mark -= textKnown; mark >= uint64(len(d.known)) {
-			d.bad, d.b = true, nil
+			d.fail()
 			return ""
 		}
 		return d.known[mark]
 	}
-	n := d.count()
-	s := string(d.b[:n])
-	d.b = d.b[n:]
+	s := string(d.take(d.raw()))
 	if mark == textNew {
 		d.known = append(d.known, s)
 	}
 	return s
 }
 
+// id reads what encoder.id wrote.
+func (d *decoder) id() string {
+	var b [16]byte
+	switch d.raw() {
+	case idText:
+		return string(d.take(d.raw()))
+	case idBytes:
+		copy(b[:], d.take(16))
+	case idNow:
+		binary.BigEndian.PutUint64(b[:8], uint64(d.last)<<16)
+		copy(b[6:], d.take(10))
+	default:
+		d.fail()
+	}
+	return id.Of(Prefix, b)
+}
+
 func (d *decoder) entity() policy.Entity { return policy.Entity{Type: d.text(), ID: d.text()} }
 
 func (d *decoder) entry() (*Entry, error) {
 	x := &Entry{}
-	d.last += d.int()
+	d.last += zagzig(d.raw())
 	x.At = time.UnixMilli(d.last).UTC()
-	x.ID, x.Kind = d.text(), d.text()
+	if d.v2 {
+		x.ID = d.id()
+	} else {
+		x.ID = d.text()
+	}
+	x.Kind = d.text()
 	q := &x.Question
 	q.At = x.At
 	q.Subject, q.Action, q.Resource = d.entity(), d.text(), d.entity()
@@ -406,6 +674,7 @@ func (d *decoder) entry() (*Entry, error) {
 		*s = d.text()
 	}
 	d.answer(&x.Answer, flags&4 != 0)
+	d.end()
 	if d.bad {
 		return nil, errSegment
 	}
@@ -474,6 +743,6 @@ func (d *decoder) value() any {
 	case valueNull:
 		return nil
 	}
-	d.bad, d.b = true, nil
+	d.fail()
 	return nil
 }

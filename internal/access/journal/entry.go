@@ -26,8 +26,7 @@ const (
 	Administration = "administration" // an operation of the admin API, asked of Cardea's own policies
 )
 
-// Entry is one decision with all that it rests on. Whoever hands one over does
-// not change it any more.
+// Entry is one decision with all that it rests on.
 type Entry struct {
 	ID       string
 	At       time.Time
@@ -49,9 +48,6 @@ type Entry struct {
 	// Masked says that parts of the question are not known any more, so that it
 	// cannot be decided again.
 	Masked bool
-
-	// Size is about how many bytes the entry holds in memory besides the answer.
-	Size int
 }
 
 // Asked reports whether the policies were asked about one access, so that the

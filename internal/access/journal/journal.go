@@ -19,12 +19,8 @@ import (
 // What is held in memory until it is written, all realms together, and how long
 // it gathers. A kill of the process loses at most that.
 const (
-	gatherFor  = 250 * time.Millisecond
-	mostBytes  = 64 << 20
-	perSegment = 20_000
-	// overhead is about what an entry takes besides what it came from.
-	overhead = 600
-	perStep  = 80
+	gatherFor = 250 * time.Millisecond
+	mostBytes = 64 << 20
 )
 
 // Journal is the decision log of all realms, as one node writes it.
@@ -36,96 +32,139 @@ type Journal struct {
 	mu    sync.Mutex
 	held  map[string]*pending
 	bytes int
+	back  sync.Cond // of mu: a lot came back of what is being written
+	lots  sync.Pool // of *lot, empty
 
 	dropped atomic.Int64
 	written atomic.Int64
 	gather  *job.Gather
 	flush   sync.Mutex // held while what gathered is written, with what follows
 	packer  *flate.Writer
-	encoder *encoder
 	needed  *encoder
 }
 
 // pending is what waits to be written for a realm.
 type pending struct {
-	entries []*Entry
-	masks   string
+	full    []*lot // the oldest first
+	open    []*lot // that nobody writes to at the moment, the one to go on with last
+	out     int    // that somebody does
+	bytes   int    // of all
 	dropped int64
-	bytes   int
+	taken   bool // to be written: what is out belongs to it, and nothing else is added
 }
 
-func sizeOf(e *Entry) int { return overhead + e.Size + perStep*len(e.Answer.Path) }
-
 // at finds what waits for a realm, or begins it.
-func (j *Journal) at(realm, masks string) *pending {
+func (j *Journal) at(realm string) *pending {
 	p := j.held[realm]
 	if p == nil {
-		p = &pending{masks: masks}
+		p = &pending{}
 		j.held[realm] = p
 	}
 	return p
 }
 
-// fits makes room for an entry of a realm, and reports whether there is. Where all
-// is taken, the realm that holds most loses its newest, so that no realm can push
-// out what is within another's share.
-func (j *Journal) fits(p *pending, size int) bool {
-	for j.bytes+size > mostBytes {
-		most := p
-		for _, other := range j.held {
-			if other.bytes > most.bytes {
-				most = other
-			}
-		}
-		if most.bytes <= p.bytes+size {
-			return false
-		}
-		j.cut(most, max(size, (most.bytes-p.bytes)/64))
+// take gives a lot of a realm to write to. Whoever is given it puts it back.
+func (j *Journal) take(realm string) (*pending, *lot) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	p := j.at(realm)
+	p.out++
+	if n := len(p.open); n > 0 {
+		l := p.open[n-1]
+		p.open = p.open[:n-1]
+		return p, l
 	}
-	p.bytes += size
-	j.bytes += size
-	return true
+	return p, j.lots.Get().(*lot)
 }
 
-// cut drops the newest entries of a realm, about so many bytes of them.
-func (j *Journal) cut(p *pending, bytes int) {
-	n := len(p.entries)
-	for freed := 0; n > 0 && freed < bytes; {
-		n--
-		size := sizeOf(p.entries[n])
-		freed, p.bytes, j.bytes = freed+size, p.bytes-size, j.bytes-size
-		p.dropped++
-		j.dropped.Add(1)
+// put takes back a lot that has become so much larger.
+func (j *Journal) put(p *pending, l *lot, grown int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	p.out--
+	switch {
+	case !l.whole: // somebody panicked
+		grown -= l.size()
+		l.n++ // the half one
+		j.drop(p, l)
+	case l.full():
+		p.full = append(p.full, l)
+	default:
+		p.open = append(p.open, l)
 	}
-	clear(p.entries[n:])
-	p.entries = p.entries[:n]
+	if p.taken {
+		j.back.Signal()
+		return
+	}
+	p.bytes += grown
+	j.bytes += grown
+	j.trim()
+}
+
+// trim makes what is held fit. Where all is taken, the realm that holds most loses its
+// newest, so that no realm can push out what is within another's share.
+func (j *Journal) trim() {
+	for j.bytes > mostBytes {
+		var most *pending
+		for _, p := range j.held {
+			if len(p.full)+len(p.open) > 0 && (most == nil || p.bytes > most.bytes) {
+				most = p
+			}
+		}
+		if most == nil {
+			return // all are being written to
+		}
+		from := &most.open
+		if len(*from) == 0 {
+			from = &most.full
+		}
+		last := len(*from) - 1
+		l := (*from)[last]
+		*from = (*from)[:last]
+		most.bytes -= l.size()
+		j.bytes -= l.size()
+		j.drop(most, l)
+	}
+}
+
+// drop counts the entries of a lot instead of writing them.
+func (j *Journal) drop(p *pending, l *lot) {
+	p.dropped += int64(l.n)
+	j.dropped.Add(int64(l.n))
+	j.release(l)
+}
+
+// release has the memory of a lot used again.
+func (j *Journal) release(l *lot) {
+	l.reset()
+	j.lots.Put(l)
 }
 
 // New returns the journal of a node. Start it before anything is noted that is
 // to be kept.
 func New(d *db.DB, node string, log *slog.Logger) *Journal {
 	packer, _ := flate.NewWriter(nil, flate.BestSpeed) // the level is one there is
-	j := &Journal{db: d, node: node, log: log, held: map[string]*pending{}, packer: packer, encoder: newEncoder(), needed: newEncoder()}
+	j := &Journal{db: d, node: node, log: log, held: map[string]*pending{}, packer: packer, needed: newEncoder()}
+	j.back.L = &j.mu
+	j.lots.New = func() any { return newLot() }
 	j.gather = job.NewGather(gatherFor, j.Flush, func(err error) { log.Warn("writing decisions", "err", err) })
 	return j
 }
 
 // Note writes down a decision of a realm, soon. It never waits and never fails:
-// what there is no room for is counted. masks are names of values that are not
-// written down, such as context.ip, separated by spaces.
+// what there is no room for is counted. It holds nothing of the entry. masks are names
+// of values that are not written down, such as context.ip, separated by spaces.
 func (j *Journal) Note(realm, masks string, e *Entry) {
-	j.mu.Lock()
-	p := j.at(realm, masks)
-	p.masks = masks
-	if !j.fits(p, sizeOf(e)) {
-		p.dropped++
-		j.mu.Unlock()
-		j.dropped.Add(1)
-		return
-	}
-	p.entries = append(p.entries, e)
-	j.mu.Unlock()
+	p, l := j.take(realm)
+	j.add(p, l, masks, e)
 	j.gather.Poke()
+}
+
+// add encodes without the lock: others that decide at the moment do so too.
+func (j *Journal) add(p *pending, l *lot, masks string, e *Entry) {
+	before := l.size()
+	defer func() { j.put(p, l, l.size()-before) }()
+	l.add(e, masks)
 }
 
 // Lost counts decisions of a realm that somebody else could not keep, beside those
@@ -135,7 +174,7 @@ func (j *Journal) Lost(realm string, n int64) {
 		return
 	}
 	j.mu.Lock()
-	j.at(realm, "").dropped += n // masks come with the first entry
+	j.at(realm).dropped += n
 	j.mu.Unlock()
 	j.gather.Poke()
 }
@@ -174,66 +213,89 @@ func (j *Journal) Flush(ctx context.Context) error {
 	j.mu.Lock()
 	held := j.held
 	j.held, j.bytes = map[string]*pending{}, 0
+	for _, p := range held {
+		p.taken = true
+	}
+	for _, p := range held {
+		for p.out > 0 {
+			j.back.Wait()
+		}
+	}
 	j.mu.Unlock()
 	var failed error
 	for realm, p := range held {
-		for len(p.entries) > 0 || p.dropped > 0 {
-			n := min(len(p.entries), perSegment)
-			if err := j.write(ctx, realm, p, n); err != nil {
+		lots := append(p.full, p.open...)
+		for dropped := p.dropped; len(lots) > 0 || dropped > 0; dropped = 0 {
+			n := together(lots)
+			if err := j.write(ctx, realm, lots[:n], dropped); err != nil {
 				failed = err
-				j.keep(realm, p)
+				j.keep(realm, lots, dropped)
 				break
 			}
-			p.entries, p.dropped = p.entries[n:], 0
+			for _, l := range lots[:n] {
+				j.release(l)
+			}
+			lots = lots[n:]
 		}
 	}
 	return failed
 }
 
+// together is how many of these go into one segment.
+func together(lots []*lot) int {
+	entries, words := 0, 0
+	for n, l := range lots {
+		entries, words = entries+l.n, words+l.words
+		if n > 0 && (entries > perSegment || words > mostWords) {
+			return n
+		}
+	}
+	return len(lots)
+}
+
 // keep takes back what could not be written, as far as there is room, for the
 // next attempt.
-func (j *Journal) keep(realm string, old *pending) {
+func (j *Journal) keep(realm string, lots []*lot, dropped int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	p := j.at(realm, old.masks)
-	p.dropped += old.dropped
-	kept := old.entries[:0:0]
-	for _, e := range old.entries {
-		if !j.fits(p, sizeOf(e)) {
-			p.dropped++
-			j.dropped.Add(1)
-			continue
-		}
-		kept = append(kept, e)
+	p := j.at(realm)
+	p.dropped += dropped
+	p.full = append(lots, p.full...)
+	for _, l := range lots {
+		p.bytes += l.size()
+		j.bytes += l.size()
 	}
-	p.entries = append(kept, p.entries...)
+	j.trim()
 	j.gather.Poke()
 }
 
-// write makes one segment of the first n entries.
-func (j *Journal) write(ctx context.Context, realm string, p *pending, n int) error {
-	e, u := j.encoder, uses{}
-	defer func() { j.encoder.reset(); j.needed.reset() }()
-	var needed recent
-	s := segment{node: j.node, dropped: p.dropped}
-	for i, x := range p.entries[:n] {
-		if x.Kind != Administration { // which nobody's access is measured by
-			s.records++
+// write makes one segment.
+func (j *Journal) write(ctx context.Context, realm string, lots []*lot, dropped int64) error {
+	defer j.needed.reset()
+	n, used := 0, uses{}
+	if len(lots) == 1 {
+		used = lots[0].used
+	}
+	var bodies [][]byte
+	s := segment{node: j.node, dropped: dropped}
+	for i, l := range lots {
+		if n += l.n; i == 0 || l.first.Before(s.first) {
+			s.first = l.first
 		}
-		e.entry(x, p.masks)
-		u.add(x, &needed)
-		if i == 0 || x.At.Before(s.first) {
-			s.first = x.At
+		if l.last.After(s.last) {
+			s.last = l.last
 		}
-		if x.At.After(s.last) {
-			s.last = x.At
+		s.records += l.records
+		if len(lots) > 1 {
+			used.join(l.used)
 		}
+		bodies = append(bodies, l.b)
 	}
 	var err error
-	if s.body, err = deflate(e.b, j.packer); err != nil {
+	if s.body, err = deflate(j.packer, bodies...); err != nil {
 		return err
 	}
-	if s.used, err = deflate(u.encode(j.needed), j.packer); err != nil {
+	if s.used, err = deflate(j.packer, used.encode(j.needed)); err != nil {
 		return err
 	}
 	sum := sha256.Sum256(s.body)
@@ -246,7 +308,7 @@ func (j *Journal) write(ctx context.Context, realm string, p *pending, n int) er
 			return err
 		}
 		audit.Append(tx, audit.System, audit.Event{Action: "decision.segment", TargetType: "decisions", Target: s.id,
-			Data: map[string]any{"records": n, "dropped": s.dropped, "sha256": base64.RawURLEncoding.EncodeToString(sum[:]), "node": j.node}})
+			Data: map[string]any{"records": n, "dropped": dropped, "sha256": base64.RawURLEncoding.EncodeToString(sum[:]), "node": j.node}})
 		return nil
 	})
 	if err == nil {

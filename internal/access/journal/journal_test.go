@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -233,12 +235,12 @@ func TestWhatIsNotWrittenIsCounted(t *testing.T) {
 	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
 		e.Start(t)
 		j := open(e)
-		const n = 210_000
+		const n = 20_000
 		d := decided(e.Clock.Now(), 2)
-		d.Size = 100
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
 		for i := range n {
+			d.Question.Context["long"] = strings.Repeat(fmt.Sprintf("%05d", i), 1000)
 			j.Note(dbtest.Realm, "", d)
 			if i == 5 {
 				if err := j.Flush(gone); err == nil {
@@ -266,7 +268,7 @@ func TestALoudRealmPushesOutNobody(t *testing.T) {
 		e.Start(t)
 		j, ctx := open(e), t.Context()
 		d := decided(e.Clock.Now(), 2)
-		d.Size = 1 << 20
+		d.Question.Context["long"] = strings.Repeat("x", 1<<20)
 		note := func(realm string, n int) {
 			for range n {
 				j.Note(realm, "", d)
@@ -314,6 +316,84 @@ func TestALoudRealmPushesOutNobody(t *testing.T) {
 		}
 		if got := count(quiet, 125) - 25; got < 29 || got > 33 {
 			t.Errorf("the second loud realm has %d", got)
+		}
+	})
+}
+
+// What is noted while others note and while what gathered is written is written once,
+// and nothing of an entry is held when Note returns.
+func TestManyNoteAtOnce(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		e.Start(t)
+		j, ctx := open(e), t.Context()
+		at := e.Clock.Now()
+		var all [4][]string
+		var wg sync.WaitGroup
+		for i := range all {
+			wg.Go(func() {
+				d := decided(at, i)
+				for n := range 500 {
+					d.ID = id.New(journal.Prefix, at)
+					d.Question.Resource.ID = d.ID
+					d.Question.Context["n"] = json.Number(strconv.Itoa(n))
+					j.Note(dbtest.Realm, "", d)
+					all[i] = append(all[i], d.ID)
+					clear(d.Question.Context)
+					if n%100 != 0 {
+						continue
+					}
+					if _, err := j.ByID(ctx, dbtest.Realm, d.ID); err != nil {
+						t.Errorf("what was noted before is not written: %v", err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if err := j.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+		seen := map[string]int{}
+		for got, err := range j.Replay(ctx, dbtest.Realm, at, at.Add(time.Second)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Question.Resource.ID != got.ID {
+				t.Errorf("of %s the resource is %s", got.ID, got.Question.Resource.ID)
+			}
+			seen[got.ID]++
+		}
+		for _, some := range all {
+			for _, one := range some {
+				if seen[one] != 1 {
+					t.Errorf("%s is there %d times", one, seen[one])
+				}
+				delete(seen, one)
+			}
+		}
+		if len(seen) > 0 || j.Written() != 2000 {
+			t.Errorf("%d that nobody noted, %d written", len(seen), j.Written())
+		}
+	})
+}
+
+// Who cannot be written down is counted, and those noted with it. Others are not.
+func TestABrokenEntryIsCounted(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		e.Start(t)
+		j := open(e)
+		j.Note(dbtest.Realm, "", decided(e.Clock.Now(), 2))
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("nothing was written without a word")
+				}
+			}()
+			j.Note(dbtest.Realm, "", nil)
+		}()
+		j.Note(dbtest.Realm, "", decided(e.Clock.Now(), 2))
+		u, err := j.Used(t.Context(), dbtest.Realm, time.Time{}, nil)
+		if err != nil || u.Decisions != 1 || u.Dropped != 2 || j.Dropped() != 2 || len(u.Uses) != 2 {
+			t.Errorf("%+v %d: %v", u, j.Dropped(), err)
 		}
 	})
 }

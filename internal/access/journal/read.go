@@ -114,6 +114,7 @@ func (j *Journal) List(ctx context.Context, realm string, f Filter, after string
 	return all, place{before, 0}.String(), nil
 }
 
+// entries are those of a segment, the oldest first.
 func (s *segment) entries() (all []*Entry, err error) {
 	d, err := newDecoder(s.body)
 	if err != nil {
@@ -126,6 +127,7 @@ func (s *segment) entries() (all []*Entry, err error) {
 		}
 		all = append(all, e)
 	}
+	slices.SortStableFunc(all, func(a, b *Entry) int { return a.At.Compare(b.At) })
 	return all, nil
 }
 

@@ -3,6 +3,7 @@ package journal
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/access/policy"
@@ -28,6 +29,16 @@ type key struct {
 	action, resource string
 }
 
+// clone is k with texts of its own: what they are part of can be long.
+func (k key) clone() key {
+	for _, s := range []*string{&k.subject.Type, &k.subject.ID, &k.relation, &k.object.Type, &k.object.ID, &k.action, &k.resource} {
+		*s = strings.Clone(*s)
+	}
+	return k
+}
+
+func (one *Use) key() key { return key{one.Subject, one.Relation, one.Object, one.Action, one.Type} }
+
 // uses sums up what permitted decisions needed.
 type uses map[key]*Use
 
@@ -41,24 +52,22 @@ func (u uses) add(e *Entry, r *recent) {
 			u.count(k, 1, e.At)
 			continue
 		}
-		if r[i].use == nil || r[i].key != k {
-			r[i].key, r[i].use = k, u.of(k)
+		if r[i] == nil || r[i].key() != k {
+			r[i] = u.of(k)
 		}
-		r[i].use.count(1, e.At)
+		r[i].count(1, e.At)
 	}
 }
 
 // recent is what the last path needed, by its steps: mostly the next needs it, too.
-type recent [4]struct {
-	key key
-	use *Use
-}
+type recent [4]*Use
 
 func (u uses) count(k key, times int64, at time.Time) { u.of(k).count(times, at) }
 
 func (u uses) of(k key) *Use {
 	one := u[k]
 	if one == nil {
+		k = k.clone()
 		one = &Use{Subject: k.subject, Relation: k.relation, Object: k.object, Action: k.action, Type: k.resource}
 		u[k] = one
 	}
@@ -85,10 +94,16 @@ func (u uses) sorted() []Use {
 	return all
 }
 
+// join adds what others are.
+func (u uses) join(others uses) {
+	for k, one := range others {
+		u.count(k, one.Times, one.Last)
+	}
+}
+
 // encode writes them in the memory of e.
 func (u uses) encode(e *encoder) []byte {
 	for _, one := range u {
-		e.place = 0
 		e.entity(one.Subject)
 		e.text(one.Relation)
 		e.entity(one.Object)
@@ -96,6 +111,7 @@ func (u uses) encode(e *encoder) []byte {
 		e.text(one.Type)
 		e.int(one.Times)
 		e.int(one.Last.UnixMilli())
+		e.end()
 	}
 	return e.b
 }
@@ -105,7 +121,7 @@ func (u uses) decode(d *decoder) error {
 	for d.more() {
 		k := key{subject: d.entity(), relation: d.text(), object: d.entity(), action: d.text(), resource: d.text()}
 		times, last := d.int(), time.UnixMilli(d.int()).UTC()
-		if d.bad {
+		if d.end(); d.bad {
 			return errSegment
 		}
 		u.count(k, times, last)

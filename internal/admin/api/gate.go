@@ -237,7 +237,7 @@ func (s *Server) noteAdmin(ctx context.Context, c *Caller, q *policy.Question, a
 		return ""
 	}
 	e := &journal.Entry{ID: id.New(journal.Prefix, q.At), At: q.At, Kind: journal.Administration, Question: *q, Answer: *a, Revision: s.Log.Applied().String(),
-		Client: c.By.Client, Principal: c.By.ID, CallerToken: c.token, Request: web.RequestID(ctx), Token: c.token, Grant: c.grant, Application: c.By.Client, Size: 400}
+		Client: c.By.Client, Principal: c.By.ID, CallerToken: c.token, Request: web.RequestID(ctx), Token: c.token, Grant: c.grant, Application: c.By.Client}
 	s.Note(c.Realm, e)
 	return e.ID
 }
