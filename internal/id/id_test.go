@@ -48,6 +48,19 @@ func TestSomeAreAsFreshAsOne(t *testing.T) {
 	}
 }
 
+func TestASourceMakesFreshIdentifiers(t *testing.T) {
+	now, seen := time.UnixMilli(1_800_000_000_123), map[string]bool{}
+	var a, b id.Source
+	for range 100 {
+		for _, one := range []string{a.New("dec", now), b.New("dec", now)} {
+			if at, ok := id.Time("dec", one); !ok || !at.Equal(now) || seen[one] || seen[one[14:22]] || seen[one[22:]] {
+				t.Fatalf("%s is not fresh", one)
+			}
+			seen[one], seen[one[14:22]], seen[one[22:]] = true, true, true
+		}
+	}
+}
+
 func TestBitsAreThoseOfTheIdentifier(t *testing.T) {
 	now := time.UnixMilli(1_800_000_000_123)
 	for range 100 {

@@ -20,9 +20,14 @@ import (
 // that it gets when it is asked by itself, and is written down the same.
 func TestBatchesAnswerAsSingleQuestions(t *testing.T) {
 	set, whole := compile(t, fixture), certification(t)
-	var noted []*journal.Entry
+	written := func(e *journal.Entry) string {
+		c := *e
+		c.ID = ""
+		return fmt.Sprintf("%+v", c)
+	}
+	var noted []string
 	post := asking(t, authzen.Options{Now: func() time.Time { return time.UnixMilli(1_800_000_000_000) },
-		Note: func(_ *realm.Realm, e *journal.Entry) { noted = append(noted, e) },
+		Note: func(_ *realm.Realm, e *journal.Entry) { noted = append(noted, written(e)) },
 		Authenticate: func(http.ResponseWriter, *http.Request, *realm.Realm) (authzen.Caller, error) {
 			return authzen.Caller{Client: "pep"}, nil
 		},
@@ -46,11 +51,6 @@ func TestBatchesAnswerAsSingleQuestions(t *testing.T) {
 		}
 		return string(text)
 	}
-	written := func(e *journal.Entry) string {
-		c := *e
-		c.ID = ""
-		return fmt.Sprintf("%+v", c)
-	}
 	for _, shared := range [][]string{{alice, read}, {alice, write, `"context":{"ip":"192.0.2.1"}`}, {bob, write}, {boss, write}, {bob, `"action":{"name":"paint"}`}, {`"subject":{"type":"robot","id":"r"}`, read}} {
 		var single, log []string
 		for _, item := range items {
@@ -67,7 +67,7 @@ func TestBatchesAnswerAsSingleQuestions(t *testing.T) {
 				continue
 			}
 			single = append(single, told(one.json()))
-			log = append(log, written(noted[0]))
+			log = append(log, noted[0])
 		}
 		for semantic, last := range map[string]string{"execute_all": "", "deny_on_first_deny": "false", "permit_on_first_permit": "true"} {
 			noted = nil
@@ -81,7 +81,7 @@ func TestBatchesAnswerAsSingleQuestions(t *testing.T) {
 				case single[i] == "" && decision != "false", single[i] != "" && text != single[i]:
 					t.Fatalf("%s %v, item {%s}:\n got %s\nwant %s", semantic, shared, items[i], text, single[i])
 				case single[i] != "":
-					if w := written(noted[n]); w != log[n] {
+					if w := noted[n]; w != log[n] {
 						t.Fatalf("%s %v, item {%s} is written down as\n     %s\nwant %s", semantic, shared, items[i], w, log[n])
 					}
 					n++

@@ -53,7 +53,7 @@ func (s *Server) one(w http.ResponseWriter, q *request) error {
 	}
 	q.left = 1
 	d := s.decide(q, p)
-	s.write(w, q, d.append(make([]byte, 0, 512), q))
+	s.write(w, q, d.append(q.paper(), q))
 	return nil
 }
 
@@ -80,7 +80,7 @@ func (s *Server) evaluations(w http.ResponseWriter, r *http.Request) error {
 	if err := s.open(q, nil, true); err != nil {
 		return err
 	}
-	b := append(make([]byte, 0, 512), `{"evaluations":[`...)
+	b := append(q.paper(), `{"evaluations":[`...)
 	for i := range items {
 		q.left = len(items) - i
 		d, err := s.item(q, &items[i])
@@ -194,24 +194,20 @@ func (s *Server) decide(q *request, p *prepared) decision {
 }
 
 func (s *Server) note(q *request, d *decision, p *prepared) {
-	s.o.Note(q.realm, q.entry(d, journal.Evaluation, &p.Question, p.vouched))
+	s.o.Note(q.realm, q.note(d, journal.Evaluation, &p.Question, p.vouched))
 }
 
 func (s *Server) noteSearch(q *request, d *decision, kind string, p *policy.Question, v *Vouched, results int) {
-	e := q.entry(d, kind, p, v)
+	e := q.note(d, kind, p, v)
 	e.Results = results
 	s.o.Note(q.realm, e)
 }
 
-// entry is what is written down of a decision.
-func (q *request) entry(d *decision, kind string, p *policy.Question, v *Vouched) *journal.Entry {
-	if len(q.entries) == 0 {
-		q.entries = make([]journal.Entry, q.lot())
-	}
-	e := &q.entries[0]
-	q.entries = q.entries[1:]
-	e.ID, e.At, e.Kind, e.Question, e.Answer, e.Revision, e.Refused = d.id, q.now, kind, *p, d.answer, q.revision, d.problem
-	e.Client, e.Principal, e.CallerToken, e.Request = q.caller.Client, q.caller.Principal, q.caller.Token, q.id
+// note is what is written down of a decision, until the next.
+func (q *request) note(d *decision, kind string, p *policy.Question, v *Vouched) *journal.Entry {
+	e := &q.noted
+	*e = journal.Entry{ID: d.id, At: q.now, Kind: kind, Question: *p, Answer: d.answer, Revision: q.revision, Refused: d.problem,
+		Client: q.caller.Client, Principal: q.caller.Principal, CallerToken: q.caller.Token, Request: q.id}
 	if v != nil {
 		e.Token, e.Grant, e.Session, e.Application = v.Token, v.Grant, v.Session, v.Client
 	}
@@ -220,18 +216,23 @@ func (q *request) entry(d *decision, kind string, p *policy.Question, v *Vouched
 
 func (q *request) nextID() string {
 	if q.left == 1 && len(q.ids) == 0 {
-		return id.New(journal.Prefix, q.now)
+		return q.random.New(journal.Prefix, q.now)
 	}
 	if len(q.ids) == 0 {
-		q.ids = id.Some(journal.Prefix, q.now, q.lot())
+		q.ids = id.Some(journal.Prefix, q.now, min(q.left, 16))
 	}
 	next := q.ids[0]
 	q.ids = q.ids[1:]
 	return next
 }
 
-// lot is of how many decisions what each needs is made at once.
-func (q *request) lot() int { return min(max(q.left, 1), 16) }
+// paper is what an answer is begun on.
+func (q *request) paper() []byte {
+	if q.answer != nil {
+		return q.answer[:0]
+	}
+	return make([]byte, 0, ordinaryAnswer/2)
+}
 
 func (s *Server) write(w http.ResponseWriter, q *request, b []byte) {
 	if q.snapshot != nil {

@@ -46,6 +46,7 @@ type body struct {
 	pageSent  bool
 	table     policy.Properties // of a residual; nil: none was sent
 	wrong     string
+	objects   objects
 }
 
 // reset forgets everything but the memory that items take.
@@ -55,7 +56,8 @@ func (b *body) reset() {
 	if cap(items) > mostKeptItems {
 		items = nil
 	}
-	*b = body{items: items}
+	b.objects.reset()
+	*b = body{items: items, objects: b.objects}
 }
 
 // mostKeptItems is for how many items a body keeps memory for the next.
@@ -73,6 +75,7 @@ type page struct {
 // held to be JSON all the same.
 func (b *body) read(text string) error {
 	c := newScanner(text)
+	c.objects = &b.objects
 	if c.err == nil && c.peek() != '{' {
 		if c.i == len(text) {
 			return invalid("the body is empty")

@@ -60,6 +60,15 @@ func TestABodyForgetsEverything(t *testing.T) {
 	if err := fresh.read(second); err != nil {
 		t.Fatal(err)
 	}
+	if len(used.objects.spare) == 0 || len(used.objects.used) != 0 {
+		t.Errorf("the memory of objects is %+v", used.objects)
+	}
+	for _, p := range used.objects.spare {
+		if len(p) > 0 {
+			t.Errorf("left over: %v", p)
+		}
+	}
+	used.objects, fresh.objects = objects{}, objects{}
 	if !reflect.DeepEqual(used, fresh) {
 		t.Errorf("left over: %+v", used)
 	}

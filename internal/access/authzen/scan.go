@@ -37,6 +37,44 @@ type scanner struct {
 	values int
 	err    error
 	before said
+
+	objects *objects
+}
+
+// objects are what objects of callers are read into, and used again: those that are
+// there, and those of the body at hand.
+type objects struct{ spare, used []policy.Properties }
+
+// What is kept for the next body: so many objects of so few members.
+const (
+	mostKeptObjects = 32
+	mostKeptMembers = 8
+)
+
+func (o *objects) take() policy.Properties {
+	var p policy.Properties
+	if last := len(o.spare) - 1; last >= 0 {
+		p = o.spare[last]
+		o.spare = o.spare[:last]
+	} else {
+		p = policy.Properties{}
+	}
+	o.used = append(o.used, p)
+	return p
+}
+
+// reset empties what was used. Nobody may hold it any more.
+func (o *objects) reset() {
+	for _, p := range o.used {
+		if len(p) <= mostKeptMembers && len(o.spare) < mostKeptObjects {
+			clear(p)
+			o.spare = append(o.spare, p)
+		}
+	}
+	clear(o.used)
+	if o.used = o.used[:0]; cap(o.used) > mostKeptObjects {
+		o.used = nil
+	}
 }
 
 // said is an object of properties that was read, and how it was written.
@@ -318,7 +356,7 @@ func (c *scanner) list() []any {
 
 // properties reads an object of the caller's own.
 func (c *scanner) properties() policy.Properties {
-	p := policy.Properties{}
+	p := c.objects.take()
 	c.open()
 	for {
 		name, more := c.member(len(p))

@@ -20,6 +20,7 @@ import (
 	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/cache"
 	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/id"
 	"github.com/cardea-id/cardea/internal/jose"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
@@ -88,7 +89,8 @@ type Options struct {
 	// Partial answers which rows somebody may see, in such a realm. The snapshot is nil
 	// for a realm without policies.
 	Partial func(ctx context.Context, realm string, q *policy.Question, rows policy.Rows) (left policy.Residual, on *policy.Snapshot, at audit.Position, err error)
-	// Note writes down a decision. It never waits.
+	// Note writes down a decision. It never waits, and holds nothing of the entry when it
+	// returns, since the memory of a question is used again.
 	Note func(rl *realm.Realm, e *journal.Entry)
 	// Signer is the key that signs a realm's metadata.
 	Signer func(ctx context.Context, realm string) (*jose.Key, error)
@@ -141,6 +143,7 @@ type request struct {
 	min    audit.Position
 	body   *body
 	room   []byte // that bodies are read into
+	answer []byte // that answers are put together in, nil where one may be read later
 
 	apart    bool // each question, or the search, gets a state of its own
 	snapshot *policy.Snapshot
@@ -156,18 +159,18 @@ type request struct {
 	// What answering needs memory for.
 	left        int // questions that are not answered yet, with the one at hand
 	ids         []string
-	entries     []journal.Entry
+	random      *id.Source
+	noted       journal.Entry
 	told        told
 	single, all prepared // a question, and those that say nothing but the resource
 }
 
 // release has the memory of a request used again. Nobody may hold it any more: what
-// is handed to others is the context in it, never q. The answer has memory of its own,
-// since HTTP/2 may still read what a reset stream was to send.
+// is handed to others is the context in it, never q.
 func (s *Server) release(q *request) {
 	q.all.end()
 	q.body.reset()
-	*q = request{body: q.body, room: q.room}
+	*q = request{body: q.body, room: q.room, answer: q.answer, random: q.random}
 	s.requests.Put(q)
 }
 
@@ -176,15 +179,23 @@ type vouching struct {
 	err error
 }
 
-// ordinaryBody is how long a body may be to be read into memory that is used again.
-const ordinaryBody = 2 << 10
+// How long a body and an answer may be to be in memory that is used again.
+const (
+	ordinaryBody   = 2 << 10
+	ordinaryAnswer = 1 << 10
+)
 
 // admit is what all questions share: who asks, not too often, in JSON of bounded
 // size and shape, on which state.
 func (s *Server) admit(w http.ResponseWriter, r *http.Request, class string, most int64) (*request, error) {
 	q, _ := s.requests.Get().(*request)
 	if q == nil {
-		q = &request{body: &body{}, room: make([]byte, ordinaryBody)}
+		q = &request{body: &body{}, room: make([]byte, ordinaryBody), random: &id.Source{}}
+	}
+	if r.ProtoMajor != 1 { // HTTP/2 may still read what a reset stream was to send
+		q.answer = nil
+	} else if q.answer == nil {
+		q.answer = make([]byte, 0, ordinaryAnswer)
 	}
 	q.Context, q.realm, q.now = r.Context(), realm.From(r.Context()), s.o.Now()
 	if q.realm == nil {
