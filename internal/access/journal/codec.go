@@ -314,8 +314,10 @@ const mostOrdered = 8
 // part writes one of the four that callers fill. They have mostly the names that they
 // had before, and then those need not be looked for.
 func (e *encoder) part(i int, at string, p policy.Properties) {
-	e.uint(uint64(len(p)))
-	if len(p) == 0 || len(p) > mostOrdered {
+	if e.uint(uint64(len(p))); len(p) == 0 {
+		return
+	}
+	if len(p) > mostOrdered {
 		e.members(at, p)
 		return
 	}

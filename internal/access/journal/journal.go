@@ -243,10 +243,10 @@ func (j *Journal) Flush(ctx context.Context) error {
 
 // together is how many of these go into one segment.
 func together(lots []*lot) int {
-	entries, words := 0, 0
+	entries, words, bytes := 0, 0, 0
 	for n, l := range lots {
-		entries, words = entries+l.n, words+l.words
-		if n > 0 && (entries > perSegment || words > mostWords) {
+		entries, words, bytes = entries+l.n, words+l.words, bytes+len(l.b)
+		if n > 0 && (entries > perSegment || words > mostWords || bytes > 4*perLot) {
 			return n
 		}
 	}

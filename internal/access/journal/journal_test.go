@@ -268,9 +268,11 @@ func TestALoudRealmPushesOutNobody(t *testing.T) {
 		e.Start(t)
 		j, ctx := open(e), t.Context()
 		d := decided(e.Clock.Now(), 2)
-		d.Question.Context["long"] = strings.Repeat("x", 1<<20)
+		texts, noted := [2]string{strings.Repeat("x", 1<<20), strings.Repeat("y", 1<<20)}, map[string]int{}
 		note := func(realm string, n int) {
 			for range n {
+				d.Question.Context["long"] = texts[noted[realm]%2] // another than in the one before
+				noted[realm]++
 				j.Note(realm, "", d)
 			}
 		}

@@ -4,11 +4,11 @@ import (
 	"time"
 )
 
-// How much a lot takes up before another is begun. Entries that say the same as those
-// before take up next to nothing, but not when they are read.
+// How much a lot, and a segment, takes up before another is begun. Entries that say the
+// same as those before take up next to nothing, but not when they are read.
 const (
 	perSegment = 20_000
-	perLot     = 1 << 20 // bytes
+	perLot     = 2 << 20 // bytes
 	mostWords  = 1 << 20
 )
 
@@ -58,5 +58,5 @@ const perUse = 400
 
 // full says that nothing more is to be added.
 func (l *lot) full() bool {
-	return l.n >= perSegment || len(l.b) >= perLot || l.words >= mostWords
+	return l.n >= perSegment || l.size() >= perLot || l.words >= mostWords
 }
