@@ -81,6 +81,9 @@ func examine(ctx context.Context, cfg *config.Config) (out []finding, err error)
 			return nil, err
 		}
 		for _, r := range realms {
+			for _, what := range r.Settings.Relaxed() {
+				out = append(out, finding{"realm " + r.Name + ", settings", what})
+			}
 			found, err := examineRealm(ctx, a, r.Name)
 			if err != nil {
 				return nil, err

@@ -43,6 +43,15 @@ func TestDoctorListsWhatIsRelaxed(t *testing.T) {
 	if _, err := a.Realms.Create(ctx, audit.System, realm.New{Name: "acme"}); err != nil {
 		t.Fatal(err)
 	}
+	for _, name := range []string{"acme", realm.Default} { // the other one keeps the defaults
+		change := realm.Change{Settings: map[string]any{"password_max_age": "90d", "password_history": 5, "operator_acr": "aal1", "operator_fresh": "30d"}}
+		if name == realm.Default {
+			change = realm.Change{Settings: map[string]any{"password_max_age": "0s", "password_history": 0, "operator_acr": "aal2", "operator_fresh": "15m"}}
+		}
+		if _, err := a.Realms.Update(ctx, audit.System, name, 0, change); err != nil {
+			t.Fatal(err)
+		}
+	}
 	relaxed := client.Settings{Name: "Old", Type: client.Web, RedirectURIs: []string{"https://old.example/cb"}, Scopes: []string{"openid"}, PKCEOptional: true}
 	if _, err := a.Clients.Create(ctx, audit.System, "acme", client.Draft{ID: "old-app", Settings: relaxed}); err != nil {
 		t.Fatal(err)
@@ -59,10 +68,14 @@ func TestDoctorListsWhatIsRelaxed(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v %s", err, errs)
 	}
-	for _, want := range []string{"plain http and a generated master key", "realm default", "realm acme", "was never set up", "client old-app", "PKCE is optional"} {
+	for _, want := range []string{"plain http and a generated master key", "realm default", "realm acme", "was never set up", "client old-app", "PKCE is optional",
+		"people answer with patterns", "set password_history to 0", "set operator_acr to aal2", "set operator_fresh to 15m"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("doctor does not say %q:\n%s", want, out)
 		}
+	}
+	if n := strings.Count(out, "set operator_acr to aal2"); n != 1 {
+		t.Errorf("doctor says so of %d realms, want one:\n%s", n, out)
 	}
 	if out, errs, err := s.run("healthcheck"); err == nil {
 		t.Errorf("a server that does not run is healthy: %s %s", out, errs)

@@ -294,6 +294,24 @@ func checkWebhook(text string) error {
 	return nil
 }
 
+// Relaxed names what of the settings is not as strict as it should be, or makes
+// things worse, and what to do.
+func (s *Settings) Relaxed() (out []string) {
+	if s.PasswordMaxAge > 0 {
+		out = append(out, "passwords expire: people answer with patterns, and passwords get weaker (NIST SP 800-63B-4, section 3.1.1.2); unless a regulator obliges you, set password_max_age to 0s")
+	}
+	if s.PasswordHistory > 0 {
+		out = append(out, "hashes of earlier passwords are kept, which helps nobody where passwords do not expire; unless a regulator obliges you, set password_history to 0")
+	}
+	if s.OperatorACR == "aal1" {
+		out = append(out, "operators do what is dangerous with one factor; set operator_acr to aal2")
+	}
+	if s.OperatorFresh > time.Hour {
+		out = append(out, "operators do what is dangerous with a sign-in of long ago; set operator_fresh to 15m")
+	}
+	return out
+}
+
 // RegistersDomain reports whether somebody with the address may make themselves
 // an account, as far as its domain is concerned.
 func (s *Settings) RegistersDomain(address string) bool {
