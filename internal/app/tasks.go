@@ -5,6 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/identity/life"
+	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/job"
 )
 
@@ -23,7 +26,8 @@ func (a *App) tasks() []job.Task {
 		})},
 		{Name: "sweep", Every: 10 * time.Minute, Run: a.everyRealm(func(ctx context.Context, name string) error {
 			return errors.Join(drained(ctx, name, a.Once.Collect), drained(ctx, name, a.Grants.Collect), drained(ctx, name, a.Sessions.Collect), drained(ctx, name, a.Passwords.Sweep),
-				drained(ctx, name, a.Jobs.Collect), drained(ctx, name, a.Risk.Collect), drained(ctx, name, a.Letters.Collect), drained(ctx, name, a.collectApprovals), drained(ctx, name, a.Desk.Collect), drained(ctx, name, a.Facts.Collect), drained(ctx, name, a.Plane.Collect))
+				drained(ctx, name, a.Jobs.Collect), drained(ctx, name, a.Risk.Collect), drained(ctx, name, a.Letters.Collect), drained(ctx, name, a.collectApprovals), drained(ctx, name, a.Desk.Collect), drained(ctx, name, a.Facts.Collect), drained(ctx, name, a.Plane.Collect),
+				a.unflag(ctx, name))
 		})},
 		{Name: "access-sources", Every: 30 * time.Second, Run: job.Whole(a.pullDue)},
 		{Name: "policy-sources", Every: 5 * time.Second, Run: job.Whole(func(ctx context.Context) error { return a.Policies.Begin(ctx, a.live) })},
@@ -70,6 +74,18 @@ func (a *App) pullDue(ctx context.Context) error {
 func (a *App) live(ctx context.Context, name string) bool {
 	_, err := a.Realms.ByName(ctx, name)
 	return err == nil
+}
+
+// unflag clears the flags of people whom nothing is held against any more, and who
+// stay.
+func (a *App) unflag(ctx context.Context, name string) error {
+	return a.People.Unflag(ctx, name, func(tx *db.Tx, id string) (bool, error) {
+		held, err := risk.HoldsTx(tx, id)
+		if held || err != nil {
+			return held, err
+		}
+		return life.LeavesTx(tx, id)
+	})
 }
 
 func (a *App) collectApprovals(ctx context.Context, name string) (int64, error) {

@@ -70,12 +70,6 @@ func AskAll[T any](tx *Tx, scan func(Row) (T, error), query string, args ...any)
 	}
 }
 
-// Ahead has what fn asks be asked before the transaction begins, in the round trip
-// that begins it: as by [DB.Glance], for what need not fit together with the rest,
-// and is then no matter of a conflict. It comes first in a transaction. Where that
-// has begun already, as the second attempt has, fn asks within it.
-func (tx *Tx) Ahead(fn func()) { tx.conn.ahead(tx.ctx, fn) }
-
 // One waits for the answer's single row, or returns fault.NotFound.
 func (a *Answer[T]) One() (T, error) {
 	if !a.asked.sent {
@@ -100,8 +94,6 @@ func (c *liteConn) ask(ctx context.Context, query string, args []any, read func(
 	a.err = read(rs)
 	return a
 }
-
-func (c *liteConn) ahead(_ context.Context, fn func()) { fn() }
 
 func (c *liteConn) settle(context.Context) {}
 

@@ -37,8 +37,6 @@ func (g *glanced) ask(_ context.Context, query string, args []any, read func(row
 	return a
 }
 
-func (g *glanced) ahead(_ context.Context, fn func()) { fn() }
-
 func (g *glanced) settle(ctx context.Context) {
 	if !g.over {
 		g.over = true

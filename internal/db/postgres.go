@@ -233,7 +233,7 @@ func (p *postgres) start(ctx *waiting, begin string, putOff bool) (*pgxpool.Conn
 	}
 	ctx.hold(c)
 	conn := p.conn(c)
-	conn.begin = conn.ask(ctx, begin, nil, nil)
+	conn.ask(ctx, begin, nil, nil)
 	return c, conn, now, nil
 }
 

@@ -12,7 +12,6 @@ import (
 type pgConn struct {
 	*pgx.Conn
 	queue []*asked
-	begin *asked // the statement that begins the transaction, where that was put off
 	sent  func(ctx context.Context, texts ...string)
 }
 
@@ -43,19 +42,6 @@ func (c *pgConn) ask(_ context.Context, query string, args []any, read func(rows
 	a := &asked{query: query, args: args, read: read}
 	c.queue = append(c.queue, a)
 	return a
-}
-
-// ahead has fn ask in a transaction of its own, whose end travels too.
-func (c *pgConn) ahead(ctx context.Context, fn func()) {
-	if len(c.queue) != 1 || c.queue[0] != c.begin {
-		fn()
-		return
-	}
-	c.queue = nil
-	c.ask(ctx, beginReadOnly, nil, nil)
-	fn()
-	c.ask(ctx, rollback, nil, nil)
-	c.queue = append(c.queue, c.begin)
 }
 
 func (c *pgConn) asking() bool { return len(c.queue) > 0 }

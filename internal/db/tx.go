@@ -32,7 +32,6 @@ type conn interface {
 	ask(ctx context.Context, query string, args []any, read func(rows) error) *asked
 	settle(ctx context.Context)
 	asking() bool
-	ahead(ctx context.Context, fn func())
 }
 
 // rows is what pgx.Rows and sql.Rows have in common, wrapped.

@@ -87,6 +87,12 @@ func (d *Desk) AskLeaving(tx *db.Tx, id string) func() (due time.Time, err error
 	return askDeparture(tx, id)
 }
 
+// LeavesTx reports whether a person's account is to be deleted.
+func LeavesTx(tx *db.Tx, id string) (bool, error) {
+	due, err := departureOf(tx, id)
+	return !due.IsZero(), err
+}
+
 // dormant refuses somebody whose account is to be deleted.
 func dormant(tx *db.Tx, id string) error {
 	due, err := departureOf(tx, id)

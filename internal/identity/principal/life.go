@@ -37,14 +37,18 @@ func LiveTx(tx *db.Tx, id string) (Life, error) { return AskLive(tx, id)() }
 // AskLive asks for what LiveTx returns, without waiting yet. The answer may be
 // looked at more than once.
 func AskLive(tx *db.Tx, id string) func() (Life, error) {
-	answer := askByID(tx, id)
+	answer := askFlagged(tx, id)
 	return sync.OnceValues(func() (Life, error) {
-		return chain(id, tx.Now, func(link string) (*Principal, error) {
-			if link == id {
-				return answer()
+		flags := false
+		life, err := chain(id, tx.Now, func(link string) (p *Principal, err error) {
+			if link != id {
+				return byID(tx, link)
 			}
-			return byID(tx, link)
+			p, flags, err = answer()
+			return p, err
 		})
+		life.Flagged = flags
+		return life, err
 	})
 }
 
@@ -246,5 +250,40 @@ func DeleteTx(tx *db.Tx, by audit.Actor, id string) error {
 		return err
 	}
 	audit.Append(tx, by, audit.Event{Action: "principal.delete", TargetType: string(p.Kind), Target: id, Invalidates: true, Cut: cut(id)})
+	return nil
+}
+
+// flagsAtOnce is how many flags one transaction looks at.
+const flagsAtOnce = 100
+
+// Unflag clears the flags of those for whom still says that there is nothing to be
+// looked for any more. The triggers of risk_holds and departures set the flag, in the
+// transactions that write there. What is committed before still runs is seen by it,
+// and what is committed later sets the flag again: the row that both write is held.
+func (d *Directory) Unflag(ctx context.Context, realm string, still func(tx *db.Tx, id string) (bool, error)) error {
+	for after, more := "", true; more; {
+		var ids []string
+		err := d.db.UpdateRC(ctx, realm, func(tx *db.Tx) (err error) {
+			if ids, err = lockFlagged(tx, after, flagsAtOnce); err != nil {
+				return err
+			}
+			for _, id := range ids {
+				kept, err := still(tx, id)
+				if err == nil && !kept {
+					err = unflag(tx, id)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if more = len(ids) == flagsAtOnce; more {
+			after = ids[flagsAtOnce-1]
+		}
+	}
 	return nil
 }

@@ -96,6 +96,9 @@ type Life struct {
 	// gets another owner, and when EndEraTx ends it. What was born in another era is dead, also when
 	// its end was not written down, and stays so when the principal is activated.
 	Era int64
+	// Flagged says that something may be held against the principal, or that it is to
+	// be deleted: see [Directory.Unflag]. AskLive tells, and no life from memory does.
+	Flagged bool
 }
 
 // New describes a principal to be made. A person needs a username or an e-mail

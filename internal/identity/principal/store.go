@@ -67,6 +67,43 @@ func update(tx *db.Tx, p *Principal) error {
 	return err
 }
 
+// askFlagged is askByID that tells whether the principal is flagged, too.
+func askFlagged(tx *db.Tx, id string) func() (*Principal, bool, error) {
+	var flagged bool
+	answer := db.Ask(tx, func(r db.Row) (*Principal, error) { return scan(wider{r, &flagged}) },
+		`SELECT `+columns+`, flagged FROM principals WHERE realm = $1 AND id = $2`, tx.Realm, id)
+	return func() (*Principal, bool, error) {
+		p, err := answer.One()
+		if db.Missing(err) {
+			return nil, false, unknown(id)
+		}
+		return p, flagged, err
+	}
+}
+
+// wider is a row with one more column than its reader knows.
+type wider struct {
+	db.Row
+	last any
+}
+
+func (w wider) Scan(dest ...any) error { return w.Row.Scan(append(dest, w.last)...) }
+
+// lockFlagged lists the next principals that are flagged, and keeps others from
+// changing them until the commit. On SQLite there is one writer, so nobody can.
+func lockFlagged(tx *db.Tx, after string, most int) ([]string, error) {
+	query := `SELECT id FROM principals WHERE realm = $1 AND flagged AND id > $2 ORDER BY id LIMIT $3`
+	if tx.Engine() == db.Postgres {
+		query += ` FOR NO KEY UPDATE`
+	}
+	return db.All(tx, db.Scalar[string], query, tx.Realm, after, most)
+}
+
+func unflag(tx *db.Tx, id string) error {
+	_, err := tx.Exec(`UPDATE principals SET flagged = FALSE WHERE realm = $1 AND id = $2`, tx.Realm, id)
+	return err
+}
+
 func byID(tx *db.Tx, id string) (*Principal, error) { return askByID(tx, id)() }
 
 func askByID(tx *db.Tx, id string) func() (*Principal, error) {

@@ -134,23 +134,6 @@ func (g *Guard) judge(tx *db.Tx, by audit.Actor, password, known bool, holds []h
 	return v, s.look(g.limits), nil
 }
 
-// AskQuiet asks ahead, in the transaction that is to begin a session, for what is
-// held against a sign-in. quiet reports whether nothing is, and nothing looks wrong
-// either, so that [Guard.Assess] would do nothing and say nothing; else Assess has to
-// be asked, before there is a session. known says whether the browser has signed in
-// to the account before.
-func (g *Guard) AskQuiet(tx *db.Tx, by audit.Actor, in SignIn) (quiet func(m *Memory, known bool) (bool, error)) {
-	held := holdsOn(tx, in.Principal, hashNetwork(g.Key, tx.Realm, networkOf(by.IP)))
-	return func(m *Memory, known bool) (bool, error) {
-		holds, err := held()
-		if err != nil {
-			return false, err
-		}
-		v, found, err := g.judge(tx, by, in.Password, known, holds, m.person)
-		return v.Calm && !v.StepUp && !v.Refuse && len(found) == 0, err
-	}
-}
-
 // hardestFirst has what most is done about before the rest, so that the person
 // gets one letter, about the thing that matters.
 func hardestFirst(s realm.Settings, found []Finding) []Finding {
@@ -180,6 +163,23 @@ type Memory struct {
 // AskMemory asks for what is remembered of a person, without waiting yet.
 func (g *Guard) AskMemory(tx *db.Tx, principal string) *Memory {
 	return &Memory{g, tx, principal, askPerson(tx, principal)}
+}
+
+// Quiet reports whether nothing is held against a sign-in, and nothing looks wrong
+// about it either, so that [Guard.Assess] would do nothing and say nothing; else Assess
+// has to be asked, before there is a session. flagged is the principal's, as this
+// transaction read it, and known says whether the browser has signed in to the account
+// before. Then networks do not matter, and nothing is left to look for.
+func (m *Memory) Quiet(by audit.Actor, in SignIn, flagged, known bool) (bool, error) {
+	if flagged || known {
+		return !flagged, nil
+	}
+	holds, err := holdsOn(m.tx, "", hashNetwork(m.guard.Key, m.tx.Realm, networkOf(by.IP)))()
+	if err != nil {
+		return false, err
+	}
+	v, found, err := m.guard.judge(m.tx, by, in.Password, known, holds, m.person)
+	return v.Calm && !v.StepUp && !v.Refuse && len(found) == 0, err
 }
 
 // Remember remembers how somebody signed in, when the session has begun, and
@@ -228,6 +228,9 @@ func (g *Guard) Collect(ctx context.Context, name string) (deleted int64, err er
 	})
 	return deleted, err
 }
+
+// HoldsTx reports whether anything is held against a person, also if its time is over.
+func HoldsTx(tx *db.Tx, principal string) (bool, error) { return holds(tx, principal) }
 
 // ForgetTx erases what is remembered of a person who is deleted.
 func ForgetTx(tx *db.Tx, principal string) error {

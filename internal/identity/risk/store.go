@@ -115,6 +115,10 @@ func holdsOn(tx *db.Tx, principal, network string) func() ([]hold, error) {
 		WHERE realm = $1 AND subject IN ($2, $3) AND subject <> '' AND until_at > $4 ORDER BY subject, detector`, tx.Realm, principal, network, db.At(tx.Now))
 }
 
+func holds(tx *db.Tx, principal string) (bool, error) {
+	return db.One(tx, db.Scalar[bool], `SELECT EXISTS (SELECT 1 FROM risk_holds WHERE realm = $1 AND subject = $2)`, tx.Realm, principal)
+}
+
 // askHeld asks in one question for what holds now against a person and a network,
 // and for what is remembered of the person, which comes as if it were held against
 // nobody.

@@ -146,10 +146,6 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, all []a
 	var begun session.Begun
 	err = s.DB.UpdateHotSerializable(ctx, re.Name, func(tx *db.Tx) (err error) {
 		*f = asked
-		unless := func(*session.Ground, *risk.Memory) error { return nil }
-		if f.unassessed != nil {
-			unless = s.askQuiet(tx, r, f)
-		}
 		used, notes := f.use.AskTx(tx), mark
 		if own != nil {
 			notes = "" // only where a session begins
@@ -171,10 +167,10 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, all []a
 		if err := rests(ground, at.fresh); err != nil {
 			return err
 		}
-		if err := unless(ground, memory); err != nil {
-			return err
-		}
 		if f.unassessed != nil {
+			if err := f.quiet(r, ground, memory); err != nil {
+				return err
+			}
 			f.Assessed, f.calm, f.unassessed = at.who, at.who, nil
 		}
 		if own != nil {

@@ -3,7 +3,6 @@ package signin
 import (
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/fault"
@@ -21,33 +20,25 @@ func (s *Server) putsOff(f *flow, all []account, p proof) bool {
 	return s.Risk != nil && f.use != nil && f.Assessed != p.Principal && of(all, p.Principal) == nil
 }
 
-// askQuiet asks, ahead of the transaction that begins the session, for what was put
-// off. unless is an error where [Server.assess] has to look first.
-func (s *Server) askQuiet(tx *db.Tx, r *http.Request, f *flow) (unless func(*session.Ground, *risk.Memory) error) {
-	p, by, due := *f.unassessed, actor(r), func() (at time.Time, err error) { return at, nil }
-	by.Kind, by.ID = "person", p.Principal
-	var quiet func(*risk.Memory, bool) (bool, error)
-	tx.Ahead(func() {
-		quiet = s.Risk.AskQuiet(tx, by, risk.SignIn{Principal: p.Principal})
-		if s.Desk != nil {
-			due = s.Desk.AskLeaving(tx, p.Principal)
-		}
-	})
-	return func(ground *session.Ground, memory *risk.Memory) error {
-		known, err := ground.Known()
-		if err != nil {
-			return err
-		}
-		calm, err := quiet(memory, known)
-		if err != nil {
-			return err
-		}
-		at, err := due()
-		if err == nil && (!calm || !at.IsZero()) {
-			err = fault.New(fault.Conflict, codeUnassessed, "there is more to be asked before somebody is signed in")
-		}
+// quiet finds out, in the transaction that begins the session, about what was put
+// off. It is an error where [Server.assess] has to look first, or where the account
+// may be one that is to be deleted.
+func (f *flow) quiet(r *http.Request, ground *session.Ground, memory *risk.Memory) error {
+	by, who := actor(r), f.unassessed.Principal
+	by.Kind, by.ID = "person", who
+	life, err := ground.Life()
+	if err != nil {
 		return err
 	}
+	known, err := ground.Known()
+	if err != nil {
+		return err
+	}
+	calm, err := memory.Quiet(by, risk.SignIn{Principal: who}, life.Flagged, known)
+	if err == nil && !calm {
+		err = fault.New(fault.Conflict, codeUnassessed, "there is more to be asked before somebody is signed in")
+	}
+	return err
 }
 
 // assess asks package risk about whoever just proved who they are, once in a
