@@ -1,7 +1,11 @@
 package credential
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/sha256"
 	"math/big"
+	"slices"
 
 	"github.com/go-webauthn/webauthn/protocol/webauthncose"
 )
@@ -59,7 +63,28 @@ func verifyPasskey(cose, signed, signature []byte) error {
 	if err != nil {
 		return err
 	}
+	if k, ok := key.(webauthncose.EC2PublicKeyData); ok {
+		return verifyES256(k, signed, signature)
+	}
 	if ok, err := webauthncose.VerifySignature(key, signed, signature); err != nil || !ok {
+		return refusal("signature")
+	}
+	return nil
+}
+
+// verifyES256 does without the library, which reads and writes the signature three
+// times over: crypto/ecdsa takes none but the canonical DER (SEC 1, C.5) either, and
+// no point that is not on the curve.
+func verifyES256(k webauthncose.EC2PublicKeyData, signed, signature []byte) error {
+	const size, uncompressed = 32, 4 // SEC 1, 2.3.3
+	if len(k.XCoord) != size || len(k.YCoord) != size {
+		return refusal("key_unusable")
+	}
+	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{uncompressed}, k.XCoord, k.YCoord))
+	if err != nil {
+		return refusal("key_unusable")
+	}
+	if digest := sha256.Sum256(signed); !ecdsa.VerifyASN1(public, digest[:], signature) {
 		return refusal("signature")
 	}
 	return nil

@@ -21,6 +21,9 @@ import (
 type account struct {
 	*session.Session
 	text string // the session's secret
+	// proofs are those that the session was begun with by this request, nil where
+	// they are to be read from it.
+	proofs []proof
 }
 
 // The names of all other cookies have a dot where these have a hyphen. No realm's
@@ -48,7 +51,7 @@ func (s *Server) accounts(r *http.Request) ([]account, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, account{e, text})
+		all = append(all, account{Session: e, text: text})
 	}
 	return all, nil
 }
@@ -207,7 +210,7 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, all []a
 		return nil, err
 	}
 	f.use = nil
-	kept := []account{{begun.Session, string(begun.Secret)}}
+	kept := []account{{begun.Session, string(begun.Secret), ofSession(at.proofs, begun.Principal)}}
 	for _, a := range all {
 		if a.Principal == begun.Principal {
 			continue // renewed: the secret in the cookie is dead

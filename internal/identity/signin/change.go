@@ -87,7 +87,7 @@ func (s *Server) ChangePassword(w http.ResponseWriter, r *http.Request, e *sessi
 	}
 	for i, a := range all {
 		if a.ID == e.ID {
-			all[i] = account{begun.Session, string(begun.Secret)}
+			all[i] = account{Session: begun.Session, text: string(begun.Secret)}
 		}
 	}
 	s.setAccounts(w, r, all)

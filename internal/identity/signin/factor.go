@@ -179,10 +179,24 @@ func proofsOf(one *session.Session) []proof {
 		// Of before there was more than a password.
 		all = []proof{{Credential: one.Credential, Kind: kindPassword, At: one.AuthTime, AMR: one.AMR, Alone: one.ACR}}
 	}
+	return ofSession(all, one.Principal)
+}
+
+// ofSession is proofs as a session of somebody's is read with.
+func ofSession(proofs []proof, who string) []proof {
+	all := slices.Clone(proofs)
 	for i := range all {
-		all[i].Principal = one.Principal
+		all[i].Principal, all[i].Era = who, 0
 	}
 	return all
+}
+
+// rests are the proofs that the account's session rests on.
+func (a *account) rests() []proof {
+	if a.proofs != nil {
+		return a.proofs
+	}
+	return proofsOf(a.Session)
 }
 
 // noted is proofs as a session keeps them.

@@ -75,7 +75,7 @@ func (s *Server) where(r *http.Request, f *flow, all []account) (spot, error) {
 		at.proofs = f.Proved
 	}
 	if own != nil && !f.Reauth {
-		before, err := g.standing(own.Session)
+		before, err := g.standing(own.rests())
 		if err != nil {
 			return at, err
 		}
@@ -193,11 +193,11 @@ func (g gate) living(who string, proofs []proof) ([]proof, error) {
 	return list, nil
 }
 
-// standing are the proofs that a session rests on and whose credentials live: one
-// among several may be removed without ending it.
-func (g gate) standing(one *session.Session) ([]proof, error) {
+// standing are those of the proofs that a session rests on whose credentials live:
+// one among several may be removed without ending it.
+func (g gate) standing(all []proof) ([]proof, error) {
 	var list []proof
-	for _, p := range proofsOf(one) {
+	for _, p := range all {
 		_, err := g.Grants.Credentials.Live(g.r.Context(), g.re.Name, p.Credential)
 		if err != nil && !nobody(err) {
 			return nil, err
@@ -449,7 +449,7 @@ type Standing struct {
 // may be nil. Tokens say this, and not what the session once reached.
 func (s *Server) Stands(r *http.Request, one *session.Session, c *client.Client) (Standing, error) {
 	g := gate{s, r, realm.From(r.Context()), &flow{}, s.DB.Now()}
-	all, err := g.standing(one)
+	all, err := g.standing(proofsOf(one))
 	if err != nil {
 		return Standing{}, err
 	}
