@@ -31,35 +31,47 @@ func BrowserHash(mark string) string {
 	return base64.RawURLEncoding.EncodeToString(secret.Hash(mark))
 }
 
+// Visit is the last sign-in of a browser to an account; the zero Visit is none.
+type Visit struct {
+	At    time.Time // to the precision of seenExact
+	Habit string    // as whoever asked to remember it put it
+}
+
 // RememberTx notes that the browser with a mark signs in to an account, so that
 // its guesses are counted apart from strangers'. Call it where a session begins.
 func RememberTx(tx *db.Tx, principal, mark string) error {
 	_, note := AskRemember(tx, principal, mark)
-	return note()
+	return note("")
 }
 
-// AskRemember is RememberTx that does not wait yet. It also tells whether the browser
-// had signed in to the account before.
-func AskRemember(tx *db.Tx, principal, mark string) (known func() (bool, error), note func() error) {
+// AskRemember is RememberTx that does not wait yet. It also tells of the visit before,
+// and keeps a habit, where one is given.
+func AskRemember(tx *db.Tx, principal, mark string) (last func() (*Visit, error), note func(habit string) error) {
 	hash := BrowserHash(mark)
 	if hash == "" {
-		return func() (bool, error) { return false, nil }, func() error { return nil }
+		return func() (*Visit, error) { return &Visit{}, nil }, func(string) error { return nil }
 	}
-	seen := askSeen(tx, principal, hash)
-	known = func() (bool, error) {
-		at, err := seen()
-		return !at.IsZero(), err
-	}
-	return known, func() error {
-		at, err := seen()
-		if err != nil || !at.IsZero() && tx.Now.Sub(at) < seenExact {
+	last = askVisit(tx, principal, hash)
+	return last, func(habit string) error {
+		v, err := last()
+		if err != nil || !v.At.IsZero() && tx.Now.Sub(v.At) < seenExact && (habit == "" || habit == v.Habit) {
 			return err
 		}
-		if err := noteBrowser(tx, principal, hash); err != nil || !at.IsZero() {
+		if err := noteBrowser(tx, principal, hash, habit); err != nil || !v.At.IsZero() {
 			return err
 		}
 		return forgetBrowsers(tx, principal, maxBrowsers)
 	}
+}
+
+// AskHabits asks for the habits of all browsers that signed in to an account.
+func AskHabits(tx *db.Tx, principal string) func() ([]string, error) {
+	return db.AskAll(tx, db.Scalar[string], `SELECT habit FROM browsers WHERE realm = $1 AND principal = $2 AND habit <> ''`, tx.Realm, principal)
+}
+
+// ForgetHabitsTx forgets them.
+func ForgetHabitsTx(tx *db.Tx, principal string) error {
+	return tx.Later(`UPDATE browsers SET habit = '' WHERE realm = $1 AND principal = $2 AND habit <> ''`, tx.Realm, principal)
 }
 
 // DisbelieveTx has no browser pass for one that signed in to an account before:

@@ -56,22 +56,28 @@ func askKnown(tx *db.Tx, principal, hash string) *db.Answer[string] {
 	return db.Ask(tx, db.Scalar[string], `SELECT browser FROM browsers WHERE realm = $1 AND principal = $2 AND browser = $3`, tx.Realm, principal, hash)
 }
 
-// askSeen asks when a browser signed in to an account, to the precision of
-// seenExact: the zero time if it never did.
-func askSeen(tx *db.Tx, principal, hash string) func() (time.Time, error) {
-	answer := db.Ask(tx, db.Scalar[db.Time], `SELECT last_seen_at FROM browsers WHERE realm = $1 AND principal = $2 AND browser = $3`, tx.Realm, principal, hash)
-	return func() (time.Time, error) {
-		at, err := answer.One()
+// askVisit asks when a browser signed in to an account last, and how.
+func askVisit(tx *db.Tx, principal, hash string) func() (*Visit, error) {
+	answer := db.Ask(tx, func(r db.Row) (*Visit, error) {
+		var v Visit
+		var at db.Time
+		err := r.Scan(&at, &v.Habit)
+		v.At = at.Time
+		return &v, err
+	}, `SELECT last_seen_at, habit FROM browsers WHERE realm = $1 AND principal = $2 AND browser = $3`, tx.Realm, principal, hash)
+	return func() (*Visit, error) {
+		v, err := answer.One()
 		if db.Missing(err) {
-			return time.Time{}, nil
+			return &Visit{}, nil
 		}
-		return at.Time, err
+		return v, err
 	}
 }
 
-func noteBrowser(tx *db.Tx, principal, hash string) error {
-	return tx.Later(`INSERT INTO browsers (realm, principal, browser, first_seen_at, last_seen_at) VALUES ($1, $2, $3, $4, $4)
-		ON CONFLICT (realm, principal, browser) DO UPDATE SET last_seen_at = excluded.last_seen_at`, tx.Realm, principal, hash, db.At(tx.Now))
+func noteBrowser(tx *db.Tx, principal, hash, habit string) error {
+	return tx.Later(`INSERT INTO browsers (realm, principal, browser, first_seen_at, last_seen_at, habit) VALUES ($1, $2, $3, $4, $4, $5)
+		ON CONFLICT (realm, principal, browser) DO UPDATE SET last_seen_at = excluded.last_seen_at,
+			habit = CASE WHEN excluded.habit = '' THEN browsers.habit ELSE excluded.habit END`, tx.Realm, principal, hash, db.At(tx.Now), habit)
 }
 
 func forgetBrowsers(tx *db.Tx, principal string, keep int) error {

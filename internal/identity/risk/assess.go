@@ -47,6 +47,7 @@ func (g *Guard) Assess(ctx context.Context, by audit.Actor, name string, in Sign
 	shown := networkOf(by.IP)
 	var found []Finding
 	err = g.DB.Glance(ctx, name, func(tx *db.Tx) error {
+		habits := credential.AskHabits(tx, in.Principal)
 		known, held := credential.AskKnown(tx, in.Principal, in.Browser), askHeld(tx, in.Principal, hashNetwork(g.Key, name, shown))
 		beside := func() error { return nil }
 		if in.Beside != nil {
@@ -65,7 +66,10 @@ func (g *Guard) Assess(ctx context.Context, by audit.Actor, name string, in Sign
 		}
 		v, found, err = g.judge(tx, by, in.Password, familiar, holds, func() (*person, error) {
 			p := new(person)
-			return p, json.Unmarshal([]byte(memory), p)
+			if err := json.Unmarshal([]byte(memory), p); err != nil {
+				return nil, err
+			}
+			return withHabits(p, habits)
 		})
 		return err
 	})
@@ -157,12 +161,20 @@ type Memory struct {
 	guard     *Guard
 	tx        *db.Tx
 	principal string
-	person    func() (*person, error)
+	known     *person // nil until it is wanted
+	usual     bool    // the browser comes as it did before: see [Memory.Habit]
 }
 
-// AskMemory asks for what is remembered of a person, without waiting yet.
-func (g *Guard) AskMemory(tx *db.Tx, principal string) *Memory {
-	return &Memory{g, tx, principal, askPerson(tx, principal)}
+// MemoryTx is what is remembered of a person. It is read when somebody wants it.
+func (g *Guard) MemoryTx(tx *db.Tx, principal string) *Memory {
+	return &Memory{guard: g, tx: tx, principal: principal}
+}
+
+func (m *Memory) person() (p *person, err error) {
+	if m.known == nil {
+		m.known, err = askPerson(m.tx, m.principal)()
+	}
+	return m.known, err
 }
 
 // Quiet reports whether nothing is held against a sign-in, and nothing looks wrong
@@ -186,15 +198,8 @@ func (m *Memory) Quiet(by audit.Actor, in SignIn, flagged, known bool) (bool, er
 // releases what waited for a proof as strong as theirs. Where the verdict on the
 // sign-in was calm a moment ago, nothing did; what is held since then stays.
 func (m *Memory) Remember(e *session.Session, calm bool) error {
-	g, tx := m.guard, m.tx
-	s := g.scene(tx.Now, proved, audit.Actor{IP: e.IP, UserAgent: e.UserAgent})
-	p, err := m.person()
-	if err != nil {
-		return err
-	}
-	if p.note(tx.Now, s.device, hashNetwork(g.Key, tx.Realm, nearOf(e.IP)), s.place) {
-		// That others write it too is a conflict, so nothing that they remember gets lost.
-		if err := writePerson(tx, m.principal, p); err != nil {
+	if !m.usual {
+		if err := m.note(e); err != nil {
 			return err
 		}
 	}
@@ -203,7 +208,18 @@ func (m *Memory) Remember(e *session.Session, calm bool) error {
 	if calm || !slices.Contains([]string{"aal2", "aal3"}, e.ACR) && len(e.AMR) < 2 {
 		return nil
 	}
-	return releaseSubject(tx, m.principal)
+	return releaseSubject(m.tx, m.principal)
+}
+
+func (m *Memory) note(e *session.Session) error {
+	g, tx := m.guard, m.tx
+	s := g.scene(tx.Now, proved, audit.Actor{IP: e.IP, UserAgent: e.UserAgent})
+	p, err := m.person()
+	if err != nil || !p.note(tx.Now, s.device, hashNetwork(g.Key, tx.Realm, nearOf(e.IP)), s.place) {
+		return err
+	}
+	// That others write it too is a conflict, so nothing that they remember gets lost.
+	return writePerson(tx, m.principal, p)
 }
 
 // Place tells where an address is, for people to read.

@@ -26,7 +26,7 @@ func (g *Guard) Disown(ctx context.Context, by audit.Actor, realm, person string
 		if err := credential.CompromisedTx(tx, by, person); err != nil && !fault.Is(err, fault.NotFound) {
 			return err
 		}
-		if err := credential.DisbelieveTx(tx, person); err != nil {
+		if err := disbelieve(tx, person); err != nil {
 			return err
 		}
 		if err := demandProof(tx, person, NotMe); err != nil {
@@ -45,9 +45,18 @@ func (g *Guard) Disown(ctx context.Context, by audit.Actor, realm, person string
 // gave their account: no browser is believed any more, and an incident is open.
 // No factor is asked for, since there may be none but a thief's.
 func Restored(tx *db.Tx, by audit.Actor, person string) error {
-	if err := credential.DisbelieveTx(tx, person); err != nil {
+	if err := disbelieve(tx, person); err != nil {
 		return err
 	}
 	_, err := Open(tx, by, Report{Principal: person, Finding: Finding{Detector: NotMe, Reason: "risk.restored", Args: map[string]string{}}})
 	return err
+}
+
+// disbelieve has no browser pass for one that signed in before. Where they signed in
+// from stays remembered.
+func disbelieve(tx *db.Tx, person string) error {
+	if err := gather(tx, person); err != nil {
+		return err
+	}
+	return credential.DisbelieveTx(tx, person)
 }

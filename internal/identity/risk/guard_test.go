@@ -278,7 +278,7 @@ func TestACalmSignInReleasesNothing(t *testing.T) {
 				if err := putHold(tx, hold{subject: ada, detector: "new_device", action: StepUp, until: tx.Now.Add(time.Hour)}); err != nil {
 					return err
 				}
-				return w.AskMemory(tx, ada).Remember(&strong, calm)
+				return w.MemoryTx(tx, ada).Remember(&strong, calm)
 			}))
 			if n := w.count(t, `SELECT COUNT(*) FROM risk_holds WHERE realm = $1`); n != left {
 				t.Errorf("calm %v: %d holds are left, want %d", calm, n, left)

@@ -35,13 +35,15 @@ const (
 	rememberFor  = 400 * 24 * time.Hour
 )
 
+// often is how soon after a sign-in another one as before is not worth a write.
+const often = 10 * time.Minute
+
 // blank reports whether nothing is known of how somebody signs in.
 func (p *person) blank() bool { return p.Last == 0 }
 
 // note remembers a sign-in. It reports whether there was anything to remember:
 // somebody who signs in again and again as before costs no write.
 func (p *person) note(now time.Time, device, network string, place geo.Place) bool {
-	const often = 10 * time.Minute
 	_, sameDevice := p.Devices[device]
 	_, sameNetwork := p.Networks[network]
 	if sameDevice && sameNetwork && now.Sub(time.UnixMilli(p.Last)) < often && (len(p.Stays) == 0 && place.Country == "" || len(p.Stays) > 0 && p.Stays[len(p.Stays)-1].Place == place) {
@@ -92,6 +94,12 @@ func remember(set map[string]int64, key string, now time.Time, most int) map[str
 		set = map[string]int64{}
 	}
 	set[key] = now.UnixMilli()
+	keep(set, now, most)
+	return set
+}
+
+// keep drops from such a set what is too old or too much.
+func keep(set map[string]int64, now time.Time, most int) {
 	for k, at := range set {
 		if at < now.Add(-rememberFor).UnixMilli() {
 			delete(set, k)
@@ -106,5 +114,4 @@ func remember(set map[string]int64, key string, now time.Time, most int) map[str
 		}
 		delete(set, oldest)
 	}
-	return set
 }

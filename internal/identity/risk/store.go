@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/identity/credential"
 )
 
 // decoded scans a row of one column with JSON.
@@ -24,9 +25,38 @@ func orNew[T any](v *T, err error) (*T, error) {
 	return v, err
 }
 
+// askPerson asks for what is remembered of a person, and of their browsers.
 func askPerson(tx *db.Tx, principal string) func() (*person, error) {
 	answer := db.Ask(tx, decoded[person], `SELECT memory FROM risk_people WHERE realm = $1 AND principal = $2`, tx.Realm, principal)
-	return func() (*person, error) { return orNew(answer.One()) }
+	habits := credential.AskHabits(tx, principal)
+	return func() (*person, error) {
+		p, err := orNew(answer.One())
+		if err != nil {
+			return nil, err
+		}
+		return withHabits(p, habits)
+	}
+}
+
+func withHabits(p *person, habits func() ([]string, error)) (*person, error) {
+	all, err := habits()
+	for _, text := range all {
+		if h, ok := parseHabit(text); ok {
+			p.fold(h)
+		}
+	}
+	return p, err
+}
+
+// gather has the memory of a person hold what that of their browsers does, before
+// those are forgotten.
+func gather(tx *db.Tx, principal string) error {
+	p, err := askPerson(tx, principal)()
+	if err != nil || p.blank() {
+		return err
+	}
+	p.bound(tx.Now)
+	return writePersonAt(tx, principal, p, time.UnixMilli(p.Last))
 }
 
 // How exactly it is noted when a memory was written last. By that column the sweep
@@ -47,12 +77,16 @@ func lockPerson(tx *db.Tx, principal string) (*person, error) {
 }
 
 func writePerson(tx *db.Tx, principal string, p *person) error {
+	return writePersonAt(tx, principal, p, tx.Now)
+}
+
+func writePersonAt(tx *db.Tx, principal string, p *person, at time.Time) error {
 	text, err := json.Marshal(p)
 	if err != nil {
 		return err
 	}
 	return tx.Later(`INSERT INTO risk_people (realm, principal, memory, last_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (realm, principal) DO UPDATE SET memory = excluded.memory, last_at = excluded.last_at`, tx.Realm, principal, string(text), lastAt(tx.Now, personExact))
+		ON CONFLICT (realm, principal) DO UPDATE SET memory = excluded.memory, last_at = excluded.last_at`, tx.Realm, principal, string(text), lastAt(at, personExact))
 }
 
 func forgetPerson(tx *db.Tx, principal string) error {
@@ -170,7 +204,6 @@ func sweep(tx *db.Tx, limit int) (n int64, err error) {
 	}{
 		{`DELETE FROM risk_sources WHERE realm = $1 AND network IN (SELECT network FROM risk_sources WHERE realm = $1 AND last_at < $2 ORDER BY last_at LIMIT $3)`, db.At(tx.Now.Add(-triesFor))},
 		{`DELETE FROM risk_echoes WHERE realm = $1 AND day < $2 AND $3 > 0`, day(tx.Now.Add(-echoFor))},
-		{`DELETE FROM risk_people WHERE realm = $1 AND principal IN (SELECT principal FROM risk_people WHERE realm = $1 AND last_at < $2 ORDER BY last_at LIMIT $3)`, db.At(tx.Now.Add(-rememberFor))},
 		{`DELETE FROM risk_holds WHERE realm = $1 AND until_at < $2 AND $3 > 0`, db.At(tx.Now)},
 		{`DELETE FROM incidents WHERE realm = $1 AND id IN (SELECT id FROM incidents WHERE realm = $1 AND state = 'closed' AND closed_at < $2 ORDER BY closed_at LIMIT $3)`, db.At(tx.Now.Add(-incidentKept))},
 	} {
@@ -180,5 +213,30 @@ func sweep(tx *db.Tx, limit int) (n int64, err error) {
 		}
 		n += some
 	}
-	return n, nil
+	some, err := sweepPeople(tx, tx.Now.Add(-rememberFor), limit)
+	return n + some, err
+}
+
+// sweepPeople looks at those whose memory has not been written for long. What their
+// browsers did since is written down; of who has not come by any, nothing is kept.
+func sweepPeople(tx *db.Tx, before time.Time, limit int) (int64, error) {
+	ids, err := db.All(tx, db.Scalar[string], `SELECT principal FROM risk_people WHERE realm = $1 AND last_at < $2 ORDER BY last_at LIMIT $3`, tx.Realm, db.At(before), limit)
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range ids {
+		p, err := askPerson(tx, id)()
+		if err != nil {
+			return 0, err
+		}
+		if p.Last >= before.UnixMilli() {
+			err = gather(tx, id)
+		} else if err = forgetPerson(tx, id); err == nil {
+			err = credential.ForgetHabitsTx(tx, id)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return int64(len(ids)), nil
 }

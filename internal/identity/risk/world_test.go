@@ -142,14 +142,30 @@ func (w *world) assess(t testing.TB, b browser, who string, password bool) Verdi
 
 func (w *world) begin(t testing.TB, b browser, who, credential, acr string) *session.Session {
 	t.Helper()
-	begun, err := w.Cores.Sessions.Begin(t.Context(), b.actor(), dbtest.Realm, session.New{Principal: who, Credential: credential, ACR: acr, AMR: []string{"pwd"},
-		Browser: b.mark, IP: b.ip, UserAgent: b.agent})
+	re, err := w.Cores.Realms.ByName(t.Context(), dbtest.Realm)
 	must(t, err)
-	must(t, w.Env.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error { return w.AskMemory(tx, who).Remember(begun.Session, false) }))
+	var begun session.Begun
+	must(t, w.Env.DB.Update(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+		memory, ground := w.MemoryTx(tx, who), session.AskGround(tx, who, b.mark, credential)
+		last, err := ground.Visit()
+		if err != nil {
+			return err
+		}
+		habit, err := memory.Habit(last, b.actor())
+		if err != nil {
+			return err
+		}
+		ground.Notes(habit)
+		begun, err = session.BeginTx(tx, b.actor(), re.Settings, session.New{Principal: who, Credential: credential, ACR: acr, AMR: []string{"pwd"},
+			Browser: b.mark, IP: b.ip, UserAgent: b.agent, Ground: ground})
+		if err != nil {
+			return err
+		}
+		return memory.Remember(begun.Session, false)
+	}))
 	return begun.Session
 }
 
-// count counts the rows of a query that has the realm as its first argument.
 func (w *world) count(t testing.TB, query string) (n int64) {
 	t.Helper()
 	must(t, w.Env.DB.View(t.Context(), dbtest.Realm, func(tx *db.Tx) (err error) {

@@ -13,8 +13,9 @@ type Ground struct {
 	who      string
 	life     func() (principal.Life, error)
 	proofs   map[string]func() (credential.Credential, error)
-	known    func() (bool, error)
-	remember func() error
+	last     func() (*credential.Visit, error)
+	remember func(habit string) error
+	habit    string
 }
 
 // AskGround asks for a principal and credentials of theirs, without waiting yet.
@@ -24,7 +25,7 @@ func AskGround(tx *db.Tx, who, browser string, credentials ...string) *Ground {
 	for _, id := range credentials {
 		g.ask(id)
 	}
-	g.known, g.remember = credential.AskRemember(tx, who, browser)
+	g.last, g.remember = credential.AskRemember(tx, who, browser)
 	return g
 }
 
@@ -44,9 +45,11 @@ func (g *Ground) Life() (principal.Life, error) { return g.life() }
 // Credential is one that was asked for, as credential.LiveTx.
 func (g *Ground) Credential(id string) (credential.Credential, error) { return g.ask(id)() }
 
-// Known reports whether the browser that was noted had signed in to the account
-// before.
-func (g *Ground) Known() (bool, error) { return g.known() }
+// Visit is the last sign-in of the browser that was noted to the account.
+func (g *Ground) Visit() (*credential.Visit, error) { return g.last() }
+
+// Notes has a habit be noted with the browser, where a session begins.
+func (g *Ground) Notes(habit string) { g.habit = habit }
 
 // of returns the ground that was asked for in this transaction for a principal, or
 // asks for it.

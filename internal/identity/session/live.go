@@ -89,7 +89,7 @@ func BeginTx(tx *db.Tx, by audit.Actor, settings realm.Settings, n New) (Begun, 
 	if err != nil {
 		return Begun{}, err
 	}
-	if err := ground.remember(); err != nil {
+	if err := ground.remember(ground.habit); err != nil {
 		return Begun{}, err
 	}
 	if err := insert(tx, e); err != nil {

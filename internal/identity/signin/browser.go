@@ -160,7 +160,7 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, all []a
 		}
 		var memory *risk.Memory
 		if s.Risk != nil {
-			memory = s.Risk.AskMemory(tx, at.who)
+			memory = s.Risk.MemoryTx(tx, at.who)
 		}
 		if _, err := used(); err != nil {
 			return err
@@ -175,6 +175,17 @@ func (s *Server) settle(w http.ResponseWriter, r *http.Request, f *flow, all []a
 				return err
 			}
 			f.Assessed, f.calm, f.unassessed = at.who, at.who, nil
+		}
+		if memory != nil && notes != "" {
+			last, err := ground.Visit()
+			if err != nil {
+				return err
+			}
+			habit, err := memory.Habit(last, audit.Actor{IP: p.IP, UserAgent: p.UserAgent})
+			if err != nil {
+				return err
+			}
+			ground.Notes(habit)
 		}
 		if own != nil {
 			begun, err = session.RenewTx(tx, by, re.Settings, own.ID, p)

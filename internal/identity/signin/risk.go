@@ -30,11 +30,11 @@ func (f *flow) quiet(r *http.Request, ground *session.Ground, memory *risk.Memor
 	if err != nil {
 		return err
 	}
-	known, err := ground.Known()
+	last, err := ground.Visit()
 	if err != nil {
 		return err
 	}
-	calm, err := memory.Quiet(by, risk.SignIn{Principal: who}, life.Flagged, known)
+	calm, err := memory.Quiet(by, risk.SignIn{Principal: who}, life.Flagged, !last.At.IsZero())
 	if err == nil && !calm {
 		err = fault.New(fault.Conflict, codeUnassessed, "there is more to be asked before somebody is signed in")
 	}
