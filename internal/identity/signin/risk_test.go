@@ -12,6 +12,7 @@ import (
 	"github.com/cardea-id/cardea/internal/db/dbtest"
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	pk "github.com/cardea-id/cardea/internal/identity/credential/passkeytest"
+	"github.com/cardea-id/cardea/internal/identity/risk"
 	"github.com/cardea-id/cardea/internal/identity/token"
 	"github.com/cardea-id/cardea/internal/realm"
 )
@@ -161,7 +162,7 @@ func TestNoBrowserIsBelievedAfterAnAlarm(t *testing.T) {
 }
 
 // What somebody shows by a passkey alone is looked at in the transaction that begins
-// their session. Have askQuiet find everything quiet to see this fail.
+// their session. Have Memory.Quiet find everything quiet to see this fail.
 func TestASignInByPasskeyIsLookedAtAllTheSame(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.decides(t, map[string]any{"risk_dormant_account": "inform"})
@@ -185,10 +186,29 @@ func TestASignInByPasskeyIsLookedAtAllTheSame(t *testing.T) {
 			t.Errorf("%d signals and %d sessions right after, want one each", signals(), len(again.sessions()))
 		}
 
+		// What is held against somebody is met in their own browser, too.
+		held := func() (n int) {
+			must(t, w.Env.DB.View(t.Context(), dbtest.Realm, func(tx *db.Tx) (err error) {
+				n, err = db.One(tx, db.Scalar[int], `SELECT COUNT(*) FROM risk_holds WHERE realm = $1 AND subject = $2`, tx.Realm, ada.ID)
+				return err
+			}))
+			return n
+		}
+		must(t, w.Env.DB.UpdateRC(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+			return tx.Later(`INSERT INTO risk_holds (realm, subject, detector, action, incident, since_at, until_at, next_at) VALUES ($1, $2, $3, $4, '', $5, $6, 0)`,
+				tx.Realm, ada.ID, risk.KeyChange, int(risk.StepUp), db.At(tx.Now), db.At(tx.Now.Add(time.Hour)))
+		}))
+		if owner.signInBy(a).isAt("/"); held() != 0 {
+			t.Error("a proof of the second level released nothing")
+		}
+
 		re, err := w.realms.ByName(t.Context(), dbtest.Realm)
 		must(t, err)
 		_, err = w.desk.Leave(t.Context(), audittest.By, re, ada.ID)
 		must(t, err)
+		if owner.signInBy(a).isAt("/signin/keep"); len(owner.sessions()) != 0 {
+			t.Error("signed in by a known browser to an account that is to be deleted")
+		}
 		back := w.browser(t, dbtest.Realm).signInBy(a).isAt("/signin/keep")
 		if len(back.sessions()) != 0 {
 			t.Fatal("signed in to an account that is to be deleted")
