@@ -65,14 +65,10 @@ func AskRemember(tx *db.Tx, principal, mark string) (last func() (*Visit, error)
 }
 
 // AskHabits asks for the habits of all browsers that signed in to an account.
-func AskHabits(tx *db.Tx, principal string) func() ([]string, error) {
-	return db.AskAll(tx, db.Scalar[string], `SELECT habit FROM browsers WHERE realm = $1 AND principal = $2 AND habit <> ''`, tx.Realm, principal)
-}
+func AskHabits(tx *db.Tx, principal string) func() ([]string, error) { return askHabits(tx, principal) }
 
 // ForgetHabitsTx forgets them.
-func ForgetHabitsTx(tx *db.Tx, principal string) error {
-	return tx.Later(`UPDATE browsers SET habit = '' WHERE realm = $1 AND principal = $2 AND habit <> ''`, tx.Realm, principal)
-}
+func ForgetHabitsTx(tx *db.Tx, principal string) error { return forgetHabits(tx, principal) }
 
 // DisbelieveTx has no browser pass for one that signed in to an account before:
 // which of them are its owner's is not known any more.

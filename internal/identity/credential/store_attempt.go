@@ -80,6 +80,14 @@ func noteBrowser(tx *db.Tx, principal, hash, habit string) error {
 			habit = CASE WHEN excluded.habit = '' THEN browsers.habit ELSE excluded.habit END`, tx.Realm, principal, hash, db.At(tx.Now), habit)
 }
 
+func askHabits(tx *db.Tx, principal string) func() ([]string, error) {
+	return db.AskAll(tx, db.Scalar[string], `SELECT habit FROM browsers WHERE realm = $1 AND principal = $2 AND habit <> ''`, tx.Realm, principal)
+}
+
+func forgetHabits(tx *db.Tx, principal string) error {
+	return tx.Later(`UPDATE browsers SET habit = '' WHERE realm = $1 AND principal = $2 AND habit <> ''`, tx.Realm, principal)
+}
+
 func forgetBrowsers(tx *db.Tx, principal string, keep int) error {
 	_, err := tx.Exec(`DELETE FROM browsers WHERE realm = $1 AND principal = $2 AND browser NOT IN
 		(SELECT browser FROM browsers WHERE realm = $1 AND principal = $2 ORDER BY last_seen_at DESC, browser LIMIT $3)`, tx.Realm, principal, keep)
