@@ -83,7 +83,8 @@ func TestAFlagNeverLies(t *testing.T) {
 		for range 150 {
 			update(func(tx *db.Tx) error { return demandProof(tx, ada, KeyChange) })
 			if lies := w.count(t, `SELECT COUNT(*) FROM risk_holds h JOIN principals p ON p.realm = h.realm AND p.id = h.subject WHERE h.realm = $1 AND NOT p.flagged`); lies != 0 {
-				t.Fatal("a hold without a flag")
+				t.Error("a hold without a flag")
+				break
 			}
 			update(func(tx *db.Tx) error { return releaseSubject(tx, ada) })
 		}
