@@ -1,6 +1,10 @@
 package credential
 
-import "github.com/cardea-id/cardea/internal/db"
+import (
+	"time"
+
+	"github.com/cardea-id/cardea/internal/db"
+)
 
 // passkeyByHandle reads a passkey, revoked ones too, and the name under which
 // its owner's devices know them.
@@ -27,9 +31,15 @@ type wider struct {
 func (w wider) Scan(dest ...any) error { return w.Row.Scan(append(dest, w.last)...) }
 
 // askUse notes the use of a passkey, unless what is kept of it changed: then its
-// answer is missing.
+// answer is missing. Whose a passkey is never changes; what else is read of it now
+// is all that its use goes by.
 func askUse(tx *db.Tx, c Credential, data string) *db.Answer[Credential] {
-	return db.Ask(tx, scan, `UPDATE credentials SET data = $4, last_used_at = $5 WHERE realm = $1 AND id = $2 AND data = $3 AND revoked_at = 0 RETURNING `+columns,
+	return db.Ask(tx, func(r db.Row) (Credential, error) {
+		var expires db.Time
+		err := r.Scan(&c.MustChange, &expires)
+		c.ExpiresAt, c.RevokedAt, c.LastUsedAt, c.data = expires.Time, time.Time{}, tx.Now, data
+		return c, err
+	}, `UPDATE credentials SET data = $4, last_used_at = $5 WHERE realm = $1 AND id = $2 AND data = $3 AND revoked_at = 0 RETURNING must_change, expires_at`,
 		tx.Realm, c.ID, c.data, data, db.At(tx.Now))
 }
 
