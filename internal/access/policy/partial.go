@@ -85,7 +85,9 @@ func partially(s *Snapshot, q *Question, rows Rows, have *part) (Residual, error
 		return Residual{}, fmt.Errorf("%w: it would take %d conditions and %d values; at most %d and %d are written", ErrInexpressible, conditions, values, MaxConditions, MaxValues)
 	}
 	if when.Op == OpFalse {
-		out.Reason = "no policy permits this for any row"
+		if out.Reason = "no policy permits this for any row"; p.shut != "" {
+			out.Reason = fmt.Sprintf("policy %q forbids this for every row, or reads what neither the rows nor the facts have; map what it reads to columns", p.shut)
+		}
 		out.StepUp, err = p.stepUp()
 	}
 	return out, err
@@ -108,6 +110,7 @@ type partial struct {
 	below   map[Entity]map[Entity]bool
 	facts   map[Entity]stored
 	spoilt  *[]any // see unreadable
+	shut    string // the policy after whose forbidding no row is left
 	visits  int
 	bad     error // what Cedar could not be shown
 	cannot  error // the first thing that cannot be expressed
@@ -231,6 +234,7 @@ func (p *partial) judge() (Condition, []string, error) {
 			used = append(used, r.id)
 		}
 		if when = all(when, t.no); when.Op == OpFalse {
+			p.shut = r.id
 			return no, used, nil
 		}
 	}

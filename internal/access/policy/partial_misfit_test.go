@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -117,5 +118,16 @@ func TestManyValuesAreNoMoreWorkThanFew(t *testing.T) {
 	}
 	if few, many := work(10), work(1_600); many > 10*few {
 		t.Errorf("%d bytes for 1,600 values, %d for 10", many, few)
+	}
+}
+
+// Who forgot to map what a forbid reads is told which it is.
+func TestWhatForbidsEveryRowIsNamed(t *testing.T) {
+	set := partialSet(t, `@id("p") permit (principal is User, action, resource is Doc);
+@id("shut") forbid (principal, action, resource is Doc) unless { resource.open };`)
+	q := Question{Subject: Entity{Type: "User", ID: "ada"}, Action: "view", Resource: Entity{Type: "Doc"}, At: partialAt}
+	left, err := Partial(NewSnapshot(set, graph.Empty(), 1), &q, Rows{})
+	if err != nil || left.When.Op != OpFalse || !strings.Contains(left.Reason, "shut") || !strings.Contains(left.Reason, "map") {
+		t.Errorf("%+v %v", left, err)
 	}
 }
