@@ -1,10 +1,12 @@
 package edge_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -932,5 +934,114 @@ func TestNewsMakeNothingYounger(t *testing.T) {
 	}
 	if refused, _ := e.Fresh()("refund", false); refused != "" {
 		t.Errorf("after the news: %s", refused)
+	}
+}
+
+// liar is a way on which every head is given another signature.
+type liar struct{ next http.RoundTripper }
+
+func (l liar) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := l.next.RoundTrip(r)
+	if err != nil || !strings.HasSuffix(r.URL.Path, "/edge/stream") {
+		return res, err
+	}
+	body, out := res.Body, (*io.PipeWriter)(nil)
+	res.Body, out = io.Pipe()
+	go func() {
+		defer body.Close()
+		for {
+			kind, payload, err := replica.ReadFrame(body)
+			if err != nil {
+				_ = out.CloseWithError(err)
+				return
+			}
+			if kind == replica.KindHead {
+				signature := payload[bytes.LastIndexByte(payload, '.')+1:]
+				signature[4] = map[bool]byte{true: 'B', false: 'A'}[signature[4] == 'A']
+			}
+			if _, err := out.Write(replica.AppendFrame(nil, kind, payload)); err != nil {
+				return
+			}
+		}
+	}()
+	return res, nil
+}
+
+// Whoever is between an edge and the server cannot say what the realm did not sign.
+func TestHeadsThatTheRealmDidNotSignCountForNothing(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	w.mustWrite(graph.Change{Set: status("p1", "active").Set, Add: []graph.Tuple{{Subject: user("ann"), Relation: "clerk", Object: payment("p1")}}})
+	troubles := make(chan error, 100)
+	c := w.config()
+	c.Audience, c.HTTPClient, c.OnError = "", &http.Client{Transport: liar{w.http.Transport}}, func(err error) { troubles <- err }
+	e := w.open(c)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	select {
+	case err := <-troubles:
+		if !strings.Contains(err.Error(), "not signed by the realm") {
+			t.Errorf("the edge says %v", err)
+		}
+	case <-ctx.Done():
+		t.Error("nothing troubles the edge")
+	}
+	if a := e.Decide(t.Context(), refund(user("ann"), "p1")); a.Allowed {
+		t.Errorf("the edge decides by it: %+v", a)
+	}
+}
+
+// mute is a way on which nothing is heard but facts, if it is told so.
+type mute struct {
+	next http.RoundTripper
+	on   atomic.Bool
+}
+
+func (m *mute) RoundTrip(r *http.Request) (*http.Response, error) {
+	if m.on.Load() && r.Method == http.MethodGet && !strings.HasSuffix(r.URL.Path, "/edge/stream") {
+		return nil, errors.New("only facts come through here")
+	}
+	return m.next.RoundTrip(r)
+}
+
+// Where facts come and revocations do not, questions with a token are as old as what
+// is known of revocations.
+func TestTokensAreAsOldAsRevocations(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	way := &mute{next: w.http.Transport}
+	c := w.config()
+	c.HTTPClient = &http.Client{Transport: way}
+	e := w.joined(w.open(c))
+	w.Client(t, realm.Default, "web", client.Settings{Name: "Web", Type: client.Web, FirstParty: true, RedirectURIs: []string{"https://app.example.com/cb"},
+		GrantTypes: []string{client.AuthorizationCode}, Scopes: []string{"pay"}, Resources: []string{api}})
+	ada := w.Person(t, realm.Default, "ada@example.com")
+	text, _ := w.signedIn(ada)
+	w.mustWrite(graph.Change{Set: status("p1", "active").Set, Add: []graph.Tuple{{Subject: user(ada.ID), Relation: "clerk", Object: payment("p1")}}})
+	q := refund(user(ada.ID), "p1")
+	q.Token, q.MinRevision = text, w.at.String()
+	for end := time.After(10 * time.Second); ; { // until revocations are known
+		a := e.Decide(t.Context(), q)
+		if a.Allowed {
+			break
+		}
+		select {
+		case <-end:
+			t.Fatalf("a living token: %+v", a)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	way.on.Store(true)
+	w.way.set(true)
+	w.way.set(false)
+	w.Clock.Advance(time.Minute)
+	w.mustWrite(status("p2", "active"))
+	w.reach(e)
+	if a := e.Decide(t.Context(), q); a.Allowed || !strings.Contains(a.Refused, "old") {
+		t.Errorf("a token, a minute after revocations were heard: %+v", a)
+	}
+	q.Token = ""
+	if a := e.Decide(t.Context(), q); !a.Allowed {
+		t.Errorf("without a token: %+v", a)
 	}
 }
