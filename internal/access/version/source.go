@@ -327,8 +327,17 @@ func (r *Registry) take(ctx context.Context, realm string, s *Source, got *found
 		return err
 	}
 	s.State, s.Number = Current, v.Number
-	s.Detail = fmt.Sprintf("version %d: %d differences; of %d decisions %d accesses are gained and %d lost", v.Number, len(p.Differences), p.Replay.Decisions, len(p.Replay.Gains), len(p.Replay.Losses))
+	s.Detail = v.outcome(p)
 	return nil
+}
+
+// outcome says what came of a plan that was applied.
+func (v *Version) outcome(p *Plan) string {
+	text := fmt.Sprintf("version %d: differences: %d, decisions looked at: %d, accesses gained: %d, lost: %d", v.Number, len(p.Differences), p.Replay.Decisions, len(p.Replay.Gains), len(p.Replay.Losses))
+	if p.Replay.More || p.Replay.Partial {
+		text += ", and perhaps more than these"
+	}
+	return text
 }
 
 // takenBack reports whether what was found was applied once and another version

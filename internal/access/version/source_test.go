@@ -60,7 +60,7 @@ func TestARepositoryIsFollowed(t *testing.T) {
 		}
 		due(Refused, 1)
 		o.Commit("access/policies", viewersEditTested(t))
-		if s := due(Current, 2); !strings.Contains(s.Detail, "1 accesses are gained and 0 lost") {
+		if s := due(Current, 2); !strings.HasSuffix(s.Detail, "accesses gained: 1, lost: 0") {
 			t.Errorf("%+v", s)
 		}
 		if got := w.events(t); got != "[policy.follow policy.apply policy.follow.refuse policy.apply]" {
