@@ -119,6 +119,7 @@ func Open(fsys fs.FS) (Files, Problems) {
 type Gatherer struct {
 	files       Files
 	problems    Problems
+	strange     Problems // of files that have no place in a policy folder
 	total, seen int
 	full        bool
 }
@@ -141,12 +142,12 @@ func (g *Gatherer) Add(p string, plain bool, read func() ([]byte, error)) error 
 	if part(p) == "aside" || g.full {
 		return nil
 	}
-	problem := acceptable(p)
-	if problem == nil && !plain {
-		problem = &Problem{File: p, Message: "this is not a plain file", Advice: "put the file itself here instead of a link"}
+	if problem := acceptable(p); problem != nil {
+		g.strange = append(g.strange, *problem)
+		return nil
 	}
-	if problem != nil {
-		g.problems = append(g.problems, *problem)
+	if !plain {
+		g.problems = append(g.problems, Problem{File: p, Message: "this is not a plain file", Advice: "put the file itself here instead of a link"})
 		return nil
 	}
 	text, err := read()
@@ -161,8 +162,15 @@ func (g *Gatherer) Add(p string, plain bool, read func() ([]byte, error)) error 
 	return nil
 }
 
-// Done gives what was taken.
-func (g *Gatherer) Done() (Files, Problems) { return g.files.sorted(), g.problems.sorted() }
+// Done gives what was taken. Where there is no schema, files that have no place in a
+// policy folder only say that this is none.
+func (g *Gatherer) Done() (Files, Problems) {
+	files, problems := g.files.sorted(), append(g.problems, g.strange...)
+	if _, ok := files.ByPath(SchemaFile); !ok && len(g.strange) > 0 {
+		problems = append(g.problems, Problem{File: ".", Message: "this is no policy folder: it has no " + SchemaFile, Advice: "name the folder in which " + SchemaFile + " lies"})
+	}
+	return files, problems.sorted()
+}
 
 func tooLarge() Problem {
 	return Problem{File: ".", Message: fmt.Sprintf("a folder has at most %d files and %d KiB", MaxFiles, MaxFolder>>10), Advice: "take out what is not needed"}
