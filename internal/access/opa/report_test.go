@@ -18,10 +18,7 @@ func TestDecisionLogsAreBoundedTogether(t *testing.T) {
 	s := New(Options{Plane: new(agent.Plane), Authenticate: func(http.ResponseWriter, *http.Request, *realm.Realm) (*Caller, error) {
 		return &Caller{Client: "agent"}, nil
 	}})
-	m, err := web.NewMux(web.MuxOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := web.NewMux(web.MuxOptions{})
 	s.Mount(m)
 	send := func(name string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest("POST", Path+"/logs", strings.NewReader("not packed"))
