@@ -65,11 +65,6 @@ func prepare(ctx context.Context, s *live.Server, conns int) (*fixture, error) {
 		}
 		*c.into = account{made.Client.ID, made.Secret}
 	}
-	t, _, err := s.Token(ctx, f.jwt.id, f.jwt.secret, url.Values{"grant_type": {"client_credentials"}, "scope": {scope}})
-	if err != nil {
-		return nil, err
-	}
-	f.accessToken = t.Access
 	const login, password = "bench@example.com", "turquoise walrus on a bicycle"
 	if err := s.NewPerson(ctx, login, password); err != nil {
 		return nil, err
@@ -83,14 +78,28 @@ func prepare(ctx context.Context, s *live.Server, conns int) (*fixture, error) {
 		if err != nil {
 			return nil, err
 		}
-		f.userToken = t.Access
 		f.refreshTokens = append(f.refreshTokens, t.Refresh)
 	}
 	f.cookies = []string{f.browser.Cookies()}
+	var err error
 	if f.holders, err = holders(ctx, s, conns); err != nil {
 		return nil, err
 	}
-	return f, f.mayAsk(ctx)
+	return f, f.renew(ctx)
+}
+
+// renew gets new access tokens: they last ten minutes, and all works longer.
+func (f *fixture) renew(ctx context.Context) error {
+	t, _, err := f.server.Token(ctx, f.jwt.id, f.jwt.secret, url.Values{"grant_type": {"client_credentials"}, "scope": {scope}})
+	if err != nil {
+		return err
+	}
+	f.accessToken = t.Access
+	if t, err = f.signIn(ctx); err != nil {
+		return err
+	}
+	f.userToken = t.Access
+	return f.mayAsk(ctx)
 }
 
 // signIn gets the tokens of a new grant with the existing session.

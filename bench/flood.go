@@ -171,8 +171,7 @@ func measureFlood(ctx context.Context, w io.Writer, f *fixture) error {
 	if err != nil {
 		return fmt.Errorf("calm: %w", err)
 	}
-	t, _, err := f.server.Token(ctx, f.jwt.id, f.jwt.secret, url.Values{"grant_type": {"client_credentials"}, "scope": {scope}})
-	if err != nil {
+	if err := f.renew(ctx); err != nil {
 		return err
 	}
 	besides := []struct {
@@ -181,7 +180,7 @@ func measureFlood(ctx context.Context, w io.Writer, f *fixture) error {
 		took []time.Duration
 		err  error
 	}{
-		{name: "introspection", req: request(http.MethodPost, "/oauth2/introspect", f.headers("Authorization", basic(f.api.id, f.api.secret)), "token="+t.Access)},
+		{name: "introspection", req: request(http.MethodPost, "/oauth2/introspect", f.headers("Authorization", basic(f.api.id, f.api.secret)), "token="+f.accessToken)},
 		{name: "key sets", req: request(http.MethodGet, "/oauth2/jwks", f.headers("Accept", "*/*"), "")},
 	}
 	during, stop := context.WithCancel(ctx)

@@ -28,7 +28,7 @@ func measureGrown(ctx context.Context, w io.Writer, o options, engine, database 
 	defer os.RemoveAll(dir)
 	fmt.Fprintf(w, "\n## %s, with %d people and without\n", engine, o.principals)
 	var servers [2]*live.Server
-	var lists [2][]work
+	var sides [2]*fixture
 	for i, people := range []int{0, o.principals} {
 		server, ready, err := installed(ctx, w, o, filepath.Join(dir, fmt.Sprint(people)), database, people)
 		if err != nil {
@@ -38,20 +38,26 @@ func measureGrown(ctx context.Context, w io.Writer, o options, engine, database 
 		fmt.Fprintf(w, "\nReady %d ms after the start with %d people.\n", ready.Milliseconds(), people)
 		servers[i] = server
 	}
-	for i, server := range servers { // when both are there, for tokens end
+	for i, server := range servers {
 		f, err := prepare(ctx, server, slices.Max(o.conns))
 		if err != nil {
 			return err
 		}
-		lists[i] = append(works(f), besides(f)...)
+		sides[i] = f
 	}
+	list := func(side int) []work { return append(works(sides[side]), besides(sides[side])...) }
 	var rows []row
-	for i, work := range lists[0] {
+	for i, work := range list(0) {
 		if !strings.Contains(work.name, o.only) || database != "" && !work.durable {
 			continue
 		}
 		without := &process{address: servers[0].Listen, pid: servers[0].PID()}
-		work.target, work.limit, work.cardea = withinGrowth, work.cardea, lists[1][i].cardea
+		for _, f := range sides {
+			if err := f.renew(ctx); err != nil {
+				return err
+			}
+		}
+		work.target, work.limit, work.cardea = withinGrowth, list(0)[i].cardea, list(1)[i].cardea
 		for _, conns := range o.conns {
 			r, err := compare(o, servers[1], without, work, conns)
 			if err != nil {

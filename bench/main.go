@@ -110,11 +110,15 @@ func measure(ctx context.Context, w io.Writer, o options, engine, database strin
 	defer limit.stop()
 	limit.address = "127.0.0.1:" + limit.address
 	var rows []row
-	measured := func(beside *process, list []work) error {
-		for _, work := range list {
+	measured := func(beside *process, list func(*fixture) []work) error {
+		for i, work := range list(f) {
 			if !strings.Contains(work.name, o.only) || engine != "SQLite" && !work.durable {
 				continue
 			}
+			if err := f.renew(ctx); err != nil {
+				return err
+			}
+			work = list(f)[i] // with these tokens
 			for _, conns := range o.conns {
 				r, err := compare(o, server, beside, work, conns)
 				if err != nil {
@@ -125,15 +129,18 @@ func measure(ctx context.Context, w io.Writer, o options, engine, database strin
 		}
 		return nil
 	}
-	if err := measured(limit, works(f)); err != nil {
+	if err := measured(limit, works); err != nil {
 		return err
 	}
-	if err := measured(&process{address: server.Listen, pid: server.PID()}, besides(f)); err != nil {
+	if err := measured(&process{address: server.Listen, pid: server.PID()}, besides); err != nil {
 		return err
 	}
 	for _, conns := range o.conns {
 		if engine != "SQLite" || !strings.Contains(logged, o.only) {
 			break
+		}
+		if err := f.renew(ctx); err != nil {
+			return err
 		}
 		r, err := compareLog(ctx, o, f, conns)
 		if err != nil {
