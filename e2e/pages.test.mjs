@@ -28,6 +28,9 @@ test("pages are accessible: sign-in, wrong password, error, account chooser, sig
   await signIn(page, { ...person, password: "not the password at all" });
   await page.getByRole("alert").first().waitFor();
   await inspect(page, "signin-wrong");
+  await page.getByRole("link", { name: "Staying safe" }).click();
+  await page.getByRole("heading", { name: "How to spot a false site" }).waitFor();
+  await inspect(page, "advice");
   await page.goto(`${cardea.issuer}/oauth2/authorize?client_id=nobody`);
   await inspect(page, "error");
   await page.goto(`${cardea.issuer}/signin`);

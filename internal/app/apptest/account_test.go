@@ -424,7 +424,7 @@ func TestAccountsMeetANewPolicy(t *testing.T) {
 		if _, err := e.Realms.Update(t.Context(), audit.System, realm.Default, 0, realm.Change{Settings: map[string]any{"least_acr": "aal2"}}); err != nil {
 			t.Fatal(err)
 		}
-		for _, path := range []string{"/account", "/account/devices", "/account/activity", "/account/applications", "/account/password", "/account/profile", "/account/factors", "/account/help"} {
+		for _, path := range []string{"/account", "/account/devices", "/account/activity", "/account/applications", "/account/password", "/account/profile", "/account/factors"} {
 			v.open("GET", path, nil).expect(t, path, 303, "/signin/enrol")
 		}
 		v.open("POST", "/account/profile", url.Values{"form": {token}, "name": {"Eve"}}).expect(t, "a form of before", 303, "/signin/enrol")
@@ -432,6 +432,10 @@ func TestAccountsMeetANewPolicy(t *testing.T) {
 			t.Errorf("changed by a session below the policy: %v", err)
 		}
 		v.open("GET", "/account/not-me", nil).expect(t, "to raise the alarm", 200) // which takes nothing more
+		// Advice is for everybody, and says nothing of anybody.
+		if c := v.open("GET", "/account/help", nil).expect(t, "advice", 200, "What a passkey is"); strings.Contains(c.Body.String(), ada.DisplayName) {
+			t.Error("whoever is to prove more is named")
+		}
 	})
 }
 
@@ -561,6 +565,7 @@ func TestOperatorsEditTheAdvice(t *testing.T) {
 			t.Error("our words are there too")
 		}
 		v.open("GET", "/account/help?lang=de", nil).expect(t, "another language", 200, "Alle werden ausgesperrt")
+		w.visitor().open("GET", "/account/help", nil).expect(t, "who is signed out", 200, "Call &lt;b&gt;1234&lt;/b&gt;.</p>", "What a passkey is")
 		for _, bad := range []string{`{"en": {"other": "x"}}`, `{"en": "x"}`, `{"en": {"report": "a\u202eb"}}`, `{"en": {"report": "` + strings.Repeat("x", 2001) + `"}}`} {
 			if err := set(bad); err == nil {
 				t.Errorf("%.40s was taken", bad)

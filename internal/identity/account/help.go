@@ -4,7 +4,9 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/cardea-id/cardea/internal/identity/signin"
 	"github.com/cardea-id/cardea/internal/realm"
+	"github.com/cardea-id/cardea/internal/web/look"
 )
 
 // helpPage gives advice: the operator's where there is some, else ours.
@@ -19,10 +21,37 @@ type topic struct {
 	Paragraphs  []string
 }
 
-func (s *Server) help(w http.ResponseWriter, r *http.Request, v *visit) error {
+// advicePage is the same for whoever is not signed in: who is locked out needs it most.
+type advicePage struct {
+	*look.Page
+	Topics []topic
+}
+
+func (s *Server) help(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.visitor(r)
+	if err != nil {
+		return err
+	}
+	in := false
+	if v != nil {
+		if in, err = s.Pages.Suffices(r, v.Session, signin.Flow{Return: pathHelp, Subject: v.Principal}); err != nil {
+			return err
+		}
+	}
+	if !in {
+		p := advicePage{Page: s.look.Page(w, r, signin.SiteOf(r), "", "")}
+		p.Title, p.Wide, p.Topics = p.T("account.help"), true, topics(r, p.Page)
+		return s.look.Render(w, http.StatusOK, "advice", p)
+	}
 	p := helpPage{frame: s.begin(w, r, v, "account.help")}
+	p.Topics = topics(r, p.Page)
+	return s.look.Render(w, http.StatusOK, "help", p)
+}
+
+func topics(r *http.Request, p *look.Page) (all []topic) {
+	settings := realm.From(r.Context()).Settings
 	for _, name := range realm.AdviceTopics() {
-		text := v.realm.Settings.Advice(p.Tag(), name)
+		text := settings.Advice(p.Tag(), name)
 		if text == "" {
 			text = p.T("help."+name, "realm", p.Site.Name)
 		}
@@ -32,7 +61,7 @@ func (s *Server) help(w http.ResponseWriter, r *http.Request, v *visit) error {
 				t.Paragraphs = append(t.Paragraphs, paragraph)
 			}
 		}
-		p.Topics = append(p.Topics, t)
+		all = append(all, t)
 	}
-	return s.look.Render(w, http.StatusOK, "help", p)
+	return all
 }

@@ -28,6 +28,7 @@ func TestPagesAreAsHTMLTemplateWritesThem(t *testing.T) {
 	}
 	looktest.Check(t, s.look, words, map[string]func() any{
 		"activity":     func() any { return activityPage{} },
+		"advice":       func() any { return advicePage{} },
 		"applications": func() any { return appsPage{} },
 		"devices":      func() any { return devicesPage{} },
 		"factor":       func() any { return factorPage{} },

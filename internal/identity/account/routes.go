@@ -40,7 +40,7 @@ func (s *Server) Mount(root *web.Mux) {
 	m.Handle("POST "+pathFactors, s.form(s.addFactor))
 	m.Handle("GET "+pathFactor, s.page(s.factor))
 	m.Handle("POST "+pathFactor, s.form(s.changeFactor))
-	m.Handle("GET "+pathHelp, s.page(s.help))
+	m.Handle("GET "+pathHelp, s.help)
 	m.Handle("GET "+PathNotMe, s.notMe)
 	m.Handle("POST "+PathNotMe, s.disown, web.Rate(signin.RateGuess))
 	m.Handle("GET /.well-known/change-password", s.wellKnownPassword)

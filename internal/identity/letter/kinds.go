@@ -49,7 +49,7 @@ var kinds = map[string]kind{
 	"risk_notice":      {notMe: true, spoken: []string{"reason", "then"}, facts: where},
 	"deletion_asked":   {notMe: true, facts: append([]string{"until"}, where...)},
 	// To the address that an account had before, with the way back.
-	"email_replaced":     {button: true, expires: true, more: true},
+	"email_replaced":     {button: true, expires: true, more: true, facts: where},
 	"deletion_cancelled": {notMe: true, facts: where},
 	"deleted":            {},
 	"suspended":          {},

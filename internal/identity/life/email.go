@@ -187,13 +187,13 @@ func (d *Desk) Confirm(ctx context.Context, by audit.Actor, realm, id, link stri
 		if err != nil {
 			return err
 		}
-		return d.tellFormer(tx, id, before, c.Address)
+		return d.tellFormer(tx, by, id, before, c.Address)
 	})
 }
 
 // tellFormer tells the address that was replaced, if it was known to be the
 // person's: whoever has the link becomes them again.
-func (d *Desk) tellFormer(tx *db.Tx, id string, before []principal.Email, now string) error {
+func (d *Desk) tellFormer(tx *db.Tx, by audit.Actor, id string, before []principal.Email, now string) error {
 	if len(before) == 0 || !before[0].Primary || !before[0].Verified || !d.Mail() {
 		return nil
 	}
@@ -201,7 +201,8 @@ func (d *Desk) tellFormer(tx *db.Tx, id string, before []principal.Email, now st
 	if err != nil {
 		return err
 	}
-	return d.Send(tx, letter.Letter{Kind: "email_replaced", Principal: id, To: before[0].Address, Link: "/undo-email?link=" + string(link), Life: UndoLife})
+	return d.Send(tx, letter.Letter{Kind: "email_replaced", Principal: id, To: before[0].Address, Link: "/undo-email?link=" + string(link), Life: UndoLife,
+		Data: map[string]string{"device": by.UserAgent, "place": by.IP}})
 }
 
 // Undo is a change of address that can be taken back.

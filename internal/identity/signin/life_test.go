@@ -217,6 +217,9 @@ func TestAChangeIsTakenBackOnAPage(t *testing.T) {
 		b.get(w.letter(t, "thief@example.com")).submit("form", formOf(b)).shows(200, "Your address is confirmed")
 		owner := w.browser(t, dbtest.Realm)
 		owner.get(w.letter(t, was)).shows(200, "Take the change back?", was)
+		if last := w.letters[len(w.letters)-1]; last.To != was || last.Data["place"] == "" {
+			t.Errorf("%s is not told from where: %+v", was, last)
+		}
 		owner.submit("form", formOf(owner)).isAt("/set-password").shows(200, "Choose your password")
 		if len(owner.sessions()) != 0 || len(b.sessions()) != 0 {
 			t.Error("somebody is signed in")
