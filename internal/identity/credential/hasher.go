@@ -2,7 +2,6 @@ package credential
 
 import (
 	"context"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +24,7 @@ const queuePerSlot = 20
 
 func newHasher(slots int, patience time.Duration) *hasher {
 	if slots <= 0 {
-		slots = runtime.GOMAXPROCS(0)
+		slots = cores
 	}
 	return &hasher{slots: make(chan struct{}, slots), room: int64(slots * (queuePerSlot + 1)), patience: patience}
 }
@@ -44,14 +43,19 @@ func (h *hasher) admit() (leave func(), err error) {
 // run calls fn on the caller's goroutine when there is a slot. fault.TooMany
 // says that there was none in time.
 func (h *hasher) run(ctx context.Context, fn func()) error {
-	patience := time.NewTimer(h.patience)
-	defer patience.Stop()
 	select {
 	case h.slots <- struct{}{}:
-	case <-patience.C:
-		return busy()
-	case <-ctx.Done():
-		return ctx.Err()
+	default:
+		elbow.wait()
+		patience := time.NewTimer(h.patience)
+		defer patience.Stop()
+		select {
+		case h.slots <- struct{}{}:
+		case <-patience.C:
+			return busy()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	defer func() { <-h.slots }()
 	fn()
