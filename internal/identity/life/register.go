@@ -46,12 +46,12 @@ type Account struct {
 // Registers reports whether strangers may make themselves an account in a realm,
 // which takes that they can then sign in to it.
 func (d *Desk) Registers(r *realm.Realm) bool {
-	return d.Mail() && r.Settings.SelfRegistration == realm.On && admitsNewcomers(&r.Settings)
+	return d.Mail() && r.Settings.SelfRegistration == realm.On && AdmitsNewcomers(&r.Settings)
 }
 
-// admitsNewcomers reports whether somebody with nothing but what they chose, or a
+// AdmitsNewcomers reports whether somebody with nothing but what they chose, or a
 // mailbox, can sign in.
-func admitsNewcomers(s *realm.Settings) bool {
+func AdmitsNewcomers(s *realm.Settings) bool {
 	return s.AllowsFactor(string(credential.Password)) || s.EmailSignIn == realm.On && s.AllowsFactor(string(credential.Mailbox))
 }
 
@@ -74,7 +74,7 @@ func (d *Desk) Register(ctx context.Context, by audit.Actor, r *realm.Realm, add
 }
 
 func (d *Desk) answerRegister(tx *db.Tx, s realm.Settings, a asked) error {
-	if s.SelfRegistration != realm.On || !admitsNewcomers(&s) || !s.RegistersDomain(a.Text) {
+	if s.SelfRegistration != realm.On || !AdmitsNewcomers(&s) || !s.RegistersDomain(a.Text) {
 		return nil
 	}
 	if ok, err := admit(tx, toRegister, a.Text); err != nil || !ok {
