@@ -53,30 +53,6 @@ func (s *Source) New(kind string, now time.Time) string {
 	return Of(kind, b)
 }
 
-// Some returns n fresh identifiers of one kind and moment, each as New makes one.
-func Some(kind string, now time.Time, n int) []string {
-	random := make([]byte, 10*n)
-	rand.Read(random)
-	var b [16]byte
-	binary.BigEndian.PutUint64(b[:8], uint64(now.UnixMilli())<<16)
-	size := len(kind) + 1 + length
-	var text strings.Builder
-	text.Grow(n * size)
-	for i := range n {
-		copy(b[6:], random[10*i:])
-		var one [length]byte
-		encoding.Encode(one[:], b[:])
-		text.WriteString(kind)
-		text.WriteByte('_')
-		text.Write(one[:])
-	}
-	all := make([]string, n)
-	for i := range all {
-		all[i] = text.String()[i*size : (i+1)*size]
-	}
-	return all
-}
-
 // Valid reports whether s has the shape of an identifier of the given kind.
 func Valid(kind, s string) bool {
 	if len(s) != len(kind)+1+length || s[:len(kind)] != kind || s[len(kind)] != '_' {

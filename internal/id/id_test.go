@@ -31,23 +31,6 @@ func TestValidRefusesWhatNewNeverMakes(t *testing.T) {
 	}
 }
 
-func TestSomeAreAsFreshAsOne(t *testing.T) {
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	seen := map[string]bool{}
-	for n := range 20 {
-		all := id.Some("dec", now, n)
-		if len(all) != n {
-			t.Fatalf("%d of %d", len(all), n)
-		}
-		for _, one := range all {
-			if at, ok := id.Time("dec", one); !ok || !at.Equal(now) || seen[one] {
-				t.Fatalf("%s of %v", one, all)
-			}
-			seen[one] = true
-		}
-	}
-}
-
 func TestASourceMakesFreshIdentifiers(t *testing.T) {
 	now, seen := time.UnixMilli(1_800_000_000_123), map[string]bool{}
 	var a, b id.Source

@@ -6,7 +6,6 @@ import (
 
 	"github.com/cardea-id/cardea/internal/access/journal"
 	"github.com/cardea-id/cardea/internal/access/policy"
-	"github.com/cardea-id/cardea/internal/id"
 	"github.com/cardea-id/cardea/internal/web"
 )
 
@@ -51,7 +50,6 @@ func (s *Server) one(w http.ResponseWriter, q *request) error {
 	if err := s.open(q, &p.Question, false); err != nil {
 		return err
 	}
-	q.left = 1
 	d := s.decide(q, p)
 	s.write(w, q, d.append(q.paper(), q))
 	return nil
@@ -82,7 +80,6 @@ func (s *Server) evaluations(w http.ResponseWriter, r *http.Request) error {
 	}
 	b := append(q.paper(), `{"evaluations":[`...)
 	for i := range items {
-		q.left = len(items) - i
 		d, err := s.item(q, &items[i])
 		if err != nil {
 			return err
@@ -172,7 +169,7 @@ func (p *prepared) decide(on *policy.Snapshot) policy.Answer {
 
 // decide answers one question, and notes what the answer rests on.
 func (s *Server) decide(q *request, p *prepared) decision {
-	d := decision{id: q.nextID()}
+	d := decision{id: q.random.New(journal.Prefix, q.now)}
 	switch {
 	case p.refused != "":
 		d.problem = p.refused
@@ -212,18 +209,6 @@ func (q *request) note(d *decision, kind string, p *policy.Question, v *Vouched)
 		e.Token, e.Grant, e.Session, e.Application = v.Token, v.Grant, v.Session, v.Client
 	}
 	return e
-}
-
-func (q *request) nextID() string {
-	if q.left == 1 && len(q.ids) == 0 {
-		return q.random.New(journal.Prefix, q.now)
-	}
-	if len(q.ids) == 0 {
-		q.ids = id.Some(journal.Prefix, q.now, min(q.left, 16))
-	}
-	next := q.ids[0]
-	q.ids = q.ids[1:]
-	return next
 }
 
 // paper is what an answer is begun on.

@@ -157,8 +157,6 @@ type request struct {
 	vouched map[string]vouching
 
 	// What answering needs memory for.
-	left        int // questions that are not answered yet, with the one at hand
-	ids         []string
 	random      *id.Source
 	noted       journal.Entry
 	told        told
