@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import * as jose from "jose";
 import { chromium } from "playwright-core";
-import { inspect, listen, openBrowser, signIn } from "./lib/browser.mjs";
+import { inspect, launched, listen, openBrowser, signIn } from "./lib/browser.mjs";
 import { freePort, startCardea } from "./lib/cardea.mjs";
 import { until } from "./lib/until.mjs";
 
@@ -177,7 +177,7 @@ async function withCookiesInFrames() {
   const folder = await mkdtemp(join(tmpdir(), "cardea-profile-"));
   await mkdir(join(folder, "Default"));
   await writeFile(join(folder, "Default/Preferences"), JSON.stringify({ profile: { block_third_party_cookies: false, cookie_controls_mode: 0 } }));
-  const context = await chromium.launchPersistentContext(folder, { executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-dev-shm-usage"], locale: "en-GB" });
+  const context = await chromium.launchPersistentContext(folder, { ...launched, locale: "en-GB" });
   context.setDefaultTimeout(20_000);
   context.on("close", () => rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
   return context;

@@ -6,8 +6,11 @@ import AxeBuilder from "@axe-core/playwright";
 import { chromium } from "playwright-core";
 import { person } from "./cardea.mjs";
 
+/** How Chromium is started: Debian's, as root, without the devices that test machines lack. */
+export const launched = { executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-quic"] };
+
 export async function openBrowser() {
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+  const browser = await chromium.launch(launched);
   const open = browser.newContext.bind(browser);
   browser.newContext = async (options) => {
     const context = await open(options);
