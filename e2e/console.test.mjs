@@ -93,6 +93,32 @@ test("a folder is written, judged while it is typed, asked, planned and applied"
   await context.close();
 });
 
+test("who types faster than the server answers is not told of a failure", async () => {
+  const { context, page } = await open("/console/playground");
+  const held = [];
+  await page.route("**/console/playground", (route) => { held.push(route); });
+  const area = page.locator(".file.on textarea");
+  const text = await area.inputValue();
+  for (const [i, more] of ["// one\n", "// two\n"].entries()) {
+    await area.fill(text + more);
+    await until("it is judged", () => held.length > i);
+  }
+  await held[1].continue();
+  await page.locator("form:not([aria-busy])").waitFor();
+  assert.equal(await page.locator("#notice .bad").count(), 0);
+
+  // What does fail is told, until something is answered.
+  await area.fill(text + "// three\n");
+  await until("it is judged", () => held.length > 2);
+  await held[2].abort();
+  await page.locator("#notice [role=alert]").waitFor();
+  await area.fill(text + "// four\n");
+  await until("it is judged", () => held.length > 3);
+  await held[3].continue();
+  await page.locator("#notice [role=alert]").waitFor({ state: "detached" });
+  await context.close();
+});
+
 test("without scripts, at 320 pixels and twice the size: check, ask, plan, and what is refused keeps the draft", async () => {
   const { context, page } = await open("/console/playground", { javaScriptEnabled: false, viewport: { width: 320, height: 640 }, deviceScaleFactor: 2 });
   const file = page.locator('[data-path="policies/classified.cedar"] textarea');

@@ -162,10 +162,12 @@
   // Asking the server. Its answer is the page as it would be, of which parts are taken.
 
   let asking = null;
+  let refused = false; // and the page says so
 
   function send(params, takes) {
-    asking?.abort();
+    const before = asking;
     const request = asking = new XMLHttpRequest();
+    before?.abort(); // it ends at once, and must know that it is no more asked
     request.open("POST", form.getAttribute("action"));
     request.responseType = "document";
     request.setRequestHeader("Content-Type", "application/x-www-form-urlencoded");
@@ -183,9 +185,12 @@
       const page = request.response;
       const there = page?.getElementById("play");
       if (request.status === 401 || !there) {
+        refused = true;
         part(page, "notice") || say(page?.querySelector("h1")?.textContent ?? form.dataset.failed);
         return;
       }
+      if (refused) part(page, "notice");
+      refused = false;
       takes(page, there);
     };
     request.send(params);
@@ -197,7 +202,9 @@
     box.setAttribute("role", "alert");
     p.textContent = text;
     box.append(p);
-    document.getElementById("notice").replaceChildren(box);
+    const notice = document.getElementById("notice");
+    delete notice.dataset.shown;
+    notice.replaceChildren(box);
   }
 
   function part(page, id) {
