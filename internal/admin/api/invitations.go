@@ -6,7 +6,6 @@ import (
 
 	wire "github.com/cardea-id/cardea/api"
 	"github.com/cardea-id/cardea/internal/db"
-	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/life"
 	"github.com/cardea-id/cardea/internal/secret"
 )
@@ -38,9 +37,6 @@ type createInvitationInput struct {
 }
 
 func (s *Server) createInvitation(ctx context.Context, c *Caller, in *createInvitationInput) (*plainAnswer[wire.InvitationSent], error) {
-	if !life.AdmitsNewcomers(&c.Realm.Settings) {
-		return nil, fault.New(fault.Conflict, "newcomers_excluded", "nobody new could sign in to this realm: let a password or a code by mail count (settings factors and email_sign_in)")
-	}
 	b := in.Body
 	n := life.NewInvitation{Address: b.Email, Name: b.Name, Locale: b.Locale, Life: time.Duration(b.ExpiresIn) * time.Second, Link: s.handsOver(b.Deliver)}
 	for _, group := range b.Groups {

@@ -342,6 +342,20 @@ func TestPeopleChooseAPasswordByAPasskey(t *testing.T) {
 		v.sends(t, "/account/password", url.Values{"do": {"choose"}, "new": {"short"}}).expect(t, "a short one", 422, "at least 15")
 		v.sends(t, "/account/password", url.Values{"do": {"choose"}, "new": {next}}).expect(t, "choosing it", 303, "done=password")
 		v.open("GET", "/account/password?done=password", nil).expect(t, "after that", 200, "Your password is changed")
+
+		// Where passwords do not count no page is of them, and password managers are led to none.
+		v.open("GET", "/.well-known/change-password", nil).expect(t, "where it is changed", 303, "/account/password")
+		held := v.open("GET", "/account/password", nil).expect(t, "the page", 200)
+		token, _ = input(held.Body.Bytes(), "form")
+		if _, err := e.Realms.Update(t.Context(), audit.System, realm.Default, 0, realm.Change{Settings: map[string]any{"factors": "passkey email"}}); err != nil {
+			t.Fatal(err)
+		}
+		v.open("GET", "/.well-known/change-password", nil).expect(t, "where none counts", 404)
+		v.open("GET", "/account/password", nil).expect(t, "the page where none counts", 404, "not offered")
+		v.open("POST", "/account/password", url.Values{"form": {token}, "do": {"choose"}, "new": {next + " too"}}).expect(t, "choosing one that does not count", 404)
+		if c := v.open("GET", "/account/help", nil).expect(t, "advice", 200, "What a passkey is"); strings.Contains(c.Body.String(), "password is refused") {
+			t.Error("the advice is of passwords that do not count")
+		}
 	})
 }
 

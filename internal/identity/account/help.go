@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/signin"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web/look"
@@ -51,6 +52,9 @@ func (s *Server) help(w http.ResponseWriter, r *http.Request) error {
 func topics(r *http.Request, p *look.Page) (all []topic) {
 	settings := realm.From(r.Context()).Settings
 	for _, name := range realm.AdviceTopics() {
+		if name == "password" && !settings.AllowsFactor(string(credential.Password)) {
+			continue // nobody is told of what does not count
+		}
 		text := settings.Advice(p.Tag(), name)
 		if text == "" {
 			text = p.T("help."+name, "realm", p.Site.Name)

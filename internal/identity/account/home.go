@@ -3,6 +3,8 @@ package account
 import (
 	"net/http"
 
+	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/life"
 	"github.com/cardea-id/cardea/internal/identity/signin"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web"
@@ -26,8 +28,13 @@ func (s *Server) home(w http.ResponseWriter, r *http.Request) error {
 }
 
 // wellKnownPassword leads password managers to where a password is changed (A
-// Well-Known URL for Changing Passwords, W3C).
+// Well-Known URL for Changing Passwords, W3C). Where passwords do not count there is
+// nothing to lead to.
 func (s *Server) wellKnownPassword(w http.ResponseWriter, r *http.Request) error {
-	web.See(w, realm.From(r.Context()).Path+pathPassword)
+	re := realm.From(r.Context())
+	if !re.Settings.AllowsFactor(string(credential.Password)) {
+		return life.NotOffered()
+	}
+	web.See(w, re.Path+pathPassword)
 	return nil
 }

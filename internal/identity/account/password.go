@@ -6,6 +6,7 @@ import (
 
 	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/grant"
+	"github.com/cardea-id/cardea/internal/identity/life"
 	"github.com/cardea-id/cardea/internal/identity/signin"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/secret"
@@ -45,6 +46,9 @@ func (s *Server) password(w http.ResponseWriter, r *http.Request, v *visit) erro
 }
 
 func (s *Server) showPassword(w http.ResponseWriter, r *http.Request, v *visit, status int, p passwordPage) error {
+	if !v.realm.Settings.AllowsFactor(string(credential.Password)) {
+		return life.NotOffered()
+	}
 	all, err := s.Credentials.List(r.Context(), v.realm.Name, v.Principal)
 	if err != nil {
 		return err
@@ -73,6 +77,9 @@ func (s *Server) showPassword(w http.ResponseWriter, r *http.Request, v *visit, 
 // changePassword asks for the present password, or for what takes its place
 // (PW-06), and ends every other session unless told not to (SE-08).
 func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, v *visit, form web.Params) error {
+	if !v.realm.Settings.AllowsFactor(string(credential.Password)) {
+		return life.NotOffered()
+	}
 	if form.Get("do") == "prove" { // and back to this page
 		return s.Pages.Begin(w, r, signin.Flow{Return: pathPassword, Subject: v.Principal, Manage: true})
 	}

@@ -241,7 +241,7 @@ func (d *Desk) undo(tx *db.Tx, link string, read reading) (u Undo, before []prin
 // undo a later one, is good any more. A link to undo an earlier one stays: its
 // holder had the account before. Whoever changed it may know the password too, so
 // what comes back is a link to choose another, which the restored address has
-// earned as by a forgotten password. Factors stay, a thief's too: the alarm tells
+// earned as by a forgotten password, or "" where passwords do not count. Factors stay, a thief's too: the alarm tells
 // operators, who can remove one.
 func (d *Desk) UndoChange(ctx context.Context, by audit.Actor, realm, link string) (password secret.Text, err error) {
 	var id string
@@ -268,6 +268,9 @@ func (d *Desk) UndoChange(ctx context.Context, by audit.Actor, realm, link strin
 			if err := d.Alarm(tx, as, id); err != nil {
 				return err
 			}
+		}
+		if counts, err := passwordsCountTx(tx); err != nil || !counts {
+			return err
 		}
 		password, _, err = d.Links.MakeTx(tx, setPassword(ResetLife), id, nil)
 		return err

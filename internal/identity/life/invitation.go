@@ -107,6 +107,9 @@ func (d *Desk) InviteTx(tx *db.Tx, by audit.Actor, n NewInvitation) (*Invitation
 	if err := d.checkInvitation(n); err != nil {
 		return nil, "", err
 	}
+	if err := d.admitsTx(tx, !n.Link); err != nil {
+		return nil, "", err
+	}
 	if _, err := principal.ByIdentifierTx(tx, n.Address); err == nil {
 		return nil, "", fault.New(fault.Conflict, "email_taken", "somebody has that e-mail address").WithField("email", "is taken")
 	} else if !fault.Is(err, fault.NotFound) {
@@ -141,6 +144,20 @@ func (d *Desk) checkInvitation(n NewInvitation) error {
 		return noMail()
 	}
 	return nil
+}
+
+// admitsTx is fault.Conflict where whoever accepts an invitation could not sign in.
+// mailed says that its link proves their address.
+func (d *Desk) admitsTx(tx *db.Tx, mailed bool) error {
+	s, err := realm.SettingsTx(tx)
+	if err != nil || d.admits(&s, mailed) {
+		return err
+	}
+	why := "let a password or a code by mail count (settings factors and email_sign_in)"
+	if !mailed && d.admits(&s, true) {
+		why = "a code is mailed to verified addresses only: have the invitation mailed, or let a password count (setting factors)"
+	}
+	return fault.New(fault.Conflict, "newcomers_excluded", "whoever accepts could not sign in to this realm: %s", why)
 }
 
 // insert writes an invitation down. One for the same address whose time is over
@@ -228,6 +245,9 @@ func (d *Desk) ResendTx(tx *db.Tx, by audit.Actor, id string, life time.Duration
 	if i.State != InvitationOpen {
 		return nil, "", ended(i)
 	}
+	if err := d.admitsTx(tx, !hand); err != nil {
+		return nil, "", err
+	}
 	i.serial, i.Expires = i.serial+1, tx.Now.Add(life)
 	if err := renewInvitation(tx, id, i.Expires); err != nil {
 		return nil, "", err
@@ -306,7 +326,7 @@ func (d *Desk) OpenInvitation(ctx context.Context, realm, link string) (n Newcom
 }
 
 // invitation reads, or uses, a link. Only the latest link of an open invitation
-// is good, and only while nobody has the address.
+// is good, and only while nobody has the address and whoever accepts can sign in.
 func (d *Desk) invitation(tx *db.Tx, link string, read reading) (*Invitation, invited, error) {
 	var v invited
 	opened, err := read(tx, invitationKind(0), link)
@@ -329,7 +349,7 @@ func (d *Desk) invitation(tx *db.Tx, link string, read reading) (*Invitation, in
 	if _, err := principal.ByIdentifierTx(tx, i.Address); !fault.Is(err, fault.NotFound) {
 		return nil, v, cmp.Or(err, error(fault.New(fault.Conflict, "invitation_taken", "there is an account with the address of this invitation")))
 	}
-	return i, v, nil
+	return i, v, d.admitsTx(tx, v.Mailed)
 }
 
 // Accept uses an invitation's link: the account is there from now on, in the

@@ -25,7 +25,7 @@ func (d *Desk) Leaves(r *realm.Realm) bool { return r.Settings.AccountDeletion =
 // now, and whoever signs in has to [Desk.Stay] first.
 func (d *Desk) Leave(ctx context.Context, by audit.Actor, r *realm.Realm, id string) (due time.Time, err error) {
 	if !d.Leaves(r) {
-		return time.Time{}, notOffered()
+		return time.Time{}, NotOffered()
 	}
 	err = d.DB.Update(ctx, r.Name, func(tx *db.Tx) error {
 		p, err := principal.ByIDTx(tx, id)

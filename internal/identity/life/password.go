@@ -1,6 +1,7 @@
 package life
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -30,9 +31,13 @@ func setPassword(life time.Duration) action.Kind {
 
 // PasswordLink makes a link for an operator to hand to a living person, who
 // chooses a password with it. Operators never see or choose one (PW-11). Links
-// made before stay good until one of them is used.
+// made before stay good until one of them is used. The error is fault.Conflict
+// where passwords do not count.
 func (d *Desk) PasswordLink(ctx context.Context, by audit.Actor, realm, id string) (link secret.Text, expires time.Time, err error) {
 	err = d.DB.Update(ctx, realm, func(tx *db.Tx) error {
+		if err := choosesPassword(tx); err != nil {
+			return err
+		}
 		present, err := credential.PasswordTx(tx, id)
 		if err != nil {
 			return err
@@ -54,12 +59,16 @@ func (d *Desk) PasswordLink(ctx context.Context, by audit.Actor, realm, id strin
 }
 
 // MailPasswordLink has a person sent such a link, which nobody but they see. The
-// error is fault.Conflict where there is no mail, or no verified address.
+// error is fault.Conflict where there is no mail, or no verified address, or where
+// passwords do not count.
 func (d *Desk) MailPasswordLink(ctx context.Context, by audit.Actor, realm, id string) error {
 	if !d.Mail() {
 		return noMail()
 	}
 	return d.DB.Update(ctx, realm, func(tx *db.Tx) error {
+		if err := choosesPassword(tx); err != nil {
+			return err
+		}
 		p, err := principal.ByIDTx(tx, id)
 		if err != nil {
 			return err
@@ -106,7 +115,7 @@ func reachable(p *principal.Principal, typed string) string {
 // often strangers ask, whoever asks where they have signed in before is heard.
 func (d *Desk) Forgot(ctx context.Context, by audit.Actor, r *realm.Realm, identifier, locale, mark string) error {
 	if !d.OffersReset(r) {
-		return notOffered()
+		return NotOffered()
 	}
 	if len(identifier) > 320 {
 		identifier = ""
@@ -117,11 +126,29 @@ func (d *Desk) Forgot(ctx context.Context, by audit.Actor, r *realm.Realm, ident
 // OffersReset reports whether people of a realm may reset a forgotten password
 // by mail.
 func (d *Desk) OffersReset(r *realm.Realm) bool {
-	return d.Mail() && r.Settings.ForgottenPassword == realm.On && r.Settings.AllowsFactor(string(credential.Password))
+	return d.Mail() && r.Settings.ForgottenPassword == realm.On && passwordsCount(&r.Settings)
+}
+
+// passwordsCount reports whether somebody who has a password can sign in with it.
+// Where they cannot, none is chosen.
+func passwordsCount(s *realm.Settings) bool { return s.AllowsFactor(string(credential.Password)) }
+
+func passwordsCountTx(tx *db.Tx) (bool, error) {
+	s, err := realm.SettingsTx(tx)
+	return passwordsCount(&s), err
+}
+
+// choosesPassword is fault.Conflict where passwords do not count.
+func choosesPassword(tx *db.Tx) error {
+	counts, err := passwordsCountTx(tx)
+	if err == nil && !counts {
+		err = fault.New(fault.Conflict, "passwords_excluded", "passwords do not count in this realm (setting factors), so none is chosen")
+	}
+	return err
 }
 
 func (d *Desk) answerReset(tx *db.Tx, s realm.Settings, a asked) error {
-	if s.ForgottenPassword != realm.On || !s.AllowsFactor(string(credential.Password)) {
+	if s.ForgottenPassword != realm.On || !passwordsCount(&s) {
 		return nil
 	}
 	p, err := principal.ByIdentifierTx(tx, a.Text)
@@ -151,6 +178,9 @@ func (d *Desk) OpenPassword(ctx context.Context, realm, link string) (p *princip
 		opened, err := d.Links.OpenTx(tx, setPassword(0), link)
 		if err != nil {
 			return err
+		}
+		if counts, err := passwordsCountTx(tx); err != nil || !counts {
+			return cmp.Or(err, action.Unknown())
 		}
 		p, err = principal.ByIDTx(tx, opened.Person)
 		return err
@@ -188,6 +218,7 @@ func (d *Desk) SetPassword(ctx context.Context, by audit.Actor, realm, link stri
 	return d.Grants.FinishSignOut(ctx, by, realm, p.ID, "password set by link", err)
 }
 
-func notOffered() error {
+// NotOffered is what is said of what a realm does not offer.
+func NotOffered() error {
 	return fault.New(fault.NotFound, "not_offered", "this is not offered here")
 }

@@ -46,13 +46,13 @@ type Account struct {
 // Registers reports whether strangers may make themselves an account in a realm,
 // which takes that they can then sign in to it.
 func (d *Desk) Registers(r *realm.Realm) bool {
-	return d.Mail() && r.Settings.SelfRegistration == realm.On && AdmitsNewcomers(&r.Settings)
+	return d.Mail() && r.Settings.SelfRegistration == realm.On && d.admits(&r.Settings, true)
 }
 
-// AdmitsNewcomers reports whether somebody with nothing but what they chose, or a
-// mailbox, can sign in.
-func AdmitsNewcomers(s *realm.Settings) bool {
-	return s.AllowsFactor(string(credential.Password)) || s.EmailSignIn == realm.On && s.AllowsFactor(string(credential.Mailbox))
+// admits reports whether somebody new can sign in: with a password that they chose,
+// or, if their address is proved, by a code that is mailed to it.
+func (d *Desk) admits(s *realm.Settings, proved bool) bool {
+	return passwordsCount(s) || proved && d.Mail() && s.EmailSignIn == realm.On && s.AllowsFactor(string(credential.Mailbox))
 }
 
 // Register has a letter sent to an address: with a link to make an account, or,
@@ -61,7 +61,7 @@ func AdmitsNewcomers(s *realm.Settings) bool {
 // none of the domains that the realm takes.
 func (d *Desk) Register(ctx context.Context, by audit.Actor, r *realm.Realm, address, locale, flow string) error {
 	if !d.Registers(r) {
-		return notOffered()
+		return NotOffered()
 	}
 	address = strings.TrimSpace(address)
 	if err := principal.CheckEmail(address); err != nil {
@@ -74,7 +74,7 @@ func (d *Desk) Register(ctx context.Context, by audit.Actor, r *realm.Realm, add
 }
 
 func (d *Desk) answerRegister(tx *db.Tx, s realm.Settings, a asked) error {
-	if s.SelfRegistration != realm.On || !AdmitsNewcomers(&s) || !s.RegistersDomain(a.Text) {
+	if s.SelfRegistration != realm.On || !d.admits(&s, true) || !s.RegistersDomain(a.Text) {
 		return nil
 	}
 	if ok, err := admit(tx, toRegister, a.Text); err != nil || !ok {
@@ -183,7 +183,7 @@ func (d *Desk) FinishRegister(ctx context.Context, by audit.Actor, r *realm.Real
 // hashFor hashes the password of somebody who is not there yet, nil where
 // passwords do not count.
 func (d *Desk) hashFor(ctx context.Context, r *realm.Realm, n Newcomer, c Account) (*credential.Hashed, error) {
-	if !r.Settings.AllowsFactor(string(credential.Password)) {
+	if !passwordsCount(&r.Settings) {
 		return nil, nil
 	}
 	hashed, err := d.Passwords.Hash(ctx, r.Name, c.Password, n.Address, c.Name, n.Name)

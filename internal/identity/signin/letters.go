@@ -3,7 +3,7 @@ package signin
 import (
 	"net/http"
 
-	"github.com/cardea-id/cardea/internal/fault"
+	"github.com/cardea-id/cardea/internal/identity/life"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web"
 	"github.com/cardea-id/cardea/internal/web/look"
@@ -48,7 +48,7 @@ func registerPage() asksLetter {
 func (a asksLetter) show(s *Server) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if !a.offered(s, realm.From(r.Context())) {
-			return notOffered()
+			return life.NotOffered()
 		}
 		f, err := s.flow(r, r.URL.Query().Get("flow"))
 		if err != nil {
@@ -66,7 +66,7 @@ func (a asksLetter) send(s *Server) web.Handler {
 			return err
 		}
 		if !a.offered(s, realm.From(r.Context())) {
-			return notOffered()
+			return life.NotOffered()
 		}
 		p := letterPage{Typed: form.Get("to")}
 		if err = s.forms.Check(r, s.purpose(r, a.kind), form.Get("form")); err == nil {
@@ -108,5 +108,3 @@ func (a asksLetter) render(s *Server, w http.ResponseWriter, r *http.Request, f 
 	f.allow(w)
 	return s.look.Render(w, status, "letter", p)
 }
-
-func notOffered() error { return fault.New(fault.NotFound, "not_offered", "this is not offered here") }

@@ -6,9 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cardea-id/cardea/internal/audit"
 	"github.com/cardea-id/cardea/internal/audit/audittest"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
+	"github.com/cardea-id/cardea/internal/fault"
 	"github.com/cardea-id/cardea/internal/identity/credential"
+	"github.com/cardea-id/cardea/internal/identity/life"
 	"github.com/cardea-id/cardea/internal/identity/terms"
 )
 
@@ -84,7 +87,7 @@ func TestWherePasswordsDoNotCountNobodyIsAskedForOne(t *testing.T) {
 		lacks(`type="password"`)
 		b.submit("name", "New").isAt("/signin").shows(200, `value="new@example.com"`)
 		lacks("Your password is saved")
-		b.submit("do", "mail").isAt(pathMailCode)
+		b.submit("identifier", "new@example.com", "do", "mail").isAt(pathMailCode)
 		code, _ := w.mailed(t, "new@example.com")
 		b.submit("code", code).shows(200)
 		if len(b.sessions()) != 1 {
@@ -242,4 +245,74 @@ func (w *world) letterAddress(t *testing.T, b *browser) string {
 	p, err := w.People.ByID(context.Background(), dbtest.Realm, b.sessions()[0].Principal)
 	must(t, err)
 	return p.Email().Address
+}
+
+// Nobody is invited to an account that nothing would open: a code is mailed only to
+// an address that was proved.
+func TestNobodyIsInvitedToAnAccountThatNothingOpens(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ctx := context.Background()
+		w.set(t, "factors", "passkey email", "email_sign_in", "on")
+		if _, _, err := w.desk.Invite(ctx, audit.System, dbtest.Realm, life.NewInvitation{Address: "handed@example.com", Link: true}); fault.Code(err) != "newcomers_excluded" {
+			t.Fatalf("a link to hand over: %v", err)
+		}
+		i, _, err := w.desk.Invite(ctx, audit.System, dbtest.Realm, life.NewInvitation{Address: "new@example.com"})
+		must(t, err)
+		if _, _, err := w.desk.Resend(ctx, audit.System, dbtest.Realm, i.ID, 0, true); fault.Code(err) != "newcomers_excluded" {
+			t.Fatalf("another link to hand over: %v", err)
+		}
+		b := w.browser(t, dbtest.Realm)
+		b.get(w.letter(t, "new@example.com")).submit("name", "New").isAt("/signin")
+		b.submit("identifier", "new@example.com", "do", "mail").isAt(pathMailCode)
+		code, _ := w.mailed(t, "new@example.com")
+		b.submit("code", code).isAt("/").shows(200, "New")
+	})
+}
+
+// An invitation from before is not used up by an account that nobody can sign in to.
+func TestAnInvitationWaitsWhileNobodyNewCouldSignIn(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		_, link, err := w.desk.Invite(context.Background(), audit.System, dbtest.Realm, life.NewInvitation{Address: "new@example.com", Link: true})
+		must(t, err)
+		w.set(t, "factors", "passkey")
+		b := w.browser(t, dbtest.Realm)
+		b.get("/invitation?link="+string(link)).shows(409, "Nobody new can sign in at the moment")
+		w.set(t, "factors", "password passkey")
+		b.get("/invitation?link="+string(link)).shows(200, "Choose a name")
+	})
+}
+
+// Who takes a change of address back is asked for no password where none counts.
+func TestAChangeIsTakenBackWithoutAPasswordWhereNoneCounts(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		b := w.browser(t, dbtest.Realm).signIn("ada")
+		was := w.letterAddress(t, b)
+		b.get("/account/email").submit("to", "thief@example.com")
+		b.get(w.letter(t, "thief@example.com")).submit("form", formOf(b)).shows(200, "Your address is confirmed")
+		w.set(t, "factors", "passkey email", "email_sign_in", "on")
+		owner := w.browser(t, dbtest.Realm)
+		if owner.get(w.letter(t, was)).shows(200, "Take the change back"); strings.Contains(owner.body, "password") {
+			t.Fatalf("a password is spoken of:\n%s", owner.body)
+		}
+		owner.submit("form", formOf(owner)).isAt("/signin")
+	})
+}
+
+// No link sets a password where passwords do not count, be it from before.
+func TestNoLinkSetsAPasswordThatDoesNotCount(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		ctx := context.Background()
+		ada := w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+		link, _, err := w.desk.PasswordLink(ctx, audit.System, dbtest.Realm, ada.ID)
+		must(t, err)
+		w.set(t, "factors", "passkey email", "email_sign_in", "on")
+		w.browser(t, dbtest.Realm).get("/set-password?link="+string(link)).shows(404, "This link is no longer good")
+		if _, _, err := w.desk.PasswordLink(ctx, audit.System, dbtest.Realm, ada.ID); fault.Code(err) != "passwords_excluded" {
+			t.Errorf("a link to hand over: %v", err)
+		}
+		if err := w.desk.MailPasswordLink(ctx, audit.System, dbtest.Realm, ada.ID); fault.Code(err) != "passwords_excluded" {
+			t.Errorf("a link by mail: %v", err)
+		}
+	})
 }

@@ -35,7 +35,7 @@ func (s *Server) ChangesEmail() bool { return s.Desk != nil && s.Desk.Mail() }
 
 func (s *Server) showEmail(w http.ResponseWriter, r *http.Request) error {
 	if !s.ChangesEmail() {
-		return notOffered()
+		return life.NotOffered()
 	}
 	a, err := s.managing(w, r, PathEmail)
 	if a == nil || err != nil {

@@ -88,9 +88,9 @@ func (n welcomes) render(s *Server, w http.ResponseWriter, r *http.Request, f *f
 	return s.look.Render(w, status, "newcomer", p)
 }
 
-// badInvitation is badLink that lets whoever has an account know.
+// badInvitation is badLink that lets whoever has an account, or is to wait, know.
 func badInvitation(err error) error {
-	if fault.Code(err) == "invitation_taken" {
+	if code := fault.Code(err); code == "invitation_taken" || code == "newcomers_excluded" {
 		return err
 	}
 	return badLink(err)
