@@ -155,6 +155,53 @@ func TestPeopleSeeWhatBecameOfTheirAccount(t *testing.T) {
 	})
 }
 
+// What a detector opened an incident for was not said by the account's owner, and
+// what is about a network is not about who set it off. A sign-in that was refused does
+// not tell of its device by itself.
+func TestTheHistoryPutsNoWordsIntoAnybodysMouth(t *testing.T) {
+	Run(t, func(t *testing.T, e *Env) {
+		w := settle(t, e)
+		ada := e.Person(t, realm.Default, "ada@example.com")
+		by := audit.Actor{Kind: "person", ID: ada.ID, IP: "203.0.113.8"}
+		open := func(f risk.Finding) {
+			t.Helper()
+			err := e.DB.Update(t.Context(), realm.Default, func(tx *db.Tx) error {
+				_, err := risk.Open(tx, by, risk.Report{Principal: ada.ID, Finding: f})
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		signal := func(kind, target string, f risk.Finding, action string) {
+			t.Helper()
+			err := e.DB.Update(t.Context(), realm.Default, func(tx *db.Tx) error {
+				audit.Append(tx, by, audit.Event{Action: "risk.signal", TargetType: kind, Target: target,
+					Data: map[string]any{"detector": f.Detector, "reason": f.Reason, "action": action, "args": f.Args}})
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		open(risk.Finding{Detector: risk.Travel, Reason: "risk.impossible_travel", Args: map[string]string{"from": "DE", "to": "AU", "km": "14000"}})
+		open(risk.Finding{Detector: risk.NotMe, Reason: "risk.restored", Args: map[string]string{}})
+		signal("network", "hash", risk.Finding{Detector: risk.Stuffing, Reason: "risk.stuffing", Args: map[string]string{"n": "20"}}, "slow")
+		signal("principal", ada.ID, risk.Finding{Detector: risk.NewDevice, Reason: "risk.new_device", Args: map[string]string{"device": "curl"}}, "slow")
+		v := w.visitor()
+		v.mustSignIn(t, "ada@example.com")
+		page := v.open("GET", "/account/activity", nil).expect(t, "the history", 200).Body.String()
+		for _, not := range []string{"You said that something wasn", "A network tried passwords", "on a device that"} {
+			if strings.Contains(page, not) {
+				t.Errorf("the history says %q", not)
+			}
+		}
+		open(risk.NotMine()) // which goes on with the open one
+		signal("principal", ada.ID, risk.Finding{Detector: risk.NewDevice, Reason: "risk.new_device", Args: map[string]string{"device": "wget"}}, "lock")
+		v.open("GET", "/account/activity", nil).expect(t, "the history", 200, "You said that something wasn", "on a device that", "wget")
+	})
+}
+
 // Who asks for a link without being signed in is told by where they were, as who
 // fails to sign in is; an operator is not.
 func TestPeopleSeeWhereLinksWereAskedFor(t *testing.T) {

@@ -164,7 +164,7 @@ var icons = map[string]string{
 	"session.begin": "in", "session.renew": "in", "session.end": "out", "session.end_all": "out",
 	"credential.create": "key", "credential.change": "key", "credential.revoke": "key", "credential.compromise": "warn", "credential.recovery_use": "warn",
 	"consent.give": "app", "consent.revoke": "app", "grant.revoke": "app",
-	"incident.open": "warn", "risk.signal": "warn",
+	"incident.open": "warn", "incident.continue": "warn", "risk.signal": "warn",
 	"principal.create": "person", "principal.update": "person", "principal.suspend": "warn", "principal.activate": "person", "principal.password_link": "key",
 	"principal.email.add": "mail", "principal.email.verify": "mail", "principal.email.primary": "mail", "principal.email.remove": "mail",
 	"principal.email.change": "mail", "principal.email.restore": "mail", "principal.leave": "warn", "principal.stay": "person", "terms.accept": "person",
@@ -178,10 +178,14 @@ func (s *Server) tell(ctx context.Context, f frame, v *visit, e audit.Record) (h
 		key += "." + e.TargetType
 	}
 	if e.Action == "risk.signal" {
-		return s.tellFinding(f, e)
+		return s.tellFinding(f, v, e)
 	}
-	if by, _ := e.Data["reason"].(string); e.Action == "session.end" && by == "password_change" {
-		ok = false // the browser stayed signed in: no end that anybody saw
+	why, _ := e.Data["reason"].(string)
+	switch e.Action {
+	case "session.end":
+		ok = why != "password_change" // the browser stayed signed in: no end that anybody saw
+	case "incident.open", "incident.continue":
+		ok, key = why == risk.NotMine().Reason, "event.incident.open" // what a detector found is told as a finding
 	}
 	if !ok || !f.Has(key) || !concerns(v.Principal, e) {
 		return happening{}, false
@@ -202,12 +206,16 @@ func (s *Server) tell(ctx context.Context, f frame, v *visit, e audit.Record) (h
 }
 
 // tellFinding puts into words what looked wrong, where its owner was written to
-// about it too. That a device was new is said by the sign-in itself.
-func (s *Server) tellFinding(f frame, e audit.Record) (happening, bool) {
+// about it too. What is about a network is not about who set it off.
+func (s *Server) tellFinding(f frame, v *visit, e audit.Record) (happening, bool) {
 	detector, _ := e.Data["detector"].(string)
 	reason, _ := e.Data["reason"].(string)
-	if !risk.Tells(detector) || detector == risk.NewDevice || !strings.HasPrefix(reason, "risk.") || !f.Has(reason) {
+	if e.Target != v.Principal || !risk.Tells(detector) || !strings.HasPrefix(reason, "risk.") || !f.Has(reason) {
 		return happening{}, false
+	}
+	done, _ := e.Data["action"].(string)
+	if detector == risk.NewDevice && done != risk.Lock.String() && done != risk.Revoke.String() {
+		return happening{}, false // the sign-in itself says so, where it was not refused
 	}
 	var args []any
 	known, _ := e.Data["args"].(map[string]any)
