@@ -1,3 +1,4 @@
 -- Owner: internal/identity/credential
 -- The level that is demanded since then. A higher one gives time anew, a factor that comes and goes does not.
-ALTER TABLE factor_demands ADD COLUMN acr TEXT NOT NULL DEFAULT 'aal2';
+-- What was noted without one counted for every level.
+ALTER TABLE factor_demands ADD COLUMN acr TEXT NOT NULL DEFAULT 'aal3';

@@ -258,6 +258,27 @@ func TestALevelIsDemandedSinceTheFirstTime(t *testing.T) {
 	})
 }
 
+// A demand from before levels were noted, or by a node that knows none, is one for
+// every level: neither gives time anew.
+func TestADemandFromBeforeLevelsGivesNoTimeAnew(t *testing.T) {
+	run(t, func(t *testing.T, e env) {
+		ada, f := e.person(t, "ada"), e.factors(t)
+		before := e.Clock.Now().Add(-60 * 24 * time.Hour).Truncate(time.Millisecond)
+		err := e.DB.UpdateRC(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+			_, err := tx.Exec(`INSERT INTO factor_demands (realm, principal, since) VALUES ($1, $2, $3)`, tx.Realm, ada, db.At(before))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, acr := range []string{"aal2", "aal3", "aal2"} {
+			if since, err := f.Demand(t.Context(), dbtest.Realm, ada, acr); err != nil || !since.Equal(before) {
+				t.Errorf("%s is demanded since %v (%v), was since %v", acr, since, err, before)
+			}
+		}
+	})
+}
+
 // P-08 and MF-03: of a hundred guesses at once on two nodes ten are evaluated,
 // and the right code among those beyond them does not open. Reserve after check
 // in Guess to see it fail.
