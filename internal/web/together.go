@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/http"
@@ -79,8 +80,9 @@ func (w *response) together(b []byte) (int, error) {
 		err = http.NewResponseController(w.ResponseWriter).Flush() // the end is in net/http's buffer
 	}
 	if len(h.first) > 0 {
-		if e := h.send(c, nil); err == nil {
-			err = e
+		if e := h.send(c, nil); e != nil {
+			_ = c.Close() // net/http believes it sent, and would go on behind the hole
+			err = cmp.Or(err, e)
 		}
 	}
 	return n, err

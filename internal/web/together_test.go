@@ -117,6 +117,48 @@ func TestALongAnswerLeavesAtOnce(t *testing.T) {
 	}
 }
 
+// What a client did not take in time leaves a hole, also where net/http believes it
+// sent: nothing may follow it, whatever a handler does then.
+func TestNothingFollowsAHeldPieceThatWasLost(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	site := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rc := http.NewResponseController(w)
+		if err := rc.Flush(); err != nil {
+			t.Error(err)
+		}
+		_ = rc.SetWriteDeadline(past)
+		if _, err := w.Write(make([]byte, pieceSize+4)); err == nil {
+			t.Error("what was held was sent too late")
+		}
+		_ = rc.SetWriteDeadline(time.Now().Add(time.Minute))
+		_, _ = io.WriteString(w, "goodbye")
+		if rc.Flush() == nil {
+			t.Error("something follows a hole")
+		}
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error)
+	server := NewServer(Front(Options{Now: time.Now}, site), nil, slog.New(slog.DiscardHandler))
+	go func() { served <- server.Serve(ctx, ln) }()
+	defer func() {
+		stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	}()
+	resp, err := http.Get("http://" + ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err == nil || len(body) > 0 {
+		t.Errorf("%d bytes came: %v", len(body), err)
+	}
+}
+
 // A client that goes away meanwhile is an error of the writer, and the connection
 // holds nothing afterwards.
 func TestALongAnswerToNobody(t *testing.T) {
