@@ -55,7 +55,7 @@ func (a *App) tasks() []job.Task {
 				return a.Journal.Collect(ctx, name, r.Settings.DecisionLog)
 			})
 		})},
-		{Name: "forget-activity", Every: 24 * time.Hour, Run: a.everyRealm(a.Log.Forget)},
+		{Name: "forget-activity", Every: time.Hour, Run: a.everyRealm(a.Log.Forget)},
 	}
 }
 

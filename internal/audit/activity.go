@@ -275,20 +275,54 @@ type segment struct{ id, body string }
 const activityKept = 90 * 24 * time.Hour
 
 // Forget deletes a realm's activity that is old enough, and nodes that were given up
-// as long ago. Events are never deleted: one more says up to when activity was.
+// as long ago. Events are never deleted: more of them say up to when activity was.
 func (l *Log) Forget(ctx context.Context, realm string) error {
-	var before time.Time
-	err := l.db.UpdateRC(ctx, realm, func(tx *db.Tx) error {
-		before = db.At(tx.Now.Add(-activityKept)).Time
-		n, err := deleteSegments(tx, realm, before)
-		if err == nil && n > 0 {
-			Append(tx, System, Event{Action: segmentsDeleted, TargetType: "activity",
-				Data: map[string]any{"before": before.Format(time.RFC3339Nano), "segments": n}})
+	var s sweep
+	for more := true; more; {
+		var next sweep
+		if err := l.db.UpdateRC(ctx, realm, func(tx *db.Tx) (err error) {
+			next, more, err = s.step(tx)
+			return err
+		}); err != nil {
+			return err
 		}
-		return err
-	})
-	if err != nil {
-		return err
+		s = next
 	}
-	return l.ctl.SystemRC(ctx, func(tx *db.Tx) error { return deleteGone(tx, before) })
+	for n := int64(refusalsAtOnce); n >= refusalsAtOnce; {
+		if err := l.db.UpdateRC(ctx, realm, func(tx *db.Tx) (err error) {
+			n, err = deleteRefusals(tx, s.before)
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return l.ctl.SystemRC(ctx, func(tx *db.Tx) error { return deleteGone(tx, s.before) })
+}
+
+// sweep is how far the old activity of a realm is deleted.
+type sweep struct {
+	before time.Time // when what is old enough was written
+	after  string    // up to this id
+	told   bool      // an event says so,
+	more   int64     // and these segments are deleted since
+}
+
+// step deletes the next segments. The first to delete any tells up to when all do, so
+// that the log explains whatever is missing when there is no further step; the last one
+// tells how many the others deleted.
+func (s sweep) step(tx *db.Tx) (_ sweep, more bool, err error) {
+	before := db.At(tx.Now.Add(-activityKept)).Time
+	if s.before.IsZero() {
+		s.before = before
+	}
+	n, more, err := deleteSegments(tx, &s)
+	if s.more += n; err == nil && s.more > 0 && !(s.told && more) {
+		if s.before.Before(before) { // or else the clock went back meanwhile
+			before = s.before
+		}
+		Append(tx, System, Event{Action: segmentsDeleted, TargetType: "activity",
+			Data: map[string]any{"before": before.Format(time.RFC3339Nano), "segments": s.more}})
+		s.told, s.more = true, 0
+	}
+	return s, more, err
 }

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
+	"github.com/cardea-id/cardea/internal/id"
 )
 
 // Where a replay begins is found by a few looks into a realm's log, however much
@@ -122,4 +124,19 @@ func TestActivityIsFoundByItsIDs(t *testing.T) {
 		}
 		t.Log(name, plan)
 	}
+}
+
+// To delete a day of activity is not to read ninety days of it.
+func TestForgettingReadsWhatIsOld(t *testing.T) {
+	dbtest.Narrow(t, func(tx *db.Tx) error {
+		if err := insertSegment(tx, id.New("act", tx.Now), "n", 1, "{}"); err != nil {
+			return err
+		}
+		s := sweep{before: tx.Now.Add(time.Hour)}
+		if n, _, err := deleteSegments(tx, &s); err != nil || n != 1 {
+			return fmt.Errorf("%d deleted, %w", n, err)
+		}
+		_, err := deleteRefusals(tx, tx.Now)
+		return err
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/cardea-id/cardea/internal/db"
+	"github.com/cardea-id/cardea/internal/id"
 )
 
 func loadHead(tx *db.Tx, realm string) (head, error) {
@@ -337,15 +338,43 @@ func outside(tx *db.Tx, realm string, size int64) ([]row, error) {
 		UNION ALL SELECT `+rowColumns+` FROM events WHERE realm = $1 AND leaf = (SELECT MIN(leaf) FROM events WHERE realm = $1 AND leaf >= $2)`, realm, size)
 }
 
-// deleteSegments forgets activity, and says how many segments that were. That they
-// were there, and their hashes, stays in the log.
-func deleteSegments(tx *db.Tx, realm string, before time.Time) (int64, error) {
-	n, err := tx.Exec(`DELETE FROM activity WHERE realm = $1 AND at < $2`, realm, db.At(before))
-	if err != nil {
-		return 0, err
+// segmentsAtOnce and refusalsAtOnce bound what one transaction deletes: a segment may
+// be half a megabyte, and SQLite has one writer.
+const (
+	segmentsAtOnce = 100
+	refusalsAtOnce = 1000
+)
+
+// deleteSegments forgets the next segments, says how many those were, and whether there
+// may be more. That they were there, and their hashes, stays in the log. They are
+// looked for by their ids, which hold a time before the one at which they were written.
+func deleteSegments(tx *db.Tx, s *sweep) (n int64, more bool, err error) {
+	ids, err := db.All(tx, db.Scalar[string], `SELECT id FROM activity WHERE realm = $1 AND id > $2 AND id < $3 AND at < $4 ORDER BY id LIMIT $5`,
+		tx.Realm, s.after, id.First("act", s.before), db.At(s.before), segmentsAtOnce)
+	if err != nil || len(ids) == 0 {
+		return 0, false, err
 	}
-	_, err = tx.Exec(`DELETE FROM refusals WHERE realm = $1 AND (day < $2 OR day = $3 AND last_at < $4)`, realm, dayOf(before), forgotten, db.At(before))
-	return n, err
+	after := s.after
+	s.after = ids[len(ids)-1]
+	n, err = tx.Exec(`DELETE FROM activity WHERE realm = $1 AND id > $2 AND id <= $3 AND at < $4`, tx.Realm, after, s.after, db.At(s.before))
+	return n, len(ids) == segmentsAtOnce, err
+}
+
+// deleteRefusals forgets refusals that are as old, and says how many at once at most.
+func deleteRefusals(tx *db.Tx, before time.Time) (most int64, err error) {
+	for _, q := range []struct {
+		old  string
+		args []any
+	}{{`day < $3`, []any{dayOf(before)}}, {`day = $3 AND last_at < $4`, []any{int64(forgotten), db.At(before)}}} {
+		n, err := tx.Exec(`DELETE FROM refusals WHERE realm = $1 AND (principal, day, factor, ip, agent) IN
+			(SELECT principal, day, factor, ip, agent FROM refusals WHERE realm = $1 AND `+q.old+` ORDER BY day LIMIT $2)`,
+			append([]any{tx.Realm, refusalsAtOnce}, q.args...)...)
+		if err != nil {
+			return 0, err
+		}
+		most = max(most, n)
+	}
+	return most, nil
 }
 
 // counted is where a refusal is counted.

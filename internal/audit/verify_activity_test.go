@@ -104,11 +104,11 @@ func TestVerifyFindsTamperedActivity(t *testing.T) {
 			exec(t, e, `UPDATE activity SET at = 1 WHERE id = $1`, ids[1])
 		}},
 		"made old and deleted": {"is missing", func(t *testing.T, e *audittest.Env, ids []string) {
-			exec(t, e, `UPDATE activity SET at = 1 WHERE id = $1`, ids[1])
+			exec(t, e, `UPDATE activity SET at = 1, id = 'act_00000000000000000000000000' WHERE id = $1`, ids[1])
 			if err := e.Log.Forget(t.Context(), dbtest.Realm); err != nil {
 				t.Fatal(err)
 			}
-			if slices.Contains(idsOf(t, e, dbtest.Realm), ids[1]) {
+			if len(idsOf(t, e, dbtest.Realm)) != 2 {
 				t.Error("it is still there")
 			}
 		}},
@@ -202,6 +202,48 @@ func TestVerifyKnowsWhatWasForgotten(t *testing.T) {
 		verify(0, 4)
 		found, _, err := e.Log.Query(t.Context(), dbtest.Realm, audit.Filter{Action: "activity.forget"})
 		if err != nil || len(found) != 2 || found[1].Data["segments"] != 2.0 {
+			t.Errorf("%+v, %v", found, err)
+		}
+	})
+}
+
+// Much is deleted in parts, none of which is long. After each of them the log explains
+// what is missing, also when no further one is done.
+func TestMuchIsForgottenInParts(t *testing.T) {
+	audittest.Run(t, func(t *testing.T, e *audittest.Env) {
+		e.Start(t)
+		for range 230 {
+			write(t, e, dbtest.Realm, 1)
+		}
+		e.Clock.Advance(91 * 24 * time.Hour)
+		write(t, e, dbtest.Realm, 1)
+		write(t, e, dbtest.Neighbour, 1)
+		left := func() int { return len(idsOf(t, e, dbtest.Realm)) }
+		verify := func() {
+			t.Helper()
+			if v, err := e.Log.Verify(t.Context(), dbtest.Realm); err != nil || v.Segments != int64(left()) || v.Forgotten != int64(231-left()) {
+				t.Errorf("%+v, %v; %d are left", v, err, left())
+			}
+		}
+		// The second part fails.
+		if err := e.DB.System(t.Context(), func(tx *db.Tx) error {
+			_, err := tx.Exec(`CREATE TABLE pins (realm TEXT, id TEXT, FOREIGN KEY (realm, id) REFERENCES activity (realm, id))`)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		exec(t, e, `INSERT INTO pins (realm, id) VALUES ($1, $2)`, dbtest.Realm, idsOf(t, e, dbtest.Realm)[150])
+		if err := e.Log.Forget(t.Context(), dbtest.Realm); err == nil || left() != 131 {
+			t.Errorf("%v, with %d left", err, left())
+		}
+		verify()
+		exec(t, e, `DELETE FROM pins`)
+		if err := e.Log.Forget(t.Context(), dbtest.Realm); err != nil || left() != 1 {
+			t.Errorf("%v, with %d left", err, left())
+		}
+		verify()
+		found, _, err := e.Log.Query(t.Context(), dbtest.Realm, audit.Filter{Action: "activity.forget"})
+		if err != nil || len(found) != 3 || found[0].Data["segments"] != 30.0 || found[1].Data["segments"] != 100.0 || found[2].Data["segments"] != 100.0 {
 			t.Errorf("%+v, %v", found, err)
 		}
 	})
