@@ -129,6 +129,20 @@ func examineRealm(ctx context.Context, a *app.App, name string) (out []finding, 
 			}
 		}
 		if after = next; next == "" {
+			break
+		}
+	}
+	for after := ""; ; {
+		issuers, next, err := a.Trust.List(ctx, name, after, 200)
+		if err != nil {
+			return nil, err
+		}
+		for _, x := range issuers {
+			for _, what := range x.Relaxed() {
+				out = append(out, finding{"realm " + name + ", trusted issuer " + x.ID, what})
+			}
+		}
+		if after = next; next == "" {
 			return out, nil
 		}
 	}

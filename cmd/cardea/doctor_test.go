@@ -13,6 +13,7 @@ import (
 	"github.com/cardea-id/cardea/internal/config"
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/identity/client"
+	"github.com/cardea-id/cardea/internal/identity/trust"
 	"github.com/cardea-id/cardea/internal/realm"
 )
 
@@ -35,7 +36,7 @@ func started(t *testing.T, s *server) *app.App {
 }
 
 // OP-05: doctor names every relaxed setting, of the configuration and of every
-// client of every realm.
+// realm, client and trusted issuer.
 func TestDoctorListsWhatIsRelaxed(t *testing.T) {
 	s, ctx := prepare(t), context.Background()
 	a := started(t, s)
@@ -44,7 +45,8 @@ func TestDoctorListsWhatIsRelaxed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"acme", realm.Default} { // the other one keeps the defaults
-		change := realm.Change{Settings: map[string]any{"password_max_age": "90d", "password_history": 5, "operator_acr": "aal1", "operator_fresh": "30d"}}
+		change := realm.Change{Settings: map[string]any{"password_max_age": "90d", "password_history": 5, "operator_acr": "aal1", "operator_fresh": "30d",
+			"registration": "open", "registration_pkce": "optional", "passkey_user_verification": "preferred", "passkey_regression": "report", "risk_password_spraying": "off"}}
 		if name == realm.Default {
 			change = realm.Change{Settings: map[string]any{"password_max_age": "0s", "password_history": 0, "operator_acr": "aal2", "operator_fresh": "15m"}}
 		}
@@ -54,6 +56,10 @@ func TestDoctorListsWhatIsRelaxed(t *testing.T) {
 	}
 	relaxed := client.Settings{Name: "Old", Type: client.Web, RedirectURIs: []string{"https://old.example/cb"}, Scopes: []string{"openid"}, PKCEOptional: true}
 	if _, err := a.Clients.Create(ctx, audit.System, "acme", client.Draft{ID: "old-app", Settings: relaxed}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Trust.Create(ctx, audit.System, "acme", trust.Settings{Name: "Other", Issuer: "https://login.example.com", JWKSURI: "https://login.example.com/keys",
+		Uses: []trust.Use{trust.JWTBearer}, Scopes: []string{"a"}, LinkByEmail: true}); err != nil {
 		t.Fatal(err)
 	}
 	if out, errs, err := s.run("doctor"); err == nil || !strings.Contains(errs, "is in use") || !strings.Contains(errs, "--config-only") {
@@ -69,7 +75,9 @@ func TestDoctorListsWhatIsRelaxed(t *testing.T) {
 		t.Fatalf("%v %s", err, errs)
 	}
 	for _, want := range []string{"plain http and a generated master key", "realm default", "realm acme", "was never set up", "client old-app", "PKCE is optional",
-		"people answer with patterns", "set password_history to 0", "set operator_acr to aal2", "set operator_fresh to 15m"} {
+		"people answer with patterns", "set password_history to 0", "set operator_acr to aal2", "set operator_fresh to 15m",
+		"realm acme, trusted issuer tis_", "links subjects by e-mail", "set registration to initial_access_token", "set registration_pkce to required",
+		"set passkey_user_verification to required", "set passkey_regression to refuse", "risk_password_spraying is off"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("doctor does not say %q:\n%s", want, out)
 		}

@@ -309,6 +309,23 @@ func (s *Settings) Relaxed() (out []string) {
 	if s.OperatorFresh > time.Hour {
 		out = append(out, "operators do what is dangerous with a sign-in of long ago; set operator_fresh to 15m")
 	}
+	if s.Registration == RegistrationOpen {
+		out = append(out, "anybody may register clients; set registration to initial_access_token")
+	}
+	if s.Registration != RegistrationOff && s.RegistrationPKCE == "optional" {
+		out = append(out, "clients that register themselves may leave PKCE out: a stolen code can be redeemed by whoever holds the client's secret; set registration_pkce to required")
+	}
+	if s.PasskeyVerification == VerificationPreferred {
+		out = append(out, "beside a password, a passkey counts on a device that did not verify its owner; set passkey_user_verification to required")
+	}
+	if s.PasskeyRegression == RegressionReport {
+		out = append(out, "a passkey whose counter went back, as that of a copy does, is only reported; set passkey_regression to refuse")
+	}
+	for _, f := range riskFields {
+		if *f.text(s) == "off" {
+			out = append(out, f.Name+" is off: nothing is done about what it finds; set it to "+f.Default)
+		}
+	}
 	return out
 }
 
