@@ -117,6 +117,7 @@ type RealmUpdate struct {
 	DisplayName *string        `json:"display_name,omitempty" maxLength:"200"`
 	Host        *string        `json:"host,omitempty" maxLength:"253"`
 	Settings    *RealmSettings `json:"settings,omitempty"`
+	Reset       []string       `json:"reset,omitempty" maxItems:"200" nullable:"false" doc:"Names of settings that go back to their defaults. This is how a text is emptied."`
 }
 
 // RealmCreated is a new realm and the link that opens its set-up page.

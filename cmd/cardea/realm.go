@@ -62,7 +62,7 @@ func (c *console) realmCreate() *cobra.Command {
 	var set []string
 	cmd := c.action("create NAME", "Create a realm and the link that sets it up", cobra.ExactArgs(1), func(ctx context.Context, cl *client.Client, args []string) error {
 		n.Name = args[0]
-		settings, err := realmSettings(set)
+		settings, _, err := realmSettings(set) // what is reset is new, and the default
 		if err != nil {
 			return err
 		}
@@ -92,11 +92,11 @@ func (c *console) realmUpdate() *cobra.Command {
 	var set []string
 	var cmd *cobra.Command
 	cmd = c.action("update [REALM]", "Change a realm; without a name, the one you are logged in at", cobra.MaximumNArgs(1), func(ctx context.Context, cl *client.Client, args []string) error {
-		settings, err := realmSettings(set)
+		settings, reset, err := realmSettings(set)
 		if err != nil {
 			return err
 		}
-		change := api.RealmUpdate{DisplayName: maybe(cmd, "display-name", display), Host: maybe(cmd, "host", host), Settings: settings}
+		change := api.RealmUpdate{DisplayName: maybe(cmd, "display-name", display), Host: maybe(cmd, "host", host), Settings: settings, Reset: reset}
 		r, err := getRealm(ctx, cl, args)
 		if err != nil {
 			return err
@@ -113,20 +113,25 @@ func (c *console) realmUpdate() *cobra.Command {
 	})
 	cmd.Flags().StringVar(&display, "display-name", "", "the name that people read")
 	cmd.Flags().StringVar(&host, "host", "", "a host name of its own")
-	cmd.Flags().StringArrayVar(&set, "set", nil, "a setting, as name=value")
+	cmd.Flags().StringArrayVar(&set, "set", nil, "a setting, as name=value; name= takes it back to its default, which empties a text")
 	return cmd
 }
 
-// realmSettings reads settings given as name=value.
-func realmSettings(set []string) (*api.RealmSettings, error) {
+// realmSettings reads settings given as name=value; those without a value go back to
+// their defaults.
+func realmSettings(set []string) (settings *api.RealmSettings, reset []string, err error) {
 	if len(set) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	named := map[string]json.RawMessage{}
 	for _, s := range set {
 		name, value, ok := strings.Cut(s, "=")
-		if !ok || value == "" {
-			return nil, fmt.Errorf("--set %s: want name=value", s)
+		if !ok || name == "" {
+			return nil, nil, fmt.Errorf("--set %s: want name=value", s)
+		}
+		if value == "" {
+			reset = append(reset, name)
+			continue
 		}
 		raw, _ := json.Marshal(value)
 		if number := json.Number(value); json.Valid([]byte(number)) && strings.Trim(value, "0123456789") == "" {
@@ -136,7 +141,7 @@ func realmSettings(set []string) (*api.RealmSettings, error) {
 	}
 	data, err := json.Marshal(named)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	dec := json.NewDecoder(strings.NewReader(string(data)))
 	dec.DisallowUnknownFields()
@@ -145,11 +150,11 @@ func realmSettings(set []string) (*api.RealmSettings, error) {
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrong):
-		return nil, fmt.Errorf("--set %s cannot be a %s (see cardea realm show)", wrong.Field, wrong.Value)
+		return nil, nil, fmt.Errorf("--set %s cannot be a %s (see cardea realm show)", wrong.Field, wrong.Value)
 	case err != nil:
-		return nil, fmt.Errorf("--set: there is no setting %s (see cardea realm show)", strings.TrimPrefix(err.Error(), "json: unknown field "))
+		return nil, nil, fmt.Errorf("--set: there is no setting %s (see cardea realm show)", strings.TrimPrefix(err.Error(), "json: unknown field "))
 	}
-	return &out, nil
+	return &out, reset, nil
 }
 
 func (c *console) showRealm(r api.Realm) error {

@@ -71,7 +71,7 @@ func subcommands(b *bytes.Buffer, cmd *cobra.Command) {
 	for _, sub := range leaves(cmd) {
 		var own []string
 		sub.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
-			if f.Name != "help" && !setting(f.Name) {
+			if f.Name != "help" && !setting(sub, f.Name) {
 				own = append(own, "`--"+f.Name+"`")
 			}
 		})
@@ -98,7 +98,7 @@ func leaves(cmd *cobra.Command) (out []*cobra.Command) {
 func flags(b *bytes.Buffer, cmd *cobra.Command) {
 	first := true
 	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
-		if f.Name == "help" || setting(f.Name) {
+		if f.Name == "help" || setting(cmd, f.Name) {
 			return
 		}
 		if first {
@@ -109,14 +109,33 @@ func flags(b *bytes.Buffer, cmd *cobra.Command) {
 	})
 }
 
-// setting reports whether a flag is one of the configuration's.
-func setting(name string) bool {
+// setting reports whether a flag of a command is one of the configuration's.
+func setting(cmd *cobra.Command, name string) bool {
+	if cmd.Flags().Lookup("config") == nil {
+		return false
+	}
 	for _, f := range config.Fields() {
 		if name == f.Flag && f.Flag != "" || f.Secret && name == f.FileFlag() {
 			return true
 		}
 	}
 	return name == "config"
+}
+
+// What a flag is called says not whether it is a setting: others have an issuer, too.
+func TestReferenceHasFlagsThatAreCalledLikeSettings(t *testing.T) {
+	root := newRoot(&console{getenv: func(string) string { return "" }, out: io.Discard, err: io.Discard})
+	for _, name := range []string{"edge", "client", "trusted-issuer"} {
+		cmd, _, err := root.Find([]string{name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		describe(&b, cmd)
+		if !strings.Contains(b.String(), "`--issuer`") {
+			t.Errorf("cardea %s: --issuer is not in the reference", name)
+		}
+	}
 }
 
 func TestEveryCommandHasHelp(t *testing.T) {

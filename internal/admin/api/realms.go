@@ -119,6 +119,12 @@ func (s *Server) changeRealm(ctx context.Context, c *Caller, name string, m Matc
 	if b.Settings != nil {
 		change.Settings = realmSettingsIn(*b.Settings)
 	}
+	for _, name := range b.Reset {
+		if change.Settings == nil {
+			change.Settings = map[string]any{}
+		}
+		change.Settings[name] = nil
+	}
 	changed, err := s.Realms.Update(ctx, c.By, name, version, change)
 	if err != nil {
 		return nil, err

@@ -265,6 +265,12 @@ func TestRealmsAreMadeChangedAndDeleted(t *testing.T) {
 		if changed.Settings.SessionIdle != "1h" || changed.Settings.AccessTokenTTL != "5m" {
 			t.Errorf("got %+v", changed.Settings)
 		}
+		must[wire.Realm](t, w.call(t, "owner", "PATCH", "/realms/acme", wire.RealmUpdate{Settings: &wire.RealmSettings{ApprovalWebhook: "https://tell.example/me"}}))
+		changed = must[wire.Realm](t, w.call(t, "owner", "PATCH", "/realms/acme", wire.RealmUpdate{Settings: &wire.RealmSettings{SessionIdle: "2h"}, Reset: []string{"approval_webhook", "access_token_ttl"}}))
+		if changed.Settings.ApprovalWebhook != "" || changed.Settings.AccessTokenTTL != "10m" || changed.Settings.SessionIdle != "2h" {
+			t.Errorf("after a reset: %+v", changed.Settings)
+		}
+		refused(t, "a reset of what is no setting", w.call(t, "owner", "PATCH", "/realms/acme", wire.RealmUpdate{Reset: []string{"nonsense"}}), 400, "settings_invalid")
 		if rec := w.call(t, "owner", "DELETE", "/realms/acme", nil); rec.Code != http.StatusNoContent {
 			t.Errorf("delete: %d %s", rec.Code, rec.Body)
 		}
