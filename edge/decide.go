@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/access/policy"
@@ -115,11 +116,13 @@ func (e *Edge) Decide(ctx context.Context, q Question) Answer {
 	if a.Stale && answer.Allowed {
 		answer.Reasons = append(answer.Reasons, policy.Reason{Text: staleText})
 	}
-	a.Allowed, a.Policies, a.Reasons, a.StepUp, a.Refused = answer.Allowed, answer.Determining, answer.Reasons, answer.StepUp, refused
 	if !a.Upstream { // what the server answered it wrote down itself
 		d.Question, d.Answer, d.Revision, d.Refused = p, answer, a.Revision, refused
 		e.Note(d)
 	}
+	// What policies say of themselves is every answer's: who asked may change theirs.
+	a.Policies, a.Reasons = slices.Clone(answer.Determining), slices.Clone(answer.Reasons)
+	a.Allowed, a.StepUp, a.Refused = answer.Allowed, answer.StepUp, refused
 	return a
 }
 
@@ -243,7 +246,8 @@ func (e *Edge) Vouch(ctx context.Context, token string) (*Vouched, error) {
 	return v, nil
 }
 
-// Note writes down a decision, if decisions are kept. It never waits.
+// Note writes down a decision, if decisions are kept. It never waits, and holds nothing
+// of what it is given.
 func (e *Edge) Note(d *replica.Decision) { e.log.note(d) }
 
 // errAlone says that the server is not to be asked.

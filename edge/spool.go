@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cardea-id/cardea/internal/access/replica"
@@ -22,7 +23,8 @@ import (
 // Decisions wait in files until the server has taken them. A decision never waits
 // for that: what there is no room for is left out, the oldest first, and counted.
 const (
-	mostQueued  = 4096             // decisions in memory
+	mostQueued  = 4096             // decisions in memory,
+	queueSize   = 16 << 20         // and bytes of them
 	segmentSize = 256 << 10        // of one file, well below what the server takes at once
 	leastLog    = 64 << 10         // of Config.MaxLog
 	handIn      = time.Second      // how long decisions gather
@@ -33,7 +35,8 @@ const (
 type spool struct {
 	dir   string
 	most  int64
-	queue chan *replica.Decision
+	queue chan []byte   // lines
+	held  atomic.Int64  // bytes in queue
 	poke  chan struct{} // a file is full
 
 	mu    sync.Mutex
@@ -53,7 +56,7 @@ type segment struct {
 
 // openSpool goes on with what an earlier process left.
 func openSpool(dir string, most int64) (*spool, error) {
-	p := &spool{dir: filepath.Join(dir, "decisions"), most: most, queue: make(chan *replica.Decision, mostQueued), poke: make(chan struct{}, 1)}
+	p := &spool{dir: filepath.Join(dir, "decisions"), most: most, queue: make(chan []byte, mostQueued), poke: make(chan struct{}, 1)}
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
@@ -77,18 +80,26 @@ func openSpool(dir string, most int64) (*spool, error) {
 	return p, nil
 }
 
-// note takes a decision. It never waits.
+// note takes a decision. It never waits, and holds nothing of it: whoever decides uses
+// its memory again.
 func (p *spool) note(d *replica.Decision) {
 	if p == nil {
 		return
 	}
-	select {
-	case p.queue <- d:
-	default:
-		p.mu.Lock()
-		p.lost++
-		p.mu.Unlock()
+	if len(p.queue) < cap(p.queue) && p.held.Load() < queueSize {
+		if line, err := json.Marshal(d); err == nil {
+			p.held.Add(int64(len(line)))
+			select {
+			case p.queue <- line:
+				return
+			default:
+				p.held.Add(-int64(len(line)))
+			}
+		}
 	}
+	p.mu.Lock()
+	p.lost++
+	p.mu.Unlock()
 }
 
 // state is how many bytes wait, and how many decisions there was no room for.
@@ -105,13 +116,13 @@ func (p *spool) state() (waiting, lost int64) {
 func (p *spool) write(ctx context.Context) {
 	for {
 		select {
-		case d := <-p.queue:
-			p.put(d)
+		case line := <-p.queue:
+			p.put(line)
 		case <-ctx.Done():
 			for {
 				select {
-				case d := <-p.queue:
-					p.put(d)
+				case line := <-p.queue:
+					p.put(line)
 				default:
 					return
 				}
@@ -120,14 +131,11 @@ func (p *spool) write(ctx context.Context) {
 	}
 }
 
-func (p *spool) put(d *replica.Decision) {
-	line, err := json.Marshal(d)
+func (p *spool) put(line []byte) {
+	p.held.Add(-int64(len(line)))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err == nil {
-		err = p.add(append(line, '\n'))
-	}
-	if err != nil {
+	if p.add(append(line, '\n')) != nil {
 		p.lost++
 	}
 }

@@ -131,18 +131,45 @@ func TestAServerWithoutRoomSlowsTheEdge(t *testing.T) {
 	})
 }
 
+// keep notes a decision and puts it into a file.
+func keep(p *spool, d *replica.Decision) {
+	p.note(d)
+	p.put(<-p.queue)
+}
+
 func TestALineBeyondTheBoundIsNotKept(t *testing.T) {
 	p, err := openSpool(t.TempDir(), leastLog)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.put(&replica.Decision{ID: "dec_1", Request: strings.Repeat("x", leastLog)})
+	keep(p, &replica.Decision{ID: "dec_1", Request: strings.Repeat("x", leastLog)})
 	if waiting, lost := p.state(); waiting != 0 || lost != 1 {
 		t.Errorf("%d bytes wait, %d decisions are lost", waiting, lost)
 	}
-	p.put(&replica.Decision{ID: "dec_2"})
+	keep(p, &replica.Decision{ID: "dec_2"})
 	if waiting, lost := p.state(); waiting == 0 || lost != 1 {
 		t.Errorf("and then: %d bytes wait, %d decisions are lost", waiting, lost)
+	}
+}
+
+// What is in memory until it is in a file is bounded by its bytes, too.
+func TestLongDecisionsThatWaitForTheDiskAreBounded(t *testing.T) {
+	p, err := openSpool(t.TempDir(), 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const noted, long = 64, 1 << 20
+	for range noted {
+		p.note(&replica.Decision{ID: "dec_1", Request: strings.Repeat("x", long)})
+	}
+	if _, lost := p.state(); len(p.queue) > queueSize/long || len(p.queue)+int(lost) != noted {
+		t.Errorf("%d decisions of a megabyte wait, %d are lost", len(p.queue), lost)
+	}
+	for len(p.queue) > 0 {
+		p.put(<-p.queue)
+	}
+	if p.note(&replica.Decision{ID: "dec_2"}); p.held.Load() == 0 || len(p.queue) != 1 {
+		t.Errorf("and then: %d bytes are held of %d decisions", p.held.Load(), len(p.queue))
 	}
 }
 
@@ -159,7 +186,7 @@ func TestRefusedDecisionsAreCountedOnce(t *testing.T) {
 		e := &Edge{c: Config{Credentials: verify.ClientSecret("edge", "s"), OnError: func(err error) { troubles = append(troubles, err.Error()) }},
 			issuer: "https://id.example", client: &http.Client{Transport: b}, log: p}
 		for range 3 {
-			p.put(&replica.Decision{ID: "dec_1"})
+			keep(p, &replica.Decision{ID: "dec_1"})
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup

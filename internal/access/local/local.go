@@ -7,10 +7,8 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"errors"
-	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -126,33 +124,8 @@ func (d door) upstream(ctx context.Context, q *policy.Question, token string, mi
 }
 
 func (d door) note(_ *realm.Realm, e *journal.Entry) {
-	question := e.Question // waits longer than the entry is there
-	for _, p := range []*policy.Properties{&question.SubjectProperties, &question.ActionProperties, &question.ResourceProperties, &question.Context} {
-		*p, _ = copied(*p).(policy.Properties)
-	}
-	d.o.Edge.Note(&replica.Decision{ID: e.ID, At: e.At, Kind: e.Kind, Question: question, Answer: e.Answer, Results: e.Results, Revision: e.Revision, Refused: e.Refused,
+	d.o.Edge.Note(&replica.Decision{ID: e.ID, At: e.At, Kind: e.Kind, Question: e.Question, Answer: e.Answer, Results: e.Results, Revision: e.Revision, Refused: e.Refused,
 		Request: e.Request, Token: e.Token, Grant: e.Grant, Session: e.Session, Application: e.Application})
-}
-
-// copied is a value with objects of its own.
-func copied(v any) any {
-	switch v := v.(type) {
-	case policy.Properties:
-		v = maps.Clone(v)
-		for name, x := range v {
-			v[name] = copied(x)
-		}
-		return v
-	case map[string]any:
-		return map[string]any(copied(policy.Properties(v)).(policy.Properties))
-	case []any:
-		v = slices.Clone(v)
-		for i, x := range v {
-			v[i] = copied(x)
-		}
-		return v
-	}
-	return v
 }
 
 // health says how the edge fares: 503 until there is something to decide on.
