@@ -112,10 +112,7 @@ func presentedIn(w http.ResponseWriter, r *http.Request) (Presented, error) {
 	var fromHeader Presented
 	if lines := r.Header["Authorization"]; len(lines) > 0 {
 		p, present := parsePresented(lines[0])
-		if len(lines) == 1 && !present {
-			return Presented{}, nil // as good as none (RFC 6750, section 3.1)
-		}
-		if len(lines) > 1 || p.Token == "" {
+		if len(lines) > 1 || present && p.Token == "" { // another scheme is as good as no header (RFC 6750, section 3.1)
 			return p, badRequest("the Authorization header must be of the form: Bearer token, or DPoP token")
 		}
 		fromHeader = p

@@ -215,6 +215,10 @@ func TestUserInfo(t *testing.T) {
 		if w := d.do("POST", "/oauth2/userinfo", url.Values{"access_token": {all.Access}}.Encode()); w.Code != 200 {
 			d.Errorf("token in a form: %d %s", w.Code, w.Body)
 		}
+		// A header that carries no token of ours is no second way.
+		if w := d.do("POST", "/oauth2/userinfo", url.Values{"access_token": {all.Access}}.Encode(), "Authorization", "Basic "+basicOf("app", secret)); w.Code != 200 {
+			d.Errorf("token in a form beside Basic: %d %s", w.Code, w.Body)
+		}
 		jwt := d.tokens(cookie, "signed", signed)
 		w := d.do("GET", "/oauth2/userinfo", "", "Authorization", "Bearer "+jwt.Access)
 		if c := d.claims(w.Body.String()); w.Header().Get("Content-Type") != "application/jwt" || c["iss"] != d.issuer() || c["aud"] != "signed" || c["sub"] != d.ada.ID {
