@@ -100,6 +100,10 @@ func TestActivityIsFoundByItsIDs(t *testing.T) {
 			_, err := hashed(tx, tx.Realm, []string{"act_1"})
 			return err
 		},
+		"lengths": func(tx *db.Tx) error {
+			_, err := lengthsOf(tx, tx.Realm, []string{"act_1"})
+			return err
+		},
 		"vouched": func(tx *db.Tx) error {
 			_, err := vouched(tx, tx.Realm, "act_1", 5, 100)
 			return err

@@ -301,20 +301,41 @@ func segments(tx *db.Tx, realm, from, before string, limit int, keep func(segmen
 	}, `SELECT id, body FROM activity WHERE realm = $1 AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT $4`, realm, from, before, limit)
 }
 
-// hashed reads segments for the hashes of their texts, which it holds one at a time.
-func hashed(tx *db.Tx, realm string, ids []string) ([]keptSegment, error) {
+// named is the condition that a segment is one of some, at most hashedAtOnce: always
+// the same statement.
+func named(realm string, ids []string) (string, []any) {
 	marks, args := make([]string, hashedAtOnce), []any{realm}
-	for i := range marks { // always the same statement
+	for i := range marks {
 		marks[i] = "$" + strconv.Itoa(i+2)
 		args = append(args, append(ids, make([]string, hashedAtOnce)...)[i])
 	}
+	return ` FROM activity WHERE realm = $1 AND id IN (` + strings.Join(marks, ", ") + `)`, args
+}
+
+// lengthsOf is how long the texts of segments are, which neither database reads for that.
+func lengthsOf(tx *db.Tx, realm string, ids []string) (map[string]int64, error) {
+	lengths := map[string]int64{}
+	some, args := named(realm, ids)
+	_, err := db.All(tx, func(r db.Row) (_ struct{}, err error) {
+		var id string
+		var n int64
+		err = r.Scan(&id, &n)
+		lengths[id] = n
+		return struct{}{}, err
+	}, `SELECT id, octet_length(body)`+some, args...)
+	return lengths, err
+}
+
+// hashed reads segments for the hashes of their texts, which it holds one at a time.
+func hashed(tx *db.Tx, realm string, ids []string) ([]keptSegment, error) {
+	some, args := named(realm, ids)
 	return db.All(tx, func(r db.Row) (k keptSegment, err error) {
 		var at db.Time
 		var body string
 		err = r.Scan(&k.id, &at, &k.node, &k.records, &body)
 		k.at, k.hash = at.Time, hashOf([]byte(body))
 		return k, err
-	}, `SELECT id, at, node, records, body FROM activity WHERE realm = $1 AND id IN (`+strings.Join(marks, ", ")+`)`, args...)
+	}, `SELECT id, at, node, records, body`+some, args...)
 }
 
 // vouch says of a segment whether an event of the log is about it.

@@ -95,7 +95,7 @@ func resumed(realm, after string) (*verification, error) {
 		if err != nil || json.Unmarshal(text, s) != nil {
 			return nil, invalid
 		}
-		if s.Size < 0 || bits.OnesCount64(uint64(s.Size)) != len(s.Frontier) {
+		if s.Rounds < 0 || s.Rounds > rounds || s.Size < 0 || bits.OnesCount64(uint64(s.Size)) != len(s.Frontier) {
 			return nil, invalid
 		}
 	}
@@ -129,7 +129,7 @@ func (l *Log) verify(ctx context.Context, realm, after string, due map[int64]tlo
 	}
 	until := l.opts.Elapsed() + stepTime
 	var of int64
-	for ; s.Rounds < rounds; s.Rounds++ {
+	for s.Rounds < rounds {
 		if err := l.drain(ctx); err != nil {
 			return v, "", err
 		}
@@ -138,7 +138,7 @@ func (l *Log) verify(ctx context.Context, realm, after string, due map[int64]tlo
 			return v, "", err
 		}
 		for of = end.tree.size; s.tree.size < of; {
-			if err := l.verifyTile(ctx, s, of, due); err != nil {
+			if err := l.verifyStretch(ctx, s, of, due); err != nil {
 				return s.verified(of), "", err
 			}
 			if l.opts.Elapsed() >= until {
@@ -147,6 +147,9 @@ func (l *Log) verify(ctx context.Context, realm, after string, due map[int64]tlo
 		}
 		if err := s.ends(end, due); err != nil {
 			return s.verified(of), "", err
+		}
+		if s.Rounds++; l.opts.Elapsed() >= until {
+			return s.verified(of), s.String(), nil
 		}
 	}
 	for more := true; more; {
@@ -200,10 +203,12 @@ func (s *verification) ends(e end, due map[int64]tlog.Hash) error {
 	return nil
 }
 
-// stretch is what is compared of a log at once: events of one tile.
+// stretch is what is compared of a log at once: events of one tile, up to where the
+// segments that they are about are too many or too long to be read in one view.
 type stretch struct {
 	now    time.Time
 	rows   []row
+	whole  bool         // there are no further rows up to where they were asked for
 	tile   []byte       // nil while it is not full
 	signed []Checkpoint // of the sizes that it leads to, and perhaps of larger ones
 	kept   map[string]keptSegment
@@ -215,6 +220,11 @@ func (l *Log) read(ctx context.Context, realm string, first, n int64) (st stretc
 		if st.rows, err = leafRows(tx, realm, first, int(n)); err != nil {
 			return err
 		}
+		all := len(st.rows)
+		if st.rows, err = readable(tx, realm, st.rows); err != nil {
+			return err
+		}
+		st.whole = len(st.rows) == all
 		if st.tile, err = tile(tx, realm, 0, first/tileWidth); err != nil && !db.Missing(err) {
 			return err
 		}
@@ -227,8 +237,8 @@ func (l *Log) read(ctx context.Context, realm string, first, n int64) (st stretc
 	return st, err
 }
 
-// verifyTile hashes the events up to the end of a tile, or of the log at size.
-func (l *Log) verifyTile(ctx context.Context, s *verification, size int64, due map[int64]tlog.Hash) error {
+// verifyStretch hashes events, at most up to the end of a tile, or of the log at size.
+func (l *Log) verifyStretch(ctx context.Context, s *verification, size int64, due map[int64]tlog.Hash) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -237,6 +247,9 @@ func (l *Log) verifyTile(ctx context.Context, s *verification, size int64, due m
 	st, err := l.read(ctx, t.realm, t.size, end-t.size)
 	if err != nil {
 		return err
+	}
+	if !st.whole {
+		end = t.size + int64(len(st.rows))
 	}
 	roots, err := l.rootsOf(t.realm, st.signed, due)
 	if err != nil {

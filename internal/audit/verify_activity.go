@@ -13,12 +13,13 @@ import (
 // enough may be missing, if the log says that those of its age were deleted.
 
 // The events about segments, and how many segments are looked up in the log, or read
-// and hashed, at once.
+// and hashed, at once: in a view, which has two seconds.
 const (
 	segmentWritten  = "activity.segment"
 	segmentsDeleted = "activity.forget"
 	storedAtOnce    = 500
 	hashedAtOnce    = 64
+	hashedBytes     = 4 << 20
 )
 
 // checkedActivity is how far the activity beside a log has been verified.
@@ -125,24 +126,52 @@ func (l *Log) verifyStored(ctx context.Context, s *verification) (more bool, err
 	return more, err
 }
 
+// readable is those of the first rows whose segments one view has the time to read, and
+// at least the first.
+func readable(tx *db.Tx, realm string, rows []row) ([]row, error) {
+	var ids []string
+	for i, r := range rows {
+		if r.action == segmentWritten {
+			if ids = append(ids, r.target); len(ids) == hashedAtOnce {
+				rows = rows[:i+1]
+				break
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return rows, nil
+	}
+	lengths, err := lengthsOf(tx, realm, ids)
+	if err != nil {
+		return nil, err
+	}
+	left := int64(hashedBytes)
+	for i, r := range rows {
+		if r.action != segmentWritten {
+			continue
+		}
+		if left -= lengths[r.target]; left < 0 {
+			return rows[:max(i, 1)], nil
+		}
+	}
+	return rows, nil
+}
+
 // keptOf reads the segments that events are about.
 func keptOf(tx *db.Tx, realm string, rows []row) (map[string]keptSegment, error) {
 	kept := map[string]keptSegment{}
 	var ids []string
-	for i, r := range rows {
+	for _, r := range rows {
 		if r.action == segmentWritten {
 			ids = append(ids, r.target)
 		}
-		if len(ids) == hashedAtOnce || i == len(rows)-1 && len(ids) > 0 {
-			some, err := hashed(tx, realm, ids)
-			if err != nil {
-				return nil, err
-			}
-			for _, k := range some {
-				kept[k.id] = k
-			}
-			ids = ids[:0]
-		}
 	}
-	return kept, nil
+	if len(ids) == 0 {
+		return kept, nil
+	}
+	all, err := hashed(tx, realm, ids)
+	for _, k := range all {
+		kept[k.id] = k
+	}
+	return kept, err
 }

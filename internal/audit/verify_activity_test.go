@@ -325,7 +325,7 @@ func TestVerifyGoesInSteps(t *testing.T) {
 				t.Errorf("%d events of %d", v.Size, v.Of)
 			}
 		}
-		if fmt.Sprint(steps) != "[256 512 768 1004 1004]" {
+		if fmt.Sprint(steps) != "[256 512 768 1004 1004 1004 1004]" {
 			t.Errorf("steps = %v", steps)
 		}
 		// What is appended between steps is read by the later ones.
@@ -334,7 +334,8 @@ func TestVerifyGoesInSteps(t *testing.T) {
 		if v, next, err := e.Log.VerifyStep(t.Context(), dbtest.Realm, half); err != nil || next != "" || v.Size != 1255 || v.Segments != 5 || v.Checkpoints != 5 {
 			t.Errorf("%+v, %q, %v", v, next, err)
 		}
-		for _, forged := range []string{"x", "e30x", base64.RawURLEncoding.EncodeToString([]byte(`{"size":-1}`)), base64.RawURLEncoding.EncodeToString([]byte(`{"size":3,"frontier":[]}`))} {
+		for _, forged := range []string{"x", "e30x", base64.RawURLEncoding.EncodeToString([]byte(`{"size":-1}`)), base64.RawURLEncoding.EncodeToString([]byte(`{"rounds":-1000000000000}`)),
+			base64.RawURLEncoding.EncodeToString([]byte(`{"rounds":3}`)), base64.RawURLEncoding.EncodeToString([]byte(`{"size":3,"frontier":[]}`))} {
 			if _, _, err := e.Log.VerifyStep(t.Context(), dbtest.Realm, forged); !fault.Is(err, fault.Invalid) {
 				t.Errorf("%q: %v", forged, err)
 			}
@@ -344,6 +345,37 @@ func TestVerifyGoesInSteps(t *testing.T) {
 		exec(t, e, `DELETE FROM log_heads WHERE realm = $1`, dbtest.Realm)
 		if v, _, err := e.Log.VerifyStep(t.Context(), dbtest.Realm, half); err == nil || !strings.Contains(err.Error(), "cut off") {
 			t.Errorf("cut off meanwhile: %+v, %v", v, err)
+		}
+	})
+}
+
+// However long segments are, what one view reads of them is bounded.
+func TestLongSegmentsAreVerifiedInParts(t *testing.T) {
+	dbtest.Run(t, func(t *testing.T, d *dbtest.Env) {
+		var later atomic.Int64 // every look at the clock ends a step, so that each is one view
+		e := &audittest.Env{Env: d, Log: audit.New(d.DB, audit.Options{Elapsed: func() time.Duration { return db.Boottime() + time.Duration(later.Add(1))*11*time.Second }})}
+		e.Start(t)
+		for i, length := range []int{1, 1, 1, 1, 1, 5, 1, 1} { // one is longer than any view is to read
+			e.Log.Activity(dbtest.Realm, audittest.By, audit.Activity{Action: "token.issue", Target: strings.Repeat(fmt.Sprint(i), length<<20)})
+			if err := e.Log.FlushActivity(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			e.Clock.Advance(time.Second)
+		}
+		verify := func() (sizes []int64, v audit.Verified, err error) {
+			for next, more := "", true; more && err == nil; more = next != "" {
+				v, next, err = e.Log.VerifyStep(t.Context(), dbtest.Realm, next)
+				sizes = append(sizes, v.Size)
+			}
+			return sizes, v, err
+		}
+		sizes, v, err := verify()
+		if err != nil || v.Segments != 8 || v.Size != 8 || fmt.Sprint(sizes) != "[3 5 6 8 8 8 8]" {
+			t.Errorf("%+v, %v, after %v events each", v, err, sizes)
+		}
+		exec(t, e, `UPDATE activity SET body = body || ' ' WHERE id = $1`, idsOf(t, e, dbtest.Realm)[6])
+		if _, v, err = verify(); err == nil || !strings.Contains(err.Error(), "was changed") || v.Size != 6 {
+			t.Errorf("%+v, %v", v, err)
 		}
 	})
 }
