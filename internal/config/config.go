@@ -216,7 +216,10 @@ type Log struct {
 type Access struct {
 	// How many relations and attributes, of all realms together, a node keeps in
 	// memory; a hundred bytes each is a fair guess. A realm that has more by itself
-	// is answered from the database: single questions only, and slower.
+	// is answered from the database: questions, one or many at once, searches and
+	// filters of applications, all of them slower. What looks at all of its facts
+	// is refused (facts_too_many): reviews, unused access, plans of policies,
+	// filters shown to operators, edges and agents of OPA.
 	FactsInMemory int `key:"facts_in_memory" default:"12000000" help:"most relations and attributes in memory"`
 }
 
