@@ -72,6 +72,8 @@ given as a value or, better, as the name of a file that only the service can
 read; it has no flag of its own, since other users of a machine see command
 lines. ` + "`cardea config print`" + ` shows what is in effect and where it came from.
 
+What a realm wants of its people and clients is no configuration of a node: see [settings of a realm](realm-settings.md).
+
 This page is generated from internal/config/config.go.
 `)
 	for _, f := range Fields() {

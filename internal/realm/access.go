@@ -16,10 +16,10 @@ const (
 )
 
 var accessFields = []Field{
-	duration("decision_log", "decisions of the policies are kept for so long, with what they rested on; 0s: none is written down", 30*day, 0, 800*day, func(s *Settings) *time.Duration { return &s.DecisionLog }),
-	{Name: "decision_log_masked", Help: "values that are left out of the decision log, by names that begin with subject, action, resource or context, such as context.ip, or none; a decision without a value that its policies read cannot be replayed", Kind: "text", Default: None,
+	duration("decision_log", "How long decisions of the policies are kept with what they rested on; 0s: none is written down.", 30*day, 0, 800*day, func(s *Settings) *time.Duration { return &s.DecisionLog }),
+	{Name: "decision_log_masked", Help: "Values that are left out of the decision log, by names that begin with subject, action, resource or context, such as context.ip, or none. A decision without a value that its policies read cannot be replayed.", Kind: "list", Default: None,
 		pattern: words, check: checkMasked, text: func(s *Settings) *string { return &s.DecisionLogMasked }},
-	{Name: "decision_detail", Help: "what callers of the decision service are told beside yes and no: none, reasons (and policies) or full (also the relations)", Kind: "text", Default: DetailReasons,
+	{Name: "decision_detail", Help: "What callers of the decision service are told beside yes and no: none, reasons (and policies) or full (also the relations).", Kind: "text", Default: DetailReasons,
 		pattern: regexp.MustCompile(`^(none|reasons|full)$`), text: func(s *Settings) *string { return &s.DecisionDetail }},
 }
 

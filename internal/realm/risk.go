@@ -16,8 +16,8 @@ var riskFields = []Field{
 	risk("credential_stuffing", "slow", "a network that tries leaked passwords at many accounts", func(s *Settings) *string { return &s.Risk.Stuffing }),
 	risk("password_spraying", "inform", "one wrong password that is tried at many accounts", func(s *Settings) *string { return &s.Risk.Spraying }),
 	risk("new_device", "inform", "a browser that has not signed in to the account before", func(s *Settings) *string { return &s.Risk.NewDevice }),
-	risk("new_country", "inform", "a new browser in a country that is new for the person; needs geoip.file", func(s *Settings) *string { return &s.Risk.NewCountry }),
-	risk("impossible_travel", "inform", "a new browser in a place that the person cannot have reached; needs geoip.file", func(s *Settings) *string { return &s.Risk.Travel }),
+	risk("new_country", "inform", "a new browser in a country that is new for the person, by geoip.file", func(s *Settings) *string { return &s.Risk.NewCountry }),
+	risk("impossible_travel", "inform", "a new browser in a place that the person cannot have reached, by geoip.file", func(s *Settings) *string { return &s.Risk.Travel }),
 	risk("dormant_account", "inform", "a new browser at an account that nobody has used for long", func(s *Settings) *string { return &s.Risk.Dormant }),
 	risk("refresh_reuse", "inform", "a refresh token that two parties hold", func(s *Settings) *string { return &s.Risk.Reuse }),
 	risk("key_change", "inform", "a refresh token that comes with another key than its own", func(s *Settings) *string { return &s.Risk.KeyChange }),
@@ -26,7 +26,7 @@ var riskFields = []Field{
 }
 
 func risk(detector, def, help string, at func(*Settings) *string) Field {
-	return Field{Name: "risk_" + detector, Help: "what to do about " + help + ": off, inform, step_up, slow, lock or revoke", Kind: "text", Default: def,
+	return Field{Name: "risk_" + detector, Help: "What is done about " + help + ".", Kind: "text", Default: def,
 		pattern: riskActions, text: at}
 }
 

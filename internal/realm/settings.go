@@ -163,11 +163,11 @@ type Settings struct {
 	PasskeyAttestation, PasskeyAttestationCA, PasskeyModelList, PasskeyDeniedList, PasskeyRegression string
 }
 
-// Field describes one setting: for validation, for the reference page and for
-// the console.
+// Field describes one setting: for validation, for the admin API and for the
+// reference page.
 type Field struct {
-	Name, Help      string
-	Kind            string // "duration", "integer" or "text"
+	Name, Help      string // Help is the description in the admin API and in the reference
+	Kind            string // "duration", "integer", "list" (of words) or "text"
 	Default         string
 	Min, Max        string // inclusive; empty for text
 	least, most     int64  // nanoseconds for durations
@@ -185,91 +185,91 @@ const day = 24 * time.Hour
 var fields = slices.Concat(generalFields, accessFields, passkeyFields, riskFields)
 
 var generalFields = []Field{
-	duration("access_token_ttl", "life of an access token", 10*time.Minute, 10*time.Second, day, func(s *Settings) *time.Duration { return &s.AccessTokenTTL }),
-	duration("id_token_ttl", "life of an ID token", 10*time.Minute, 10*time.Second, day, func(s *Settings) *time.Duration { return &s.IDTokenTTL }),
-	duration("code_ttl", "life of an authorization code", time.Minute, 5*time.Second, 10*time.Minute, func(s *Settings) *time.Duration { return &s.CodeTTL }),
-	duration("refresh_idle", "a refresh token dies when unused for so long", 30*day, time.Minute, 400*day, func(s *Settings) *time.Duration { return &s.RefreshIdle }),
-	duration("refresh_absolute", "a refresh family dies after so long, used or not", 90*day, time.Minute, 800*day, func(s *Settings) *time.Duration { return &s.RefreshAbsolute }),
-	duration("session_idle", "a session ends when unused for so long", 12*time.Hour, time.Minute, 90*day, func(s *Settings) *time.Duration { return &s.SessionIdle }),
-	duration("session_absolute", "a session ends after so long, used or not", 30*day, time.Minute, 400*day, func(s *Settings) *time.Duration { return &s.SessionAbsolute }),
-	integer("password_min_length", "least characters of a password that is the only factor", 15, 15, 64, func(s *Settings) *int { return &s.PasswordMinLength }),
-	{Name: "advice", Help: "what people are told about passwords, passkeys, phishing and where to report, in the place of the product's words: a JSON object of languages and topics (password, passkey, phishing, report) with plain text", Kind: "text", Default: "{}",
+	duration("access_token_ttl", "Life of an access token. A client may have a shorter one.", 10*time.Minute, 10*time.Second, day, func(s *Settings) *time.Duration { return &s.AccessTokenTTL }),
+	duration("id_token_ttl", "Life of an ID token. A client may have a shorter one.", 10*time.Minute, 10*time.Second, day, func(s *Settings) *time.Duration { return &s.IDTokenTTL }),
+	duration("code_ttl", "Life of an authorization code; no code lives longer than 1m.", time.Minute, 5*time.Second, 10*time.Minute, func(s *Settings) *time.Duration { return &s.CodeTTL }),
+	duration("refresh_idle", "A refresh token dies when unused for so long. At most refresh_absolute; a client may have less.", 30*day, time.Minute, 400*day, func(s *Settings) *time.Duration { return &s.RefreshIdle }),
+	duration("refresh_absolute", "A refresh family dies after so long, used or not. A client may have less.", 90*day, time.Minute, 800*day, func(s *Settings) *time.Duration { return &s.RefreshAbsolute }),
+	duration("session_idle", "A session ends when unused for so long. At most session_absolute.", 12*time.Hour, time.Minute, 90*day, func(s *Settings) *time.Duration { return &s.SessionIdle }),
+	duration("session_absolute", "A session ends after so long, used or not.", 30*day, time.Minute, 400*day, func(s *Settings) *time.Duration { return &s.SessionAbsolute }),
+	integer("password_min_length", "Least characters of a password that is the only factor.", 15, 15, 64, func(s *Settings) *int { return &s.PasswordMinLength }),
+	{Name: "advice", Help: "What people are told about passwords, passkeys, phishing and where to report, in the place of the product's words: a JSON object of languages and topics (password, passkey, phishing, report) with plain text, in a string.", Kind: "text", Default: "{}",
 		pattern: regexp.MustCompile(`^\{[\s\S]*\}$`), check: checkAdvice, text: func(s *Settings) *string { return &s.AdviceTexts }},
-	duration("password_max_age", "a password must be replaced after so long; 0s: never. Leave it so unless a regulator obliges you: people answer with patterns, and passwords get weaker", 0, 0, 3650*day, func(s *Settings) *time.Duration { return &s.PasswordMaxAge }),
-	integer("password_history", "how many earlier passwords may not be chosen again, whose hashes are kept for that. Leave it at 0 unless a regulator obliges you", 0, 0, 10, func(s *Settings) *int { return &s.PasswordHistory }),
-	integer("guess_limit", "wrong passwords evaluated for one account, and wrong device codes looked up, within guess_window", 10, 1, 100, func(s *Settings) *int { return &s.GuessLimit }),
-	duration("guess_window", "time in which guess_limit applies", 15*time.Minute, time.Minute, day, func(s *Settings) *time.Duration { return &s.GuessWindow }),
-	{Name: "least_acr", Help: "least assurance of a sign-in: aal1 (one factor), aal2 (two) or aal3 (a device-bound passkey that passed an attestation policy)", Kind: "text", Default: "aal1",
+	duration("password_max_age", "A password must be replaced after so long; 0s: never. Leave it so unless a regulator obliges you: people answer with patterns, and passwords get weaker.", 0, 0, 3650*day, func(s *Settings) *time.Duration { return &s.PasswordMaxAge }),
+	integer("password_history", "How many earlier passwords may not be chosen again, whose hashes are kept for that; 0: none. Leave it so unless a regulator obliges you.", 0, 0, 10, func(s *Settings) *int { return &s.PasswordHistory }),
+	integer("guess_limit", "Wrong passwords evaluated for one account, and wrong device codes looked up, within guess_window.", 10, 1, 100, func(s *Settings) *int { return &s.GuessLimit }),
+	duration("guess_window", "Time in which guess_limit applies.", 15*time.Minute, time.Minute, day, func(s *Settings) *time.Duration { return &s.GuessWindow }),
+	{Name: "least_acr", Help: "Least assurance of a sign-in: aal1 (one factor), aal2 (two) or aal3 (a device-bound passkey that passed an attestation policy).", Kind: "text", Default: "aal1",
 		pattern: regexp.MustCompile(`^aal[123]$`), text: func(s *Settings) *string { return &s.LeastACR }},
-	duration("enrol_grace", "how long somebody may go on without the factor that least_acr demands; 0s: it is set up at the next sign-in", 0, 0, 90*day, func(s *Settings) *time.Duration { return &s.EnrolGrace }),
-	{Name: "factors", Help: "ways to prove who one is that count: words of password, totp, recovery, passkey and email, or * for all", Kind: "text", Default: "*",
+	duration("enrol_grace", "How long somebody may go on without the factor that least_acr demands; 0s: it is set up at the next sign-in.", 0, 0, 90*day, func(s *Settings) *time.Duration { return &s.EnrolGrace }),
+	{Name: "factors", Help: "Ways to prove who one is that count: words of password, totp, recovery, passkey and email, or * for all.", Kind: "list", Default: "*",
 		pattern: words, check: checkFactors, text: func(s *Settings) *string { return &s.Factors }},
-	duration("assurance_life", "how long a proof counts for more than aal1", 30*day, time.Minute, 400*day, func(s *Settings) *time.Duration { return &s.AssuranceLife }),
-	duration("remember_device", "how long a device is not asked for a second factor again, if its owner wishes so; 0s: never", 0, 0, 90*day, func(s *Settings) *time.Duration { return &s.RememberDevice }),
-	{Name: "totp_algorithm", Help: "algorithm of time-based codes of new authenticator apps: SHA1, which all apps know, SHA256 or SHA512", Kind: "text", Default: "SHA1",
+	duration("assurance_life", "How long a proof counts for more than aal1.", 30*day, time.Minute, 400*day, func(s *Settings) *time.Duration { return &s.AssuranceLife }),
+	duration("remember_device", "How long a device is not asked for a second factor again, if its owner wishes so; 0s: never.", 0, 0, 90*day, func(s *Settings) *time.Duration { return &s.RememberDevice }),
+	{Name: "totp_algorithm", Help: "Algorithm of time-based codes of new authenticator apps. All apps know SHA1.", Kind: "text", Default: "SHA1",
 		pattern: regexp.MustCompile(`^SHA(1|256|512)$`), text: func(s *Settings) *string { return &s.TOTPAlgorithm }},
-	integer("max_token_bytes", "an access token larger than this is not issued", 1024, 512, 16384, func(s *Settings) *int { return &s.MaxTokenBytes }),
-	duration("key_rotation", "a signing key signs for so long before the next takes over", 90*day, day, 800*day, func(s *Settings) *time.Duration { return &s.KeyRotation }),
-	{Name: "default_language", Help: "language of pages for browsers that ask for none there is", Kind: "text", Default: "en",
+	integer("max_token_bytes", "An access token larger than this is not issued.", 1024, 512, 16384, func(s *Settings) *int { return &s.MaxTokenBytes }),
+	duration("key_rotation", "A signing key signs for so long before the next takes over.", 90*day, day, 800*day, func(s *Settings) *time.Duration { return &s.KeyRotation }),
+	{Name: "default_language", Help: "Language of pages for browsers that ask for none there is: a BCP 47 tag.", Kind: "text", Default: "en",
 		pattern: regexp.MustCompile(`^[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}$`), text: func(s *Settings) *string { return &s.DefaultLanguage }},
-	{Name: "dpop_nonce", Help: "whether DPoP proofs must hold a nonce of ours: optional or required", Kind: "text", Default: "optional",
+	{Name: "dpop_nonce", Help: "Whether DPoP proofs must hold a nonce of the server (RFC 9449).", Kind: "text", Default: "optional",
 		pattern: regexp.MustCompile(`^(optional|required)$`), text: func(s *Settings) *string { return &s.DPoPNonce }},
-	{Name: "profile", Help: "rules for every client: default (OAuth 2.1), mcp (Model Context Protocol) or fapi2 (FAPI 2.0)", Kind: "text", Default: "default",
+	{Name: "profile", Help: "Rules for every client of the realm: default (OAuth 2.1), mcp (Model Context Protocol) or fapi2 (FAPI 2.0). Refused while a client contradicts them.", Kind: "text", Default: "default",
 		pattern: regexp.MustCompile(`^(default|mcp|fapi2)$`), text: func(s *Settings) *string { return &s.Profile }},
-	{Name: "signed_requests", Help: "whether clients must sign their authorization requests: optional or required", Kind: "text", Default: "optional",
+	{Name: "signed_requests", Help: "Whether clients must sign their authorization requests (RFC 9101, FAPI 2.0 Message Signing).", Kind: "text", Default: "optional",
 		pattern: regexp.MustCompile(`^(optional|required)$`), text: func(s *Settings) *string { return &s.SignedRequests }},
-	{Name: "signed_responses", Help: "whether answers to authorization requests are always signed: optional or required", Kind: "text", Default: "optional",
+	{Name: "signed_responses", Help: "Whether answers to authorization requests are always signed (JARM, FAPI 2.0 Message Signing).", Kind: "text", Default: "optional",
 		pattern: regexp.MustCompile(`^(optional|required)$`), text: func(s *Settings) *string { return &s.SignedResponses }},
-	{Name: "tls_client_ca", Help: "CAs of the certificates of clients, as PEM", Kind: "text",
+	{Name: "tls_client_ca", Help: "CAs of the certificates of clients, as PEM (RFC 8705).", Kind: "text",
 		pattern: regexp.MustCompile(`^[ -~\r\n]*$`), check: checkCAs, text: func(s *Settings) *string { return &s.TLSClientCA }},
-	{Name: "approval_webhook", Help: "https address that is told that a request waits for somebody at /account/approvals", Kind: "text",
+	{Name: "approval_webhook", Help: "Address (https) that is told, in a token that the realm signs, that a request waits for somebody at /account/approvals.", Kind: "text",
 		pattern: regexp.MustCompile(`^(https://[!-~]+)?$`), check: checkWebhook, text: func(s *Settings) *string { return &s.ApprovalWebhook }},
-	{Name: "email_sign_in", Help: "whether people who have nothing stronger may sign in by a code that is mailed to them: off or on", Kind: "text", Default: "off",
+	{Name: "email_sign_in", Help: "Whether people who have nothing stronger may sign in by a code that is mailed to them. It reaches the first assurance level only. Needs mail.", Kind: "text", Default: "off",
 		pattern: regexp.MustCompile(`^(off|on)$`), text: func(s *Settings) *string { return &s.EmailSignIn }},
-	{Name: "mail_reply_to", Help: "address where answers to mail of the realm go", Kind: "text",
+	{Name: "mail_reply_to", Help: "Address where answers to mail of the realm go.", Kind: "text",
 		pattern: regexp.MustCompile(`^\S{0,254}$`), check: checkMailAddress, text: func(s *Settings) *string { return &s.MailReplyTo }},
-	{Name: "mail_footer", Help: "last lines of every mail of the realm, such as who answers for it; at most 500 characters", Kind: "text",
+	{Name: "mail_footer", Help: "Last lines of every mail of the realm, such as who answers for it; at most 500 characters.", Kind: "text",
 		pattern: regexp.MustCompile(`^[\pL\pM\pN\pP\pS \n]{0,500}$`), text: func(s *Settings) *string { return &s.MailFooter }},
 
-	{Name: "self_registration", Help: "whether strangers may make themselves an account by proving an e-mail address: on or off; needs mail", Kind: "text", Default: "off",
+	{Name: "self_registration", Help: "Whether strangers may make themselves an account by proving an e-mail address. Needs mail.", Kind: "text", Default: "off",
 		pattern: onOff, text: func(s *Settings) *string { return &s.SelfRegistration }},
-	list("self_registration_domains", "domains of the addresses with which they may, such as example.com or *.example.com, or * for all", "*", func(s *Settings) *string { return &s.SelfRegistrationDomains }),
-	{Name: "forgotten_password", Help: "whether people may reset a forgotten password by mail: on or off; needs mail", Kind: "text", Default: On,
+	list("self_registration_domains", "Domains of the addresses with which strangers may make themselves an account, such as example.com or *.example.com, or * for all.", "*", func(s *Settings) *string { return &s.SelfRegistrationDomains }),
+	{Name: "forgotten_password", Help: "Whether people may reset a forgotten password by mail. Needs mail.", Kind: "text", Default: On,
 		pattern: onOff, text: func(s *Settings) *string { return &s.ForgottenPassword }},
-	{Name: "account_deletion", Help: "whether people may delete their own account: on or off", Kind: "text", Default: On,
+	{Name: "account_deletion", Help: "Whether people may delete their own account.", Kind: "text", Default: On,
 		pattern: onOff, text: func(s *Settings) *string { return &s.AccountDeletion }},
-	duration("deletion_grace", "how long an account that its owner deleted can be kept by signing in", 14*day, time.Hour, 90*day, func(s *Settings) *time.Duration { return &s.DeletionGrace }),
+	duration("deletion_grace", "How long an account that its owner deleted can be kept by signing in.", 14*day, time.Hour, 90*day, func(s *Settings) *time.Duration { return &s.DeletionGrace }),
 
-	{Name: "registration", Help: "who may register clients without an operator: off, initial_access_token or open", Kind: "text", Default: RegistrationOff,
+	{Name: "registration", Help: "Who may register clients without an operator (RFC 7591).", Kind: "text", Default: RegistrationOff,
 		pattern: regexp.MustCompile(`^(off|initial_access_token|open)$`), text: func(s *Settings) *string { return &s.Registration }},
-	list("registration_grant_types", "grant types that clients may register for", "authorization_code refresh_token", func(s *Settings) *string { return &s.RegistrationGrantTypes }),
-	list("registration_auth_methods", "ways to authenticate that clients may register for", "none client_secret_basic client_secret_post private_key_jwt", func(s *Settings) *string { return &s.RegistrationAuthMethods }),
-	{Name: "registration_scopes", Help: "scopes that clients may register for", Kind: "text", Default: "openid profile email address phone offline_access",
+	list("registration_grant_types", "Grant types that clients may register for.", "authorization_code refresh_token", func(s *Settings) *string { return &s.RegistrationGrantTypes }),
+	list("registration_auth_methods", "Ways to authenticate that clients may register for.", "none client_secret_basic client_secret_post private_key_jwt", func(s *Settings) *string { return &s.RegistrationAuthMethods }),
+	{Name: "registration_scopes", Help: "Scopes that clients may register for.", Kind: "list", Default: "openid profile email address phone offline_access",
 		pattern: words, check: checkOpenScopes, text: func(s *Settings) *string { return &s.RegistrationScopes }},
-	list("registration_resources", "audiences that clients which register themselves may ask tokens for, or none", None, func(s *Settings) *string { return &s.RegistrationResources }),
-	list("registration_authorization_details_types", "types of authorization details that clients may register for, or none", None, func(s *Settings) *string { return &s.RegistrationDetailTypes }),
-	list("registration_redirect_hosts", "hosts of redirect URIs that clients may register, such as *.example.com, and schemes such as com.example.app:, or * for all", "*", func(s *Settings) *string { return &s.RegistrationRedirectHosts }),
-	{Name: "registration_pkce", Help: "whether confidential clients that register themselves must use PKCE: required or optional", Kind: "text", Default: "required",
+	list("registration_resources", "Audiences that clients which register themselves may ask tokens for, or none.", None, func(s *Settings) *string { return &s.RegistrationResources }),
+	list("registration_authorization_details_types", "Types of authorization details that clients may register for (RFC 9396), or none.", None, func(s *Settings) *string { return &s.RegistrationDetailTypes }),
+	list("registration_redirect_hosts", "Hosts of redirect URIs that clients may register, such as *.example.com, and schemes such as com.example.app:, or * for all.", "*", func(s *Settings) *string { return &s.RegistrationRedirectHosts }),
+	{Name: "registration_pkce", Help: "Whether confidential clients that register themselves must use PKCE.", Kind: "text", Default: "required",
 		pattern: regexp.MustCompile(`^(required|optional)$`), text: func(s *Settings) *string { return &s.RegistrationPKCE }},
-	integer("registration_max_clients", "most clients that registered themselves", 1000, 1, 100_000, func(s *Settings) *int { return &s.RegistrationMaxClients }),
-	duration("registration_unused", "a client that registered itself is deleted when nobody gave it anything for so long", 30*day, time.Hour, 400*day, func(s *Settings) *time.Duration { return &s.RegistrationUnused }),
-	{Name: "registration_software_statement", Help: "whether a client that registers itself must show a software statement: required or optional", Kind: "text", Default: "optional",
+	integer("registration_max_clients", "Most clients that registered themselves.", 1000, 1, 100_000, func(s *Settings) *int { return &s.RegistrationMaxClients }),
+	duration("registration_unused", "A client that registered itself is deleted when nobody gave it anything for so long.", 30*day, time.Hour, 400*day, func(s *Settings) *time.Duration { return &s.RegistrationUnused }),
+	{Name: "registration_software_statement", Help: "Whether a client that registers itself must show a software statement.", Kind: "text", Default: "optional",
 		pattern: regexp.MustCompile(`^(required|optional)$`), text: func(s *Settings) *string { return &s.RegistrationSoftwareStatement }},
-	{Name: "software_statement_issuers", Help: "whose software statements count: a JSON object of issuers and their key sets", Kind: "text", Default: "{}",
+	{Name: "software_statement_issuers", Help: "Whose software statements count: a JSON object of issuers and their key sets, in a string.", Kind: "text", Default: "{}",
 		pattern: object, check: checkIssuers, text: func(s *Settings) *string { return &s.SoftwareStatementIssuers }},
 
-	{Name: "attester_jwks", Help: "keys of those who attest instances of clients that name no attesters of their own, as a JWK set, or none", Kind: "text", Default: None,
+	{Name: "attester_jwks", Help: "Keys of those who attest instances of clients that name no attesters of their own: a JWK set in a string, or none.", Kind: "text", Default: None,
 		pattern: regexp.MustCompile(`^(none|\{[\s -~]*\})$`), check: checkKeySet, text: func(s *Settings) *string { return &s.AttesterJWKS }},
 
-	{Name: "client_id_metadata_documents", Help: "whether a client id may be the https address of a document about the client: off, on or profile, which is on in the profile mcp", Kind: "text", Default: "profile",
+	{Name: "client_id_metadata_documents", Help: "Whether a client id may be the https address of a document about the client; profile: in the profile mcp.", Kind: "text", Default: "profile",
 		pattern: regexp.MustCompile(`^(off|on|profile)$`), text: func(s *Settings) *string { return &s.ClientDocuments }},
-	{Name: "operator_acr", Help: "least assurance of the sign-in of an operator who does something dangerous: aal1, aal2 or aal3", Kind: "text", Default: "aal2",
+	{Name: "operator_acr", Help: "Least assurance of the sign-in of an operator who does something dangerous.", Kind: "text", Default: "aal2",
 		pattern: regexp.MustCompile(`^aal[123]$`), text: func(s *Settings) *string { return &s.OperatorACR }},
-	duration("operator_fresh", "how old that sign-in may be", 15*time.Minute, time.Minute, 30*day, func(s *Settings) *time.Duration { return &s.OperatorFresh }),
+	duration("operator_fresh", "How old the sign-in of an operator who does something dangerous may be.", 15*time.Minute, time.Minute, 30*day, func(s *Settings) *time.Duration { return &s.OperatorFresh }),
 
-	list("client_id_metadata_document_hosts", "hosts of such addresses, such as *.example.com, or * for all", "*", func(s *Settings) *string { return &s.ClientDocumentHosts }),
-	list("client_id_metadata_document_denied_hosts", "hosts of such addresses that are refused, or none", None, func(s *Settings) *string { return &s.ClientDocumentDeniedHosts }),
-	integer("client_id_metadata_document_max", "most such clients that people gave something", 1000, 1, 100_000, func(s *Settings) *int { return &s.ClientDocumentMax }),
+	list("client_id_metadata_document_hosts", "Hosts of documents about clients, such as *.example.com, or * for all.", "*", func(s *Settings) *string { return &s.ClientDocumentHosts }),
+	list("client_id_metadata_document_denied_hosts", "Hosts of documents about clients that are refused, or none.", None, func(s *Settings) *string { return &s.ClientDocumentDeniedHosts }),
+	integer("client_id_metadata_document_max", "Most clients known by such documents that people gave something.", 1000, 1, 100_000, func(s *Settings) *int { return &s.ClientDocumentMax }),
 }
 
 // On is the value of a setting that is on or off.
@@ -283,7 +283,7 @@ var (
 )
 
 func list(name, help, def string, at func(*Settings) *string) Field {
-	return Field{Name: name, Help: help, Kind: "text", Default: def, pattern: words, check: checkList, text: at}
+	return Field{Name: name, Help: help, Kind: "list", Default: def, pattern: words, check: checkList, text: at}
 }
 
 func checkWebhook(text string) error {

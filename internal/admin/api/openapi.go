@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	wire "github.com/cardea-id/cardea/api"
+	"github.com/cardea-id/cardea/internal/realm"
 )
 
 // deletedTwice is what every DELETE promises (RFC 9110, section 9.2.2).
@@ -31,6 +32,9 @@ func (s *Server) describe() *huma.OpenAPI {
 		o := m.describe(problems)
 		m.contract = agree(m.in, m.out, o, schemas)
 		doc.AddOperation(o)
+	}
+	for _, f := range realm.Fields() {
+		schemas.Map()["RealmSettings"].Properties[f.Name].Description = f.Help
 	}
 	for name, schema := range schemas.Map() {
 		for field, of := range schema.Properties {
