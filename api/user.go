@@ -39,7 +39,7 @@ type Profile struct {
 	Birthdate           string  `json:"birthdate,omitempty" maxLength:"10" example:"1815-12-10"`
 	Zoneinfo            string  `json:"zoneinfo,omitempty" maxLength:"100" example:"Europe/London"`
 	PhoneNumber         string  `json:"phone_number,omitempty" maxLength:"40"`
-	PhoneNumberVerified bool    `json:"phone_number_verified,omitempty"`
+	PhoneNumberVerified bool    `json:"phone_number_verified,omitempty" doc:"Of the number that is given here: who changes that and leaves this true says that the new one is verified."`
 	Address             Address `json:"address,omitzero"`
 }
 

@@ -138,8 +138,10 @@ func (c *console) userUpdate() *cobra.Command {
 
 const profileUsage = "a claim of the profile, as name=value, such as nickname=Countess or address.country=GB; without a value it is taken away"
 
-// setProfile changes what name=value of a command line name.
+// setProfile changes what name=value of a command line name. A number that it changes
+// was verified by nobody, unless it says so.
 func setProfile(p *api.Profile, set []string) error {
+	number, said := p.PhoneNumber, false
 	for _, s := range set {
 		name, value, ok := strings.Cut(s, "=")
 		if !ok {
@@ -147,7 +149,10 @@ func setProfile(p *api.Profile, set []string) error {
 		}
 		var v any = value
 		if name == "phone_number_verified" {
-			v = value == "true"
+			if value != "" && value != "true" && value != "false" {
+				return fmt.Errorf("--profile %s: want true or false", s)
+			}
+			v, said = value == "true", true
 		}
 		outer, inner, nested := strings.Cut(name, ".")
 		if nested {
@@ -163,6 +168,7 @@ func setProfile(p *api.Profile, set []string) error {
 			return fmt.Errorf("--profile: there is no claim %s, or it has parts", name)
 		}
 	}
+	p.PhoneNumberVerified = p.PhoneNumberVerified && (said || p.PhoneNumber == number)
 	return nil
 }
 
