@@ -9,8 +9,10 @@ import (
 	"math/rand/v2"
 	"mime"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/cardea-id/cardea/internal/jose"
 	"github.com/cardea-id/cardea/internal/statuslist"
@@ -26,6 +28,8 @@ const (
 	// leastSilence is the shortest time without a byte after which a connection
 	// counts as dead. Something comes every second.
 	leastSilence = 3 * time.Second
+	// maxProblem is how much is read of an answer that is no stream.
+	maxProblem = 8 << 10
 )
 
 // follower applies the revocation stream. Only its own goroutine uses it.
@@ -134,10 +138,25 @@ func (f *follower) open(ctx context.Context) (*http.Response, error) {
 		return nil, err
 	}
 	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); res.StatusCode != http.StatusOK || kind != "text/event-stream" {
-		res.Body.Close()
-		return nil, fmt.Errorf("verify: the revocation stream answered %s (%s)", res.Status, kind)
+		defer res.Body.Close()
+		return nil, fmt.Errorf("verify: the revocation stream answered %s (%s)%s", res.Status, kind, detail(res.Body, kind))
 	}
 	return res, nil
+}
+
+// detail is what a problem says of itself (RFC 9457), as one short line, since it
+// goes into logs and may be of anybody who answers in the issuer's place.
+func detail(body io.Reader, kind string) string {
+	var problem struct{ Detail string }
+	if kind != "application/problem+json" || json.NewDecoder(io.LimitReader(body, maxProblem)).Decode(&problem) != nil || problem.Detail == "" {
+		return ""
+	}
+	return fmt.Sprintf(": %.200s", strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, problem.Detail))
 }
 
 // take applies one event and reports whether it was signed.

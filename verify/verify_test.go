@@ -32,6 +32,7 @@ type issuer struct {
 	ahead   atomic.Int64 // how far the verifier's clock is ahead of this machine's
 	errs    chan error
 	news    chan Change
+	problem string // what is said to a wrong secret
 }
 
 // conn is one connection of the stream. Everything after end is not sent.
@@ -43,7 +44,7 @@ type conn struct {
 
 func newIssuer(t testing.TB) *issuer {
 	t.Helper()
-	i := &issuer{t: t, key: mustKey(t, "key_1"), streams: make(chan *conn, 100), errs: make(chan error, 1000), news: make(chan Change, 1000)}
+	i := &issuer{t: t, key: mustKey(t, "key_1"), streams: make(chan *conn, 100), errs: make(chan error, 1000), news: make(chan Change, 1000), problem: `{"status":401,"detail":"wrong client secret"}`}
 	i.set = jose.Set{i.key.Public()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
@@ -58,7 +59,9 @@ func newIssuer(t testing.TB) *issuer {
 	done := make(chan struct{})
 	mux.HandleFunc("GET "+statuslist.StreamPath, func(w http.ResponseWriter, r *http.Request) {
 		if id, secret, _ := r.BasicAuth(); id != "cli%2F1" || secret != "a+b%25" {
+			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = w.Write([]byte(i.problem))
 			return
 		}
 		c := &conn{r.Header.Get("Last-Event-ID"), make(chan string, 100), make(chan struct{})}
@@ -628,11 +631,34 @@ func TestWaitSaysWhyItWaited(t *testing.T) {
 	until(t, "trouble is noted", func() bool { return v.Status().Err != nil })
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := v.Wait(ctx); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "401") {
+	if err := v.Wait(ctx); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "401") || !strings.HasSuffix(err.Error(), ": wrong client secret") {
 		t.Errorf("got %v", err)
 	}
 	if s := v.Status(); s.Fresh {
 		t.Errorf("status %+v", s)
+	}
+}
+
+// Whoever answers in the place of the issuer writes nothing of their own into logs.
+func TestWhyAStreamIsRefusedIsOneShortLine(t *testing.T) {
+	for problem, want := range map[string]string{
+		`{"detail":"no\n\u001b[2Jlevel=INFO \u202eok"}`:        "(application/problem+json): no[2Jlevel=INFO ok",
+		`{"detail":"` + strings.Repeat("é", 300) + `"}`:        ": " + strings.Repeat("é", 200),
+		`{"detail":"` + strings.Repeat("x", maxProblem) + `"}`: "(application/problem+json)",
+		`{"detail":7}`: "(application/problem+json)",
+		"<html>":       "(application/problem+json)",
+		"":             "(application/problem+json)",
+	} {
+		i := newIssuer(t)
+		i.problem = problem
+		v, err := New(t.Context(), Config{Issuer: i.site.URL, Audience: api, Credentials: ClientSecret("cli/1", "wrong"), OnError: func(err error) { i.errs <- err }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := receive(t, i.errs, "trouble"); !strings.HasSuffix(err.Error(), want) || !strings.HasPrefix(err.Error(), "verify: the revocation stream answered 401 Unauthorized ") {
+			t.Errorf("%.60s: got %q", problem, err)
+		}
+		v.Close()
 	}
 }
 
