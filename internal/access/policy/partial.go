@@ -204,8 +204,12 @@ func (p *partial) decide() (Condition, []string, error) {
 	if err != nil {
 		return no, nil, err
 	}
-	p.self = false
+	shut := p.shut != ""
+	p.self, p.shut = false, ""
 	others, b, err := p.judge()
+	if !shut { // one's own row is left
+		p.shut = ""
+	}
 	for _, used := range b {
 		if !slices.Contains(a, used) {
 			a = append(a, used)

@@ -131,3 +131,21 @@ func TestWhatForbidsEveryRowIsNamed(t *testing.T) {
 		t.Errorf("%+v %v", left, err)
 	}
 }
+
+// Where people are rows of their own table, what forbids them their own row, or every
+// other one, is not said to forbid all.
+func TestWhatForbidsOneRowIsNotSaidToForbidEvery(t *testing.T) {
+	ada := Entity{Type: "User", ID: "ada"}
+	g := built(t, graph.Change{Set: []graph.Attribute{{Entity: ada, Name: "rank", Value: int64(1)}}})
+	const own, others, all = `@id("own") forbid (principal is User, action, resource is User) when { principal == resource };`,
+		`@id("others") forbid (principal is User, action, resource is User) when { principal != resource };`, `@id("all") forbid (principal is User, action, resource is User);`
+	for forbids, who := range map[string]string{own: "", others: "", own + others: "", all: `policy "all"`, own + all: `policy "all"`} {
+		set := partialSet(t, `@id("p") permit (principal is User, action, resource is User) when { principal.rank > 5 };`+forbids)
+		q := Question{Subject: ada, Action: "view", Resource: Entity{Type: "User"}, At: partialAt}
+		left, err := Partial(NewSnapshot(set, g, 1), &q, Rows{})
+		if err != nil || left.When.Op != OpFalse || left.Policies == nil ||
+			strings.Contains(left.Reason, "every row, or") != (who != "") || !strings.HasPrefix(left.Reason, who) {
+			t.Errorf("%s: %+v %v", forbids, left, err)
+		}
+	}
+}
