@@ -61,7 +61,7 @@ type Decision struct {
 	Answer   AccessAnswer   `json:"answer"`
 	Results  int            `json:"results,omitempty" doc:"Of a search: how many were found on this page."`
 	Refused  string         `json:"refused,omitempty" doc:"Why the policies were not asked."`
-	Masked   bool           `json:"masked,omitempty" doc:"Values of the question are left out, by the realm's setting."`
+	Masked   bool           `json:"masked,omitempty" doc:"Values of the question are left out, by the realm's setting or by the agent that decided, or because it was too long: it cannot be asked again."`
 
 	Client    string `json:"client" doc:"The application that asked."`
 	Principal string `json:"principal,omitempty" doc:"On whose behalf."`

@@ -59,6 +59,22 @@ func TestWhatEntriesShareComesBackWithEach(t *testing.T) {
 	}
 }
 
+// What an agent says that it left out is not known when it is read either, whatever the
+// realm masks and whatever lies before.
+func TestWhatWasMaskedBeforeStaysMasked(t *testing.T) {
+	e := newEncoder()
+	all := []bool{true, true, false, true, false, false}
+	for _, masked := range all {
+		e.entry(&Entry{Kind: Agent, Masked: masked, Question: policy.Question{Context: policy.Properties{"path": "p"}}}, "context.ip")
+	}
+	d := &decoder{v2: true, b: e.b}
+	for n, masked := range all {
+		if x, err := d.entry(); err != nil || x.Masked != masked {
+			t.Errorf("%d: %+v %v", n, x, err)
+		}
+	}
+}
+
 // Segments of the version before are read.
 func TestSegmentsOfVersion1(t *testing.T) {
 	read := func(text string) *decoder {

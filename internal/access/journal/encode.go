@@ -169,7 +169,7 @@ func (e *encoder) entity(x policy.Entity) {
 
 // entry writes an entry, without what is masked: names such as context.ip.
 func (e *encoder) entry(x *Entry, masks string) {
-	e.masked = false
+	e.masked = x.Masked
 	if masks != e.mask {
 		e.mask, e.masks = masks, strings.Fields(masks)
 	}
