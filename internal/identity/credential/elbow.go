@@ -10,7 +10,9 @@ import (
 // A hash holds a processor of Go's for some 30 ms, and whoever else has something to
 // do waits until it is interrupted, which is after 10 ms, and again. So while people
 // queue for hashes, Go gets as many processors more as hashes may be computed: then
-// the operating system shares the cores, and lets those run first who ran little.
+// the operating system shares the cores, and lets those run first who ran little. A
+// quota it would not share: twice as many threads use it up twice as fast, and then all
+// of them wait.
 
 // elbow is that room. It is the whole process's, as Go's processors are.
 var elbow = &room{
@@ -22,10 +24,15 @@ var elbow = &room{
 		}
 		runtime.SetDefaultGOMAXPROCS() // which follows what the process may use
 	},
-	after: func(d time.Duration, fn func()) { time.AfterFunc(d, fn) },
+	after:    func(d time.Duration, fn func()) { time.AfterFunc(d, fn) },
+	rationed: rationed(cores, runtime.NumCPU()),
 }
 
 var cores = runtime.GOMAXPROCS(0)
+
+// rationed reports whether Go may use less than the machine has: by the quota of a
+// container, or because the operator says so.
+func rationed(procs, cpus int) bool { return procs < cpus }
 
 // keptWide is how long the room stays after the last who had to wait. Each change
 // stops all goroutines for a moment.
@@ -34,6 +41,7 @@ const keptWide = time.Second
 type room struct {
 	widen, narrow func()
 	after         func(time.Duration, func())
+	rationed      bool // no room is made
 
 	mu           sync.Mutex
 	wide, waited bool // waited: somebody did since it was looked at
@@ -41,6 +49,9 @@ type room struct {
 
 // wait says that somebody has to wait for a hash.
 func (r *room) wait() {
+	if r.rationed {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.waited = true

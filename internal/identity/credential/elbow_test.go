@@ -47,3 +47,18 @@ func TestThereIsRoomWhileSomebodyWaits(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Where Go may use less than the machine has, by a quota or the operator's word, more
+// processors would be throttled: nobody who waits makes room.
+func TestNoRoomIsMadeWhereProcessorsAreRationed(t *testing.T) {
+	for _, c := range []struct {
+		procs, cpus int
+		want        bool
+	}{{1, 1, false}, {2, 2, false}, {8, 8, false}, {4, 2, false}, {1, 2, true}, {2, 8, true}, {7, 8, true}} {
+		if got := rationed(c.procs, c.cpus); got != c.want {
+			t.Errorf("%d of %d processors: rationed is %v", c.procs, c.cpus, got)
+		}
+	}
+	r := &room{rationed: true, widen: func() { t.Error("room is made") }, after: func(time.Duration, func()) { t.Error("room is looked after") }}
+	r.wait()
+}
