@@ -25,9 +25,11 @@ func (c *console) configCommand() *cobra.Command {
 	check := &cobra.Command{Use: "check", Short: "Say everything that is wrong with the configuration", Args: cobra.NoArgs}
 	checked := addSettings(check)
 	check.RunE = func(cmd *cobra.Command, _ []string) error {
-		if _, err := c.load(cmd, checked); err != nil {
+		cfg, err := c.load(cmd, checked)
+		if err != nil {
 			return err
 		}
+		c.warnElsewhere(cfg)
 		fmt.Fprintln(c.out, "The configuration can be used.")
 		return nil
 	}

@@ -91,6 +91,9 @@ func TestDoctorListsWhatIsRelaxed(t *testing.T) {
 	if out, errs, err := s.run("migrate", "--check"); err != nil || !strings.Contains(out, "schema is") {
 		t.Errorf("migrate: %v %s", err, errs)
 	}
+	if out, errs, err := s.run("config", "check", "--issuer", "http://localhost:8080", "--listen", "127.0.0.1:8094"); err != nil || !strings.Contains(errs, "warning: issuer http://localhost:8080 has another port") || !strings.Contains(errs, "--issuer http://localhost:8094") {
+		t.Errorf("config check of an issuer with another port: %v %s %s", err, out, errs)
+	}
 	if out, errs, err := s.run("config", "print", "--listen", "nowhere"); err == nil || !strings.Contains(errs, "--listen: listen: want host:port") {
 		t.Errorf("config: %v %s %s", err, out, errs)
 	}

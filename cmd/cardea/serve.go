@@ -51,10 +51,17 @@ cardea.yaml, in the environment or as a flag; see cardea config print.`,
 		defer a.Close()
 		return a.Run(cmd.Context(), func(at net.Addr) {
 			fmt.Fprintf(c.out, "cardea: ready on %s\n", address(cfg, at))
+			c.warnElsewhere(cfg)
 			c.offerSetup(cmd.Context(), a)
 		})
 	}
 	return cmd
+}
+
+func (c *console) warnElsewhere(cfg *config.Config) {
+	if what := cfg.Elsewhere(); what != "" {
+		fmt.Fprintf(c.err, "cardea: warning: %s\n", what)
+	}
 }
 
 // address is where a listener answers, as a URL.

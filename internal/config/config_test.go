@@ -112,6 +112,29 @@ func TestMistypedVariablesAreTold(t *testing.T) {
 	}
 }
 
+// An issuer on this machine leads to the port that the server has, unless something
+// stands between them.
+func TestAnIssuerElsewhereIsTold(t *testing.T) {
+	for _, c := range []struct {
+		issuer, listen, proxies string
+		told                    bool
+	}{
+		{"http://localhost:8080", "127.0.0.1:8094", "", true}, {"http://localhost", "127.0.0.1:8080", "", true},
+		{"http://localhost:8080", "127.0.0.1:8080", "", false}, {"http://127.0.0.1:8094", "localhost:8094", "", false}, {"http://localhost", "127.0.0.1:80", "", false},
+		{"http://localhost:8080", "127.0.0.1:0", "", false}, {"http://localhost:8094", ":8080", "", false}, {"http://localhost:8080", "127.0.0.1:8094", "127.0.0.1/32", false},
+	} {
+		env := map[string]string{"CARDEA_ISSUER": c.issuer, "CARDEA_LISTEN": c.listen, "CARDEA_TRUSTED_PROXIES": c.proxies}
+		cfg, err := Load(Input{Getenv: func(name string) string { return env[name] }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		what := cfg.Elsewhere()
+		if (what != "") != c.told || c.told != strings.Contains(strings.Join(cfg.Relaxed(), "\n"), "has another port than listen") {
+			t.Errorf("%+v: %q", c, what)
+		}
+	}
+}
+
 func TestIssuers(t *testing.T) {
 	for issuer, fine := range map[string]bool{
 		"https://id.example.com": true, "http://localhost:8080": true, "http://127.0.0.1:1": true, "http://[::1]:8080": true,

@@ -2,8 +2,10 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"strings"
 
@@ -79,6 +81,9 @@ func (c *Config) Relaxed() []string {
 	if c.Production() && c.TLS.CertFile == "" && !loopbackAddress(c.Listen) && len(c.TrustedProxies) == 0 {
 		out = append(out, "listen is plain http on a network and no trusted_proxies are named: callers' addresses will be those of the proxy")
 	}
+	if what := c.Elsewhere(); what != "" {
+		out = append(out, what)
+	}
 	if c.Log.Level == "debug" {
 		out = append(out, "log.level debug writes more about requests than production needs")
 	}
@@ -90,6 +95,20 @@ func (c *Config) Relaxed() []string {
 		out = append(out, "database.url has sslmode=disable: secrets cross the network in the clear")
 	}
 	return out
+}
+
+// Elsewhere says that the issuer leads to another port of this machine than the one
+// that listen has: its links and tokens would lead to whatever answers there.
+func (c *Config) Elsewhere() string {
+	u, err := url.Parse(c.Issuer)
+	_, port, no := net.SplitHostPort(c.Listen)
+	if err != nil || no != nil || c.Production() || !loopbackAddress(c.Listen) || len(c.TrustedProxies) > 0 || port == "0" {
+		return ""
+	}
+	if port == cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme]) {
+		return ""
+	}
+	return "issuer " + c.Issuer + " has another port than listen, " + c.Listen + ": links lead to where this server does not answer; set issuer, too (such as --issuer " + u.Scheme + "://" + net.JoinHostPort(u.Hostname(), port) + ")"
 }
 
 func localDatabase(text string) bool {
