@@ -51,6 +51,11 @@ func bundlesText(all []api.AgentBundle) string {
 func (c *console) agentConfig() *cobra.Command {
 	var id string
 	cmd := c.action("config", "Print the configuration of an agent of OPA", cobra.NoArgs, func(ctx context.Context, cl *client.Client, _ []string) error {
+		if id != "" {
+			if _, err := cl.Clients.Get(ctx, id); err != nil {
+				return err
+			}
+		}
 		a, err := cl.Agents.Config(ctx)
 		if err != nil {
 			return err

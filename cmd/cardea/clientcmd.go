@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -290,14 +291,56 @@ func (c *console) showClient(x api.ClientWithSecret, changed bool) error {
 	}
 	k := x.Client
 	return c.write(v, func(w io.Writer) {
-		facts(w, "id", k.ID, "name", k.Name, "type", k.Type, "profile", k.Profile, "source", k.Source, "enabled", yes(k.Enabled), "authenticates", k.TokenEndpointAuthMethod,
+		facts(w, "id", k.ID, "service", k.Principal, "name", k.Name, "type", k.Type, "profile", k.Profile, "source", k.Source, "enabled", yes(k.Enabled), "authenticates", k.TokenEndpointAuthMethod,
 			"secret", x.Secret, "redirect", words(k.RedirectURIs), "sign-out", words(k.PostLogoutRedirectURIs), "told of sign-outs", words(slices.DeleteFunc([]string{k.BackChannelLogoutURI, k.FrontChannelLogoutURI}, func(uri string) bool { return uri == "" })), "grants", words(k.GrantTypes), "scopes", words(k.Scopes),
-			"resources", words(k.Resources), "answers to", words(k.Identifiers), "tokens", k.AccessTokenFormat, "least level", k.LeastACR, "factors", words(k.Factors), "relaxed", strings.Join(k.Relaxed, "; "),
-			"created", moment(k.CreatedAt), "updated", moment(k.UpdatedAt))
+			"resources", words(k.Resources), "answers to", words(k.Identifiers), "tokens", k.AccessTokenFormat, "least level", k.LeastACR, "factors", words(k.Factors))
+		otherSettings(w, k.ClientSettings)
+		facts(w, "relaxed", strings.Join(k.Relaxed, "; "), "created", moment(k.CreatedAt), "updated", moment(k.UpdatedAt))
 		if x.Secret != "" {
 			fmt.Fprintln(c.err, "The secret is shown this once.")
 		}
 	})
+}
+
+// otherSettings writes what else is set of a client, by the names that a file has
+// for it: whoever sets something sees that it is. The caller writes the others.
+func otherSettings(w io.Writer, s api.ClientSettings) {
+	s.Name, s.Type, s.Profile, s.TokenEndpointAuthMethod, s.RedirectURIs, s.PostLogoutRedirectURIs, s.BackChannelLogoutURI, s.FrontChannelLogoutURI = "", "", "", "", nil, nil, "", ""
+	s.GrantTypes, s.Scopes, s.Resources, s.Identifiers, s.AccessTokenFormat, s.LeastACR, s.Factors = nil, nil, nil, nil, "", "", nil
+	s.PKCEOptional, s.LegacyAssertionAudience, s.IntrospectAny, s.TokenExchangeImpersonation = false, false, false, false // told as relaxed
+	data, _ := json.Marshal(s)
+	named := map[string]any{}
+	_ = json.Unmarshal(data, &named)
+	for _, name := range slices.Sorted(maps.Keys(named)) {
+		text := settingText(named[name])
+		switch {
+		case text == usualSettings[name]:
+			continue
+		case len(text) > 500: // keys and certificates
+			text = "set"
+		}
+		facts(w, strings.ReplaceAll(name, "_", " "), text)
+	}
+}
+
+// usualSettings are the defaults of those settings that the server fills in.
+var usualSettings = map[string]string{"subject_type": "public"}
+
+func settingText(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case bool:
+		return yes(v)
+	case []any:
+		var parts []string
+		for _, one := range v {
+			parts = append(parts, settingText(one))
+		}
+		return words(parts)
+	}
+	text, _ := json.Marshal(v) // it came as JSON
+	return string(text)
 }
 
 func readFileOr(name string, stdin io.Reader) ([]byte, error) {
