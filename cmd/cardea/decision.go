@@ -49,7 +49,7 @@ func (c *console) accessCommand() *cobra.Command {
 		}, filterFlag{"subject-type", "decisions about subjects of this type"}, filterFlag{"subject-id", "decisions about this subject"}, filterFlag{"action", "decisions about this action"}, filterFlag{"kind", "decisions of this kind: evaluation, search.subject, search.resource, search.action, agent, administration (operations of Cardea itself)"},
 		filterFlag{"resource-type", "decisions about resources of this type"}, filterFlag{"resource-id", "decisions about this resource"}, filterFlag{"client", "decisions that this application asked for"},
 		filterFlag{"request-id", "decisions of the request that its caller named so"}, filterFlag{"policy", "decisions that this policy made"}, filterFlag{"session", "decisions about somebody signed in like this"},
-		filterFlag{"grant", "decisions about somebody's token of this grant"}, filterFlag{"since", "from this time on, such as 2026-11-28T00:00:00Z"}, filterFlag{"until", "before this time"})
+		filterFlag{"grant", "decisions about somebody's token of this grant"}, filterFlag{"since", "from this time on, such as 2026-11-28T08:00:00Z, or from this day on (UTC)"}, filterFlag{"until", "before this time"})
 	log.Flags().BoolVar(&denied, "denied", false, "only what was denied")
 	log.Flags().BoolVar(&allowed, "allowed", false, "only what was permitted")
 	log.MarkFlagsMutuallyExclusive("denied", "allowed")

@@ -58,6 +58,16 @@ func entityFilter(f client.Filter, name string) error {
 	return nil
 }
 
+// tellTypes says what was taken for a type where nothing was found: an entity may
+// have been meant.
+func (c *console) tellTypes(f client.Filter, names ...string) {
+	for _, name := range names {
+		if typ := f[name+"_type"]; typ != "" && f[name+"_id"] == "" {
+			fmt.Fprintf(c.err, "Nothing was found of the type %q; for one entity write its type, a colon and its id, such as %s:42.\n", typ, typ)
+		}
+	}
+}
+
 // factsAsPage is a page of facts as lists have it.
 func factsAsPage[T any](p api.FactPage[T], err error) (api.Page[T], error) {
 	return api.Page[T]{Items: p.Items, Next: p.Next}, err
@@ -77,7 +87,11 @@ func (c *console) relationCommand() *cobra.Command {
 				if err := errors.Join(entityFilter(f, "subject"), entityFilter(f, "object")); err != nil {
 					return api.Page[api.Relation]{}, err
 				}
-				return factsAsPage(cl.Facts.Relations(ctx, f, at))
+				page, err := factsAsPage(cl.Facts.Relations(ctx, f, at))
+				if err == nil && len(page.Items) == 0 {
+					c.tellTypes(f, "subject", "object")
+				}
+				return page, err
 			}, filterFlag{"subject", "of this TYPE or TYPE:ID"}, filterFlag{"relation", "of this name"}, filterFlag{"object", "to this TYPE or TYPE:ID"}, filterFlag{"source", "from this pulled source's id"}),
 		c.relationAdd(),
 		c.relationImport(),
@@ -189,7 +203,11 @@ func (c *console) attributeCommand() *cobra.Command {
 				if err := entityFilter(f, "entity"); err != nil {
 					return api.Page[api.Attribute]{}, err
 				}
-				return factsAsPage(cl.Facts.Attributes(ctx, f, at))
+				page, err := factsAsPage(cl.Facts.Attributes(ctx, f, at))
+				if err == nil && len(page.Items) == 0 {
+					c.tellTypes(f, "entity")
+				}
+				return page, err
 			}, filterFlag{"entity", "of this TYPE or TYPE:ID"}, filterFlag{"name", "of this name"}, filterFlag{"source", "from this pulled source's id"}),
 		c.attributeSet(),
 		c.action("unset ENTITY NAME", "Forget an attribute", cobra.ExactArgs(2), func(ctx context.Context, cl *client.Client, args []string) error {
@@ -218,7 +236,12 @@ func (c *console) attributeSet() *cobra.Command {
 		if was != "" {
 			changes.Require = []api.AccessRequirement{{Attribute: &api.Attribute{Entity: e, Name: args[1], Value: jsonOrText(was)}}}
 		}
-		return c.written(cl.Facts.Write(ctx, "", changes))
+		done, err := cl.Facts.Write(ctx, "", changes)
+		var p *client.Problem
+		if errors.As(err, &p) && p.Code == "fact_not_as_required" {
+			return fmt.Errorf("%s of %s is not %s now, so nothing was written (see cardea attribute list --entity %[2]s)", args[1], args[0], was)
+		}
+		return c.written(done, err)
 	})
 	cmd.Flags().StringVar(&was, "if", "", "only if this is its value now")
 	return cmd

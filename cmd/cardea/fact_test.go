@@ -24,7 +24,7 @@ func TestFactCommands(t *testing.T) {
 		{[]string{"relation", "list", "--object", "folder:"}, "!is no entity"},
 		{[]string{"attribute", "set", "App::Payment:17", "status", "active"}, "revision"},
 		{[]string{"attribute", "set", "App::Payment:17", "amount", "4200"}, "revision"},
-		{[]string{"attribute", "set", "App::Payment:17", "amount", "1", "--if", "7"}, "!does not hold"},
+		{[]string{"attribute", "set", "App::Payment:17", "amount", "1", "--if", "7"}, "!is not 7 now, so nothing was written"},
 		{[]string{"attribute", "set", "App::Payment:17", "amount", "4300", "--if", "4200"}, "revision"},
 		{[]string{"attribute", "list", "--entity", "App::Payment:17"}, `"active"`},
 		{[]string{"attribute", "list", "--name", "amount", "--output", "json"}, `4300`},

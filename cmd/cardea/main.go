@@ -38,10 +38,7 @@ func run(ctx context.Context, args, environment []string, getenv func(string) st
 	c := &console{getenv: getenv, environment: environment, in: stdin, out: stdout, err: stderr, openBrowser: openBrowser}
 	root := newRoot(c)
 	root.SetArgs(args)
-	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	err := wrongFlags(root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
 	if err != nil && !errors.Is(err, errSaid) {
 		fmt.Fprintln(stderr, "cardea: "+c.explain(err))
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -20,9 +21,24 @@ type column[T any] struct {
 
 // outputFlag lets the user choose how results are written.
 func (c *console) outputFlag(cmd *cobra.Command) {
-	cmd.PersistentFlags().StringVarP(&c.output, "output", "o", "table", "how to write results: table, json or yaml")
+	c.output = "table"
+	cmd.PersistentFlags().VarP((*outputValue)(&c.output), "output", "o", "how to write results: table, json or yaml")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 }
+
+// outputValue is how to write results: what it cannot be is a wrong call.
+type outputValue string
+
+func (v *outputValue) Set(s string) error {
+	if s != "table" && s != "json" && s != "yaml" {
+		return errors.New("want table, json or yaml")
+	}
+	*v = outputValue(s)
+	return nil
+}
+
+func (v *outputValue) String() string { return string(*v) }
+func (v *outputValue) Type() string   { return "string" }
 
 // write writes v as JSON or YAML, or calls table.
 func (c *console) write(v any, table func(w io.Writer)) error {
@@ -34,12 +50,10 @@ func (c *console) write(v any, table func(w io.Writer)) error {
 		return enc.Encode(v)
 	case "yaml":
 		return writeYAML(c.out, v)
-	case "table", "":
-		w := tabwriter.NewWriter(c.out, 0, 4, 2, ' ', 0)
-		table(w)
-		return w.Flush()
 	}
-	return fmt.Errorf("there is no output %q; want table, json or yaml", c.output)
+	w := tabwriter.NewWriter(c.out, 0, 4, 2, ' ', 0)
+	table(w)
+	return w.Flush()
 }
 
 // writeYAML goes through JSON, so that both have the same keys.

@@ -282,7 +282,7 @@ func (c *console) activityCommand() *cobra.Command {
 		filterFlag{"action", "activity whose action begins with it, such as token."}, filterFlag{"actor", "what this principal or client did"},
 		filterFlag{"target", "what was done to this, or under this grant"}, filterFlag{"client", "what this client did or was refused, and which tokens it got"},
 		filterFlag{"session", "what was done in this session"}, filterFlag{"ip", "what was done from this address"}, filterFlag{"jti", "the issuance of the token with this jti"},
-		filterFlag{"since", "from this time on, such as 2026-01-31T00:00:00Z"}, filterFlag{"until", "before this time"})
+		filterFlag{"since", "from this time on, such as 2026-01-31T08:00:00Z, or from this day on (UTC)"}, filterFlag{"until", "before this time"})
 	list.Example = "  cardea activity list --client cli_0198f2c4a1b3kq7m2x9d5tz8wr --since 2026-01-31T08:00:00Z --until 2026-01-31T09:00:00Z"
 	return c.resource("activity", "What happens too often for an event each: tokens issued, attempts refused", list)
 }

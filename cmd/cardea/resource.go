@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -109,6 +110,16 @@ func listing[T any](c *console, use, short string, args cobra.PositionalArgs, co
 		for name, v := range values {
 			f[name] = *v
 		}
+		for _, name := range []string{"since", "until"} {
+			if f[name] == "" {
+				continue
+			}
+			at, err := readTime(name, f[name])
+			if err != nil {
+				return err
+			}
+			f[name] = at.Format(time.RFC3339Nano)
+		}
 		at := client.Cursor{After: after, Limit: limit}
 		if all {
 			at.Limit = 500
@@ -138,6 +149,18 @@ func listing[T any](c *console, use, short string, args cobra.PositionalArgs, co
 		values[f.name] = cmd.Flags().String(f.name, "", f.help)
 	}
 	return cmd
+}
+
+// readTime reads a time of a command line.
+func readTime(flag, text string) (time.Time, error) {
+	if day, err := time.Parse(time.DateOnly, text); err == nil {
+		return day, nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return at, errUsage{fmt.Errorf("--%s %s: want a time such as 2026-01-31T08:00:00Z, or a date, which is its midnight in UTC", flag, text)}
+	}
+	return at, nil
 }
 
 // maybe gives a pointer to a flag's value if the flag was given.

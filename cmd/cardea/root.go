@@ -59,6 +59,12 @@ machine, after "cardea login".`,
 	add("admin", c.userCommand(), c.groupCommand(), c.organizationCommand(), c.serviceCommand(), c.clientCommand(), c.authorizationDetailTypeCommand(), c.initialTokenCommand(), c.invitationCommand(), c.termsCommand(),
 		c.signingKeyCommand(), c.sessionCommand(), c.grantCommand(), c.consentCommand(), c.jobCommand(), c.mailCommand(), c.incidentCommand(), c.relationCommand(), c.attributeCommand(), c.sourceCommand(), c.policyCommand(), c.agentCommand(), c.realmCommand(),
 		c.trustedIssuerCommand(), c.operatorCommand(), c.eventCommand(), c.activityCommand(), c.accessCommand(), c.whyCommand(), c.askCommand())
+	root.SetIn(c.in)
+	root.SetOut(c.out)
+	root.SetErr(c.err)
+	root.InitDefaultCompletionCmd() // which looks where output goes
+	root.InitDefaultHelpCmd()
+	helpOfCommands(root)
 	root.SetUsageTemplate(onlyCommands(root.UsageTemplate()))
 	usage(root)
 	return root

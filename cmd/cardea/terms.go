@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -67,9 +66,9 @@ func (c *console) termsCreate() *cobra.Command {
 			n.Text = string(text)
 		}
 		if effective != "" {
-			at, err := time.Parse(time.RFC3339, effective)
+			at, err := readTime("effective", effective)
 			if err != nil {
-				return fmt.Errorf("--effective is a time like 2026-12-01T00:00:00Z: %w", err)
+				return err
 			}
 			n.EffectiveAt = &at
 		}
@@ -85,7 +84,7 @@ func (c *console) termsCreate() *cobra.Command {
 	f.StringVar(&n.Title, "title", "", "what people read above it")
 	f.StringVar(&n.Link, "link", "", "https address where it can be read")
 	f.StringVar(&file, "text-file", "", "file with what it says, as plain text, in the place of a link")
-	f.StringVar(&effective, "effective", "", "when it comes into force; at once if absent")
+	f.StringVar(&effective, "effective", "", "when it comes into force, such as 2026-12-01; at once if absent")
 	return cmd
 }
 

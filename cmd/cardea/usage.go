@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -36,6 +37,13 @@ func usage(cmd *cobra.Command) {
 			return nil
 		}
 	}
+	// cobra looks at these after PreRunE, and its errors have no type.
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := cmp.Or(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil {
+			return errUsage{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+		}
+		return nil
+	}
 }
 
 func noSuchCommand(cmd *cobra.Command, given []string) error {
@@ -49,13 +57,27 @@ func noSuchCommand(cmd *cobra.Command, given []string) error {
 	return errUsage{fmt.Errorf("there is no command %q; %s", cmd.CommandPath()+" "+given[0], advice)}
 }
 
-// wrongFlags tells a wrong call that cobra finds after parsing, when flags are
-// missing or contradict each other; its errors have no type.
-func wrongFlags(err error) error {
-	if err != nil && (strings.HasPrefix(err.Error(), "required flag(s) ") || strings.HasPrefix(err.Error(), "if any flags in the group ")) {
-		return errUsage{err}
+// helpOfCommands has "cardea help" end as other calls do where there is no such
+// command.
+func helpOfCommands(root *cobra.Command) {
+	help, _, err := root.Find([]string{"help"})
+	if err != nil || help == root {
+		return
 	}
-	return err
+	help.Args = cobra.ArbitraryArgs
+	help.RunE = func(_ *cobra.Command, args []string) error {
+		cmd, rest, err := root.Find(args)
+		if err != nil {
+			return err
+		}
+		if cmd.HasSubCommands() {
+			if err := noSuchCommand(cmd, rest); err != nil {
+				return err
+			}
+		}
+		cmd.InitDefaultHelpFlag()
+		return cmd.Help()
+	}
 }
 
 // onlyCommands leaves the line out of help that calls a command which is but a

@@ -214,7 +214,7 @@ func parsed(text string, field reflect.Value) (v any, wrong string) {
 	}
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
-		return nil, "invalid date/time for format " + time.RFC3339Nano
+		return nil, "want a time such as 2026-01-31T08:00:00Z"
 	}
 	field.Set(reflect.ValueOf(t))
 	return text, ""
