@@ -209,7 +209,7 @@ func TestARequestForASecretKeepsItsKey(t *testing.T) {
 func TestVerifyGoesOnUntilTheEnd(t *testing.T) {
 	f, c, _ := start(t, says(200, `{"intact":false,"size":256,"of":600,"next":"a b"}`), says(200, `{"intact":false,"size":512,"of":600,"next":"c"}`), says(200, `{"intact":true,"size":600,"of":600}`))
 	var told []int64
-	v, err := c.Events.VerifySteps(context.Background(), func(soFar api.LogVerified) { told = append(told, soFar.Size) })
+	v, err := c.Events.VerifySteps(context.Background(), "", func(soFar api.LogVerified) { told = append(told, soFar.Size) })
 	if err != nil || !v.Intact || v.Size != 600 || len(told) != 2 || told[0] != 256 || told[1] != 512 {
 		t.Errorf("%+v, %v, told %v", v, err, told)
 	}
@@ -221,5 +221,30 @@ func TestVerifyGoesOnUntilTheEnd(t *testing.T) {
 	_, c, _ = start(t, says(200, `{"intact":false,"size":256,"of":600,"next":"a"}`), says(200, `{"intact":false,"problem":"event 300 is missing"}`))
 	if v, err := c.Events.Verify(context.Background()); err != nil || v.Intact || v.Problem == "" {
 		t.Errorf("%+v, %v", v, err)
+	}
+}
+
+// A verification that goes on for hours waits while somebody else's step runs, as long
+// as its caller does, and begins where it is told to.
+func TestVerifyWaitsForOthers(t *testing.T) {
+	busy := says(429, `{"code":"verify_running","detail":"wait for that","status":429}`, "Content-Type", "application/problem+json", "Retry-After", "10")
+	f, c, waited := start(t, busy, says(200, `{"intact":false,"size":512,"of":600,"next":"b"}`), busy, busy, says(200, `{"intact":true,"size":600,"of":600}`))
+	var told []api.LogVerified
+	v, err := c.Events.VerifySteps(context.Background(), "a", func(soFar api.LogVerified) { told = append(told, soFar) })
+	if err != nil || !v.Intact || v.Problem != "" || len(*waited) != 3 || (*waited)[2] != 10*time.Second {
+		t.Errorf("%+v, %v, waited %v", v, err, *waited)
+	}
+	for i, want := range []string{"a", "a", "b", "b", "b"} {
+		if got := f.asked[i].URL.Query().Get("after"); got != want {
+			t.Errorf("request %d went on after %q, want %q", i, got, want)
+		}
+	}
+	if len(told) != 4 || told[0].Problem != "wait for that" || told[1].Problem != "" || told[3].Problem == "" || told[3].Size != 512 || told[3].Next != "b" {
+		t.Errorf("told %+v", told)
+	}
+	_, c, _ = start(t, busy)
+	c.wait = func(context.Context, time.Duration) error { return context.Canceled }
+	if _, err := c.Events.Verify(context.Background()); !errors.Is(err, context.Canceled) || !IsStatus(err, 429) {
+		t.Error(err)
 	}
 }

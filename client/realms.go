@@ -2,9 +2,11 @@ package client
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/cardea-id/cardea/api"
 )
@@ -103,20 +105,35 @@ func (e Events) All(ctx context.Context, f Filter) iter.Seq2[api.Event, error] {
 // Verify checks the whole log against its hash tree, and activity against the log.
 // That takes as many requests as it takes.
 func (e Events) Verify(ctx context.Context) (api.LogVerified, error) {
-	return e.VerifySteps(ctx, func(api.LogVerified) {})
+	return e.VerifySteps(ctx, "", func(api.LogVerified) {})
 }
 
-// VerifySteps is Verify, and tells what was found after each step but the last.
-func (e Events) VerifySteps(ctx context.Context, progress func(soFar api.LogVerified)) (api.LogVerified, error) {
-	q := url.Values{}
+// VerifySteps is Verify, and tells what was found after each step but the last. It
+// begins after a step that an earlier call told of, by the Next of it, or with "" at
+// the beginning. While others are before it, it waits, and tells why as the Problem.
+func (e Events) VerifySteps(ctx context.Context, after string, progress func(soFar api.LogVerified)) (api.LogVerified, error) {
+	soFar := api.LogVerified{Next: after}
 	for {
+		q := url.Values{}
+		if soFar.Next != "" {
+			q.Set("after", soFar.Next)
+		}
 		var v api.LogVerified
 		err := e.c.do(ctx, request{method: http.MethodPost, path: "/events/verify", query: q}, &v)
+		var p *Problem
+		if errors.As(err, &p) && p.Status == http.StatusTooManyRequests {
+			soFar.Problem = p.Error()
+			progress(soFar)
+			if late := e.c.wait(ctx, max(p.RetryAfter, time.Second)); late != nil {
+				return v, errors.Join(err, late)
+			}
+			continue
+		}
 		if err != nil || v.Next == "" {
 			return v, err
 		}
+		soFar = v
 		progress(v)
-		q.Set("after", v.Next)
 	}
 }
 

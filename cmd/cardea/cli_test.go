@@ -402,8 +402,16 @@ func TestVerifyTellsProgress(t *testing.T) {
 	defer api.Close()
 	s := &server{env: map[string]string{"CARDEA_ISSUER": api.URL, "CARDEA_HOME": t.TempDir(), "CARDEA_TOKEN": "t"}}
 	out, errs, err := s.run("event", "verify")
-	if err == nil || !strings.Contains(errs, "256 of 600 events, 9 segments of activity") || !strings.Contains(errs, "the log is not intact: event 300 is missing") ||
+	if err == nil || !strings.Contains(errs, "256 of 600 events, 9 segments of activity") || strings.Contains(errs, "--after") || !strings.Contains(errs, "the log is not intact: event 300 is missing") ||
 		!strings.Contains(out, "event 300 is missing") || strings.Contains(out, "root") || !strings.Contains(out, "forgotten") {
 		t.Errorf("%v %s %s", err, out, errs)
+	}
+	steps["a"] = `not JSON`
+	if _, errs, err := s.run("event", "verify"); err == nil || !strings.Contains(errs, "cardea event verify --after a\n") {
+		t.Errorf("it ends early: %v %s", err, errs)
+	}
+	steps["a"] = `{"intact":true,"size":600,"of":600,"root":"r"}`
+	if out, errs, err := s.run("event", "verify", "--after", "a"); err != nil || !strings.Contains(out, "600") || errs != "" {
+		t.Errorf("it goes on: %v %s %s", err, out, errs)
 	}
 }

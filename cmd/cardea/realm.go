@@ -229,36 +229,46 @@ func (c *console) eventCommand() *cobra.Command {
 		filterFlag{"action", "events whose action begins with it, such as client."}, filterFlag{"actor", "what this principal did"},
 		filterFlag{"target", "what was done to this"}, filterFlag{"since", "from this time on, such as 2026-01-31T00:00:00Z"}, filterFlag{"until", "before this time"})
 	list.Flags().BoolVar(&segments, "segments", false, "also events that only say that activity or decisions were written down")
-	cmd := c.resource("event", "What happened in the realm", list,
-		c.action("verify", "Check the whole log against its hash tree, and activity against the log", cobra.NoArgs, func(ctx context.Context, cl *client.Client, _ []string) error {
-			var steps bool
-			v, err := cl.Events.VerifySteps(ctx, func(soFar api.LogVerified) {
-				steps = true
-				fmt.Fprintf(c.err, "\r%d of %d events, %d segments of activity", soFar.Size, soFar.Of, soFar.Segments)
-			})
-			if steps {
-				fmt.Fprintln(c.err)
+	return c.resource("event", "What happened in the realm", list, c.verifyCommand())
+}
+
+func (c *console) verifyCommand() *cobra.Command {
+	var after string
+	cmd := c.action("verify", "Check the whole log against its hash tree, and activity against the log", cobra.NoArgs, func(ctx context.Context, cl *client.Client, _ []string) error {
+		var steps bool
+		v, err := cl.Events.VerifySteps(ctx, after, func(soFar api.LogVerified) {
+			line := cell(soFar.Problem) // somebody else is before us
+			if steps, after = true, soFar.Next; line == "" {
+				line = fmt.Sprintf("%d of %d events, %d segments of activity", soFar.Size, soFar.Of, soFar.Segments)
 			}
-			if err != nil {
-				return err
+			fmt.Fprintf(c.err, "\r%-78s", line)
+		})
+		if steps {
+			fmt.Fprintln(c.err)
+		}
+		if err != nil {
+			if after != "" {
+				fmt.Fprintf(c.err, "To go on from here: cardea event verify --after %s\n", cell(after))
 			}
-			if err := c.write(v, func(w io.Writer) {
-				facts(w, "intact", yes(v.Intact), "problem", v.Problem)
-				if v.Intact {
-					facts(w, "events", fmt.Sprint(v.Size), "root", v.Root, "checkpoints", fmt.Sprint(v.Checkpoints), "activity", fmt.Sprintf("%d segments", v.Segments))
-				}
-				if v.Forgotten > 0 {
-					facts(w, "forgotten", fmt.Sprintf("%d segments of activity, which were old enough", v.Forgotten))
-				}
-			}); err != nil {
-				return err
+			return err
+		}
+		if err := c.write(v, func(w io.Writer) {
+			facts(w, "intact", yes(v.Intact), "problem", v.Problem)
+			if v.Intact {
+				facts(w, "events", fmt.Sprint(v.Size), "root", v.Root, "checkpoints", fmt.Sprint(v.Checkpoints), "activity", fmt.Sprintf("%d segments", v.Segments))
 			}
-			if !v.Intact {
-				return fmt.Errorf("the log is not intact: %s", v.Problem)
+			if v.Forgotten > 0 {
+				facts(w, "forgotten", fmt.Sprintf("%d segments of activity, which were old enough", v.Forgotten))
 			}
-			return nil
-		}),
-	)
+		}); err != nil {
+			return err
+		}
+		if !v.Intact {
+			return fmt.Errorf("the log is not intact: %s", v.Problem)
+		}
+		return nil
+	})
+	cmd.Flags().StringVar(&after, "after", "", "go on where a verification ended early, as it said then")
 	return cmd
 }
 

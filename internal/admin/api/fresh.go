@@ -19,8 +19,14 @@ var dangerous = []string{
 	"assign-operator", "remove-operator", "update-own-realm", "update-realm", "delete-realm", "rotate-signing-key", "retire-signing-key", "revoke-signing-key",
 }
 
+// costly is limited like what makes a secret, but only reads, and for longer than a
+// sign-in is recent.
+const costly = "verify-events"
+
 // Dangerous reports whether an operation takes a strong and recent sign-in.
-func (o Operation) Dangerous() bool { return o.Class == Secret || slices.Contains(dangerous, o.ID) }
+func (o Operation) Dangerous() bool {
+	return o.Class == Secret && o.ID != costly || slices.Contains(dangerous, o.ID)
+}
 
 // fresh refuses a dangerous operation to a person whose sign-in is too old or too
 // weak for it, and tells the client which one would do (RFC 9470, section 3).

@@ -65,6 +65,9 @@ func TestDangerousOperationsTakeAStrongRecentSignIn(t *testing.T) {
 			if got := w.call(t, who, "GET", "/users", nil).Code; got != 200 {
 				t.Errorf("%s reads: %d", who, got)
 			}
+			if got := w.call(t, who, "POST", "/events/verify", nil).Code; got != 200 { // it may take hours
+				t.Errorf("%s verifies: %d", who, got)
+			}
 		}
 		rec := w.call(t, "old", "POST", "/signing-keys", wire.SigningKeyRotate{Algorithm: "ES256"})
 		if got := rec.Header().Get("WWW-Authenticate"); rec.Code != http.StatusUnauthorized || !strings.Contains(got, `error="insufficient_user_authentication"`) ||
@@ -102,6 +105,9 @@ func TestDangerIsDeclared(t *testing.T) {
 		reads := o.Method == http.MethodGet
 		if reads && o.Dangerous() {
 			t.Errorf("%s only reads", o.ID)
+		}
+		if o.Class == api.Secret && !o.Dangerous() && (o.ID != "verify-events" || o.Event != api.NoEvent) {
+			t.Errorf("%s makes or shows a secret", o.ID)
 		}
 		// A realm that asks for less asks for nothing; what is deleted is made no more.
 		if (o.Event == "realm.update" || o.Event == "principal.delete") && !o.Dangerous() {
