@@ -112,6 +112,7 @@ var (
 	heading = regexp.MustCompile(`(?m)^#+ +(.+?)\s*$`)
 	fence   = regexp.MustCompile("(?s)```.*?```")
 	target  = regexp.MustCompile("`make ([a-z0-9-]+)")
+	setting = regexp.MustCompile(`--set ["']?([a-z_]+)=`)
 )
 
 func TestLinksInDocumentsLead(t *testing.T) {
@@ -131,6 +132,30 @@ func TestLinksInDocumentsLead(t *testing.T) {
 				t.Errorf("%s leads to %s, which has no such heading", doc, m[1])
 			}
 		}
+	}
+}
+
+// Whoever looks for an answer begins at the first page.
+func TestEveryGuideIsFoundFromTheFirstPage(t *testing.T) {
+	front := read(t, "README.md")
+	for _, doc := range documents(t) {
+		if (strings.HasPrefix(doc, "docs/guide/") || strings.HasPrefix(doc, "docs/reference/")) && !strings.Contains(front, "]("+doc+")") {
+			t.Errorf("README.md does not lead to %s", doc)
+		}
+	}
+}
+
+func TestDocumentsNameRealSettings(t *testing.T) {
+	reference, seen := read(t, "docs/reference/realm-settings.md"), 0
+	for _, doc := range documents(t) {
+		for _, m := range setting.FindAllStringSubmatch(read(t, doc), -1) {
+			if seen++; m[1] != "name" && !strings.Contains(reference, "| `"+m[1]+"` |") {
+				t.Errorf("%s sets %s, which no realm knows", doc, m[1])
+			}
+		}
+	}
+	if seen < 20 {
+		t.Errorf("%d settings are set in documents, want at least 20", seen)
 	}
 }
 
