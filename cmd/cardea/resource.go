@@ -99,33 +99,17 @@ type filterFlag struct{ name, help string }
 // lister fetches one page of a list.
 type lister[T any] func(ctx context.Context, cl *client.Client, args []string, f client.Filter, at client.Cursor) (api.Page[T], error)
 
-// listing makes the command that lists things.
+// listing makes the command that lists things. What does not depend on their type is
+// in paging, since each type has a copy of this.
 func listing[T any](c *console, use, short string, args cobra.PositionalArgs, columns []column[T], fetch lister[T], filters ...filterFlag) *cobra.Command {
-	var limit int
-	var all bool
-	var after string
-	values := map[string]*string{}
+	p := &paging{}
 	cmd := c.action(use, short, args, func(ctx context.Context, cl *client.Client, args []string) error {
-		f := client.Filter{}
-		for name, v := range values {
-			f[name] = *v
-		}
-		for _, name := range []string{"since", "until"} {
-			if f[name] == "" {
-				continue
-			}
-			at, err := readTime(name, f[name])
-			if err != nil {
-				return err
-			}
-			f[name] = at.Format(time.RFC3339Nano)
-		}
-		at := client.Cursor{After: after, Limit: limit}
-		if all {
-			at.Limit = 500
+		f, at, err := p.first()
+		if err != nil {
+			return err
 		}
 		page, err := fetch(ctx, cl, args, f, at)
-		for all && err == nil && page.Next != "" {
+		for p.all && err == nil && page.Next != "" {
 			at.After = page.Next
 			var more api.Page[T]
 			more, err = fetch(ctx, cl, args, f, at)
@@ -137,18 +121,55 @@ func listing[T any](c *console, use, short string, args cobra.PositionalArgs, co
 		if err := c.write(page, func(w io.Writer) { rows(w, columns, page.Items) }); err != nil {
 			return err
 		}
-		if page.Next != "" && c.output == "table" {
-			fmt.Fprintf(c.err, "There are more: --all, or --after %s\n", cell(page.Next))
-		}
+		c.tellMore(page.Next)
 		return nil
 	})
-	cmd.Flags().IntVar(&limit, "limit", 50, "most to fetch, up to 500")
-	cmd.Flags().BoolVar(&all, "all", false, "fetch every page")
-	cmd.Flags().StringVar(&after, "after", "", "go on where an earlier page ended")
-	for _, f := range filters {
-		values[f.name] = cmd.Flags().String(f.name, "", f.help)
-	}
+	p.flags(cmd, filters)
 	return cmd
+}
+
+// paging are the flags of a list.
+type paging struct {
+	limit   int
+	all     bool
+	after   string
+	filters map[string]*string
+}
+
+func (p *paging) flags(cmd *cobra.Command, filters []filterFlag) {
+	cmd.Flags().IntVar(&p.limit, "limit", 50, "most to fetch, up to 500")
+	cmd.Flags().BoolVar(&p.all, "all", false, "fetch every page")
+	cmd.Flags().StringVar(&p.after, "after", "", "go on where an earlier page ended")
+	p.filters = map[string]*string{}
+	for _, f := range filters {
+		p.filters[f.name] = cmd.Flags().String(f.name, "", f.help)
+	}
+}
+
+// first is what to ask for first.
+func (p *paging) first() (f client.Filter, at client.Cursor, err error) {
+	f, at = client.Filter{}, client.Cursor{After: p.after, Limit: p.limit}
+	if p.all {
+		at.Limit = 500
+	}
+	for name, v := range p.filters {
+		f[name] = *v
+		if *v == "" || name != "since" && name != "until" {
+			continue
+		}
+		moment, err := readTime(name, *v)
+		if err != nil {
+			return nil, at, err
+		}
+		f[name] = moment.Format(time.RFC3339Nano)
+	}
+	return f, at, nil
+}
+
+func (c *console) tellMore(next string) {
+	if next != "" && c.output == "table" {
+		fmt.Fprintf(c.err, "There are more: --all, or --after %s\n", cell(next))
+	}
 }
 
 // readTime reads a time of a command line.
