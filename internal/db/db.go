@@ -93,6 +93,7 @@ type mode int
 const (
 	serializable mode = iota
 	readCommitted
+	migrating // readCommitted, with the time for a large table
 	hot
 	hotSerializable
 )

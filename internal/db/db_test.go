@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/cardea-id/cardea/internal/db"
 	"github.com/cardea-id/cardea/internal/db/dbtest"
@@ -218,6 +219,39 @@ func TestMigrationsRunOnce(t *testing.T) {
 			t.Errorf("Pending = %v, %v", left, err)
 		}
 	})
+}
+
+// To build an index over a large table takes longer than a transaction may. To wait for
+// a lock may not: whoever comes behind waits too.
+func TestMigrationsHaveTime(t *testing.T) {
+	e := dbtest.Open(t, db.Postgres)
+	if err := e.DB.System(t.Context(), func(tx *db.Tx) error {
+		_, err := tx.Exec(`DROP INDEX principals_flagged`)
+		if err == nil {
+			_, err = tx.Exec(`DELETE FROM migrations WHERE name LIKE '0250%'`)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var built time.Duration
+	var bounded bool
+	d, err := db.Open(t.Context(), db.Options{URL: e.URL, Sent: func(ctx context.Context, texts ...string) {
+		end, _ := ctx.Deadline()
+		switch text := texts[0]; {
+		case strings.Contains(text, "CREATE INDEX principals_flagged"):
+			built = time.Until(end)
+		case strings.HasPrefix(text, "SET LOCAL lock_timeout"):
+			bounded = true
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.Migrate(t.Context()); err != nil || built < 30*time.Minute || !bounded {
+		t.Errorf("%v; the index may take %s, waits for locks are bounded: %t", err, built, bounded)
+	}
 }
 
 // P-26: a second process on the same file refuses to start.

@@ -89,7 +89,7 @@ func (d *DB) Migrate(ctx context.Context) error {
 	// Of several nodes that start at once, one creates the table; the others
 	// may see its unique constraint fail and look again.
 	for attempt := 1; ; attempt++ {
-		err = d.engine.update(ctx, readCommitted, "", func(tx *Tx) error {
+		err = d.engine.update(ctx, migrating, "", func(tx *Tx) error {
 			if err := exclusive(tx); err != nil {
 				return err
 			}
@@ -104,7 +104,7 @@ func (d *DB) Migrate(ctx context.Context) error {
 		return fmt.Errorf("migrate: %w", err)
 	}
 	for _, m := range all {
-		if err := d.engine.update(ctx, readCommitted, "", m.apply); err != nil {
+		if err := d.engine.update(ctx, migrating, "", m.apply); err != nil {
 			return fmt.Errorf("migrate %s: %w", m.Name, err)
 		}
 	}
@@ -170,6 +170,11 @@ func (m Migration) apply(tx *Tx) error {
 	}
 	if err == nil || !Missing(err) {
 		return err
+	}
+	if tx.kind == Postgres { // behind whoever waits for a table, all wait who need it
+		if _, err := tx.Exec(`SET LOCAL lock_timeout = '10s'`); err != nil {
+			return err
+		}
 	}
 	for _, text := range m.SQL {
 		if _, err := tx.Exec(text); err != nil {

@@ -32,6 +32,7 @@ const (
 	startTimeout   = 10 * time.Second // a start has the patience that a request has not
 	acquireTimeout = 1500 * time.Millisecond
 	txTimeout      = 10 * time.Second
+	migrateTimeout = time.Hour
 	viewTimeout    = 2 * time.Second // a server that went silent must not hold a reader
 	maxAttempts    = 24
 )
@@ -130,14 +131,17 @@ const (
 )
 
 func (p *postgres) update(ctx context.Context, m mode, realm string, fn func(*Tx) error) error {
-	ctx, cancel := context.WithTimeout(ctx, txTimeout)
+	limit, begin := txTimeout, beginSerializable
+	switch m {
+	case migrating:
+		limit, begin = migrateTimeout, beginReadCommitted
+	case readCommitted, hot:
+		begin = beginReadCommitted
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	w, stop := p.watched(ctx)
 	defer stop()
-	begin := beginSerializable
-	if m == readCommitted || m == hot {
-		begin = beginReadCommitted
-	}
 	for attempt := 1; ; attempt++ {
 		err := p.try(w, begin, realm, fn, m >= hot && attempt == 1, true)
 		if errors.Is(err, errUnbegun) && attempt < maxAttempts {

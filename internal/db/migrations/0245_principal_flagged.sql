@@ -3,5 +3,3 @@
 -- departures has it. Whoever begins a session reads the principal, and those tables
 -- only where this is set.
 ALTER TABLE principals ADD COLUMN flagged BOOLEAN NOT NULL DEFAULT FALSE;
-
-CREATE INDEX principals_flagged ON principals (realm, id) WHERE flagged;
