@@ -148,8 +148,9 @@ cardea realm show
 cardea realm update --set least_acr=aal2 --set 'factors=password totp passkey'
 ` + "```" + `
 
-A time is written like ` + "`90s`, `10m`, `12h` or `30d`" + `; a list is words with spaces between them. What is empty is not
-shown, and what is empty by default cannot be made so again once it is set. Programs send the same names to ` + "`PATCH /realm`" + ` of the [admin API](api.md), numbers as numbers.
+A time is written like ` + "`90s`, `10m`, `12h` or `30d`" + `; a list is words with spaces between them. ` + "`--set name=`" + ` without a value
+takes a setting back to its default; what is empty is not shown. Programs send the same names to ` + "`PATCH /realm`" + ` of the
+[admin API](api.md), numbers as numbers, and in ` + "`reset`" + ` those that go back.
 
 This page is generated from package realm and from what the admin API says of itself.
 
