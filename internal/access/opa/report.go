@@ -15,15 +15,45 @@ import (
 // 64 MiB, and the memory that holds its decisions.
 const maxUnpacking = 4
 
-// body is what an agent sends, unpacked where it is packed. packed bounds what
-// arrives; whoever reads bounds the rest.
-func body(w http.ResponseWriter, r *http.Request, packed int64) (io.Reader, error) {
-	in := http.MaxBytesReader(w, r.Body, packed)
+// What agents send is held until it is whole, so that nobody who sends slowly takes a
+// place of those that are unpacked. It is counted in pieces: a node holds 64 MiB.
+const (
+	piece      = 64 << 10
+	maxArrived = 1024
+)
+
+// arrived is what an agent sends, whole, of most bytes. leave gives back its room.
+func (s *Server) arrived(w http.ResponseWriter, r *http.Request, realm, client string, most int64) (whole *bytes.Buffer, leave func(), err error) {
+	whole = &bytes.Buffer{}
+	pieces := 0
+	leave = func() {
+		for ; pieces > 0; pieces-- {
+			s.arriving.Leave(realm, client)
+		}
+	}
+	in := http.MaxBytesReader(w, r.Body, most)
+	for s.arriving.Take(realm, client) {
+		pieces++
+		switch _, err := io.CopyN(whole, in, piece); err {
+		case nil:
+		case io.EOF:
+			return whole, leave, nil
+		default:
+			leave()
+			return nil, nil, fault.New(fault.Invalid, "body_invalid", "the body did not arrive whole, or has more than %d bytes", most)
+		}
+	}
+	leave()
+	return nil, nil, fault.New(fault.Unavailable, "reports_busy", "there is no room for what agents tell just now").WithRetry(5 * time.Second)
+}
+
+// unpacked is what an agent sent, unpacked where it is packed. Whoever reads bounds it.
+func unpacked(r *http.Request, whole *bytes.Buffer) (io.Reader, error) {
 	switch r.Header.Get("Content-Encoding") {
 	case "":
-		return in, nil
+		return whole, nil
 	case "gzip":
-		z, err := gzip.NewReader(in)
+		z, err := gzip.NewReader(whole)
 		if err != nil {
 			return nil, fault.New(fault.Invalid, "body_invalid", "the body is not packed by gzip")
 		}
@@ -38,7 +68,12 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	in, err := body(w, r, agent.MaxStatus)
+	whole, leave, err := s.arrived(w, r, rl.Name, c.Client, agent.MaxStatus)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	in, err := unpacked(r, whole)
 	if err != nil {
 		return err
 	}
@@ -64,18 +99,17 @@ func (s *Server) logs(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	// Whole before it is unpacked, so that nobody takes a place by sending slowly.
-	packed, err := io.ReadAll(http.MaxBytesReader(w, r.Body, agent.MaxLogPacked))
-	if err != nil {
-		return fault.New(fault.Invalid, "body_invalid", "the body did not arrive whole, or has more than %d bytes", agent.MaxLogPacked)
-	}
 	if rl.Settings.DecisionLog > 0 {
+		whole, leave, err := s.arrived(w, r, rl.Name, c.Client, agent.MaxLogPacked)
+		if err != nil {
+			return err
+		}
+		defer leave()
 		if !s.unpacking.Take(rl.Name) {
 			return fault.New(fault.Unavailable, "decisions_busy", "there is no room for decisions just now").WithRetry(5 * time.Second)
 		}
 		defer s.unpacking.Leave(rl.Name)
-		r.Body = io.NopCloser(bytes.NewReader(packed))
-		in, err := body(w, r, agent.MaxLogPacked)
+		in, err := unpacked(r, whole)
 		if err != nil {
 			return err
 		}

@@ -19,7 +19,23 @@ func TestOneRealmLeavesSeatsToOthers(t *testing.T) {
 	for _, realm := range []string{"a", "a", "b", "c"} {
 		s.Leave(realm)
 	}
-	if s.taken != 0 || len(s.realms) != 0 {
-		t.Errorf("%d seats are taken when everybody has left, by %v", s.taken, s.realms)
+	if s.taken != 0 || len(s.by) != 0 {
+		t.Errorf("%d seats are taken when everybody has left, by %v", s.taken, s.by)
+	}
+}
+
+func TestOneClientLeavesSeatsToItsRealm(t *testing.T) {
+	s := NewSeats(8)
+	for i, want := range []struct {
+		realm, client string
+		room          bool
+	}{{"a", "x", true}, {"a", "x", true}, {"a", "x", true}, {"a", "x", false}, {"a", "y", true}, {"b", "x", true}, {"a", "y", true}, {"a", "y", true}, {"a", "z", false}, {"b", "y", true}, {"b", "z", false}} {
+		if got := s.Take(want.realm, want.client); got != want.room {
+			t.Errorf("seat %d, for client %s of realm %s: %v", i, want.client, want.realm, got)
+		}
+	}
+	s.Leave("a", "x")
+	if s.Take("a", "y") || !s.Take("a", "x") {
+		t.Error("a client has more than half of what its realm may have")
 	}
 }

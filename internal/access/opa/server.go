@@ -46,13 +46,14 @@ const (
 type Server struct {
 	o         Options
 	waiting   *Seats
+	arriving  *Seats
 	unpacking *Seats
 	closing   chan struct{}
 }
 
 // New returns the door.
 func New(o Options) *Server {
-	return &Server{o: o, waiting: NewSeats(maxWaiting), unpacking: NewSeats(maxUnpacking), closing: make(chan struct{})}
+	return &Server{o: o, waiting: NewSeats(maxWaiting), arriving: NewSeats(maxArrived), unpacking: NewSeats(maxUnpacking), closing: make(chan struct{})}
 }
 
 // Close ends the waiting of all agents. Call it once.
