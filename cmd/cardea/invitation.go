@@ -41,7 +41,7 @@ func (c *console) invitationCommand() *cobra.Command {
 		}),
 	)
 	cmd.Example = `  cardea invitation create --email grace@example.com --name "Grace Hopper"
-  cardea invitation create --email grace@example.com --link
+  cardea invitation create --email alan@example.com --link
   cardea invitation list --state open`
 	return cmd
 }

@@ -150,9 +150,9 @@ func realmSettings(set []string) (settings *api.RealmSettings, reset []string, e
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrong):
-		return nil, nil, fmt.Errorf("--set %s cannot be a %s (see cardea realm show)", wrong.Field, wrong.Value)
+		return nil, nil, fmt.Errorf("--set %s cannot be a %s (see docs/reference/realm-settings.md)", wrong.Field, wrong.Value)
 	case err != nil:
-		return nil, nil, fmt.Errorf("--set: there is no setting %s (see cardea realm show)", strings.TrimPrefix(err.Error(), "json: unknown field "))
+		return nil, nil, fmt.Errorf("--set: there is no setting %s (docs/reference/realm-settings.md lists them)", strings.TrimPrefix(err.Error(), "json: unknown field "))
 	}
 	return &out, reset, nil
 }
