@@ -221,8 +221,9 @@ func TestMigrationsRunOnce(t *testing.T) {
 	})
 }
 
-// To build an index over a large table takes longer than a transaction may. To wait for
-// a lock may not: whoever comes behind waits too.
+// To build an index over a large table takes longer than a transaction may, and keeps a
+// server so busy that it may be slow to greet others. To wait for a lock may not take
+// long: whoever comes behind waits too.
 func TestMigrationsHaveTime(t *testing.T) {
 	e := dbtest.Open(t, db.Postgres)
 	if err := e.DB.System(t.Context(), func(tx *db.Tx) error {
@@ -236,11 +237,13 @@ func TestMigrationsHaveTime(t *testing.T) {
 	}
 	var built time.Duration
 	var bounded bool
-	d, err := db.Open(t.Context(), db.Options{URL: e.URL, Sent: func(ctx context.Context, texts ...string) {
+	network, address := dbtest.NewLink(t, e.URL)
+	d, err := db.Open(t.Context(), db.Options{URL: address, Sent: func(ctx context.Context, texts ...string) {
 		end, _ := ctx.Deadline()
 		switch text := texts[0]; {
 		case strings.Contains(text, "CREATE INDEX principals_flagged"):
 			built = time.Until(end)
+			network.Set(dbtest.Deaf)
 		case strings.HasPrefix(text, "SET LOCAL lock_timeout"):
 			bounded = true
 		}
@@ -249,8 +252,24 @@ func TestMigrationsHaveTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
+	defer network.Set(dbtest.Whole)
+	locked, slow := make(chan struct{}), make(chan error, 1)
+	go func() { // what keeps the index waiting
+		slow <- e.DB.UpdateRC(t.Context(), dbtest.Realm, func(tx *db.Tx) error {
+			_, err := tx.Exec(`LOCK TABLE principals IN ROW EXCLUSIVE MODE`)
+			close(locked)
+			if err == nil {
+				_, err = tx.Exec(`SELECT pg_sleep(2.5)`)
+			}
+			return err
+		})
+	}()
+	<-locked
 	if err := d.Migrate(t.Context()); err != nil || built < 30*time.Minute || !bounded {
 		t.Errorf("%v; the index may take %s, waits for locks are bounded: %t", err, built, bounded)
+	}
+	if err := <-slow; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -50,7 +50,7 @@ func (p *postgres) glance(ctx context.Context, realm string, fn func(*Tx) error)
 	}
 	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
 	defer cancel()
-	w, stop := p.watched(ctx)
+	w, stop := p.watched(ctx, 1)
 	defer stop()
 	var err error
 	for range p.size + 1 {

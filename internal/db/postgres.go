@@ -131,16 +131,16 @@ const (
 )
 
 func (p *postgres) update(ctx context.Context, m mode, realm string, fn func(*Tx) error) error {
-	limit, begin := txTimeout, beginSerializable
+	limit, begin, patience := txTimeout, beginSerializable, 1
 	switch m {
-	case migrating:
-		limit, begin = migrateTimeout, beginReadCommitted
+	case migrating: // what took long is not begun anew because a busy server was slow to greet
+		limit, begin, patience = migrateTimeout, beginReadCommitted, 40
 	case readCommitted, hot:
 		begin = beginReadCommitted
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	w, stop := p.watched(ctx)
+	w, stop := p.watched(ctx, patience)
 	defer stop()
 	for attempt := 1; ; attempt++ {
 		err := p.try(w, begin, realm, fn, m >= hot && attempt == 1, true)
@@ -172,7 +172,7 @@ func pause(ctx context.Context, attempt int) error {
 func (p *postgres) view(ctx context.Context, realm string, fn func(*Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
 	defer cancel()
-	w, stop := p.watched(ctx)
+	w, stop := p.watched(ctx, 1)
 	defer stop()
 	return orSilent(w, repanic(p.try(w, beginReadOnly, realm, fn, false, false)))
 }

@@ -161,18 +161,22 @@ func (w *waiting) lost(q *question) bool {
 }
 
 // watched returns a context that ends with errSilent when the server falls
-// silent, altogether or on the connection that is held. Call stop when the
-// transaction has ended.
-func (p *postgres) watched(ctx context.Context) (_ *waiting, stop func()) {
+// silent, altogether or on the connection that is held: when it does not answer so
+// many questions in a row. Call stop when the transaction has ended.
+func (p *postgres) watched(ctx context.Context, patience int) (_ *waiting, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	w := &waiting{Context: ctx}
 	first := time.AfterFunc(askAfter, func() {
-		for ctx.Err() == nil {
+		for missed := 0; ctx.Err() == nil; {
 			q := p.canary.ask(ctx)
-			switch {
-			case q == nil:
+			if q == nil {
 				return
-			case q.silent:
+			}
+			if missed++; !q.silent {
+				missed = 0
+			}
+			switch {
+			case missed >= patience:
 				p.silence(cancel, errSilent)
 				return
 			case w.lost(q):

@@ -27,6 +27,7 @@ const (
 	Whole LinkState = iota
 	Cut             // connections are reset, new ones too
 	Hole            // connections stand, new ones are accepted, and nobody ever answers
+	Deaf            // open connections go on, new ones are accepted, and nobody answers those
 )
 
 // A pipe is one connection through the link. What was in a hole stays there.
@@ -80,7 +81,7 @@ func (l *Link) accept() {
 		switch l.state {
 		case Cut:
 			near.Close()
-		case Hole:
+		case Hole, Deaf:
 			p := &pipe{near: near, swallows: true}
 			l.pipes[p] = true
 			go l.copy(p, near, nil)
