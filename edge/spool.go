@@ -37,6 +37,7 @@ type spool struct {
 	most  int64
 	queue chan []byte   // lines
 	held  atomic.Int64  // bytes in queue
+	away  atomic.Int64  // decisions that found no room in it, and are not in lost yet
 	poke  chan struct{} // a file is full
 
 	mu    sync.Mutex
@@ -97,9 +98,7 @@ func (p *spool) note(d *replica.Decision) {
 			}
 		}
 	}
-	p.mu.Lock()
-	p.lost++
-	p.mu.Unlock()
+	p.away.Add(1) // mu may be held for as long as the disk takes
 }
 
 // state is how many bytes wait, and how many decisions there was no room for.
@@ -109,6 +108,7 @@ func (p *spool) state() (waiting, lost int64) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.lost += p.away.Swap(0)
 	return p.bytes, p.lost
 }
 
@@ -332,6 +332,7 @@ func (p *spool) partly(answer []byte) error {
 func (p *spool) untold() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.lost += p.away.Swap(0)
 	return p.lost - p.told
 }
 

@@ -203,3 +203,24 @@ func TestRefusedDecisionsAreCountedOnce(t *testing.T) {
 		}
 	})
 }
+
+// Whatever the disk does, whoever decides does not wait for it, also where there is no room.
+func TestNobodyWaitsForTheDiskWhereThereIsNoRoom(t *testing.T) {
+	p, err := openSpool(t.TempDir(), leastLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range mostQueued {
+		p.note(&replica.Decision{ID: "dec_1"})
+	}
+	p.mu.Lock() // as put does while the disk takes its time
+	noted := make(chan bool)
+	go func() { p.note(&replica.Decision{ID: "dec_2"}); close(noted) }()
+	select {
+	case <-noted:
+	case <-time.After(time.Second):
+		t.Error("who decides waits for the disk")
+	}
+	p.mu.Unlock()
+	<-noted
+}
