@@ -139,7 +139,7 @@ func (f *follower) open(ctx context.Context) (*http.Response, error) {
 	}
 	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); res.StatusCode != http.StatusOK || kind != "text/event-stream" {
 		defer res.Body.Close()
-		return nil, fmt.Errorf("verify: the revocation stream answered %s (%s)%s", res.Status, kind, detail(res.Body, kind))
+		return nil, fmt.Errorf("verify: the revocation stream answered %d %s (%.60s)%s", res.StatusCode, http.StatusText(res.StatusCode), kind, detail(res.Body, kind))
 	}
 	return res, nil
 }

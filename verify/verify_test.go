@@ -697,3 +697,30 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	})
 }
+
+// The words of a status line are of whoever answers, too.
+func TestTheWordsOfAStatusLineStayOutOfLogs(t *testing.T) {
+	i := newIssuer(t)
+	old := i.site.Config.Handler
+	i.site.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != statuslist.StreamPath {
+			old.ServeHTTP(w, r)
+			return
+		}
+		c, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = c.Write([]byte("HTTP/1.1 401 \x1b[2Jlevel=INFO " + strings.Repeat("x", 1<<16) + "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"))
+		c.Close()
+	})
+	v, err := New(t.Context(), Config{Issuer: i.site.URL, Audience: api, Credentials: ClientSecret("cli/1", "wrong"), OnError: func(err error) { i.errs <- err }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	if err := receive(t, i.errs, "trouble"); strings.Contains(err.Error(), "\x1b") || len(err.Error()) > 400 {
+		t.Errorf("%d bytes: %.90q", len(err.Error()), err)
+	}
+}
