@@ -154,7 +154,10 @@ func (d *Desk) admitsTx(tx *db.Tx, mailed bool) error {
 		return err
 	}
 	why := "let a password or a code by mail count (settings factors and email_sign_in)"
-	if !mailed && d.admits(&s, true) {
+	switch {
+	case !d.Mail():
+		why = "let a password count (setting factors), or set up mail for codes"
+	case !mailed && d.admits(&s, true):
 		why = "a code is mailed to verified addresses only: have the invitation mailed, or let a password count (setting factors)"
 	}
 	return fault.New(fault.Conflict, "newcomers_excluded", "whoever accepts could not sign in to this realm: %s", why)

@@ -256,6 +256,12 @@ func TestNobodyIsInvitedToAnAccountThatNothingOpens(t *testing.T) {
 		if _, _, err := w.desk.Invite(ctx, audit.System, dbtest.Realm, life.NewInvitation{Address: "handed@example.com", Link: true}); fault.Code(err) != "newcomers_excluded" {
 			t.Fatalf("a link to hand over: %v", err)
 		}
+		send := w.desk.Send
+		w.desk.Send = nil
+		if _, _, err := w.desk.Invite(ctx, audit.System, dbtest.Realm, life.NewInvitation{Address: "handed@example.com", Link: true}); err == nil || !strings.Contains(err.Error(), "set up mail") {
+			t.Errorf("without mail: %v", err)
+		}
+		w.desk.Send = send
 		i, _, err := w.desk.Invite(ctx, audit.System, dbtest.Realm, life.NewInvitation{Address: "new@example.com"})
 		must(t, err)
 		if _, _, err := w.desk.Resend(ctx, audit.System, dbtest.Realm, i.ID, 0, true); fault.Code(err) != "newcomers_excluded" {
