@@ -44,6 +44,7 @@ test("a page without frames is not", async () => {
   assert.deepEqual(await named(["a", lost], ["a", new Error("what builds on it")], ["b", lost]), ["a", "b"]);
   assert.deepEqual(await named(["a", lost], ["b", new Error("wrong")]), []);
   assert.deepEqual(await named(["a", new Error("wrong")]), []);
+  assert.deepEqual(await named(["a", new Error("wrong")], ["a", lost]), []); // it failed before the browser stalled
 });
 
 /** What the reporter says of failures. */

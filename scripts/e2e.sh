@@ -27,7 +27,7 @@ again=$(mktemp)
 trap 'rm -f "$again"' EXIT
 run() { node --test --test-concurrency=2 --test-timeout=300000 --test-reporter=tap --test-reporter-destination=stdout "$@"; }
 status=0
-run --test-reporter=./lib/stalled.mjs --test-reporter-destination="$again" "${@:-.}" || status=$?
+run --test-reporter=./lib/stalled.mjs --test-reporter-destination="$again" "$@" || status=$?
 if [ "$status" -ne 0 ] && [ -s "$again" ]; then
   say "the browser made no more frames (lib/stalled.mjs); once more: $(tr '\n' ' ' <"$again")"
   mapfile -t files <"$again"
