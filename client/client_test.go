@@ -68,6 +68,21 @@ func TestRequestCarriesTokenVersionAndEscapedPath(t *testing.T) {
 	}
 }
 
+// No path takes an id that is an address.
+func TestAClientWhoseIDIsAnAddressIsFoundByItsService(t *testing.T) {
+	f, c, _ := start(t, says(200, `{"items":[{"id":"web","principal":"svc_1"},{"id":"https://app.example/c.json","principal":"svc_2"}]}`, "Content-Type", "application/json"))
+	if _, err := c.Clients.Disable(context.Background(), "https://app.example/c.json"); err != nil {
+		t.Fatal(err)
+	}
+	if last := f.asked[len(f.asked)-1]; last.Method != "POST" || last.URL.Path != "/api/v1/clients/svc_2/disable" {
+		t.Errorf("%s %s", last.Method, last.URL)
+	}
+	asked := len(f.asked)
+	if _, err := c.Clients.Get(context.Background(), "https://other.example/c.json"); err == nil || !strings.Contains(err.Error(), "no client") || len(f.asked) != asked+1 {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestListWalksEveryPage(t *testing.T) {
 	f, c, _ := start(t, says(200, `{"items":[{"id":"1"},{"id":"2"}],"next":"2"}`), says(200, `{"items":[{"id":"3"}]}`))
 	var ids []string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/cardea-id/cardea/api"
@@ -24,7 +25,11 @@ func (s Clients) All(ctx context.Context, f Filter) iter.Seq2[api.Client, error]
 
 // Get gives one client.
 func (s Clients) Get(ctx context.Context, id string) (api.Client, error) {
-	return get[api.Client](ctx, s.c, at("clients", id))
+	path, err := s.path(ctx, id)
+	if err != nil {
+		return api.Client{}, err
+	}
+	return get[api.Client](ctx, s.c, path)
 }
 
 // Create registers a client and gives its secret, if it has one, this once.
@@ -35,22 +40,55 @@ func (s Clients) Create(ctx context.Context, n api.ClientCreate) (api.ClientWith
 // Replace replaces the settings of a client as a whole. version is the one the
 // settings were read with; 0 does not ask whether it changed meanwhile.
 func (s Clients) Replace(ctx context.Context, id string, version int64, settings api.ClientSettings) (api.ClientWithSecret, error) {
-	return send[api.ClientWithSecret](ctx, s.c, http.MethodPut, at("clients", id), settings, version)
+	path, err := s.path(ctx, id)
+	if err != nil {
+		return api.ClientWithSecret{}, err
+	}
+	return send[api.ClientWithSecret](ctx, s.c, http.MethodPut, path, settings, version)
 }
 
 // Delete ends a client for ever, and everything it was given.
 func (s Clients) Delete(ctx context.Context, id string) error {
-	return s.c.call(ctx, http.MethodDelete, at("clients", id), nil, 0)
+	path, err := s.path(ctx, id)
+	if err != nil {
+		return err
+	}
+	return s.c.call(ctx, http.MethodDelete, path, nil, 0)
 }
 
 // Enable lets a disabled client ask for tokens again.
 func (s Clients) Enable(ctx context.Context, id string) (api.Client, error) {
-	return send[api.Client](ctx, s.c, http.MethodPost, at("clients", id, "enable"), nil, 0)
+	return s.turn(ctx, id, "enable")
 }
 
 // Disable ends everything a client was given and gives it nothing more.
 func (s Clients) Disable(ctx context.Context, id string) (api.Client, error) {
-	return send[api.Client](ctx, s.c, http.MethodPost, at("clients", id, "disable"), nil, 0)
+	return s.turn(ctx, id, "disable")
+}
+
+func (s Clients) turn(ctx context.Context, id, to string) (api.Client, error) {
+	path, err := s.path(ctx, id, to)
+	if err != nil {
+		return api.Client{}, err
+	}
+	return send[api.Client](ctx, s.c, http.MethodPost, path, nil, 0)
+}
+
+// path is where a client is. An id that is an address, as that of a client with a
+// metadata document, stands in no path: its service is looked up.
+func (s Clients) path(ctx context.Context, id string, more ...string) (string, error) {
+	if !strings.Contains(id, "/") {
+		return at(append([]string{"clients", id}, more...)...), nil
+	}
+	for c, err := range s.All(ctx, nil) {
+		if err != nil {
+			return "", err
+		}
+		if c.ID == id {
+			return at(append([]string{"clients", c.Principal}, more...)...), nil
+		}
+	}
+	return "", &Problem{Problem: api.Problem{Status: http.StatusNotFound, Code: "client_unknown", Detail: "there is no client " + id}}
 }
 
 // Secrets lists a client's secrets, without what they are.
