@@ -52,9 +52,11 @@ func (c *console) agentConfig() *cobra.Command {
 	var id string
 	cmd := c.action("config", "Print the configuration of an agent of OPA", cobra.NoArgs, func(ctx context.Context, cl *client.Client, _ []string) error {
 		if id != "" {
-			if _, err := cl.Clients.Get(ctx, id); err != nil {
+			x, err := cl.Clients.Get(ctx, id)
+			if err != nil {
 				return err
 			}
+			id = x.ID
 		}
 		a, err := cl.Agents.Config(ctx)
 		if err != nil {

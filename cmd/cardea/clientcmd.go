@@ -316,12 +316,15 @@ func otherSettings(w io.Writer, s api.ClientSettings) {
 		switch {
 		case text == usualSettings[name]:
 			continue
-		case len(text) > 500: // keys and certificates
+		case text != "" && slices.Contains(longSettings, name):
 			text = "set"
 		}
 		facts(w, strings.ReplaceAll(name, "_", " "), text)
 	}
 }
+
+// longSettings are keys and certificates, which a file shows.
+var longSettings = []string{"jwks", "attester_jwks", "tls_client_ca"}
 
 // usualSettings are the defaults of those settings that the server fills in.
 var usualSettings = map[string]string{"subject_type": "public"}

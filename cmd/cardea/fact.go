@@ -58,11 +58,17 @@ func entityFilter(f client.Filter, name string) error {
 	return nil
 }
 
-// tellTypes says what was taken for a type where nothing was found: an entity may
-// have been meant.
-func (c *console) tellTypes(f client.Filter, names ...string) {
+// tellTypes says what was taken for a type where it alone was asked for and nothing
+// was found: an entity may have been meant.
+func (c *console) tellTypes(f client.Filter, at client.Cursor, names ...string) {
+	asked := 0
+	for _, v := range f {
+		if v != "" {
+			asked++
+		}
+	}
 	for _, name := range names {
-		if typ := f[name+"_type"]; typ != "" && f[name+"_id"] == "" {
+		if typ := f[name+"_type"]; typ != "" && asked == 1 && at.After == "" {
 			fmt.Fprintf(c.err, "Nothing was found of the type %q; for one entity write its type, a colon and its id, such as %s:42.\n", typ, typ)
 		}
 	}
@@ -89,7 +95,7 @@ func (c *console) relationCommand() *cobra.Command {
 				}
 				page, err := factsAsPage(cl.Facts.Relations(ctx, f, at))
 				if err == nil && len(page.Items) == 0 {
-					c.tellTypes(f, "subject", "object")
+					c.tellTypes(f, at, "subject", "object")
 				}
 				return page, err
 			}, filterFlag{"subject", "of this TYPE or TYPE:ID"}, filterFlag{"relation", "of this name"}, filterFlag{"object", "to this TYPE or TYPE:ID"}, filterFlag{"source", "from this pulled source's id"}),
@@ -205,7 +211,7 @@ func (c *console) attributeCommand() *cobra.Command {
 				}
 				page, err := factsAsPage(cl.Facts.Attributes(ctx, f, at))
 				if err == nil && len(page.Items) == 0 {
-					c.tellTypes(f, "entity")
+					c.tellTypes(f, at, "entity")
 				}
 				return page, err
 			}, filterFlag{"entity", "of this TYPE or TYPE:ID"}, filterFlag{"name", "of this name"}, filterFlag{"source", "from this pulled source's id"}),

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -123,38 +125,61 @@ func realmSettings(set []string) (settings *api.RealmSettings, reset []string, e
 	if len(set) == 0 {
 		return nil, nil, nil
 	}
-	named := map[string]json.RawMessage{}
+	named := map[string]string{}
 	for _, s := range set {
 		name, value, ok := strings.Cut(s, "=")
 		if !ok || name == "" {
-			return nil, nil, fmt.Errorf("--set %s: want name=value", s)
+			return nil, nil, errUsage{fmt.Errorf("--set %s: want name=value", s)}
 		}
+		named[name] = value
+	}
+	settings = &api.RealmSettings{}
+	for _, name := range slices.Sorted(maps.Keys(named)) {
+		value := named[name]
 		if value == "" {
 			reset = append(reset, name)
-			continue
 		}
-		raw, _ := json.Marshal(value)
-		if number := json.Number(value); json.Valid([]byte(number)) && strings.Trim(value, "0123456789") == "" {
-			raw = []byte(value)
+		if err := setRealmSetting(settings, name, value); err != nil {
+			return nil, nil, errUsage{err}
 		}
-		named[name] = raw
 	}
-	data, err := json.Marshal(named)
-	if err != nil {
-		return nil, nil, err
+	return settings, reset, nil
+}
+
+// setRealmSetting sets one, or with "" only looks whether there is such a setting.
+func setRealmSetting(all *api.RealmSettings, name, value string) error {
+	text, _ := json.Marshal(value)
+	forms := []string{string(text)}
+	switch {
+	case value == "":
+		forms = []string{"null"}
+	case strings.Trim(value, "0123456789") == "" && json.Valid([]byte(value)):
+		forms = []string{value, string(text)} // a number, or a text of digits
 	}
-	dec := json.NewDecoder(strings.NewReader(string(data)))
-	dec.DisallowUnknownFields()
-	var out api.RealmSettings
-	err = dec.Decode(&out)
 	var wrong *json.UnmarshalTypeError
+	var err error
+	for _, form := range forms {
+		dec := json.NewDecoder(strings.NewReader(fmt.Sprintf("{%q: %s}", name, form)))
+		dec.DisallowUnknownFields()
+		if err = dec.Decode(all); !errors.As(err, &wrong) {
+			break
+		}
+	}
 	switch {
 	case errors.As(err, &wrong):
-		return nil, nil, fmt.Errorf("--set %s cannot be a %s (see docs/reference/realm-settings.md)", wrong.Field, wrong.Value)
+		return fmt.Errorf("--set %s cannot be a %s (see docs/reference/realm-settings.md)", wrong.Field, wrong.Value)
 	case err != nil:
-		return nil, nil, fmt.Errorf("--set: there is no setting %s (docs/reference/realm-settings.md lists them)", strings.TrimPrefix(err.Error(), "json: unknown field "))
+		return fmt.Errorf("--set: there is no setting %q (docs/reference/realm-settings.md lists them)", name)
+	case value == "":
+		return nil
 	}
-	return &out, reset, nil
+	// What is left out of what is sent would change nothing.
+	data, err := json.Marshal(all)
+	sent := map[string]json.RawMessage{}
+	if err = cmp.Or(err, json.Unmarshal(data, &sent)); err == nil && sent[name] == nil {
+		err = fmt.Errorf("--set %s=%s: want another value, or --set %[1]s= for its default (see docs/reference/realm-settings.md)", name, value)
+	}
+	return err
 }
 
 func (c *console) showRealm(r api.Realm) error {

@@ -25,7 +25,8 @@ func TestReferencePageIsCurrent(t *testing.T) {
 Every command explains itself with ` + "`--help`" + `; ` + "`cardea completion bash|zsh|fish|powershell`" + ` prints a
 script that completes commands, flags, and the names and ids that the admin API lists. The commands that administer a realm speak to its
 [admin API](api.md), as whom ` + "`cardea login`" + ` left or as the access token in ` + "`CARDEA_TOKEN`" + `.
-A command ends with 0 when it did what it says, with 1 when it did not, and with 2 where it was called wrongly.
+A command ends with 0 when it did what it says, with 1 when it did not, and with 2 where it was called wrongly, as
+far as the command sees that before it asks the server.
 Those that run a server take every setting of [configuration.md](configuration.md) as a flag.
 
 This page is generated from cmd/cardea.

@@ -65,3 +65,26 @@ func TestTimesAreDaysOrMoments(t *testing.T) {
 		}
 	}
 }
+
+// A number that the reference says is refused must not look like success.
+func TestRealmUpdateRefusesZero(t *testing.T) {
+	s := startServer(t)
+	for _, name := range []string{"guess_limit", "password_min_length", "max_token_bytes", "registration_max_clients", "client_id_metadata_document_max"} {
+		if out, errs, err := s.run("realm", "update", "--set", name+"=0", "--token", s.token); err == nil {
+			t.Errorf("%s=0 was taken: %.60s %s", name, out, errs)
+		}
+	}
+	if out, errs, err := s.run("realm", "create", "other", "--set", "nosuch=", "--token", s.token); err == nil || !strings.Contains(errs, "no setting") {
+		t.Errorf("an unknown one is reset: %s%s", out, errs)
+	}
+	for set, want := range map[string]string{"password_history= password_history=3": `"password_history": 3`, "password_history=3 password_history=": "", "mail_footer=2026": `"mail_footer": "2026"`} {
+		call := []string{"realm", "update", "-o", "json", "--token", s.token}
+		for _, one := range strings.Fields(set) {
+			call = append(call, "--set", one)
+		}
+		out, errs, err := s.run(call...)
+		if err != nil || !strings.Contains(out, want) || want == "" && strings.Contains(out, `"password_history": 3`) {
+			t.Errorf("%s: %v %s\n%s", set, err, errs, out)
+		}
+	}
+}
