@@ -23,19 +23,55 @@ const (
 	oldest       = 7 * 24 * time.Hour
 )
 
-// decided is one decision of an OPA.
+// decided is one decision of an OPA. It may be as long as a log, so that nothing in
+// it takes more than its text.
 type decided struct {
-	ID      string                               `json:"decision_id"`
-	Labels  map[string]string                    `json:"labels"`
-	Path    string                               `json:"path"`
-	Query   string                               `json:"query"`
-	Input   json.RawMessage                      `json:"input"`
-	Result  json.RawMessage                      `json:"result"`
-	Error   json.RawMessage                      `json:"error"`
-	At      time.Time                            `json:"timestamp"`
-	Erased  []string                             `json:"erased"`
-	Masked  []string                             `json:"masked"`
-	Bundles map[string]struct{ Revision string } `json:"bundles"`
+	ID      string                              `json:"decision_id"`
+	Labels  map[known]string                    `json:"labels"`
+	Path    string                              `json:"path"`
+	Query   string                              `json:"query"`
+	Input   start                               `json:"input"`
+	Result  permits                             `json:"result"`
+	Error   start                               `json:"error"`
+	At      time.Time                           `json:"timestamp"`
+	Erased  filled                              `json:"erased"`
+	Masked  filled                              `json:"masked"`
+	Bundles map[known]struct{ Revision string } `json:"bundles"`
+
+	size int
+}
+
+func (d *decided) UnmarshalJSON(text []byte) error {
+	type plain decided
+	d.size = len(text)
+	return json.Unmarshal(text, (*plain)(d))
+}
+
+// filled reports whether a list has anything.
+type filled bool
+
+func (f *filled) UnmarshalJSON(text []byte) error {
+	*f = false
+	return each(text, '[', func(*json.Decoder) (bool, error) {
+		*f = true
+		return false, nil
+	})
+}
+
+// permits is what a result says: true, or an object that says so.
+type permits bool
+
+func (p *permits) UnmarshalJSON(text []byte) error {
+	*p = string(text) == "true"
+	if text[0] != '{' {
+		return nil
+	}
+	var m map[known]start
+	err := json.Unmarshal(text, &m)
+	for _, name := range []known{"allow", "allowed", "decision"} {
+		*p = *p || string(m[name]) == "true"
+	}
+	return err
 }
 
 // Decided takes the decision log that an agent of a client hands over, unpacked,
@@ -61,21 +97,17 @@ func readLog(log io.Reader, now time.Time, client string) (all []*journal.Entry,
 		return nil, bad
 	}
 	for dec.More() {
-		var raw json.RawMessage
-		if err := dec.Decode(&raw); err != nil {
+		var d decided
+		if err := dec.Decode(&d); err != nil {
 			if limited.N <= 0 {
 				return nil, tooLong()
 			}
 			return nil, bad
 		}
-		var d decided
-		if err := json.Unmarshal(raw, &d); err != nil {
-			return nil, bad
-		}
 		if len(all) == maxDecisions {
 			return nil, tooLong()
 		}
-		e := d.entry(now, client, len(raw))
+		e := d.entry(now, client)
 		if held += journal.Weight(&e.Question, &e.Answer); held > maxLog {
 			return nil, tooLong()
 		}
@@ -93,22 +125,22 @@ func tooLong() error {
 
 // entry is the decision as our own are noted. A question in the shape of AuthZEN
 // tells who, what and on what; of any other the input is context.
-func (d *decided) entry(now time.Time, client string, size int) *journal.Entry {
+func (d *decided) entry(now time.Time, client string) *journal.Entry {
 	at := d.At
 	if at.Before(now.Add(-oldest)) || at.After(now.Add(time.Minute)) {
 		at = now
 	}
 	at = at.UTC()
 	e := &journal.Entry{ID: id.New(journal.Prefix, at), At: at, Kind: journal.Agent, Client: client, Request: said(d.ID, 256),
-		Masked: len(d.Erased)+len(d.Masked) > 0 || size > maxDecision}
+		Masked: bool(d.Erased) || bool(d.Masked) || d.size > maxDecision}
 	q := &e.Question
 	q.At = at
 	q.Action = said(firstOf(d.Path, d.Query), 1024)
 	q.Context = policy.Properties{"agent": said(d.Labels["id"], 256), "path": q.Action}
-	if size <= maxDecision {
+	if d.size <= maxDecision {
 		d.question(q)
 	}
-	e.Answer.Allowed = permits(d.Result)
+	e.Answer.Allowed = bool(d.Result)
 	e.Answer.Determining = []string{q.Context["path"].(string)}
 	if len(d.Error) > 0 && string(d.Error) != "null" {
 		e.Answer.Reasons = []policy.Reason{{Text: "the agent could not decide", Error: said(string(d.Error), maxSaid)}}
@@ -124,12 +156,6 @@ func (d *decided) entry(now time.Time, client string, size int) *journal.Entry {
 	return e
 }
 
-func decode(raw json.RawMessage, v *any) error {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	return dec.Decode(v)
-}
-
 func firstOf(a, b string) string {
 	if a != "" {
 		return a
@@ -140,7 +166,9 @@ func firstOf(a, b string) string {
 // question reads the input.
 func (d *decided) question(q *policy.Question) {
 	var in any
-	if decode(d.Input, &in) != nil || in == nil {
+	dec := json.NewDecoder(bytes.NewReader(d.Input))
+	dec.UseNumber()
+	if dec.Decode(&in) != nil || in == nil {
 		return
 	}
 	all, ok := in.(map[string]any)
@@ -200,20 +228,4 @@ func entityOf(m map[string]any) (e policy.Entity, p policy.Properties, ok bool) 
 		}
 	}
 	return policy.Entity{Type: typ, ID: name}, p, true
-}
-
-// permits reads a result: true, or an object that says so.
-func permits(raw json.RawMessage) bool {
-	var v any
-	if decode(raw, &v) != nil {
-		return false
-	}
-	if m, is := v.(map[string]any); is {
-		for _, name := range []string{"allow", "allowed", "decision"} {
-			if m[name] == true {
-				return true
-			}
-		}
-	}
-	return v == true
 }

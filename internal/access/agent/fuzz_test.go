@@ -3,7 +3,9 @@ package agent
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -92,5 +94,92 @@ func TestADecisionLogIsBoundedByWhatIsHeldOfIt(t *testing.T) {
 	}
 	if _, err := readLog(log(100), time.Now(), "client"); !fault.Is(err, fault.TooLarge) {
 		t.Errorf("of 6 MB that are 96 MB here: %v", err)
+	}
+}
+
+// takes is how many bytes are allocated meanwhile.
+func takes(f func()) int {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return int(after.TotalAlloc - before.TotalAlloc)
+}
+
+// What is read of an agent takes memory in proportion to its bytes, whatever it has
+// many of, and what is kept of a long text is short.
+func TestWhatAgentsSendTakesInProportion(t *testing.T) {
+	many := func(begin, one, end string, size int) string {
+		return begin + strings.Repeat(one, (size-len(begin)-len(end))/len(one)) + end
+	}
+	for name, text := range map[string]string{
+		"errors":  many(`{"labels":{"id":"a"},"bundles":{"a":{"code":"x","errors":[`, `0,`, `0]}}}`, MaxStatus),
+		"bundles": many(`{"labels":{"id":"a"},"bundles":{`, `"a":{},`, `"a":{}}}`, MaxStatus),
+	} {
+		if took := takes(func() {
+			if _, err := ReadStatus([]byte(text)); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}); took > 10*MaxStatus {
+			t.Errorf("%s: a report of %d bytes takes %d", name, len(text), took)
+		}
+	}
+	const size = 4 << 20
+	for name, text := range map[string]string{
+		"erased": many(`[{"decision_id":"d","result":{"allow":true},"erased":[`, `"",`, `""]}]`, size),
+		"masked": many(`[{"decision_id":"d","result":{"allow":true},"masked":[`, `"",`, `""]}]`, size),
+		"result": many(`[{"decision_id":"d","result":{"allow":true,"all":[`, `0,`, `0]}}]`, size),
+		"input":  many(`[{"decision_id":"d","result":true,"input":[`, `0,`, `0]}]`, size),
+		"error":  many(`[{"decision_id":"d","result":true,"error":[`, `0,`, `0]}]`, size),
+	} {
+		if took := takes(func() {
+			all, err := readLog(strings.NewReader(text), seen, "client")
+			if err != nil || len(all) != 1 || !all[0].Answer.Allowed || !all[0].Masked || all[0].Request != "d" || all[0].Question.Context["input"] != nil {
+				t.Errorf("%s: %v, %v", name, all, err)
+			}
+		}); took > 8*size {
+			t.Errorf("%s: a decision of %d bytes takes %d", name, len(text), took)
+		}
+	}
+	long := strings.Repeat("x", MaxStatus/2)
+	var kept []Report
+	var noted []*journal.Entry
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for range 20 {
+		r, err := ReadStatus([]byte(`{"labels":{"id":"` + long + `"},"bundles":{"a":{"code":"` + long + `"}}}`))
+		all, err2 := readLog(strings.NewReader(`[{"decision_id":"`+long+`","error":"`+long+`"}]`), seen, "client")
+		if err != nil || err2 != nil {
+			t.Fatal(err, err2)
+		}
+		kept, noted = append(kept, r), append(noted, all...)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if held := int(after.HeapAlloc) - int(before.HeapAlloc); held > 20*100<<10 {
+		t.Errorf("%d reports and %d decisions hold %d bytes", len(kept), len(noted), held)
+	}
+	runtime.KeepAlive(kept)
+	runtime.KeepAlive(noted)
+}
+
+// What counts of labels, bundles and a result is found among however many others.
+func TestOfManyNamesThoseThatCountAreRead(t *testing.T) {
+	var others strings.Builder
+	for n := range 100_000 {
+		fmt.Fprintf(&others, `"a%d":%%[1]s,`, n)
+	}
+	among := func(value, rest string) string {
+		return "{" + strings.ReplaceAll(others.String(), "%[1]s", value) + rest + "}"
+	}
+	text := `[{"labels":` + among(`""`, `"id":"a"`) + `,"bundles":` + among(`{}`, `"`+BundlePolicy+`":{"revision":"3"}`) + `,"result":` + among(`0`, `"Allow":false,"allow":true`) + `}]`
+	if took := takes(func() {
+		all, err := readLog(strings.NewReader(text), seen, "client")
+		if err != nil || len(all) != 1 || all[0].Question.Context["agent"] != "a" || all[0].Question.Context["policy_version"] != "3" || !all[0].Answer.Allowed {
+			t.Errorf("%v, %v", all, err)
+		}
+	}); took > 20*len(text) {
+		t.Errorf("a decision of %d bytes takes %d", len(text), took)
 	}
 }

@@ -1,9 +1,10 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
-	"maps"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -51,20 +52,101 @@ const (
 	mostHeld    = 20_000
 )
 
+// bundle is how an OPA is with a bundle.
+type bundle struct {
+	Revision  string    `json:"active_revision"`
+	Activated time.Time `json:"last_successful_activation"`
+	Code      string    `json:"code"`
+	Message   string    `json:"message"`
+	Errors    lines     `json:"errors"`
+}
+
+func (b *bundle) report(name string) BundleReport {
+	one := BundleReport{Name: said(name, 128), Revision: said(b.Revision, 128), ActivatedAt: b.Activated}
+	if b.Code != "" || b.Message != "" {
+		one.Problem = said(strings.TrimSpace(b.Code+": "+b.Message)+string(b.Errors), maxSaid)
+	}
+	return one
+}
+
+// bundles are as many as are reported, in the order of OPA: by name. More are not kept while they are read, nor are
+// all errors of one: what is sent as two bytes would take a hundred.
+type bundles []BundleReport
+
+func (all *bundles) UnmarshalJSON(text []byte) error {
+	return each(text, '{', func(dec *json.Decoder) (bool, error) {
+		name, err := dec.Token()
+		if err != nil {
+			return false, err
+		}
+		var b *bundle
+		if err := dec.Decode(&b); err != nil {
+			return false, err
+		}
+		if b != nil {
+			*all = append(*all, b.report(name.(string)))
+		}
+		return len(*all) < mostBundles, nil
+	})
+}
+
+// lines is the beginning of a list, of which each begins a line.
+type lines string
+
+func (l *lines) UnmarshalJSON(text []byte) error {
+	*l = ""
+	return each(text, '[', func(dec *json.Decoder) (bool, error) {
+		var one start
+		err := dec.Decode(&one)
+		*l += "\n" + lines(one)
+		return len(*l) <= maxSaid, err
+	})
+}
+
+// each reads what is in a list or an object one after the other, as long as more is
+// wanted.
+func each(text []byte, kind json.Delim, read func(*json.Decoder) (more bool, err error)) error {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	switch t, err := dec.Token(); {
+	case err != nil || t == nil: // null
+		return err
+	case t != kind:
+		return errors.New("another kind of value")
+	}
+	for dec.More() {
+		if more, err := read(dec); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// start is the beginning of a value, at most of the bytes that count of a decision.
+type start []byte
+
+func (s *start) UnmarshalJSON(text []byte) error {
+	*s = append((*s)[:0], text[:min(len(text), maxDecision)]...)
+	return nil
+}
+
+// known is a name that counts among others that others choose. Those are all one, so
+// that a map of them has few members.
+type known string
+
+func (k *known) UnmarshalText(name []byte) error {
+	switch string(name) {
+	case "id", "version", "allow", "allowed", "decision", BundleFacts, BundlePolicy:
+		*k = known(name)
+	}
+	return nil
+}
+
 // ReadStatus reads the status report of an OPA.
 func ReadStatus(text []byte) (Report, error) {
-	type bundle struct {
-		Name      string            `json:"name"`
-		Revision  string            `json:"active_revision"`
-		Activated time.Time         `json:"last_successful_activation"`
-		Code      string            `json:"code"`
-		Message   string            `json:"message"`
-		Errors    []json.RawMessage `json:"errors"`
-	}
 	var in struct {
-		Labels    map[string]string  `json:"labels"`
-		Bundles   map[string]*bundle `json:"bundles"`
-		Discovery *bundle            `json:"discovery"`
+		Labels    map[known]string `json:"labels"`
+		Bundles   bundles          `json:"bundles"`
+		Discovery *bundle          `json:"discovery"`
 	}
 	if err := json.Unmarshal(text, &in); err != nil {
 		return Report{}, fault.New(fault.Invalid, "status_invalid", "this is no status report of OPA")
@@ -73,28 +155,8 @@ func ReadStatus(text []byte) (Report, error) {
 	if r.ID == "" {
 		return Report{}, fault.New(fault.Invalid, "status_invalid", "the report has no label id")
 	}
-	if in.Discovery != nil {
-		if in.Bundles == nil {
-			in.Bundles = map[string]*bundle{}
-		}
-		in.Bundles["discovery"] = in.Discovery
-	}
-	for _, name := range slices.Sorted(maps.Keys(in.Bundles)) {
-		b := in.Bundles[name]
-		if b == nil || len(r.Bundles) == mostBundles {
-			continue
-		}
-		one := BundleReport{Name: said(name, 128), Revision: said(b.Revision, 128), ActivatedAt: b.Activated}
-		if b.Code != "" || b.Message != "" {
-			problem := strings.TrimSpace(b.Code + ": " + b.Message)
-			for _, e := range b.Errors {
-				if problem += "\n" + string(e); len(problem) > maxSaid {
-					break
-				}
-			}
-			one.Problem = said(problem, maxSaid)
-		}
-		r.Bundles = append(r.Bundles, one)
+	if r.Bundles = in.Bundles; in.Discovery != nil {
+		r.Bundles = append(r.Bundles[:min(len(r.Bundles), mostBundles-1)], in.Discovery.report("discovery"))
 	}
 	return r, nil
 }
@@ -102,7 +164,7 @@ func ReadStatus(text []byte) (Report, error) {
 // said is a text of somebody else's, cut short and printable.
 func said(s string, most int) string {
 	if len(s) > most {
-		s = s[:most]
+		s = strings.Clone(s[:most]) // and not the whole kept with it
 	}
 	return strings.Map(func(c rune) rune {
 		if c < ' ' && c != '\n' || c == 0x7f || c == utf8.RuneError {
