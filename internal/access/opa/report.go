@@ -11,9 +11,13 @@ import (
 	"github.com/cardea-id/cardea/internal/fault"
 )
 
-// maxUnpacking is how many decision logs a node unpacks at once: one takes up to
-// 64 MiB, and the memory that holds its decisions.
-const maxUnpacking = 4
+// How many decision logs and reports a node unpacks at once. A log has up to 64 MiB
+// and takes up to four times that. A report takes a few MiB; it does not wait for
+// logs, since an agent that finds no room for it does not send it again.
+const (
+	maxUnpacking = 4
+	maxReading   = 32
+)
 
 // What agents send is held until it is whole, so that nobody who sends slowly takes a
 // place of those that are unpacked. It is counted in pieces: a node holds 64 MiB.
@@ -23,8 +27,8 @@ const (
 )
 
 // arrived is what an agent sends, whole, of most bytes. leave gives back its room.
-func (s *Server) arrived(w http.ResponseWriter, r *http.Request, realm, client string, most int64) (whole *bytes.Buffer, leave func(), err error) {
-	whole = &bytes.Buffer{}
+func (s *Server) arrived(w http.ResponseWriter, r *http.Request, realm, client string, most int64) (whole io.Reader, leave func(), err error) {
+	var all []io.Reader
 	pieces := 0
 	leave = func() {
 		for ; pieces > 0; pieces-- {
@@ -34,10 +38,16 @@ func (s *Server) arrived(w http.ResponseWriter, r *http.Request, realm, client s
 	in := http.MaxBytesReader(w, r.Body, most)
 	for s.arriving.Take(realm, client) {
 		pieces++
-		switch _, err := io.CopyN(whole, in, piece); err {
+		one, n := make([]byte, 0, piece), 0
+		for len(one) < piece && err == nil {
+			n, err = in.Read(one[len(one):piece])
+			one = one[:len(one)+n]
+		}
+		all = append(all, bytes.NewReader(one))
+		switch err {
 		case nil:
 		case io.EOF:
-			return whole, leave, nil
+			return io.MultiReader(all...), leave, nil
 		default:
 			leave()
 			return nil, nil, fault.New(fault.Invalid, "body_invalid", "the body did not arrive whole, or has more than %d bytes", most)
@@ -48,7 +58,7 @@ func (s *Server) arrived(w http.ResponseWriter, r *http.Request, realm, client s
 }
 
 // unpacked is what an agent sent, unpacked where it is packed. Whoever reads bounds it.
-func unpacked(r *http.Request, whole *bytes.Buffer) (io.Reader, error) {
+func unpacked(r *http.Request, whole io.Reader) (io.Reader, error) {
 	switch r.Header.Get("Content-Encoding") {
 	case "":
 		return whole, nil
@@ -73,6 +83,10 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer leave()
+	if !s.reading.Take(rl.Name) {
+		return fault.New(fault.Unavailable, "reports_busy", "there is no room for what agents tell just now").WithRetry(5 * time.Second)
+	}
+	defer s.reading.Leave(rl.Name)
 	in, err := unpacked(r, whole)
 	if err != nil {
 		return err

@@ -48,12 +48,13 @@ type Server struct {
 	waiting   *Seats
 	arriving  *Seats
 	unpacking *Seats
+	reading   *Seats
 	closing   chan struct{}
 }
 
 // New returns the door.
 func New(o Options) *Server {
-	return &Server{o: o, waiting: NewSeats(maxWaiting), arriving: NewSeats(maxArrived), unpacking: NewSeats(maxUnpacking), closing: make(chan struct{})}
+	return &Server{o: o, waiting: NewSeats(maxWaiting), arriving: NewSeats(maxArrived), unpacking: NewSeats(maxUnpacking), reading: NewSeats(maxReading), closing: make(chan struct{})}
 }
 
 // Close ends the waiting of all agents. Call it once.
