@@ -69,7 +69,7 @@ func (b *bundle) report(name string) BundleReport {
 	return one
 }
 
-// bundles are as many as are reported, in the order of OPA: by name. More are not kept while they are read, nor are
+// bundles are as many as are reported. More are not kept while they are read, nor are
 // all errors of one: what is sent as two bytes would take a hundred.
 type bundles []BundleReport
 
@@ -158,6 +158,7 @@ func ReadStatus(text []byte) (Report, error) {
 	if r.Bundles = in.Bundles; in.Discovery != nil {
 		r.Bundles = append(r.Bundles[:min(len(r.Bundles), mostBundles-1)], in.Discovery.report("discovery"))
 	}
+	slices.SortFunc(r.Bundles, func(a, b BundleReport) int { return strings.Compare(a.Name, b.Name) })
 	return r, nil
 }
 
