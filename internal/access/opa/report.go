@@ -54,7 +54,33 @@ func (s *Server) arrived(w http.ResponseWriter, r *http.Request, realm, client s
 		}
 	}
 	leave()
-	return nil, nil, fault.New(fault.Unavailable, "reports_busy", "there is no room for what agents tell just now").WithRetry(5 * time.Second)
+	return nil, nil, noRoom("reports_busy")
+}
+
+// opened is what an agent sends, of most bytes, on one of the seats for reading it.
+// leave gives back what it takes.
+func (s *Server) opened(w http.ResponseWriter, r *http.Request, realm, client string, most int64, seats *Seats, busy string) (in io.Reader, leave func(), err error) {
+	whole, gone, err := s.arrived(w, r, realm, client, most)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !seats.Take(realm) {
+		gone()
+		return nil, nil, noRoom(busy)
+	}
+	leave = func() {
+		seats.Leave(realm)
+		gone()
+	}
+	if in, err = unpacked(r, whole); err != nil {
+		leave()
+		return nil, nil, err
+	}
+	return in, leave, nil
+}
+
+func noRoom(code string) error {
+	return fault.New(fault.Unavailable, code, "there is no room for what agents tell just now").WithRetry(5 * time.Second)
 }
 
 // unpacked is what an agent sent, unpacked where it is packed. Whoever reads bounds it.
@@ -78,19 +104,11 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	whole, leave, err := s.arrived(w, r, rl.Name, c.Client, agent.MaxStatus)
+	in, leave, err := s.opened(w, r, rl.Name, c.Client, agent.MaxStatus, s.reading, "reports_busy")
 	if err != nil {
 		return err
 	}
 	defer leave()
-	if !s.reading.Take(rl.Name) {
-		return fault.New(fault.Unavailable, "reports_busy", "there is no room for what agents tell just now").WithRetry(5 * time.Second)
-	}
-	defer s.reading.Leave(rl.Name)
-	in, err := unpacked(r, whole)
-	if err != nil {
-		return err
-	}
 	text, err := io.ReadAll(io.LimitReader(in, agent.MaxStatus+1))
 	if err != nil {
 		return fault.New(fault.Invalid, "body_invalid", "the body did not arrive whole, or has more than %d bytes", agent.MaxStatus)
@@ -114,19 +132,11 @@ func (s *Server) logs(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if rl.Settings.DecisionLog > 0 {
-		whole, leave, err := s.arrived(w, r, rl.Name, c.Client, agent.MaxLogPacked)
+		in, leave, err := s.opened(w, r, rl.Name, c.Client, agent.MaxLogPacked, s.unpacking, "decisions_busy")
 		if err != nil {
 			return err
 		}
 		defer leave()
-		if !s.unpacking.Take(rl.Name) {
-			return fault.New(fault.Unavailable, "decisions_busy", "there is no room for decisions just now").WithRetry(5 * time.Second)
-		}
-		defer s.unpacking.Leave(rl.Name)
-		in, err := unpacked(r, whole)
-		if err != nil {
-			return err
-		}
 		if _, err := s.o.Plane.Decided(rl.Name, rl.Settings.Masked(), c.Client, in); err != nil {
 			return err
 		}
