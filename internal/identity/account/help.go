@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/signin"
 	"github.com/cardea-id/cardea/internal/realm"
 	"github.com/cardea-id/cardea/internal/web/look"
@@ -50,12 +49,12 @@ func (s *Server) help(w http.ResponseWriter, r *http.Request) error {
 }
 
 func topics(r *http.Request, p *look.Page) (all []topic) {
-	settings := realm.From(r.Context()).Settings
+	re := realm.From(r.Context())
 	for _, name := range realm.AdviceTopics() {
-		if name == "password" && !settings.AllowsFactor(string(credential.Password)) {
+		if name == "password" && !passwordsCount(re) {
 			continue // nobody is told of what does not count
 		}
-		text := settings.Advice(p.Tag(), name)
+		text := re.Settings.Advice(p.Tag(), name)
 		if text == "" {
 			text = p.T("help."+name, "realm", p.Site.Name)
 		}

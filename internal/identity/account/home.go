@@ -3,7 +3,6 @@ package account
 import (
 	"net/http"
 
-	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/life"
 	"github.com/cardea-id/cardea/internal/identity/signin"
 	"github.com/cardea-id/cardea/internal/realm"
@@ -32,7 +31,7 @@ func (s *Server) home(w http.ResponseWriter, r *http.Request) error {
 // nothing to lead to.
 func (s *Server) wellKnownPassword(w http.ResponseWriter, r *http.Request) error {
 	re := realm.From(r.Context())
-	if !re.Settings.AllowsFactor(string(credential.Password)) {
+	if !passwordsCount(re) {
 		return life.NotOffered()
 	}
 	web.See(w, re.Path+pathPassword)

@@ -46,7 +46,7 @@ func (s *Server) password(w http.ResponseWriter, r *http.Request, v *visit) erro
 }
 
 func (s *Server) showPassword(w http.ResponseWriter, r *http.Request, v *visit, status int, p passwordPage) error {
-	if !v.realm.Settings.AllowsFactor(string(credential.Password)) {
+	if !passwordsCount(v.realm) {
 		return life.NotOffered()
 	}
 	all, err := s.Credentials.List(r.Context(), v.realm.Name, v.Principal)
@@ -77,7 +77,7 @@ func (s *Server) showPassword(w http.ResponseWriter, r *http.Request, v *visit, 
 // changePassword asks for the present password, or for what takes its place
 // (PW-06), and ends every other session unless told not to (SE-08).
 func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, v *visit, form web.Params) error {
-	if !v.realm.Settings.AllowsFactor(string(credential.Password)) {
+	if !passwordsCount(v.realm) {
 		return life.NotOffered()
 	}
 	if form.Get("do") == "prove" { // and back to this page
@@ -104,10 +104,16 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, v *visit
 	return s.showPassword(w, r, v, status, p)
 }
 
+// passwordsCount reports whether people can sign in with a password. Where they cannot,
+// no page is of passwords.
+func passwordsCount(re *realm.Realm) bool {
+	return re.Settings.AllowsFactor(string(credential.Password))
+}
+
 // hasPassword reports whether somebody has a password, where passwords count.
 func (s *Server) hasPassword(r *http.Request, person string) (bool, error) {
 	re := realm.From(r.Context())
-	if !re.Settings.AllowsFactor(string(credential.Password)) {
+	if !passwordsCount(re) {
 		return false, nil
 	}
 	all, err := s.Credentials.List(r.Context(), re.Name, person)

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/cardea-id/cardea/internal/audit"
-	"github.com/cardea-id/cardea/internal/identity/credential"
 	"github.com/cardea-id/cardea/internal/identity/principal"
 	"github.com/cardea-id/cardea/internal/identity/session"
 	"github.com/cardea-id/cardea/internal/identity/signin"
@@ -106,7 +105,7 @@ type frame struct {
 // begin begins a page. The query parameter done names what was just done.
 func (s *Server) begin(w http.ResponseWriter, r *http.Request, v *visit, title string) frame {
 	f := frame{Page: s.look.Page(w, r, signin.SiteOf(r), "", v.person.Locale), Who: signin.Person(v.person), At: r.URL.Path}
-	f.Title, f.Passwords = f.T(title), v.realm.Settings.AllowsFactor(string(credential.Password))
+	f.Title, f.Passwords = f.T(title), passwordsCount(v.realm)
 	f.Form = s.Pages.FormToken(w, r, purpose(r, v))
 	if done := r.URL.Query().Get("done"); done != "" && f.Has("account.done."+done) {
 		f.Said = f.T("account.done." + done)
