@@ -213,11 +213,7 @@ func TestAddressesAreChangedByWhoseTheyAre(t *testing.T) {
 // signed in by it.
 func TestAChangeIsTakenBackOnAPage(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
-		w.mustPerson(t, dbtest.Realm, "ada", "Ada")
-		b := w.browser(t, dbtest.Realm).signIn("ada")
-		was := w.letterAddress(t, b)
-		b.get("/account/email").submit("to", "thief@example.com")
-		b.get(w.letter(t, "thief@example.com")).submit("form", formOf(b)).shows(200, "Your address is confirmed")
+		b, was := w.changedAddress(t)
 		owner := w.browser(t, dbtest.Realm)
 		owner.get(w.letter(t, was)).shows(200, "Take the change back?", was)
 		if last := w.letters[len(w.letters)-1]; last.To != was || last.Data["place"] == "" {
@@ -237,6 +233,18 @@ func formOf(b *browser) string {
 		}
 	}
 	return ""
+}
+
+// changedAddress has somebody in Ada's browser change her address, and gives the one
+// that she had.
+func (w *world) changedAddress(t *testing.T) (b *browser, was string) {
+	t.Helper()
+	w.mustPerson(t, dbtest.Realm, "ada", "Ada")
+	b = w.browser(t, dbtest.Realm).signIn("ada")
+	was = w.letterAddress(t, b)
+	b.get("/account/email").submit("to", "thief@example.com")
+	b.get(w.letter(t, "thief@example.com")).submit("form", formOf(b)).shows(200, "Your address is confirmed")
+	return b, was
 }
 
 // letterAddress is the primary address of whoever is signed in.
@@ -291,11 +299,7 @@ func TestAnInvitationWaitsWhileNobodyNewCouldSignIn(t *testing.T) {
 // Who takes a change of address back is asked for no password where none counts.
 func TestAChangeIsTakenBackWithoutAPasswordWhereNoneCounts(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
-		w.mustPerson(t, dbtest.Realm, "ada", "Ada")
-		b := w.browser(t, dbtest.Realm).signIn("ada")
-		was := w.letterAddress(t, b)
-		b.get("/account/email").submit("to", "thief@example.com")
-		b.get(w.letter(t, "thief@example.com")).submit("form", formOf(b)).shows(200, "Your address is confirmed")
+		_, was := w.changedAddress(t)
 		w.set(t, "factors", "passkey email", "email_sign_in", "on")
 		owner := w.browser(t, dbtest.Realm)
 		if owner.get(w.letter(t, was)).shows(200, "Take the change back"); strings.Contains(owner.body, "password") {
